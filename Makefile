@@ -1,0 +1,54 @@
+# Everything a fresh clone needs is Python 3.11 or newer and make:
+#
+#     make run     the tutorial's stack on http://localhost:8000, until Ctrl-C
+#     make test    the tests            make test ARGS='tests/wire -k chunk'
+#     make lint    style, types, import rules
+#     make bench   shifter beside other proxies
+#     make clean   remove what these made
+#
+# The first three create .venv once and refresh it when what is shipped changes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+SHIPPED := setup.cfg setup.py pyproject.toml shifter/wire/_heads.pyx
+FOR_USE := .venv/installed
+FOR_WORK := .venv/installed-dev
+
+.PHONY: run test lint bench clean
+
+run: $(FOR_USE)
+	@$(BIN)/python -m demo.stack $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(DNS_PORT),--dns-port $(DNS_PORT))
+
+test: $(FOR_WORK)
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(FOR_WORK)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/towncrier build --draft --version next >/dev/null
+
+bench: $(FOR_WORK)
+	$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -f shifter/wire/_heads.c shifter/wire/_heads.*.so twisted/plugins/dropin.cache
+	find shifter demo tests twisted -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "shifter needs Python 3.11 or newer: say make PYTHON=python3.11")'
+	@echo "Creating .venv …"
+	@$(PYTHON) -m venv .venv
+
+$(FOR_USE): $(SHIPPED) | $(BIN)/python
+	@echo "Installing shifter into .venv …"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(FOR_WORK): $(SHIPPED) | $(BIN)/python
+	@echo "Installing shifter and its tools into .venv …"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(FOR_USE)
