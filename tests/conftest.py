@@ -1,0 +1,47 @@
+"""Rules for every test: no failure is left in the log, nothing is left in the reactor.
+
+A test that means to make shifter log a failure takes the ``logged_failures`` fixture and empties it.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet import reactor
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+
+@pytest.fixture(autouse=True)
+def logged_failures() -> Iterator[list[Failure]]:
+    """The failures logged during the test; whatever is still in the list at its end fails it."""
+    failures: list[Failure] = []
+
+    def observe(event: LogEvent) -> None:
+        if "log_failure" in event:
+            failures.append(event["log_failure"])
+
+    globalLogPublisher.addObserver(observe)
+    yield failures
+    globalLogPublisher.removeObserver(observe)
+    assert not failures, "\n".join(failure.getTraceback() for failure in failures)
+
+
+@pytest.fixture(autouse=True)
+def clean_reactor() -> Iterator[None]:
+    """Fails a test that leaves a timer, a connection or a port behind, and removes them, so that it fails alone."""
+
+    def descriptors() -> set[object]:
+        own = reactor._internalReaders  # it makes some of them only when it first runs
+        return {*reactor.getReaders(), *reactor.getWriters()} - own
+
+    calls, watched = set(reactor.getDelayedCalls()), descriptors()
+    yield
+    late = [call for call in reactor.getDelayedCalls() if call not in calls]
+    still = descriptors() - watched
+    for call in late:
+        call.cancel()
+    for descriptor in still:
+        reactor.removeReader(descriptor)
+        reactor.removeWriter(descriptor)
+    assert not late, f"left behind: {late}"
+    assert not still, f"still open: {still}"
