@@ -1,0 +1,268 @@
+"""What one data-path process tells the rest of the product about itself: plain numbers under Envoy's names.
+
+Rule 1. A report is a copy. Whoever holds one cannot disturb, or be disturbed by, the process that made it.
+Rule 2. Names in `Figures` are Envoy's statistic names without their scope: ``upstream_rq_total`` among a cluster's figures
+        is ``cluster.<name>.upstream_rq_total`` in ``/stats``. The server's are whole; names of our own begin with ``shifter.``.
+Rule 3. Reports of processes that serve the same configuration add up to one (`Report.merge`).
+Rule 4. What follows from ``codes`` is not carried: classes of status codes and ``*_rq_completed`` are properties.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Self, TypeVar
+
+HISTOGRAM_BOUNDS_MS: tuple[float, ...] = (
+    *(0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000),
+    *(10000, 30000, 60000, 300000, 600000, 1800000, 3600000),
+)
+"""Upper bounds, inclusive, of Envoy's default histogram buckets in milliseconds (``HistogramSettingsImpl::defaultBuckets``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramReport:
+    """Recorded values by bucket. ``counts[i]`` is how many lay above bound ``i - 1`` and not above bound ``i`` of
+    `HISTOGRAM_BOUNDS_MS`; the last entry counts those above every bound. ``total`` is their sum in milliseconds."""
+
+    counts: tuple[int, ...] = ()
+    total: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many values were recorded."""
+        return sum(self.counts)
+
+    def plus(self, other: "HistogramReport") -> "HistogramReport":
+        """Return both histograms as one."""
+        pairs = zip_longest(self.counts, other.counts, fillvalue=0)
+        return HistogramReport(tuple(one + two for one, two in pairs), self.total + other.total)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {"counts": list(self.counts), "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The numbers of one scope.
+
+    ``counters`` only grow. ``gauges`` are the load of this process, so those of several processes add up. ``shared`` are
+    gauges that every process of one configuration sees alike (hosts in a cluster), of which the largest counts.
+    ``codes`` counts requests by status code; code 0 is a request that ended without any answer.
+    """
+
+    counters: Mapping[str, int] = field(default_factory=dict)
+    gauges: Mapping[str, int] = field(default_factory=dict)
+    shared: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[int, int] = field(default_factory=dict)
+    histograms: Mapping[str, HistogramReport] = field(default_factory=dict)
+
+    @property
+    def completed(self) -> int:
+        """How many requests were answered, with whatever status."""
+        return sum(self.codes.values()) - self.codes.get(0, 0)
+
+    @property
+    def classes(self) -> dict[int, int]:
+        """Answered requests by the first digit of their status, 1 to 5; digits that never occurred are absent."""
+        classes: dict[int, int] = {}
+        for code in sorted(self.codes):
+            if 100 <= code < 600:
+                classes[code // 100] = classes.get(code // 100, 0) + self.codes[code]
+        return classes
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was ever counted here."""
+        return bool(self.codes) or any(self.counters.values()) or any(one.counts for one in self.histograms.values())
+
+    def plus(self, other: "Figures") -> "Figures":
+        """Return both sets of figures as one."""
+        return Figures(
+            _joined(self.counters, other.counters, int.__add__),
+            _joined(self.gauges, other.gauges, int.__add__),
+            _joined(self.shared, other.shared, max),
+            _joined(self.codes, other.codes, int.__add__),
+            _joined(self.histograms, other.histograms, HistogramReport.plus),
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values; the keys of ``codes`` become text."""
+        return {
+            "counters": dict(self.counters),
+            "gauges": dict(self.gauges),
+            "shared": dict(self.shared),
+            "codes": {str(code): count for code, count in self.codes.items()},
+            "histograms": {name: histogram.to_dict() for name, histogram in self.histograms.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerReport:
+    """One listening address (Envoy's ``listener.<address>.`` scope)."""
+
+    name: str
+    host: str
+    port: int
+    figures: Figures = Figures()
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What makes two reports be about the same listener."""
+        return self.name, self.host, self.port
+
+    def plus(self, other: Self) -> "ListenerReport":
+        """Return both processes' reports on this listener as one."""
+        return ListenerReport(self.name, self.host, self.port, self.figures.plus(other.figures))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {"name": self.name, "host": self.host, "port": self.port, "figures": self.figures.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReport:
+    """One HTTP connection manager (``http.<stat_prefix>.``). Several may share a prefix; ``listener`` tells them apart and
+    is the ``name`` of a `ListenerReport`."""
+
+    prefix: str
+    listener: str
+    figures: Figures = Figures()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two reports be about the same connection manager."""
+        return self.prefix, self.listener
+
+    def plus(self, other: Self) -> "HttpReport":
+        """Return both processes' reports on this connection manager as one."""
+        return HttpReport(self.prefix, self.listener, self.figures.plus(other.figures))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {"prefix": self.prefix, "listener": self.listener, "figures": self.figures.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReport:
+    """One endpoint of a cluster, by its resolved address. ``hostname`` is the name it was resolved from, or empty.
+
+    ``health_flags`` are the words of Envoy's ``/clusters`` (``failed_active_hc``, ``failed_outlier_check``, ...); none
+    means healthy.
+    """
+
+    host: str
+    port: int
+    weight: int = 1
+    hostname: str = ""
+    health_flags: tuple[str, ...] = ()
+    figures: Figures = Figures()
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What makes two reports of one cluster be about the same endpoint."""
+        return self.host, self.port
+
+    @property
+    def address(self) -> str:
+        """``host:port``, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def plus(self, other: Self) -> "EndpointReport":
+        """Return both processes' reports on this endpoint as one; it is as unhealthy as either finds it."""
+        flags = tuple(dict.fromkeys((*self.health_flags, *other.health_flags)))
+        return EndpointReport(self.host, self.port, self.weight, self.hostname, flags, self.figures.plus(other.figures))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "weight": self.weight,
+            "hostname": self.hostname,
+            "health_flags": list(self.health_flags),
+            "figures": self.figures.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReport:
+    """One cluster (``cluster.<name>.``). ``limits`` are its circuit breakers by Envoy's field name, in Envoy's order."""
+
+    name: str
+    figures: Figures = Figures()
+    endpoints: tuple[EndpointReport, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What makes two reports be about the same cluster."""
+        return self.name
+
+    def plus(self, other: Self) -> "ClusterReport":
+        """Return both processes' reports on this cluster as one."""
+        endpoints = _merged((*self.endpoints, *other.endpoints))
+        return ClusterReport(self.name, self.figures.plus(other.figures), endpoints, self.limits)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {
+            "name": self.name,
+            "figures": self.figures.to_dict(),
+            "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
+            "limits": dict(self.limits),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything one process has to say. ``server`` holds whole names (``server.live``, ``cluster_manager.active_clusters``)."""
+
+    listeners: tuple[ListenerReport, ...] = ()
+    http: tuple[HttpReport, ...] = ()
+    clusters: tuple[ClusterReport, ...] = ()
+    server: Figures = Figures()
+
+    @staticmethod
+    def merge(reports: Iterable["Report"]) -> "Report":
+        """Return one report for several processes that serve the same configuration; an empty one for none."""
+        every = tuple(reports)
+        server = Figures()
+        for report in every:
+            server = server.plus(report.server)
+        return Report(
+            _merged(listener for report in every for listener in report.listeners),
+            _merged(http for report in every for http in report.http),
+            _merged(cluster for report in every for cluster in report.clusters),
+            server,
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {
+            "listeners": [listener.to_dict() for listener in self.listeners],
+            "http": [http.to_dict() for http in self.http],
+            "clusters": [cluster.to_dict() for cluster in self.clusters],
+            "server": self.server.to_dict(),
+        }
+
+
+_Value = TypeVar("_Value")
+_Key = TypeVar("_Key")
+_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, EndpointReport, ClusterReport)
+
+
+def _joined(one: Mapping[_Key, _Value], two: Mapping[_Key, _Value], join: Callable[[_Value, _Value], _Value]) -> dict[_Key, _Value]:
+    joined = dict(one)
+    for key, value in two.items():
+        joined[key] = join(joined[key], value) if key in joined else value
+    return joined
+
+
+def _merged(parts: Iterable[_AnyPart]) -> tuple[_AnyPart, ...]:
+    """Join parts that are about the same thing; the order is that of first appearance."""
+    merged: dict[object, _AnyPart] = {}
+    for part in parts:
+        known = merged.get(part.key)
+        merged[part.key] = part if known is None else known.plus(part)
+    return tuple(merged.values())

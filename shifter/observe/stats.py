@@ -1,0 +1,366 @@
+"""The statistics of one data-path process while they are being counted.
+
+Rule 1. An attribute is an Envoy statistic without its scope, and a plain ``int`` that the hot path changes in place::
+
+            http.downstream_rq_http1_total += 1             # a request begins
+            http.codes[status] += 1                         # it ended; 0 when the client got no answer
+            http.downstream_rq_time.record(ms)
+
+Rule 2. What follows from other figures is a property, or made when a report is: nobody counts the same thing twice.
+Rule 3. Every request that was counted as begun ends in ``codes`` exactly once, else ``downstream_rq_active`` drifts;
+        every connection counted in ``*_cx_total`` ends in exactly one of ``*_cx_destroy_local`` and ``*_cx_destroy_remote``.
+Rule 4. These objects never leave the process; their ``report()`` does.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+from shifter.model.cluster import CircuitBreakers
+from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report
+from shifter.observe.histogram import Histogram
+
+_GAUGE = "gauge"
+_DEFAULT_LIMITS = CircuitBreakers()
+
+
+def _gauge() -> int:
+    value: int = field(default=0, metadata={_GAUGE: True})
+    return value
+
+
+def _no_codes() -> defaultdict[int, int]:
+    return defaultdict(int)
+
+
+@dataclass(slots=True, eq=False)
+class ListenerStats:
+    """What one listening address counts (``listener.<address>.``)."""
+
+    downstream_cx_total: int = 0
+    downstream_cx_destroy: int = 0
+    downstream_cx_overflow: int = 0
+    downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
+
+    @property
+    def downstream_cx_active(self) -> int:
+        """Connections open now."""
+        return self.downstream_cx_total - self.downstream_cx_destroy
+
+    def report(self, name: str, host: str, port: int) -> ListenerReport:
+        """Return a copy of the figures of listener *name*, which listens on *host* and *port*."""
+        return ListenerReport(name, host, port, _figures(self, gauges={"downstream_cx_active": self.downstream_cx_active}))
+
+
+@dataclass(slots=True, eq=False)
+class HttpStats:
+    """What one HTTP connection manager of one listener counts (``http.<stat_prefix>.``).
+
+    Managers that share a ``stat_prefix`` count each for themselves; their figures are added up when they are shown.
+    """
+
+    # Connections.
+    downstream_cx_total: int = 0
+    downstream_cx_http1_total: int = 0
+    downstream_cx_http2_total: int = 0
+    downstream_cx_destroy_local: int = 0
+    downstream_cx_destroy_remote: int = 0
+    downstream_cx_destroy_local_active_rq: int = 0
+    downstream_cx_destroy_remote_active_rq: int = 0
+    downstream_cx_delayed_close_timeout: int = 0
+    downstream_cx_drain_close: int = 0
+    downstream_cx_idle_timeout: int = 0
+    downstream_cx_max_requests_reached: int = 0
+    downstream_cx_protocol_error: int = 0
+    downstream_cx_rx_bytes_total: int = 0
+    downstream_cx_tx_bytes_total: int = 0
+    downstream_flow_control_paused_reading_total: int = 0
+    downstream_flow_control_resumed_reading_total: int = 0
+    # Requests.
+    downstream_rq_http1_total: int = 0
+    downstream_rq_http2_total: int = 0
+    downstream_rq_failed_path_normalization: int = 0
+    downstream_rq_header_timeout: int = 0
+    downstream_rq_idle_timeout: int = 0
+    downstream_rq_non_relative_path: int = 0
+    downstream_rq_redirected_with_normalized_path: int = 0
+    downstream_rq_response_before_rq_complete: int = 0
+    downstream_rq_rx_reset: int = 0
+    downstream_rq_timeout: int = 0
+    downstream_rq_too_large: int = 0
+    downstream_rq_too_many_premature_resets: int = 0
+    downstream_rq_tx_reset: int = 0
+    # Where requests went that no cluster answered.
+    no_cluster: int = 0
+    no_route: int = 0
+    rq_direct_response: int = 0
+    rq_redirect: int = 0
+    rq_reset_after_downstream_response_started: int = 0
+
+    codes: defaultdict[int, int] = field(default_factory=_no_codes)
+    downstream_rq_time: Histogram = field(default_factory=Histogram)
+    downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
+
+    @property
+    def downstream_cx_active(self) -> int:
+        """Connections open now."""
+        return self.downstream_cx_total - self.downstream_cx_destroy_local - self.downstream_cx_destroy_remote
+
+    @property
+    def downstream_rq_total(self) -> int:
+        """Requests begun."""
+        return self.downstream_rq_http1_total + self.downstream_rq_http2_total
+
+    @property
+    def downstream_rq_active(self) -> int:
+        """Requests begun and not ended."""
+        return self.downstream_rq_total - sum(self.codes.values())
+
+    def report(self, prefix: str, listener: str) -> HttpReport:
+        """Return a copy of the figures of the manager with stat prefix *prefix* on the listener called *listener*."""
+        made = {
+            "downstream_cx_destroy": self.downstream_cx_destroy_local + self.downstream_cx_destroy_remote,
+            "downstream_cx_destroy_active_rq": self.downstream_cx_destroy_local_active_rq + self.downstream_cx_destroy_remote_active_rq,
+            "downstream_rq_total": self.downstream_rq_total,
+        }
+        load = {"downstream_cx_active": self.downstream_cx_active, "downstream_rq_active": self.downstream_rq_active}
+        return HttpReport(prefix, listener, _figures(self, counters=made, gauges=load))
+
+
+@dataclass(slots=True, eq=False)
+class EndpointStats:
+    """What one endpoint counts (Envoy's host statistics, shown by ``/clusters``).
+
+    ``rq_success`` counts answers below 500, ``rq_error`` all others and requests that got none through the endpoint's fault;
+    ``rq_timeout`` those of the latter that ran out of time.
+    """
+
+    cx_connect_fail: int = 0
+    cx_total: int = 0
+    rq_error: int = 0
+    rq_success: int = 0
+    rq_timeout: int = 0
+    rq_total: int = 0
+    cx_active: int = _gauge()
+    rq_active: int = _gauge()
+    rq_pending_active: int = _gauge()
+
+    def report(self, host: str, port: int, *, weight: int = 1, hostname: str = "", health_flags: tuple[str, ...] = ()) -> EndpointReport:
+        """Return a copy of the figures of the endpoint at *host* and *port*; the rest as in `EndpointReport`."""
+        return EndpointReport(host, port, weight, hostname, health_flags, _figures(self))
+
+
+@dataclass(slots=True, eq=False)
+class ClusterStats:
+    """What one cluster counts (``cluster.<name>.``).
+
+    ``upstream_rq_active`` and ``upstream_rq_pending_active`` are also what circuit breakers compare with their limits.
+    ``codes`` includes answers that the proxy gave in the cluster's name (503 when it has no healthy host), as in Envoy.
+    """
+
+    # Connections.
+    upstream_cx_total: int = 0
+    upstream_cx_http1_total: int = 0
+    upstream_cx_http2_total: int = 0
+    upstream_cx_close_notify: int = 0
+    upstream_cx_connect_fail: int = 0
+    upstream_cx_connect_timeout: int = 0
+    upstream_cx_destroy_local: int = 0
+    upstream_cx_destroy_local_with_active_rq: int = 0
+    upstream_cx_destroy_remote: int = 0
+    upstream_cx_destroy_remote_with_active_rq: int = 0
+    upstream_cx_idle_timeout: int = 0
+    upstream_cx_max_requests: int = 0
+    upstream_cx_none_healthy: int = 0
+    upstream_cx_overflow: int = 0
+    upstream_cx_protocol_error: int = 0
+    upstream_cx_rx_bytes_total: int = 0
+    upstream_cx_tx_bytes_total: int = 0
+    upstream_flow_control_paused_reading_total: int = 0
+    upstream_flow_control_resumed_reading_total: int = 0
+    # Requests.
+    upstream_rq_total: int = 0
+    upstream_rq_active_overflow: int = 0
+    upstream_rq_cancelled: int = 0
+    upstream_rq_pending_failure_eject: int = 0
+    upstream_rq_pending_overflow: int = 0
+    upstream_rq_pending_total: int = 0
+    upstream_rq_per_try_timeout: int = 0
+    upstream_rq_retry: int = 0
+    upstream_rq_retry_limit_exceeded: int = 0
+    upstream_rq_retry_overflow: int = 0
+    upstream_rq_retry_success: int = 0
+    upstream_rq_rx_reset: int = 0
+    upstream_rq_timeout: int = 0
+    upstream_rq_tx_reset: int = 0
+    upstream_rq_active: int = _gauge()
+    upstream_rq_pending_active: int = _gauge()
+    # Hosts.
+    lb_healthy_panic: int = 0
+    membership_change: int = 0
+    update_attempt: int = 0
+    update_empty: int = 0
+    update_failure: int = 0
+    update_no_rebuild: int = 0
+    update_success: int = 0
+
+    codes: defaultdict[int, int] = field(default_factory=_no_codes)
+    upstream_rq_time: Histogram = field(default_factory=Histogram)
+    upstream_cx_connect_ms: Histogram = field(default_factory=Histogram)
+    upstream_cx_length_ms: Histogram = field(default_factory=Histogram)
+
+    @property
+    def upstream_cx_active(self) -> int:
+        """Connections open now, or being opened."""
+        return self.upstream_cx_total - self.upstream_cx_destroy_local - self.upstream_cx_destroy_remote
+
+    def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: CircuitBreakers = _DEFAULT_LIMITS) -> ClusterReport:
+        """Return a copy of the figures of cluster *name* with those of its *endpoints*, as its circuit breakers allow now."""
+        hosts = tuple(endpoints)
+        made = {
+            "upstream_cx_destroy": self.upstream_cx_destroy_local + self.upstream_cx_destroy_remote,
+            "upstream_cx_destroy_with_active_rq": (
+                self.upstream_cx_destroy_local_with_active_rq + self.upstream_cx_destroy_remote_with_active_rq
+            ),
+        }
+        load = {"upstream_cx_active": self.upstream_cx_active}
+        shared = {
+            "circuit_breakers.default.cx_open": int(self.upstream_cx_active >= limits.max_connections),
+            "circuit_breakers.default.rq_open": int(self.upstream_rq_active >= limits.max_requests),
+            "circuit_breakers.default.rq_pending_open": int(self.upstream_rq_pending_active >= limits.max_pending_requests),
+            "max_host_weight": max((host.weight for host in hosts), default=0),
+            "membership_healthy": sum(not host.health_flags for host in hosts),
+            "membership_total": len(hosts),
+        }
+        breakers = {
+            "max_connections": limits.max_connections,
+            "max_pending_requests": limits.max_pending_requests,
+            "max_requests": limits.max_requests,
+            "max_retries": limits.max_retries,
+        }
+        return ClusterReport(name, _figures(self, counters=made, gauges=load, shared=shared), hosts, breakers)
+
+
+STATES = ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING")
+"""Envoy's ``ServerInfo.State``; the index is the value of ``server.state``."""
+
+
+@dataclass(slots=True, eq=False)
+class ServerStats:
+    """What the process counts about itself. ``version`` is the program's, ``started`` its start in seconds of the wall clock.
+
+    ``config_version`` is the version of the snapshot being served, ``config_problems`` how many problems the last candidate
+    had that was refused (0 once one was taken), ``config_time`` when a snapshot was last taken, in seconds of the wall clock.
+    """
+
+    version: str
+    started: float
+    state: str = "PRE_INITIALIZING"
+    concurrency: int = 1
+    config_version: int = 0
+    config_time: float = 0.0
+    config_problems: int = 0
+    config_reload_success: int = 0
+    config_reload_rejected: int = 0
+    cluster_added: int = 0
+    cluster_modified: int = 0
+    cluster_removed: int = 0
+    listener_added: int = 0
+    listener_modified: int = 0
+    listener_removed: int = 0
+    access_log_lines: int = 0
+    access_log_writes: int = 0
+    access_log_failures: int = 0
+    access_log_lost: int = 0
+
+    def report(
+        self,
+        now: float,
+        listeners: Iterable[ListenerReport] = (),
+        http: Iterable[HttpReport] = (),
+        clusters: Iterable[ClusterReport] = (),
+        *,
+        memory: Mapping[str, int] | None = None,
+    ) -> Report:
+        """Put the whole report together.
+
+        *now* is the wall clock in seconds. *memory* may hold ``physical_size`` and ``allocated`` in bytes, as far as known.
+        """
+        every_listener, every_cluster = tuple(listeners), tuple(clusters)
+        counters = {
+            "cluster_manager.cluster_added": self.cluster_added,
+            "cluster_manager.cluster_modified": self.cluster_modified,
+            "cluster_manager.cluster_removed": self.cluster_removed,
+            "filesystem.write_buffered": self.access_log_lines,
+            "filesystem.write_completed": self.access_log_writes,
+            "filesystem.write_failed": self.access_log_failures,
+            "listener_manager.listener_added": self.listener_added,
+            "listener_manager.listener_modified": self.listener_modified,
+            "listener_manager.listener_removed": self.listener_removed,
+            "shifter.access_log.lost": self.access_log_lost,
+            "shifter.config.reload_rejected": self.config_reload_rejected,
+            "shifter.config.reload_success": self.config_reload_success,
+        }
+        gauges = {"server.total_connections": sum(one.figures.gauges["downstream_cx_active"] for one in every_listener)}
+        gauges |= {f"server.memory_{name}": size for name, size in (memory or {}).items()}
+        shared = {
+            "cluster_manager.active_clusters": len(every_cluster),
+            "listener_manager.total_listeners_active": len(every_listener),
+            "server.concurrency": self.concurrency,
+            "server.live": int(self.state == "LIVE"),
+            "server.state": STATES.index(self.state),
+            "server.uptime": int(now - self.started),
+            "server.version": _version_number(self.version),
+            "shifter.config.problems": self.config_problems,
+            "shifter.config.time_seconds": int(self.config_time),
+            "shifter.config.version": self.config_version,
+        }
+        return Report(every_listener, tuple(http), every_cluster, Figures(counters, gauges, shared))
+
+
+_Scope = ListenerStats | HttpStats | EndpointStats | ClusterStats
+
+
+class _Names(NamedTuple):
+    counters: tuple[str, ...]
+    gauges: tuple[str, ...]
+    histograms: tuple[str, ...]
+
+
+def _names(kind: type[_Scope]) -> _Names:
+    numbers = [one for one in fields(kind) if one.type is int]
+    return _Names(
+        tuple(one.name for one in numbers if _GAUGE not in one.metadata),
+        tuple(one.name for one in numbers if _GAUGE in one.metadata),
+        tuple(one.name for one in fields(kind) if one.type is Histogram),
+    )
+
+
+_NAMES: dict[type[_Scope], _Names] = {kind: _names(kind) for kind in (ListenerStats, HttpStats, EndpointStats, ClusterStats)}
+
+
+def _figures(
+    stats: _Scope,
+    *,
+    counters: Mapping[str, int] | None = None,
+    gauges: Mapping[str, int] | None = None,
+    shared: Mapping[str, int] | None = None,
+) -> Figures:
+    """Copy what *stats* counted, with the derived figures added."""
+    names = _NAMES[type(stats)]
+    codes: Mapping[int, int] = getattr(stats, "codes", {})
+    return Figures(
+        {name: getattr(stats, name) for name in names.counters} | dict(counters or {}),
+        {name: getattr(stats, name) for name in names.gauges} | dict(gauges or {}),
+        dict(shared or {}),
+        {code: count for code, count in codes.items() if count},
+        {name: getattr(stats, name).report() for name in names.histograms},
+    )
+
+
+def _version_number(version: str) -> int:
+    """Fold ``1.20.3`` into 12003: Envoy's ``server.version`` is a number too (of its commit)."""
+    numbers = [int("".join(filter(str.isdecimal, part)) or 0) for part in version.split(".")[:3]]
+    major, minor, patch = (*numbers, 0, 0)[:3]
+    return (major * 100 + minor) * 100 + patch

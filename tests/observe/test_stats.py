@@ -1,0 +1,141 @@
+"""What is counted comes out under Envoy's names, and what follows from it is right."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shifter.model.cluster import CircuitBreakers
+from shifter.observe.stats import STATES, ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats
+
+
+def test_a_request_is_three_changes_downstream() -> None:
+    http = HttpStats()
+    http.downstream_rq_http1_total += 1
+    assert http.downstream_rq_active == 1
+    http.codes[200] += 1
+    http.downstream_rq_time.record(3)
+    figures = http.report("ingress_http", "front").figures
+    assert figures.counters["downstream_rq_total"] == 1
+    assert figures.gauges["downstream_rq_active"] == 0
+    assert figures.completed == 1
+    assert figures.classes == {2: 1}
+    assert figures.histograms["downstream_rq_time"].total == 3
+
+
+def test_a_request_without_an_answer_is_over_but_not_completed() -> None:
+    http = HttpStats()
+    http.downstream_rq_http2_total += 1
+    http.codes[0] += 1
+    figures = http.report("p", "l").figures
+    assert (figures.gauges["downstream_rq_active"], figures.completed, figures.classes) == (0, 0, {})
+
+
+@given(st.lists(st.integers(100, 999)))
+def test_completed_and_classes_follow_from_codes(codes: list[int]) -> None:
+    cluster = ClusterStats()
+    for code in codes:
+        cluster.codes[code] += 1
+    figures = cluster.report("c").figures
+    assert figures.completed == len(codes)
+    assert figures.classes == {first: n for first in range(1, 6) if (n := sum(code // 100 == first for code in codes))}
+
+
+def test_connections_that_ended_are_not_active() -> None:
+    http, cluster, listener = HttpStats(), ClusterStats(), ListenerStats()
+    http.downstream_cx_total, http.downstream_cx_destroy_local, http.downstream_cx_destroy_remote = 5, 1, 2
+    cluster.upstream_cx_total, cluster.upstream_cx_destroy_local, cluster.upstream_cx_destroy_remote = 9, 3, 4
+    cluster.upstream_cx_destroy_local_with_active_rq, cluster.upstream_cx_destroy_remote_with_active_rq = 1, 2
+    listener.downstream_cx_total, listener.downstream_cx_destroy = 5, 3
+    assert http.report("p", "l").figures.gauges["downstream_cx_active"] == 2
+    assert http.report("p", "l").figures.counters["downstream_cx_destroy"] == 3
+    figures = cluster.report("c").figures
+    assert figures.gauges["upstream_cx_active"] == 2
+    assert figures.counters["upstream_cx_destroy"] == 7
+    assert figures.counters["upstream_cx_destroy_with_active_rq"] == 3
+    assert listener.report("l", "::1", 80).figures.gauges == {"downstream_cx_active": 2}
+
+
+def test_a_cluster_tells_of_its_hosts_and_limits() -> None:
+    endpoints = [
+        EndpointStats().report("10.0.0.1", 80, weight=3, hostname="service1"),
+        EndpointStats().report("10.0.0.2", 80, health_flags=("failed_active_hc",)),
+    ]
+    report = ClusterStats().report("service1", endpoints, CircuitBreakers(max_connections=7))
+    assert report.figures.shared["membership_total"] == 2
+    assert report.figures.shared["membership_healthy"] == 1
+    assert report.figures.shared["max_host_weight"] == 3
+    assert list(report.limits.items()) == [
+        ("max_connections", 7),
+        ("max_pending_requests", 1024),
+        ("max_requests", 1024),
+        ("max_retries", 3),
+    ]
+
+
+def test_circuit_breakers_are_open_at_their_limit() -> None:
+    cluster = ClusterStats()
+    limits = CircuitBreakers(max_connections=1, max_pending_requests=2, max_requests=3)
+
+    def breakers() -> list[int]:
+        shared = cluster.report("c", (), limits).figures.shared
+        return [shared[f"circuit_breakers.default.{name}_open"] for name in ("cx", "rq_pending", "rq")]
+
+    cluster.upstream_rq_pending_active, cluster.upstream_rq_active = 1, 2
+    assert breakers() == [0, 0, 0]
+    cluster.upstream_cx_total, cluster.upstream_rq_pending_active, cluster.upstream_rq_active = 1, 2, 3
+    assert breakers() == [1, 1, 1]
+
+
+def test_endpoint_figures_are_those_of_envoys_clusters_page() -> None:
+    endpoint = EndpointStats()
+    endpoint.rq_total += 1
+    endpoint.rq_active += 1
+    figures = endpoint.report("10.0.0.1", 80).figures
+    assert set(figures.counters) == {"cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total"}
+    assert figures.gauges == {"cx_active": 0, "rq_active": 1, "rq_pending_active": 0}
+
+
+def test_the_server_puts_the_report_together() -> None:
+    listener, cluster = ListenerStats(), ClusterStats()
+    listener.downstream_cx_total = 4
+    server = ServerStats("1.20.3rc1", started=1000.0, state="LIVE", config_version=2)
+    report = server.report(
+        1060.5,
+        [listener.report("front", "127.0.0.1", 8000)],
+        [HttpStats().report("ingress_http", "front")],
+        [cluster.report("service1")],
+        memory={"physical_size": 12},
+    )
+    everything = {**report.server.shared, **report.server.gauges, **report.server.counters}
+    assert everything["server.uptime"] == 60
+    assert everything["server.live"] == 1
+    assert everything["server.state"] == 0
+    assert everything["server.version"] == 12031
+    assert everything["server.total_connections"] == 4
+    assert everything["server.memory_physical_size"] == 12
+    assert everything["cluster_manager.active_clusters"] == 1
+    assert everything["shifter.config.version"] == 2
+    assert json.loads(json.dumps(report.to_dict())) == report.to_dict()
+
+
+def test_only_a_live_server_is_live() -> None:
+    for number, state in enumerate(STATES):
+        shared = ServerStats("1", 0.0, state=state).report(0.0).server.shared
+        assert (shared["server.state"], shared["server.live"]) == (number, int(state == "LIVE"))
+
+
+def test_a_report_does_not_change_with_what_it_was_made_from() -> None:
+    cluster = ClusterStats()
+    cluster.codes[200] += 1
+    report = cluster.report("c")
+    before = report.to_dict()
+    cluster.codes[200] += 1
+    cluster.upstream_rq_total += 1
+    cluster.upstream_rq_time.record(1)
+    assert report.to_dict() == before
+
+
+def test_counters_cannot_be_misspelt() -> None:
+    for stats in (ListenerStats(), HttpStats(), EndpointStats(), ClusterStats()):
+        assert not hasattr(stats, "__dict__")
