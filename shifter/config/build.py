@@ -1,0 +1,358 @@
+"""From the checked schema to the frozen model. Nothing can fail here: ``check`` has seen the same tree.
+
+Rule 1. What the configuration does not say is left to the model's defaults; no default is repeated here.
+Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names become lower case.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shifter.config.document import MapNode, maps
+from shifter.config.report import Report
+from shifter.config.schema import bootstrap as schema
+from shifter.config.schema import cluster as cluster_schema
+from shifter.config.schema import core, route
+from shifter.config.schema import listener as listener_schema
+from shifter.config.schema.base import literal
+from shifter.model.address import SocketAddress
+from shifter.model.bootstrap import (
+    Admin,
+    Bootstrap,
+    EscapedSlashes,
+    FileAccessLog,
+    HttpConnectionManager,
+    Listener,
+    PathNormalization,
+)
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, UpstreamProtocol
+from shifter.model.route import (
+    DirectResponseAction,
+    HeaderMatcher,
+    HeaderMutations,
+    HeaderValueOption,
+    PathMatchKind,
+    RangeMatcher,
+    RedirectAction,
+    Route,
+    RouteAction,
+    RouteConfiguration,
+    RouteMatch,
+    StringMatcher,
+    StringMatchKind,
+    VirtualHost,
+    WeightedCluster,
+)
+
+_NO_CHANGES = HeaderMutations()
+
+
+def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mapping[str, bytes]) -> Bootstrap:
+    """Return *config* as the model; places are those of *root*, contents of files come from *files*."""
+    static = root["static_resources"]
+    assert isinstance(static, MapNode)
+    resolvers = _resolvers(config)
+    names = _Names(report, files)
+    return Bootstrap(
+        listeners=tuple(names.listener(item, node) for item, node in _pairs(config.static_resources.listeners, static, "listeners")),
+        clusters=tuple(
+            _cluster(item, str(report.place(node)), resolvers)
+            for item, node in _pairs(config.static_resources.clusters, static, "clusters")
+        ),
+        admin=Admin(address(config.admin.address)) if config.admin is not None and config.admin.address is not None else None,
+        node_id=config.node.id if config.node is not None else "",
+        node_cluster=config.node.cluster if config.node is not None else "",
+    )
+
+
+def _pairs(items: list[Any], owner: MapNode, key: str) -> Iterable[tuple[Any, MapNode]]:
+    return zip(items, maps(owner.get(key)), strict=True)
+
+
+def _given(**values: object) -> dict[str, Any]:
+    """Return what was given: the rest is for the model to say."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def address(written: core.Address) -> SocketAddress:
+    """Return the address that *written* names."""
+    socket = written.socket_address
+    assert socket is not None
+    return SocketAddress(socket.address, socket.port_value)
+
+
+def _resolvers(owner: schema.Bootstrap | cluster_schema.Cluster) -> tuple[SocketAddress, ...]:
+    if owner.typed_dns_resolver_config is not None:
+        return tuple(map(address, owner.typed_dns_resolver_config.typed_config.resolvers))
+    if owner.dns_resolution_config is not None:
+        return tuple(map(address, owner.dns_resolution_config.resolvers))
+    return tuple(map(address, owner.dns_resolvers)) if isinstance(owner, cluster_schema.Cluster) else ()
+
+
+def _cluster(config: cluster_schema.Cluster, place: str, resolvers: tuple[SocketAddress, ...]) -> Cluster:
+    typed = config.typed_extension_protocol_options
+    options = typed.http if typed is not None else None
+    explicit = options.explicit_http_config if options is not None else None
+    http2 = config.http2_protocol_options
+    common = config.common_http_protocol_options
+    if options is not None:
+        http2 = explicit.http2_protocol_options if explicit is not None else None
+        common = options.common_http_protocol_options
+    assignment = config.load_assignment
+    localities = assignment.endpoints if assignment is not None else []
+    least = config.least_request_lb_config
+    limit = common.max_requests_per_connection if common is not None else None
+    return Cluster(
+        name=config.name,
+        type=config.type,
+        endpoints=tuple(_endpoint(item) for locality in localities for item in locality.lb_endpoints),
+        lb_policy=config.lb_policy,
+        protocol=UpstreamProtocol.HTTP2 if http2 is not None else UpstreamProtocol.HTTP1,
+        circuit_breakers=_circuit_breakers(config.circuit_breakers),
+        respect_dns_ttl=config.respect_dns_ttl,
+        dns_lookup_family=config.dns_lookup_family,
+        dns_resolvers=_resolvers(config) or resolvers,
+        place=place,
+        **_given(
+            least_request_choice_count=least.choice_count if least is not None else None,
+            connect_timeout=config.connect_timeout,
+            idle_timeout=common.idle_timeout if common is not None else None,
+            max_requests_per_connection=limit if limit is not None else config.max_requests_per_connection,
+            per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes,
+            dns_refresh_rate=config.dns_refresh_rate,
+            dns_failure_refresh_rate=config.dns_failure_refresh_rate.base_interval if config.dns_failure_refresh_rate else None,
+            max_concurrent_streams=http2.max_concurrent_streams if http2 is not None else None,
+        ),
+    )
+
+
+def _endpoint(config: cluster_schema.LbEndpoint) -> LbEndpoint:
+    assert config.endpoint is not None
+    return LbEndpoint(address(config.endpoint.address), config.load_balancing_weight, config.endpoint.hostname)
+
+
+def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitBreakers:
+    # Envoy takes the first entry of a priority; HIGH is refused by the schema.
+    thresholds = config.thresholds[0] if config is not None and config.thresholds else None
+    if thresholds is None:
+        return CircuitBreakers()
+    return CircuitBreakers(
+        **_given(
+            max_connections=thresholds.max_connections,
+            max_pending_requests=thresholds.max_pending_requests,
+            max_requests=thresholds.max_requests,
+            max_retries=thresholds.max_retries,
+        )
+    )
+
+
+class _Names:
+    """What listeners need beside their own words: names for those that have none, places, contents of files."""
+
+    def __init__(self, report: Report, files: Mapping[str, bytes]) -> None:
+        self._report = report
+        self._files = files
+        self._used: set[str] = set()
+
+    def listener(self, config: listener_schema.Listener, node: MapNode) -> Listener:
+        where = address(config.address)
+        chain = next(maps(node["filter_chains"]))
+        network_filter = next(maps(chain["filters"]))
+        return Listener(
+            name=config.name or self._unused(str(where)),
+            address=where,
+            manager=self._manager(config.filter_chains[0].filters[0].typed_config, network_filter["typed_config"]),
+            place=str(self._report.place(node)),
+            **_given(per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes, backlog=config.tcp_backlog_size),
+        )
+
+    def _unused(self, name: str) -> str:
+        """Several nameless listeners may ask for "any free port" of one address."""
+        number = 1
+        unused = name
+        while unused in self._used:
+            number += 1
+            unused = f"{name}#{number}"
+        self._used.add(unused)
+        return unused
+
+    def _manager(self, config: listener_schema.HttpConnectionManager, node: object) -> HttpConnectionManager:
+        assert isinstance(node, MapNode) and config.route_config is not None
+        routes = node["route_config"]
+        assert isinstance(routes, MapNode)
+        common, http1, http2 = config.common_http_protocol_options, config.http_protocol_options, config.http2_protocol_options
+        return HttpConnectionManager(
+            stat_prefix=config.stat_prefix,
+            route_config=self._route_config(config.route_config, routes),
+            codec_type=config.codec_type,
+            access_log=tuple(_access_log(log.typed_config) for log in config.access_log),
+            path_normalization=_path_normalization(config),
+            suppress_envoy_headers=any(item.typed_config.suppress_envoy_headers for item in config.http_filters),
+            **_given(
+                server_name=config.server_name,
+                use_remote_address=config.use_remote_address,
+                skip_xff_append=config.skip_xff_append,
+                xff_num_trusted_hops=config.xff_num_trusted_hops,
+                generate_request_id=config.generate_request_id,
+                preserve_external_request_id=config.preserve_external_request_id,
+                headers_with_underscores=common.headers_with_underscores_action if common is not None else None,
+                max_request_headers_kb=config.max_request_headers_kb,
+                max_headers_count=common.max_headers_count if common is not None else None,
+                max_requests_per_connection=common.max_requests_per_connection if common is not None else None,
+                idle_timeout=common.idle_timeout if common is not None else None,
+                stream_idle_timeout=config.stream_idle_timeout,
+                request_timeout=config.request_timeout,
+                request_headers_timeout=config.request_headers_timeout,
+                delayed_close_timeout=config.delayed_close_timeout,
+                drain_timeout=config.drain_timeout,
+                accept_http_10=http1.accept_http_10 if http1 is not None else None,
+                default_host_for_http_10=http1.default_host_for_http_10.encode() if http1 is not None else None,
+                enable_trailers=http1.enable_trailers if http1 is not None else None,
+                max_concurrent_streams=http2.max_concurrent_streams if http2 is not None else None,
+                initial_stream_window_size=http2.initial_stream_window_size if http2 is not None else None,
+                initial_connection_window_size=http2.initial_connection_window_size if http2 is not None else None,
+            ),
+        )
+
+    def _route_config(self, config: route.RouteConfiguration, node: MapNode) -> RouteConfiguration:
+        return RouteConfiguration(
+            name=config.name,
+            virtual_hosts=tuple(
+                VirtualHost(
+                    name=host.name,
+                    domains=tuple(domain.lower().encode() for domain in host.domains),
+                    routes=tuple(self._route(item, at) for item, at in _pairs(host.routes, host_node, "routes")),
+                    headers=_changes(host),
+                )
+                for host, host_node in _pairs(config.virtual_hosts, node, "virtual_hosts")
+            ),
+            headers=_changes(config),
+            ignore_port_in_host_matching=config.ignore_port_in_host_matching,
+        )
+
+    def _route(self, config: route.Route, node: MapNode) -> Route:
+        return Route(_match(config.match), self._action(config), config.name, _changes(config), str(self._report.place(node)))
+
+    def _action(self, config: route.Route) -> RouteAction | RedirectAction | DirectResponseAction:
+        if config.route is not None:
+            return _route_action(config.route)
+        if config.redirect is not None:
+            return _redirect(config.redirect)
+        assert config.direct_response is not None
+        body = config.direct_response.body
+        return DirectResponseAction(config.direct_response.status, self._data(body) if body is not None else b"")
+
+    def _data(self, source: core.DataSource) -> bytes:
+        if source.filename is not None:
+            return self._files[source.filename]
+        return b64decode(source.inline_bytes) if source.inline_bytes is not None else (source.inline_string or "").encode()
+
+
+def _path_normalization(config: listener_schema.HttpConnectionManager) -> PathNormalization:
+    action = config.path_with_escaped_slashes_action
+    default = action is listener_schema.EscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
+    return PathNormalization(
+        **_given(
+            normalize_path=config.normalize_path,
+            merge_slashes=config.merge_slashes,
+            escaped_slashes=None if default else EscapedSlashes(action.value),
+        )
+    )
+
+
+def _access_log(config: listener_schema.AccessLogConfig) -> FileAccessLog:
+    kind = config.type_url.rpartition("/")[2]
+    path = {listener_schema.STDOUT_LOG: "/dev/stdout", listener_schema.STDERR_LOG: "/dev/stderr"}.get(kind, config.path or "")
+    line = config.format
+    if config.log_format is not None:
+        source = config.log_format.text_format_source
+        line = source.inline_string if source is not None else config.log_format.text_format
+    return FileAccessLog(path, **_given(format=line))
+
+
+def _changes(config: core.HeaderChanges) -> HeaderMutations:
+    if not config.model_fields_set.isdisjoint(core.HeaderChanges.model_fields):
+        return HeaderMutations(
+            request_add=tuple(map(_header_option, config.request_headers_to_add)),
+            request_remove=_names(config.request_headers_to_remove),
+            response_add=tuple(map(_header_option, config.response_headers_to_add)),
+            response_remove=_names(config.response_headers_to_remove),
+        )
+    return _NO_CHANGES
+
+
+def _names(names: list[str]) -> tuple[bytes, ...]:
+    return tuple(name.lower().encode() for name in names)
+
+
+def _header_option(config: core.HeaderValueOption) -> HeaderValueOption:
+    value = literal(config.header.value).strip(" \t").encode()
+    return HeaderValueOption(config.header.key.lower().encode(), value, config.append_action, config.keep_empty_value)
+
+
+def _match(config: route.RouteMatch) -> RouteMatch:
+    if config.prefix is not None:
+        kind, text = PathMatchKind.PREFIX, config.prefix
+    elif config.path is not None:
+        kind, text = PathMatchKind.PATH, config.path
+    else:
+        assert config.safe_regex is not None
+        kind, text = PathMatchKind.SAFE_REGEX, config.safe_regex.regex
+    return RouteMatch(kind, text.encode(), config.case_sensitive, tuple(map(_header_match, config.headers)))
+
+
+def _header_match(config: route.HeaderMatcher) -> HeaderMatcher:
+    text, span, present = config.string_match, config.range_match, config.present_match
+    return HeaderMatcher(
+        name=config.name.lower().encode(),
+        string=_string_match(text) if text is not None else None,
+        range=RangeMatcher(span.start, span.end) if span is not None else None,
+        present=True if text is None and span is None and present is None else present,
+        invert=config.invert_match,
+        treat_missing_as_empty=config.treat_missing_header_as_empty,
+    )
+
+
+def _string_match(config: core.StringMatcher) -> StringMatcher:
+    given = {
+        StringMatchKind.EXACT: config.exact,
+        StringMatchKind.PREFIX: config.prefix,
+        StringMatchKind.SUFFIX: config.suffix,
+        StringMatchKind.CONTAINS: config.contains,
+        StringMatchKind.SAFE_REGEX: config.safe_regex.regex if config.safe_regex is not None else None,
+    }
+    kind, text = next((kind, text) for kind, text in given.items() if text is not None)
+    return StringMatcher(kind, text.encode(), config.ignore_case)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return text.encode() if text is not None else None
+
+
+def _route_action(config: route.RouteAction) -> RouteAction:
+    if config.weighted_clusters is not None:
+        clusters = tuple(WeightedCluster(item.name, item.weight, _changes(item)) for item in config.weighted_clusters.clusters)
+    else:
+        assert config.cluster is not None
+        clusters = (WeightedCluster(config.cluster, 1),)
+    return RouteAction(
+        clusters=clusters,
+        idle_timeout=config.idle_timeout,
+        prefix_rewrite=_bytes(config.prefix_rewrite) or None,
+        host_rewrite_literal=_bytes(config.host_rewrite_literal) or None,
+        append_x_forwarded_host=config.append_x_forwarded_host,
+        **_given(timeout=config.timeout),
+    )
+
+
+def _redirect(config: route.RedirectAction) -> RedirectAction:
+    return RedirectAction(
+        scheme_redirect=_bytes(config.scheme_redirect) or None,
+        https_redirect=config.https_redirect,
+        host_redirect=_bytes(config.host_redirect) or None,
+        port_redirect=config.port_redirect or None,
+        path_redirect=_bytes(config.path_redirect) or None,
+        prefix_rewrite=_bytes(config.prefix_rewrite),
+        response_code=config.response_code.value,
+        strip_query=config.strip_query,
+    )

@@ -1,0 +1,200 @@
+"""What pydantic found, in our words, at its place.
+
+Rule 1. No text of pydantic's reaches the user. Errors raised by ``schema`` carry their own words; the others are told apart by type.
+Rule 2. An unknown field says what was probably meant; one that Envoy knows says so; one that was given its own default is no error.
+Rule 3. One mistake, one message: what is missing because it was misspelled is not reported as missing, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from shifter.config.document import ListNode, MapNode, Node, TextNode
+from shifter.config.report import Report, Spot, did_you_mean, nearest, shown
+from shifter.config.schema.base import Message, kind, names_of
+from shifter.config.schema.bootstrap import Bootstrap
+from shifter.config.schema.words import FIELDS, GONE
+
+M = TypeVar("M", bound=Message)
+Loc = Sequence[str | int]
+
+
+def validate(model: type[M], root: MapNode, report: Report) -> M | None:
+    """Return *root* as *model*; ``None`` when that failed. Everything that is wrong is reported."""
+    try:
+        return model.model_validate(root, context=report)
+    except ValidationError as error:
+        harmless = _explain_all(model, root, error.errors(include_url=False, include_input=False), report)
+    if not harmless or report.failed:
+        return None
+    # Only fields that say their own default stood in the way.
+    for owner, name in harmless:
+        owner.pop(name, None)
+    return validate(model, root, report)
+
+
+def _explain_all(model: type[Message], root: MapNode, errors: Sequence[ErrorDetails], report: Report) -> list[tuple[MapNode, str]]:
+    harmless: list[tuple[MapNode, str]] = []
+    misspelled: set[tuple[Loc, str]] = set()
+    missing: list[tuple[Loc, str]] = []
+    for error in errors:
+        loc = error["loc"]
+        if error["type"] == "missing":
+            missing.append((loc[:-1], str(loc[-1])))
+        elif error["type"] == "extra_forbidden":
+            message, owner = _message_at(model, loc[:-1]), _node_at(root, loc[:-1])
+            if not isinstance(owner, MapNode):
+                continue
+            name = str(loc[-1])
+            if _is_harmless(message, name, owner.get(name)):
+                harmless.append((owner, name))
+                continue
+            meant = _unknown_field(message, name, owner, loc, report)
+            if meant is not None:
+                misspelled.add((loc[:-1], meant))
+        else:
+            spot, text, hint = _explain(root, loc, error)
+            report.error(spot, text, hint)
+    for where, name in missing:
+        if (where, name) not in misspelled:
+            owner_key = f" in `{where[-1]}`" if where and isinstance(where[-1], str) else ""
+            spot = _spot_at(root, where)
+            report.error(spot, f"`{name}` is missing{owner_key}")
+    return harmless
+
+
+def _unknown_field(message: type[BaseModel] | None, name: str, owner: MapNode, loc: Loc, report: Report) -> str | None:
+    """Report an unknown field; return the name that was meant."""
+    spot = owner.key(name)
+    if report.full:
+        report.error(spot, f"unknown field `{shown(name)}`")
+        return None
+    known = names_of(message) if message is not None else frozenset()
+    envoy = getattr(message, "envoy", "")
+    if name in FIELDS.get(envoy, ()):
+        report.error(spot, f"Envoy knows `{name}`, shifter does not support it yet", "take it out, or keep Envoy for this")
+        return None
+    if name in GONE.get(envoy, ()):
+        report.error(spot, f"`{name}` is a field of Envoy's v2 API, which shifter does not support")
+        return None
+    if len(loc) == 1 and name in ("listeners", "clusters"):
+        report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
+        return None
+    unset = known - owner.keys()
+    meant = nearest(name, unset)
+    other = nearest(name, FIELDS.get(envoy, ()))
+    if meant is None and other is not None:
+        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{other}`? Envoy knows it, shifter does not support it yet")
+        return None
+    owners = _OWNERS.get(name) if meant is None else None
+    if owners:
+        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(owners)}")
+    else:
+        report.error(spot, f"unknown field `{shown(name)}`", did_you_mean(name, unset or known))
+    return meant
+
+
+def _is_harmless(message: type[BaseModel] | None, name: str, value: Node | None) -> bool:
+    """Is this a field that we lack, given as what it is by default?"""
+    zero = FIELDS.get(getattr(message, "envoy", ""), {}).get(name)
+    if zero is None or value is None:
+        return False
+    if zero == "*":
+        return isinstance(value, (ListNode, MapNode)) and not value
+    if not isinstance(value, TextNode):
+        return False
+    if zero:
+        return value.upper() == zero
+    return value in ("", "0") or (value.plain and value.lower() == "false")
+
+
+def _explain(root: MapNode, loc: Loc, error: ErrorDetails) -> tuple[Spot, str, str]:
+    """Return place, message and hint for an error about a value."""
+    context: Mapping[str, Any] = error.get("ctx", {})
+    spot, node = _spot_at(root, loc), _node_at(root, loc)
+    name = next((step for step in reversed(loc) if isinstance(step, str)), "")
+    match error["type"]:
+        case "shifter":
+            return context["at"] or spot, context["message"], context["hint"]
+        case "string_type":
+            return spot, f"`{name}` wants a text, not {kind(node)}", ""
+        case "string_too_short":
+            return spot, f"`{name}` must not be empty", ""
+        case "list_type":
+            return spot, f"`{name}` wants a list, not {kind(node)}", "begin each item with a dash"
+        case "too_short":
+            return spot, f"`{name}` must not be empty", ""
+        case "model_type" | "model_attributes_type" | "dict_type":
+            what = "an item of " if loc and isinstance(loc[-1], int) else ""
+            return spot, f"{what}`{name}` wants a mapping, not {kind(node)}", "write field: value, one a line"
+        case "greater_than_equal":
+            return spot, f"`{name}` is at least {context['ge']}, not {kind(node)}", ""
+        case "less_than_equal":
+            return spot, f"`{name}` is at most {context['le']}, not {kind(node)}", ""
+        case _:
+            return spot, f"`{name}` cannot be {kind(node)}", ""
+
+
+def _node_at(root: Node, loc: Loc) -> Node:
+    """Return the node at *loc*, or the last one on the way there."""
+    node = root
+    for step in loc:
+        if isinstance(node, MapNode) and step in node:
+            node = node[str(step)]
+        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node):
+            node = node[step]
+    return node
+
+
+def _spot_at(root: MapNode, loc: Loc) -> Spot:
+    """Return the place to show for *loc*: the value if it is a text, else the key that leads to it."""
+    node, spot = _node_at(root, loc[:-1]), _node_at(root, loc)
+    if isinstance(spot, TextNode) or not loc:
+        return spot
+    if isinstance(node, MapNode) and isinstance(loc[-1], str):
+        return node.key(loc[-1])
+    return spot
+
+
+def _message_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
+    """Return the message class that *loc* leads to."""
+    found: type[BaseModel] | None = model
+    for step in loc:
+        if isinstance(step, str) and found is not None:
+            found = _children(found).get(step)
+    return found
+
+
+@cache
+def _children(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the messages in the fields of *model* by the names of the fields."""
+    found = {info.alias or name: _message_in(info.annotation) for name, info in model.model_fields.items()}
+    return {name: child for name, child in found.items() if child is not None}
+
+
+def _message_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _message_in(part)) is not None), None)
+
+
+def _owners() -> dict[str, list[str]]:
+    """Return for each field the fields whose messages have it, if those are one or two."""
+    owners: dict[str, set[str]] = {}
+    todo: list[tuple[type[BaseModel], str]] = [(Bootstrap, "")]
+    seen: set[type[BaseModel]] = set()
+    while todo:
+        model, at = todo.pop()
+        for name in names_of(model):
+            if at:
+                owners.setdefault(name, set()).add(f"`{at}`")
+        if model not in seen:
+            seen.add(model)
+            todo.extend((child, name) for name, child in _children(model).items())
+    return {name: sorted(found) for name, found in owners.items() if len(found) <= 2}
+
+
+_OWNERS = _owners()

@@ -1,0 +1,175 @@
+"""What is wrong with a configuration, where, and what to write instead.
+
+Rule 1. Every problem has a place; a place points into the text the user wrote, also when the node was rewritten since.
+Rule 2. Nothing here raises: a ``Report`` collects, and whoever started it looks at ``failed`` when all are done.
+Rule 3. The same words about the same place are said once, and at most ``MAX_PROBLEMS`` times something is said at all.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal, Protocol
+
+MAX_PROBLEMS = 1000
+"""A file with more problems than this is not a configuration; the rest is counted, not told."""
+
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_MAX_SHOWN = 60
+_MAX_COMPARED = 64
+
+
+class ShifterError(Exception):
+    """The configuration cannot be used."""
+
+
+class Spot(Protocol):
+    """Anything that knows where in the text it stands."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which file. ``line`` and ``column`` count from 1, in characters; ``width`` is how far the caret reaches."""
+
+    file: str
+    line: int
+    column: int
+    width: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong (``error``), or that the user should know (``warning``)."""
+
+    level: Literal["error", "warning"]
+    place: Place
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.level}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class Report:
+    """Collects the problems of one file."""
+
+    __slots__ = ("_said", "errors", "name", "unsaid")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.errors = 0
+        self.unsaid = 0
+        self._said: dict[tuple[int, int, str], Problem] = {}
+
+    @property
+    def failed(self) -> bool:
+        """At least one error was reported."""
+        return self.errors > 0
+
+    @property
+    def full(self) -> bool:
+        """Enough was said: what costs time to find out need not be looked for."""
+        return len(self._said) >= MAX_PROBLEMS
+
+    def place(self, spot: Spot) -> Place:
+        """Return *spot* with the name of the file."""
+        return Place(self.name, spot.line, spot.column, spot.width)
+
+    def error(self, spot: Spot, message: str, hint: str = "") -> None:
+        """The configuration must not start because of this."""
+        self._add("error", spot, message, hint)
+
+    def warn(self, spot: Spot, message: str, hint: str = "") -> None:
+        """The configuration means something else, or will, than its author may think."""
+        self._add("warning", spot, message, hint)
+
+    def problems(self) -> list[Problem]:
+        """Return everything in the order of the file; errors before warnings about the same place."""
+        found = sorted(self._said.values(), key=lambda problem: (problem.place.line, problem.place.column, problem.level))
+        if self.unsaid:
+            where = found[-1].place
+            found.append(Problem("error", where, f"{self.unsaid} more problems are not listed"))
+        return found
+
+    def _add(self, level: Literal["error", "warning"], spot: Spot, message: str, hint: str) -> None:
+        key = (spot.line, spot.column, message)
+        if key in self._said:
+            return
+        if level == "error":
+            self.errors += 1
+        if self.full:
+            # A warning must not push out an error, nor hide behind the limit that the configuration is refused.
+            self.unsaid += 1
+            return
+        self._said[key] = Problem(level, self.place(spot), message, hint)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the one of *known* that was probably meant by *word*."""
+    if len(word) > _MAX_COMPARED:
+        return None
+    lower = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+    return lower[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """Return the hint for a word that is none of *known*: the nearest, or all of them (if they fit a line or two)."""
+    near = nearest(word, known)
+    if near is not None:
+        return f"did you mean `{near}`?"
+    if not known:
+        return ""
+    names = sorted(known)
+    if len(names) > 40:
+        return f"known: {', '.join(names[:40])}, and {len(names) - 40} more"
+    return f"known: {', '.join(names)}"
+
+
+def shown(value: str) -> str:
+    """Return *value* as a message may quote it: short, and without anything that a terminal would act upon."""
+    text = value if len(value) <= _MAX_SHOWN else value[: _MAX_SHOWN - 1] + "…"
+    return "".join(char if char == " " or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def render(problems: Sequence[Problem], text: str) -> str:
+    """Return *problems* for a terminal: message, place, the line of *text* and a caret with the cure beside it."""
+    lines = _LINE_BREAK.split(text.removeprefix("\ufeff"))
+    return "\n".join(_render_one(problem, lines) for problem in problems)
+
+
+def _render_one(problem: Problem, lines: Sequence[str]) -> str:
+    place = problem.place
+    head = f"{problem.level}: {problem.message}\n  --> {place}"
+    if not 0 < place.line <= len(lines):
+        return head + (f"\n      = {problem.hint}" if problem.hint else "")
+    line = lines[place.line - 1]
+    # A window, so that a configuration on one line (JSON) does not fill the screen.
+    start = max(0, place.column - 100) if len(line) > 200 else 0
+    window = line[start : start + 200]
+    before = window[: place.column - 1 - start]
+    width = max(1, min(place.width, len(window) - len(before)))
+    marked = window[len(before) : len(before) + width]
+    carets = "^" * max(1, sum(_cells(char) for char in marked))
+    padding = "".join("\t" if char == "\t" else " " * _cells(char) for char in before)
+    hint = f"  {problem.hint}" if problem.hint else ""
+    printable = "".join(char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in window)
+    return f"{head}\n{place.line:5} | {printable}\n      | {padding}{carets}{hint}"
+
+
+def _cells(char: str) -> int:
+    """How many cells of a terminal *char* takes."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -1,0 +1,297 @@
+"""What every message of the schema is made of: how a text becomes a number, a duration, an enum; which fields exclude each other.
+
+Rule 1. Field names are Envoy's. A field that stands here is either built into the model or, as ``Ignored``, has no effect that a
+        request could notice. What Envoy has beyond that is in ``words`` and refused as "not supported yet".
+Rule 2. Validators see nodes (``document``), report what is no reason to stop to the ``Report`` in the context, and raise ``wrong``
+        for the rest. Nobody reads pydantic's own words: ``explain`` turns every error into ours.
+"""
+
+import re
+from base64 import b64decode
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, ClassVar, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from shifter.config.document import ListNode, MapNode, Plain, TextNode, plain, value_of
+from shifter.config.report import Report, nearest, shown
+from shifter.config.schema.words import TYPES
+
+E = TypeVar("E", bound=Enum)
+
+TYPE_PREFIX = "type.googleapis.com/"
+
+_SECONDS = re.compile(r"(-?)([0-9]+(?:\.[0-9]{1,9})?)s")
+_OTHER_UNIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|ms|m|min|h|d|sec|seconds?)")
+_UNITS = {"us": 1e-6, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "sec": 1.0, "second": 1.0, "seconds": 1.0}
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_LONGEST = 315_576_000_000.0
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_OWN_HEADERS = frozenset(
+    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host")
+)
+
+
+def wrong(message: str, hint: str = "", at: TextNode | MapNode | ListNode | None = None) -> PydanticCustomError:
+    """Return the error to raise from a validator; *at* when the problem lies deeper than the field."""
+    return PydanticCustomError("shifter", "{message}", {"message": message, "hint": hint, "at": at})
+
+
+def kind(node: object) -> str:
+    """Return what *node* is, in the words of a message."""
+    if isinstance(node, MapNode):
+        return "a mapping"
+    if isinstance(node, ListNode):
+        return "a list"
+    return f"`{shown(str(node))}`" if node else "an empty text"
+
+
+def report_of(info: ValidationInfo) -> Report:
+    """Return the report that this validation writes to."""
+    report = info.context
+    assert isinstance(report, Report)
+    return report
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, TextNode):
+        raise wrong(f"a whole number is wanted here, not {kind(value)}")
+    if _WHOLE.fullmatch(value):
+        return int(value)
+    if value.endswith("%") and _NUMBER.fullmatch(value[:-1]):
+        raise wrong(f"a whole number is wanted here, not {kind(value)}", f"write {value[:-1]}: the shares follow from the sum")
+    meant = value_of(TextNode(value, 0, 0, plain=True))
+    # Proto JSON takes 80.0 and 8e1, too.
+    if isinstance(meant, float) and meant.is_integer() and abs(meant) < 2**64:
+        return int(meant)
+    raise wrong(f"a whole number is wanted here, not {kind(value)}")
+
+
+def _truth(value: object, info: ValidationInfo) -> bool:
+    if isinstance(value, TextNode) and value.plain:
+        meant = value_of(value)
+        if isinstance(meant, bool):
+            return meant
+        old = value.lower()
+        if old in ("yes", "on", "y", "no", "off", "n"):
+            meant = old in ("yes", "on", "y")
+            report_of(info).warn(value, f"`{value}` is taken for {str(meant).lower()}", f"write {str(meant).lower()}")
+            return meant
+    raise wrong(f"true or false is wanted here, not {kind(value)}")
+
+
+def _seconds(value: object, info: ValidationInfo) -> float:
+    if not isinstance(value, TextNode):
+        raise wrong(f"a duration is wanted here, not {kind(value)}", "write it in seconds: 0.25s")
+    match = _SECONDS.fullmatch(value)
+    if match is not None:
+        length = float(match[2])
+        if match[1] and length:
+            raise wrong(f"a duration cannot be negative: {kind(value)}")
+        if length > _LONGEST:
+            raise wrong(f"{kind(value)} is longer than ten thousand years", "0s often means: no limit")
+        return length
+    other = _OTHER_UNIT.fullmatch(value)
+    if other is not None:
+        length = round(float(other[1]) * _UNITS[other[2]], 9)
+        if length > _LONGEST:
+            raise wrong(f"{kind(value)} is longer than ten thousand years", "0s often means: no limit")
+        report_of(info).warn(value, f"the duration {kind(value)} is taken for {duration(length)}", f"Envoy wants {duration(length)}")
+        return length
+    if _NUMBER.fullmatch(value):
+        raise wrong(f"the duration {kind(value)} has no unit", f"write {value}s for seconds, as Envoy wants it")
+    raise wrong(f"a duration is wanted here, not {kind(value)}", "write it in seconds: 0.25s")
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* as Envoy spells a duration."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise wrong("this duration must be longer than 0s")
+    return value
+
+
+def word(enum: type[E], unsupported: str = "") -> BeforeValidator:
+    """Return a validator for the names of *enum*, in any case; *unsupported* are further names that Envoy knows."""
+    names = {member.name: member for member in enum}
+    others = frozenset(unsupported.split())
+
+    def read(value: object, info: ValidationInfo) -> Enum:
+        if not isinstance(value, TextNode):
+            raise wrong(f"`{info.field_name}` wants one word, not {kind(value)}", f"known: {', '.join(names)}")
+        upper = value.upper()
+        member = names.get(upper)
+        if member is not None:
+            return member
+        if upper in others:
+            raise wrong(f"Envoy knows `{shown(value)}`, shifter does not support it yet", f"supported: {', '.join(names)}")
+        near = nearest(upper, names)
+        hint = f"did you mean `{near}`? known: {', '.join(names)}" if near and len(names) > 1 else f"known: {', '.join(names)}"
+        raise wrong(f"`{shown(value)}` is none of the values of `{info.field_name}`", hint)
+
+    return BeforeValidator(read)
+
+
+def _any(value: object) -> Plain:
+    assert isinstance(value, (TextNode, MapNode, ListNode))
+    return plain(value)
+
+
+def base64_bytes(value: object) -> str:
+    """Check that *value* is base64 and return it as it is; ``build`` decodes it."""
+    if isinstance(value, TextNode):
+        try:
+            b64decode(value, validate=True)
+        except ValueError:
+            pass
+        else:
+            return str(value)
+    raise wrong(f"base64 is wanted here, not {kind(value)}")
+
+
+def _header_name(value: str) -> str:
+    if not value:
+        raise wrong("a header name must not be empty")
+    if not _TOKEN.fullmatch(value.removeprefix(":")):
+        raise wrong(f"{kind(value)} cannot be a header name")
+    return value
+
+
+def _editable_name(value: str) -> str:
+    if value.startswith(":"):
+        raise wrong(f"{kind(value)} cannot be changed here: names that begin with a colon belong to the request line")
+    if _header_name(value).lower() in _OWN_HEADERS:
+        raise wrong(f"the header {kind(value)} belongs to the connection: shifter sets it itself")
+    return value
+
+
+def _header_value(value: str) -> str:
+    if any((char < " " and char != "\t") or char == "\x7f" for char in value):
+        raise wrong("a header value cannot hold control characters")
+    return value
+
+
+def _visible(value: str) -> str:
+    """For what ends in a request line or a location: one blank and the request would have another meaning."""
+    if any(char <= " " or char == "\x7f" for char in value):
+        raise wrong("blanks and control characters cannot stand here", "write %20 for a blank")
+    return value
+
+
+_FORMAT = re.compile(r"%%|%([A-Za-z_][A-Za-z0-9_]*)(\([^%]*\))?(:[0-9]+)?%|%")
+
+
+def literal(template: str) -> str:
+    """Return *template*, which has no substitution (``header_template`` saw to that), with ``%%`` folded to ``%``."""
+    return template.replace("%%", "%")
+
+
+def _header_template(value: str) -> str:
+    for found in _FORMAT.finditer(_header_value(value)):
+        if found[1]:
+            raise wrong(f"Envoy puts a value for `{shown(found[0])}`, shifter does not support that yet", "write %% for a percent sign")
+        if found[0] == "%":
+            raise wrong("a percent sign alone means nothing here", "write %% for a percent sign")
+    return value
+
+
+whole = BeforeValidator(_whole)
+"""For whole numbers with bounds of their own: ``Annotated[int, Field(ge=…), whole]``."""
+
+Text = str
+Name = Annotated[str, Field(min_length=1)]
+UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_whole)]
+Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_whole)]
+Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_whole)]
+Bool = Annotated[bool, BeforeValidator(_truth)]
+Seconds = Annotated[float, BeforeValidator(_seconds), PlainSerializer(duration, return_type=str)]
+PositiveSeconds = Annotated[float, AfterValidator(_positive), BeforeValidator(_seconds), PlainSerializer(duration, return_type=str)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+EditableName = Annotated[str, AfterValidator(_editable_name)]
+HeaderTemplate = Annotated[str, AfterValidator(_header_template)]
+Visible = Annotated[str, AfterValidator(_visible)]
+Ignored = Annotated[object, BeforeValidator(_any)]
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A oneof of Envoy's: at most one of ``names`` and ``others`` (which are refused for themselves) may be given."""
+
+    names: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    required: str = ""
+    """What is missing when none is given; empty when none need be."""
+
+
+class Message(BaseModel):
+    """A message of Envoy's API, ``envoy`` being its full name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    envoy: ClassVar[str] = ""
+
+
+class Choice(Message):
+    """A message with oneofs, or with an ``@type`` (one of ``types``, full names)."""
+
+    one_of: ClassVar[tuple[OneOf, ...]] = ()
+    types: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose(cls, data: object, info: ValidationInfo) -> object:
+        if isinstance(data, MapNode):
+            if cls.types:
+                _check_type(cls.types, data)
+            for group in cls.one_of:
+                _choose_one(cls, group, data, report_of(info))
+        return data
+
+
+def _check_type(types: tuple[str, ...], data: MapNode) -> None:
+    """Raise unless *data* says it is one of *types*: its other fields mean nothing to us then."""
+    want = f'"@type": {TYPE_PREFIX}{types[0]}'
+    url = data.get("@type")
+    if url is None:
+        raise wrong('this has no "@type", which says what it is', f"write {want}", data)
+    if not isinstance(url, TextNode):
+        raise wrong(f'the "@type" must be text, not {kind(url)}', f"write {want}", url)
+    name = url.rpartition("/")[2]
+    if name in types:
+        return
+    if name in TYPES:
+        raise wrong(f"Envoy knows `{shown(name)}`, shifter does not support it yet", f"supported here: {', '.join(types)}", url)
+    near = nearest(name, types)
+    raise wrong(f'`{shown(name)}` is no "@type" that is known here', f"did you mean {near}?" if near else f"known: {', '.join(types)}", url)
+
+
+def _choose_one(message: type[Message], group: OneOf, data: MapNode, report: Report) -> None:
+    given = [key for key in data if key in group.names or key in group.others]
+    if len(given) > 1:
+        for second in given[1:]:
+            report.error(data.key(second), f"`{second}` cannot stand beside `{given[0]}`", f"give one of {_listed(group.names)}")
+    elif not given and group.required and all(key in names_of(message) for key in data):
+        # With an unknown word around, that word is the problem, and has been named.
+        report.error(data, group.required, f"give one of {_listed(group.names)}" if len(group.names) > 1 else f"give `{group.names[0]}`")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def names_of(message: type[BaseModel]) -> frozenset[str]:
+    """Return the names under which the fields of *message* are written."""
+    names = _NAMES.get(message)
+    if names is None:
+        names = frozenset(info.alias or name for name, info in message.model_fields.items())
+        _NAMES[message] = names
+    return names
+
+
+_NAMES: dict[type[BaseModel], frozenset[str]] = {}

@@ -1,0 +1,55 @@
+"""The message that a configuration file is: ``envoy.config.bootstrap.v3.Bootstrap``."""
+
+from pydantic import Field
+
+from shifter.config.schema.base import Ignored, Message
+from shifter.config.schema.cluster import Cluster
+from shifter.config.schema.core import Address, DnsResolutionConfig, Node, TypedDnsResolver
+from shifter.config.schema.listener import Listener
+
+
+class StaticResources(Message):
+    """``Bootstrap.StaticResources``."""
+
+    envoy = "envoy.config.bootstrap.v3.Bootstrap.StaticResources"
+
+    listeners: list[Listener] = Field(default_factory=list)
+    clusters: list[Cluster] = Field(default_factory=list)
+
+
+class Admin(Message):
+    """``bootstrap.v3.Admin``. Its access log is not written."""
+
+    envoy = "envoy.config.bootstrap.v3.Admin"
+
+    address: Address | None = None
+    access_log: Ignored = None
+    access_log_path: Ignored = None
+    profile_path: Ignored = None
+    ignore_global_conn_limit: Ignored = None
+
+
+class Bootstrap(Message):
+    """``bootstrap.v3.Bootstrap``."""
+
+    envoy = "envoy.config.bootstrap.v3.Bootstrap"
+
+    node: Node | None = None
+    static_resources: StaticResources
+    admin: Admin | None = None
+    dns_resolution_config: DnsResolutionConfig | None = None
+    typed_dns_resolver_config: TypedDnsResolver | None = None
+    stats_config: Ignored = None
+    stats_flush_interval: Ignored = None
+    stats_flush_on_admin: Ignored = None
+    stats_eviction_interval: Ignored = None
+    deferred_stat_options: Ignored = None
+    enable_dispatcher_stats: Ignored = None
+    stats_server_version_override: Ignored = None
+    flags_path: Ignored = None
+    perf_tracing_file_path: Ignored = None
+    watchdog: Ignored = None
+    watchdogs: Ignored = None
+    application_log_config: Ignored = None
+    memory_allocator_manager: Ignored = None
+    grpc_async_client_manager_config: Ignored = None

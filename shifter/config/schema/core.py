@@ -1,0 +1,260 @@
+"""Messages of ``envoy.config.core.v3`` and ``envoy.type``: addresses, headers to change, protocol options, where data comes from."""
+
+from enum import Enum
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from shifter.config.schema.base import (
+    TYPE_PREFIX,
+    Bool,
+    Choice,
+    EditableName,
+    HeaderTemplate,
+    Ignored,
+    Int64,
+    Message,
+    Name,
+    OneOf,
+    Port,
+    Seconds,
+    Text,
+    UInt32,
+    base64_bytes,
+    whole,
+    word,
+)
+from shifter.model.bootstrap import Underscores
+from shifter.model.route import AppendAction
+
+
+class Transport(Enum):
+    """``SocketAddress.Protocol``."""
+
+    TCP = "TCP"
+
+
+class SocketAddress(Choice):
+    """``core.v3.SocketAddress``: an address and a TCP port."""
+
+    envoy = "envoy.config.core.v3.SocketAddress"
+    one_of = (OneOf(("port_value",), ("named_port",), "this address has no port"),)
+
+    protocol: Annotated[Transport, word(Transport, "UDP")] = Transport.TCP
+    address: Name
+    port_value: Port = 0
+
+
+class Address(Choice):
+    """``core.v3.Address``."""
+
+    envoy = "envoy.config.core.v3.Address"
+    one_of = (OneOf(("socket_address",), ("pipe", "envoy_internal_address"), "there is no `socket_address` here"),)
+
+    socket_address: SocketAddress | None = None
+
+
+class HeaderValue(Message):
+    """``core.v3.HeaderValue``."""
+
+    envoy = "envoy.config.core.v3.HeaderValue"
+
+    key: EditableName
+    value: HeaderTemplate = ""
+
+
+class HeaderValueOption(Message):
+    """``core.v3.HeaderValueOption``: one header to add."""
+
+    envoy = "envoy.config.core.v3.HeaderValueOption"
+
+    header: HeaderValue
+    append_action: Annotated[AppendAction, word(AppendAction)] = AppendAction.APPEND_IF_EXISTS_OR_ADD
+    keep_empty_value: Bool = False
+
+
+class HeaderChanges(Message):
+    """The four lists that several messages have."""
+
+    request_headers_to_add: list[HeaderValueOption] = Field(default_factory=list)
+    request_headers_to_remove: list[EditableName] = Field(default_factory=list)
+    response_headers_to_add: list[HeaderValueOption] = Field(default_factory=list)
+    response_headers_to_remove: list[EditableName] = Field(default_factory=list)
+
+
+class DataSource(Choice):
+    """``core.v3.DataSource``."""
+
+    envoy = "envoy.config.core.v3.DataSource"
+    one_of = (OneOf(("inline_string", "inline_bytes", "filename"), ("environment_variable",), "nothing says where this comes from"),)
+
+    filename: Name | None = None
+    inline_bytes: Annotated[str, BeforeValidator(base64_bytes)] | None = None
+    inline_string: Text | None = None
+
+
+class Locality(Message):
+    """``core.v3.Locality``; without effect while there is one priority and no zone-aware balancing."""
+
+    envoy = "envoy.config.core.v3.Locality"
+
+    region: Text = ""
+    zone: Text = ""
+    sub_zone: Text = ""
+
+
+class Node(Message):
+    """``core.v3.Node``: who this process is."""
+
+    envoy = "envoy.config.core.v3.Node"
+
+    id: Text = ""
+    cluster: Text = ""
+    metadata: Ignored = None
+    dynamic_parameters: Ignored = None
+    locality: Locality | None = None
+    user_agent_name: Text = ""
+    user_agent_version: Text = ""
+    user_agent_build_version: Ignored = None
+    extensions: Ignored = None
+    client_features: Ignored = None
+
+
+class RegexEngine(Message):
+    """``type.matcher.v3.RegexMatcher.GoogleRE2``; said by default since 1.23."""
+
+    envoy = "envoy.type.matcher.v3.RegexMatcher.GoogleRE2"
+
+    max_program_size: UInt32 = 100
+
+
+class RegexMatcher(Message):
+    """``type.matcher.v3.RegexMatcher``."""
+
+    envoy = "envoy.type.matcher.v3.RegexMatcher"
+
+    google_re2: RegexEngine | None = None
+    regex: Name
+
+
+class StringMatcher(Choice):
+    """``type.matcher.v3.StringMatcher``."""
+
+    envoy = "envoy.type.matcher.v3.StringMatcher"
+    one_of = (OneOf(("exact", "prefix", "suffix", "contains", "safe_regex"), ("custom",), "nothing says what the text must be"),)
+
+    exact: Text | None = None
+    prefix: Name | None = None
+    suffix: Name | None = None
+    contains: Name | None = None
+    safe_regex: RegexMatcher | None = None
+    ignore_case: Bool = False
+
+
+class Int64Range(Message):
+    """``type.v3.Int64Range``."""
+
+    envoy = "envoy.type.v3.Int64Range"
+
+    start: Int64 = 0
+    end: Int64 = 0
+
+
+class Percent(Message):
+    """``type.v3.Percent``."""
+
+    envoy = "envoy.type.v3.Percent"
+
+    value: Ignored = None
+
+
+class DownstreamHttpOptions(Message):
+    """``core.v3.HttpProtocolOptions``, for clients."""
+
+    envoy = "envoy.config.core.v3.HttpProtocolOptions"
+
+    idle_timeout: Seconds | None = None
+    max_headers_count: Annotated[int, Field(ge=1, le=2**32 - 1), whole] | None = None
+    headers_with_underscores_action: Annotated[Underscores, word(Underscores)] | None = None
+    max_requests_per_connection: UInt32 | None = None
+
+
+class UpstreamHttpOptions(Message):
+    """``core.v3.HttpProtocolOptions``, for endpoints."""
+
+    envoy = "envoy.config.core.v3.HttpProtocolOptions"
+
+    idle_timeout: Seconds | None = None
+    max_requests_per_connection: UInt32 | None = None
+
+
+class DownstreamHttp1Options(Message):
+    """``core.v3.Http1ProtocolOptions``, for clients."""
+
+    envoy = "envoy.config.core.v3.Http1ProtocolOptions"
+
+    allow_absolute_url: Bool | None = None
+    accept_http_10: Bool = False
+    default_host_for_http_10: Text = ""
+    enable_trailers: Bool = False
+    use_balsa_parser: Ignored = None
+
+
+class UpstreamHttp1Options(Message):
+    """``core.v3.Http1ProtocolOptions``, for endpoints."""
+
+    envoy = "envoy.config.core.v3.Http1ProtocolOptions"
+
+    use_balsa_parser: Ignored = None
+
+
+class DownstreamHttp2Options(Message):
+    """``core.v3.Http2ProtocolOptions``, for clients."""
+
+    envoy = "envoy.config.core.v3.Http2ProtocolOptions"
+
+    max_concurrent_streams: Annotated[int, Field(ge=1, le=2**31 - 1), whole] | None = None
+    initial_stream_window_size: Annotated[int, Field(ge=65535, le=2**31 - 1), whole] | None = None
+    initial_connection_window_size: Annotated[int, Field(ge=65535, le=2**31 - 1), whole] | None = None
+    use_oghttp2_codec: Ignored = None
+
+
+class UpstreamHttp2Options(DownstreamHttp2Options):
+    """``core.v3.Http2ProtocolOptions``, for endpoints."""
+
+
+class DnsResolverOptions(Message):
+    """``core.v3.DnsResolverOptions``."""
+
+    envoy = "envoy.config.core.v3.DnsResolverOptions"
+
+    no_default_search_domain: Bool = False
+
+
+class DnsResolutionConfig(Message):
+    """``core.v3.DnsResolutionConfig``, which ``typed_dns_resolver_config`` replaced."""
+
+    envoy = "envoy.config.core.v3.DnsResolutionConfig"
+
+    resolvers: list[Address] = Field(default_factory=list)
+    dns_resolver_options: DnsResolverOptions | None = None
+
+
+class CaresDnsResolverConfig(Choice):
+    """``extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig``: which servers to ask."""
+
+    envoy = "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+    types: ClassVar[tuple[str, ...]] = (envoy,)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    resolvers: list[Address] = Field(default_factory=list)
+    dns_resolver_options: DnsResolverOptions | None = None
+
+
+class TypedDnsResolver(Message):
+    """``core.v3.TypedExtensionConfig`` with a DNS resolver in it."""
+
+    envoy = "envoy.config.core.v3.TypedExtensionConfig"
+
+    name: Name
+    typed_config: CaresDnsResolverConfig

@@ -1,0 +1,162 @@
+"""Listeners, the HTTP connection manager, its filters and access logs."""
+
+from enum import Enum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Name, OneOf, Seconds, Text, UInt32, Visible, whole, word
+from shifter.config.schema.core import Address, DataSource, DownstreamHttp1Options, DownstreamHttp2Options, DownstreamHttpOptions
+from shifter.config.schema.route import RouteConfiguration
+from shifter.model.bootstrap import CodecType
+
+HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+ROUTER = "envoy.extensions.filters.http.router.v3.Router"
+FILE_LOG = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
+STDOUT_LOG = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
+STDERR_LOG = "envoy.extensions.access_loggers.stream.v3.StderrAccessLog"
+
+
+class EscapedSlashesAction(Enum):
+    """``PathWithEscapedSlashesAction``."""
+
+    IMPLEMENTATION_SPECIFIC_DEFAULT = "IMPLEMENTATION_SPECIFIC_DEFAULT"
+    KEEP_UNCHANGED = "KEEP_UNCHANGED"
+    REJECT_REQUEST = "REJECT_REQUEST"
+    UNESCAPE_AND_REDIRECT = "UNESCAPE_AND_REDIRECT"
+    UNESCAPE_AND_FORWARD = "UNESCAPE_AND_FORWARD"
+
+
+class DrainType(Enum):
+    """``Listener.DrainType``."""
+
+    DEFAULT = "DEFAULT"
+
+
+class SubstitutionFormat(Choice):
+    """``core.v3.SubstitutionFormatString``, text only."""
+
+    envoy = "envoy.config.core.v3.SubstitutionFormatString"
+    one_of = (OneOf(("text_format", "text_format_source"), ("json_format",), "this names no format"),)
+
+    text_format: Text | None = None
+    text_format_source: DataSource | None = None
+    omit_empty_values: Bool = False
+
+
+class AccessLogConfig(Choice):
+    """``access_loggers.file.v3.FileAccessLog``, or one of the two streams."""
+
+    envoy = FILE_LOG
+    types: ClassVar[tuple[str, ...]] = (FILE_LOG, STDOUT_LOG, STDERR_LOG)
+    one_of = (OneOf(("format", "log_format"), ("json_format", "typed_json_format")),)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    path: Name | None = None
+    format: Text | None = None
+    log_format: SubstitutionFormat | None = None
+
+
+class AccessLog(Message):
+    """``accesslog.v3.AccessLog``."""
+
+    envoy = "envoy.config.accesslog.v3.AccessLog"
+
+    name: Text = ""
+    typed_config: AccessLogConfig
+
+
+class Router(Choice):
+    """``filters.http.router.v3.Router``."""
+
+    envoy = ROUTER
+    types: ClassVar[tuple[str, ...]] = (ROUTER,)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    dynamic_stats: Ignored = None
+    suppress_envoy_headers: Bool = False
+    suppress_grpc_request_failure_code_stats: Ignored = None
+
+
+class HttpFilter(Message):
+    """``HttpFilter``: the router is the only one so far."""
+
+    envoy = "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"
+
+    name: Name
+    typed_config: Router
+
+
+class HttpConnectionManager(Choice):
+    """``HttpConnectionManager``. What is not given has the default of ``shifter.model.bootstrap``."""
+
+    envoy = HCM
+    types: ClassVar[tuple[str, ...]] = (HCM,)
+    one_of = (OneOf(("route_config",), ("rds", "scoped_routes"), "there are no routes"),)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    codec_type: Annotated[CodecType, word(CodecType, "HTTP3")] = CodecType.AUTO
+    stat_prefix: Name
+    route_config: RouteConfiguration | None = None
+    http_filters: list[HttpFilter] = Field(default_factory=list)
+    common_http_protocol_options: DownstreamHttpOptions | None = None
+    http_protocol_options: DownstreamHttp1Options | None = None
+    http2_protocol_options: DownstreamHttp2Options | None = None
+    server_name: Visible | None = None
+    max_request_headers_kb: Annotated[int, Field(ge=1, le=8192), whole] | None = None
+    stream_idle_timeout: Seconds | None = None
+    request_timeout: Seconds | None = None
+    request_headers_timeout: Seconds | None = None
+    drain_timeout: Seconds | None = None
+    delayed_close_timeout: Seconds | None = None
+    access_log: list[AccessLog] = Field(default_factory=list)
+    use_remote_address: Bool | None = None
+    xff_num_trusted_hops: UInt32 | None = None
+    skip_xff_append: Bool | None = None
+    generate_request_id: Bool | None = None
+    preserve_external_request_id: Bool | None = None
+    normalize_path: Bool | None = None
+    merge_slashes: Bool | None = None
+    path_with_escaped_slashes_action: Annotated[EscapedSlashesAction, word(EscapedSlashesAction)] = (
+        EscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
+    )
+
+
+class Filter(Message):
+    """``listener.v3.Filter``: the connection manager is the only one so far."""
+
+    envoy = "envoy.config.listener.v3.Filter"
+
+    name: Name
+    typed_config: HttpConnectionManager
+
+
+class FilterChain(Message):
+    """``listener.v3.FilterChain``."""
+
+    envoy = "envoy.config.listener.v3.FilterChain"
+
+    filters: list[Filter] = Field(min_length=1)
+    name: Text = ""
+    metadata: Ignored = None
+
+
+class Listener(Message):
+    """``listener.v3.Listener``."""
+
+    envoy = "envoy.config.listener.v3.Listener"
+
+    name: Text = ""
+    address: Address
+    filter_chains: list[FilterChain] = Field(min_length=1)
+    per_connection_buffer_limit_bytes: UInt32 | None = None
+    tcp_backlog_size: Annotated[int, Field(ge=1, le=65535), whole] | None = None
+    drain_type: Annotated[DrainType, word(DrainType, "MODIFY_ONLY")] = DrainType.DEFAULT
+    stat_prefix: Ignored = None
+    metadata: Ignored = None
+    traffic_direction: Ignored = None
+    reuse_port: Ignored = None
+    enable_reuse_port: Ignored = None
+    ignore_global_conn_limit: Ignored = None
+    bypass_overload_manager: Ignored = None
+    max_connections_to_accept_per_socket_event: Ignored = None
