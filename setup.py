@@ -6,12 +6,10 @@ the environment leaves it out on purpose. ``shifter.wire.heads`` behaves the sam
 
 import os
 
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+# With Cython among the build requirements, setuptools itself knows what to do with a .pyx file.
 HEADS = Extension("shifter.wire._heads", ["shifter/wire/_heads.pyx"], optional=True)
+PURE = os.environ.get("SHIFTER_PURE", "") not in ("", "0")
 
-if os.environ.get("SHIFTER_PURE", "") not in ("", "0"):
-    setup()
-else:
-    setup(ext_modules=cythonize([HEADS], language_level=3))
+setup(ext_modules=[] if PURE else [HEADS])
