@@ -14,7 +14,7 @@ Rule 4. These objects never leave the process; their ``report()`` does.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import NamedTuple
 
 from shifter.model.cluster import CircuitBreakers
@@ -233,13 +233,7 @@ class ClusterStats:
             "membership_healthy": sum(not host.health_flags for host in hosts),
             "membership_total": len(hosts),
         }
-        breakers = {
-            "max_connections": limits.max_connections,
-            "max_pending_requests": limits.max_pending_requests,
-            "max_requests": limits.max_requests,
-            "max_retries": limits.max_retries,
-        }
-        return ClusterReport(name, _figures(self, counters=made, gauges=load, shared=shared), hosts, breakers)
+        return ClusterReport(name, _figures(self, counters=made, gauges=load, shared=shared), hosts, asdict(limits))
 
 
 STATES = ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING")

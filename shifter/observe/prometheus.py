@@ -1,0 +1,72 @@
+"""A report as Prometheus text (format 0.0.4) under Envoy's metric names and labels.
+
+Rule 1. All lines of a metric stand together, after one ``# TYPE`` line; no series appears twice.
+Rule 2. One line is one format operation: a scrape of a thousand clusters must not be felt by requests.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from shifter.model.report import HISTOGRAM_BOUNDS_MS, Report
+from shifter.observe.scopes import EVERYTHING, Scope, Selection, families
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_EDGES = [f'le="{bound}"}} ' for bound in (*HISTOGRAM_BOUNDS_MS, "+Inf")]
+_NOTHING = (0,) * len(_EDGES)
+
+
+def exposition(report: Report, selection: Selection = EVERYTHING) -> str:
+    """Return the text of one scrape."""
+    every = families(report, selection)
+    lines: list[str] = []
+    for family in every:
+        counters = [scope.figures.counters for scope in family]
+        lines.extend(_numbers(family, "counter", counters))
+        lines.extend(_derived(family))
+    for family in every:
+        lines.extend(_numbers(family, "gauge", [scope.figures.gauges for scope in family]))
+        lines.extend(_numbers(family, "gauge", [scope.figures.shared for scope in family]))
+    for family in every:
+        lines.extend(_histograms(family))
+    return "".join(lines)
+
+
+def _numbers(family: list[Scope], kind: str, figures: list[Mapping[str, int]]) -> Iterator[str]:
+    labelled = [(scope.labels, numbers) for scope, numbers in zip(family, figures, strict=True)]
+    for name in _names(figures):
+        metric = _metric(family[0], name)
+        yield f"# TYPE {metric} {kind}\n"
+        yield from [f"{metric}{{{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]
+
+
+def _derived(family: list[Scope]) -> Iterator[str]:
+    by_metric: dict[str, list[str]] = {}
+    for scope in family:
+        for one in scope.derived:
+            metric = scope.metric + one.metric
+            by_metric.setdefault(metric, []).append(f"{metric}{{{one.label}{scope.labels}}} {one.value}\n")
+    for metric in sorted(by_metric):
+        yield f"# TYPE {metric} counter\n"
+        yield from by_metric[metric]
+
+
+def _histograms(family: list[Scope]) -> Iterator[str]:
+    for name in _names([scope.figures.histograms for scope in family]):
+        metric = _metric(family[0], name)
+        yield f"# TYPE {metric} histogram\n"
+        for scope in family:
+            histogram = scope.figures.histograms.get(name)
+            if histogram is not None:
+                start = f"{metric}_bucket{{{scope.labels}{',' if scope.labels else ''}"
+                yield from [f"{start}{edge}{below}\n" for edge, below in zip(_EDGES, accumulate(histogram.counts or _NOTHING), strict=True)]
+                yield f"{metric}_sum{{{scope.labels}}} {histogram.total!r}\n{metric}_count{{{scope.labels}}} {histogram.count}\n"
+
+
+def _names(figures: Sequence[Mapping[str, object]]) -> list[str]:
+    return sorted(set().union(*figures))
+
+
+def _metric(scope: Scope, name: str) -> str:
+    whole = name.replace(".", "_")
+    return whole if name.startswith("shifter.") else scope.metric + whole

@@ -1,0 +1,190 @@
+"""Where every figure of a report stands among Envoy's statistics: its path in ``/stats``, its metric and labels for Prometheus.
+
+Rule 1. As in Envoy, ``:`` in a name becomes ``_``; so does whatever cannot stand in one line of text.
+Rule 2. Names that are then alike are one scope and their figures add up, as those of managers that share a stat prefix do.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
+
+from shifter.model.report import Figures, HttpReport, ListenerReport, Report
+
+_Name = TypeVar("_Name")
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+class Derived(NamedTuple):
+    """A counter made from status codes: its name in ``/stats``, and for Prometheus its name and the label that goes first."""
+
+    name: str
+    metric: str
+    label: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Figures that share a place.
+
+    ``path`` and ``metric`` go before the name of each; ``labels`` are Prometheus labels without braces. ``derived`` is what
+    follows from ``figures.codes``.
+    """
+
+    path: str
+    metric: str
+    labels: str
+    figures: Figures
+    derived: tuple[Derived, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which statistics somebody wants to see: those whose name in ``/stats`` *keep* says yes to, and, with *used_only*,
+    only what was ever counted. A gauge of a scope that was counted in is used even while it is 0."""
+
+    keep: Callable[[str], bool] | None = None
+    used_only: bool = False
+
+    def of(self, scope: Scope) -> Scope:
+        """Return *scope* with what is wanted of it."""
+        figures = scope.figures
+
+        def wanted(name: str, used: object) -> bool:
+            return bool(used or not self.used_only) and (self.keep is None or self.keep(scope.path + name))
+
+        return replace(
+            scope,
+            figures=Figures(
+                {name: value for name, value in figures.counters.items() if wanted(name, value)},
+                {name: value for name, value in figures.gauges.items() if wanted(name, figures.used)},
+                {name: value for name, value in figures.shared.items() if wanted(name, figures.used)},
+                figures.codes,
+                {name: value for name, value in figures.histograms.items() if wanted(name, value.counts)},
+            ),
+            derived=tuple(one for one in scope.derived if wanted(one.name, one.value)),
+        )
+
+
+EVERYTHING = Selection()
+
+
+def sanitized(name: str) -> str:
+    """Return *name* as Envoy writes it in statistics."""
+    return one_line(name).replace(":", "_")
+
+
+def one_line(name: str) -> str:
+    """Return *name* without what cannot stand in one line of text."""
+    return _UNFIT.sub("_", name)
+
+
+def escaped(value: str) -> str:
+    """Return *value* as it stands between the quotes of a label (Prometheus text format 0.0.4)."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def address_of(listener: ListenerReport) -> str:
+    """Return the name of a listener's scope: its address, not its name."""
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return sanitized(f"{host}:{listener.port}")
+
+
+def families(report: Report, selection: Selection = EVERYTHING) -> list[list[Scope]]:
+    """Return the scopes of a report as far as they are wanted, those with the same ``metric`` together."""
+    clusters = _clusters(report)
+    every = [clusters, _external(clusters), _http(report), _listeners(report), _listener_http(report), _server(report)]
+    return every if selection == EVERYTHING else [[selection.of(scope) for scope in family] for family in every]
+
+
+def _by_code(figures: Figures) -> tuple[Derived, ...]:
+    """What a cluster shows of its codes: each that occurred, and their classes."""
+    codes = (
+        Derived(f"upstream_rq_{code}", "upstream_rq", f'envoy_response_code="{code}",', figures.codes[code])
+        for code in sorted(figures.codes)
+        if code
+    )
+    return (*codes, *_by_class("upstream_rq", figures.classes, figures.completed)) if figures.codes else ()
+
+
+def _every_class(figures: Figures) -> tuple[Derived, ...]:
+    """What a connection manager shows of its codes: all five classes, always."""
+    return _by_class("downstream_rq", dict.fromkeys(range(1, 6), 0) | figures.classes, figures.completed)
+
+
+def _by_class(stem: str, classes: dict[int, int], completed: int) -> tuple[Derived, ...]:
+    derived = (
+        Derived(f"{stem}_{first}xx", f"{stem}_xx", f'envoy_response_code_class="{first}",', count) for first, count in classes.items()
+    )
+    return (*derived, Derived(f"{stem}_completed", f"{stem}_completed", "", completed))
+
+
+def _clusters(report: Report) -> list[Scope]:
+    return [
+        Scope(f"cluster.{name}.", "envoy_cluster_", f'envoy_cluster_name="{escaped(name)}"', figures, _by_code(figures))
+        for name, figures in _added((sanitized(cluster.name), cluster.figures) for cluster in report.clusters).items()
+    ]
+
+
+def _external(clusters: list[Scope]) -> list[Scope]:
+    # Envoy tells requests from inside from those from outside; no address is internal unless configured, so all are external.
+    return [
+        Scope(
+            f"{scope.path}external.",
+            "envoy_cluster_external_",
+            scope.labels,
+            Figures(codes=scope.figures.codes, histograms={"upstream_rq_time": scope.figures.histograms["upstream_rq_time"]}),
+            scope.derived,
+        )
+        for scope in clusters
+        if scope.figures.codes and "upstream_rq_time" in scope.figures.histograms
+    ]
+
+
+def _http(report: Report) -> list[Scope]:
+    return [
+        Scope(f"http.{prefix}.", "envoy_http_", f'envoy_http_conn_manager_prefix="{escaped(prefix)}"', figures, _every_class(figures))
+        for prefix, figures in _added((sanitized(http.prefix), http.figures) for http in report.http).items()
+    ]
+
+
+def _listeners(report: Report) -> list[Scope]:
+    return [
+        Scope(f"listener.{address}.", "envoy_listener_", f'envoy_listener_address="{escaped(address)}"', figures)
+        for address, figures in _added((address_of(listener), listener.figures) for listener in report.listeners).items()
+    ]
+
+
+def _listener_http(report: Report) -> list[Scope]:
+    addresses: dict[str, list[str]] = {}
+    for listener in report.listeners:
+        addresses.setdefault(listener.name, []).append(address_of(listener))
+
+    def place(http: HttpReport) -> tuple[str, str] | None:
+        # A manager counts for its listener; which of several addresses a request came by it does not know.
+        known = addresses.get(http.listener, ())
+        return (known[0], sanitized(http.prefix)) if known else None
+
+    placed = ((at, Figures(codes=http.figures.codes)) for http in report.http if (at := place(http)) is not None)
+    return [
+        Scope(
+            f"listener.{address}.http.{prefix}.",
+            "envoy_listener_http_",
+            f'envoy_http_conn_manager_prefix="{escaped(prefix)}",envoy_listener_address="{escaped(address)}"',
+            figures,
+            _every_class(figures),
+        )
+        for (address, prefix), figures in _added(placed).items()
+    ]
+
+
+def _server(report: Report) -> list[Scope]:
+    return [Scope("", "envoy_", "", report.server)]
+
+
+def _added(parts: Iterable[tuple[_Name, Figures]]) -> dict[_Name, Figures]:
+    added: dict[_Name, Figures] = {}
+    for name, figures in parts:
+        added[name] = added[name].plus(figures) if name in added else figures
+    return added

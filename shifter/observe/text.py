@@ -1,0 +1,149 @@
+"""A report as Envoy's admin pages print it: ``/stats``, ``/clusters`` and ``/listeners``, as text and as JSON.
+
+Rule 1. One statistic, one line; a name from a configuration cannot add lines (`scopes.one_line`).
+Rule 2. Envoy prints quantiles of the last interval and of all time; there is no interval here, so the former are ``nan``.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+
+from shifter.model.cluster import CircuitBreakers
+from shifter.model.report import ClusterReport, EndpointReport, HistogramReport, Report
+from shifter.observe.histogram import quantile
+from shifter.observe.scopes import EVERYTHING, Scope, Selection, families, one_line
+
+_PERCENTS = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100)
+_JSON_FLAGS = {"failed_active_hc": "failed_active_health_check"}
+# Routes of high priority do not exist here; Envoy shows their circuit breakers nevertheless.
+_HIGH_LIMITS = asdict(CircuitBreakers())
+
+
+def stats_text(report: Report, selection: Selection = EVERYTHING) -> str:
+    """Return ``/stats``: sorted ``name: value`` lines, histograms after all else."""
+    scopes = _scopes(report, selection)
+    numbers = [f"{name}: {value}\n" for name, value in _numbers(scopes)]
+    histograms = [f"{name}: {_summary(histogram)}\n" for name, histogram in _histograms(scopes)]
+    return "".join(numbers + histograms)
+
+
+def stats_json(report: Report, selection: Selection = EVERYTHING) -> str:
+    """Return ``/stats?format=json``."""
+    scopes = _scopes(report, selection)
+    stats: list[object] = [{"name": name, "value": value} for name, value in _numbers(scopes)]
+    histograms = [
+        {"name": name, "values": [{"cumulative": quantile(histogram, percent / 100), "interval": None} for percent in _PERCENTS]}
+        for name, histogram in _histograms(scopes)
+    ]
+    if histograms:
+        stats.append({"histograms": {"supported_quantiles": _PERCENTS, "computed_quantiles": histograms}})
+    return json.dumps({"stats": stats}, separators=(",", ":"))
+
+
+def clusters_text(report: Report, keep: Callable[[str], bool] | None = None) -> str:
+    """Return ``/clusters``: what is set and counted for each cluster and each of its endpoints. *keep* is asked by cluster name."""
+    return "".join(line for cluster in report.clusters if keep is None or keep(cluster.name) for line in _cluster_lines(cluster))
+
+
+def clusters_json(report: Report, keep: Callable[[str], bool] | None = None) -> str:
+    """Return ``/clusters?format=json`` (``envoy.admin.v3.Clusters``). As proto3 JSON does, it leaves out zeros."""
+    statuses = [_cluster_status(cluster) for cluster in report.clusters if keep is None or keep(cluster.name)]
+    return _pretty({"cluster_statuses": statuses} if statuses else {})
+
+
+def listeners_text(report: Report) -> str:
+    """Return ``/listeners``: a ``name::address`` line for each listening address."""
+    return "".join(f"{one_line(one.name)}::{_joined(one.host, one.port)}\n" for one in report.listeners)
+
+
+def listeners_json(report: Report) -> str:
+    """Return ``/listeners?format=json`` (``envoy.admin.v3.Listeners``)."""
+    statuses = [{"name": one.name, "local_address": _socket_address(one.host, one.port)} for one in report.listeners]
+    return _pretty({"listener_statuses": statuses} if statuses else {})
+
+
+def _scopes(report: Report, selection: Selection) -> list[Scope]:
+    return [scope for family in families(report, selection) for scope in family]
+
+
+def _numbers(scopes: list[Scope]) -> list[tuple[str, int]]:
+    numbers: list[tuple[str, int]] = []
+    for scope in scopes:
+        path, figures = scope.path, scope.figures
+        for named in (figures.counters, figures.gauges, figures.shared):
+            numbers += [(path + name, value) for name, value in named.items()]
+        numbers += [(path + one.name, one.value) for one in scope.derived]
+    return sorted(numbers)
+
+
+def _histograms(scopes: list[Scope]) -> list[tuple[str, HistogramReport]]:
+    named = [(scope.path + name, histogram) for scope in scopes for name, histogram in scope.figures.histograms.items()]
+    return sorted(named, key=lambda one: one[0])
+
+
+def _summary(histogram: HistogramReport) -> str:
+    values = [(percent, quantile(histogram, percent / 100)) for percent in _PERCENTS]
+    return " ".join(f"P{percent}(nan,{value:.6g})" for percent, value in values if value is not None) or "No recorded values"
+
+
+def _cluster_lines(cluster: ClusterReport) -> Iterator[str]:
+    name = one_line(cluster.name)
+    yield f"{name}::observability_name::{name}\n"
+    for priority, limits in (("default", cluster.limits), ("high", _HIGH_LIMITS)):
+        for limit, allowed in limits.items():
+            yield f"{name}::{priority}_priority::{limit}::{allowed}\n"
+    yield f"{name}::added_via_api::false\n"
+    for endpoint in cluster.endpoints:
+        for key, value in _endpoint_lines(endpoint):
+            yield f"{name}::{endpoint.address}::{key}::{value}\n"
+
+
+def _endpoint_lines(endpoint: EndpointReport) -> Iterator[tuple[str, object]]:
+    yield from sorted({**endpoint.figures.counters, **endpoint.figures.gauges}.items())
+    yield "hostname", one_line(endpoint.hostname)
+    yield "health_flags", "".join(f"/{flag}" for flag in endpoint.health_flags) or "healthy"
+    yield "weight", endpoint.weight
+    yield from (("region", ""), ("zone", ""), ("sub_zone", ""), ("canary", "false"), ("priority", 0))
+    yield from (("success_rate", -1), ("local_origin_success_rate", -1))
+
+
+def _cluster_status(cluster: ClusterReport) -> dict[str, object]:
+    status: dict[str, object] = {"name": cluster.name}
+    if cluster.endpoints:
+        status["host_statuses"] = [_host_status(endpoint) for endpoint in cluster.endpoints]
+    status["circuit_breakers"] = {"thresholds": [{**cluster.limits}, {"priority": "HIGH", **_HIGH_LIMITS}]}
+    status["observability_name"] = cluster.name
+    return status
+
+
+def _host_status(endpoint: EndpointReport) -> dict[str, object]:
+    figures = endpoint.figures
+    stats = [_host_stat({}, name, value) for name, value in sorted(figures.counters.items())]
+    stats += [_host_stat({"type": "GAUGE"}, name, value) for name, value in sorted(figures.gauges.items())]
+    health = {"eds_health_status": "HEALTHY", **{_JSON_FLAGS.get(flag, flag): True for flag in endpoint.health_flags}}
+    status: dict[str, object] = {
+        "address": _socket_address(endpoint.host, endpoint.port),
+        "stats": stats,
+        "health_status": health,
+        "weight": endpoint.weight,
+    }
+    if endpoint.hostname:
+        status["hostname"] = endpoint.hostname
+    status["locality"] = {}
+    return status
+
+
+def _host_stat(start: dict[str, str], name: str, value: int) -> dict[str, str]:
+    return {**start, **({"value": str(value)} if value else {}), "name": name}
+
+
+def _socket_address(host: str, port: int) -> dict[str, object]:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=1)
