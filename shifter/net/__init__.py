@@ -1,0 +1,1 @@
+"""Byte streams: our own descriptors on Twisted's reactor, behind one small interface."""

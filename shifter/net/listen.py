@@ -1,0 +1,130 @@
+"""Listening sockets."""
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from shifter.model.address import SocketAddress
+from shifter.net.tcp import Network, TcpTransport
+from shifter.net.transport import Handler
+
+_log = Logger()
+_ACCEPTS_PER_EVENT = 64
+_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_RETRY_AFTER = 0.25
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the text says which and why."""
+
+    def __init__(self, address: SocketAddress, reason: str) -> None:
+        super().__init__(f"cannot listen on {address}: {reason}")
+        self.address = address
+
+
+def bind(address: SocketAddress, backlog: int) -> socket.socket:
+    """Return a non-blocking listening socket. Raises `ListenError`."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind((address.host, address.port))
+        sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise ListenError(address, error.strerror or str(error)) from None
+    return sock
+
+
+@implementer(IReadDescriptor)
+class ListeningPort:
+    """Accepts connections on one socket and hands each to *accept*, which returns its handler (or ``None`` to refuse).
+
+    When the process is out of descriptors accepting pauses for a moment instead of spinning; the kernel's backlog waits.
+    """
+
+    def __init__(self, network: Network, sock: socket.socket, accept: Callable[[TcpTransport], Handler | None]) -> None:
+        self._network = network
+        self._sock = sock
+        self._accept = accept
+        self._retry: Any = None
+        self.paused_for_descriptors = 0
+        host, port = sock.getsockname()[:2]
+        self.address = SocketAddress(host, port)
+
+    def start(self) -> None:
+        self._network.reactor.addReader(self)
+
+    def stop(self) -> None:
+        """Stop accepting and close the socket; connections already accepted go on."""
+        if self._sock.fileno() < 0:
+            return
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._network.reactor.removeReader(self)
+        self._sock.close()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def logPrefix(self) -> str:
+        return "listener"
+
+    def doRead(self) -> None:
+        for _ in range(_ACCEPTS_PER_EVENT):
+            try:
+                sock, peer = self._sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    self._pause(error)
+                    return
+                continue  # the client gave up between SYN and accept
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport = TcpTransport(self._network, sock, _UNHANDLED, SocketAddress(peer[0], peer[1]))
+            handler = self._accept(transport)
+            if handler is None:
+                transport.abort()
+                continue
+            transport.handler = handler
+            transport.start()
+
+    def _pause(self, error: OSError) -> None:
+        self.paused_for_descriptors += 1
+        if self.paused_for_descriptors == 1:
+            _log.warn("out of file descriptors: accepting on {address} pauses ({reason})", address=str(self.address), reason=error.strerror)
+        self._network.reactor.removeReader(self)
+        self._retry = self._network.reactor.callLater(_RETRY_AFTER, self._again)  # type: ignore[attr-defined]  # every FD reactor is a clock
+
+    def _again(self) -> None:
+        self._retry = None
+        self._network.reactor.addReader(self)
+
+    def connectionLost(self, reason: object) -> None:
+        self.stop()
+
+
+class _Unhandled:
+    """Stands in until *accept* has named the handler, so that ``TcpTransport.handler`` is never ``None``."""
+
+    def connection_made(self) -> None: ...
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def connection_lost(self, reason: str) -> None: ...
+
+    def write_blocked(self) -> None: ...
+
+    def write_drained(self) -> None: ...
+
+
+_UNHANDLED = _Unhandled()

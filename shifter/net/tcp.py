@@ -1,0 +1,323 @@
+"""TCP transports: recv and send by hand on descriptors that Twisted's reactor watches.
+
+Rule 1. One ``recv`` an event; the piece grows for a connection that fills it and shrinks back for one that does not.
+Rule 2. Small writes of one reactor turn leave in one ``send`` a connection, after the events of that turn were handled
+        (`Network.flush`): the peers are woken once, and a write can never fail inside its caller. Large ones leave at once,
+        while they are still in the cache.
+Rule 3. EPOLLOUT is asked for only while the kernel's buffer is full.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFDSet, IReadWriteDescriptor
+from zope.interface import implementer
+
+from shifter.model.address import SocketAddress
+from shifter.net.transport import Handler
+
+_SMALL_READ = 16 * 1024
+_LARGE_READ = 256 * 1024
+_LARGE_WRITE = 16 * 1024
+_RESET = struct.pack("ii", 1, 0)
+_IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+
+
+class Network:
+    """The connections of one process: what was written this turn, and who is lingering."""
+
+    def __init__(self, reactor: Any, monotonic: Callable[[], float]) -> None:
+        self.reactor: IReactorFDSet = reactor
+        self.monotonic = monotonic
+        self.dirty: list[TcpTransport] = []
+        self.lingering: dict[TcpTransport, float] = {}
+        self._call_later = reactor.callLater
+        self._scheduled = False
+        # A reactor that calls `flush` after each turn says so; any other is asked to, once a turn.
+        self._flushed_by_reactor = bool(getattr(reactor, "flushes", None))
+        if self._flushed_by_reactor:
+            reactor.flushes.append(self.flush)
+
+    def mark(self, transport: "TcpTransport") -> None:
+        """Have *transport* flushed at the end of this turn."""
+        self.dirty.append(transport)
+        if not self._flushed_by_reactor and not self._scheduled:
+            self._scheduled = True
+            self._call_later(0, self.flush)
+
+    def flush(self) -> None:
+        """Send what was written since the last turn."""
+        self._scheduled = False
+        while self.dirty:
+            batch = self.dirty
+            self.dirty = []
+            for transport in batch:
+                transport.flush()
+
+    def tick(self) -> None:
+        """End lingering whose time is over."""
+        if self.lingering:
+            now = self.monotonic()
+            for transport in [transport for transport, until in self.lingering.items() if until <= now]:
+                transport.finish("closed locally")
+
+    def close(self) -> None:
+        """Forget the reactor (tests, and the end of the process)."""
+        if self._flushed_by_reactor:
+            self.reactor.flushes.remove(self.flush)  # type: ignore[attr-defined]  # only our own reactor has it
+        for transport in list(self.lingering):
+            transport.finish("closed locally")
+
+    def connect(self, address: SocketAddress, handler: Handler) -> "TcpTransport":
+        """Begin to connect to *address*, an IP literal; *handler* hears of the outcome from the reactor."""
+        sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = TcpTransport(self, sock, handler, address)
+        code = sock.connect_ex((address.host, address.port))
+        if code in _IN_PROGRESS:
+            transport.connecting = True
+            transport.queue = []
+            self.reactor.addWriter(transport)
+        else:
+            transport.failure = _words(code)
+            transport.queue = []
+            self.mark(transport)
+        return transport
+
+
+def _words(code: int) -> str:
+    if code == errno.ECONNREFUSED:
+        return "refused"
+    if code in (errno.ECONNRESET, errno.EPIPE):
+        return "reset"
+    return os.strerror(code).lower()
+
+
+@implementer(IReadWriteDescriptor)
+class TcpTransport:
+    """One TCP connection, accepted or outgoing (`transport.Transport`)."""
+
+    __slots__ = (
+        "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler", "linger", "network", "peer",
+        "queue", "reading", "sock",
+    )  # fmt: skip
+
+    def __init__(self, network: Network, sock: socket.socket, handler: Handler, peer: SocketAddress) -> None:
+        self.network = network
+        self.sock = sock
+        self.handler = handler
+        self.peer = peer
+        self.fd = sock.fileno()
+        self._recv = sock.recv
+        self._send = sock.send
+        self._size = _SMALL_READ
+        self.queue: list[bytes] | None = None  # None: nothing waits; else marked dirty, or waiting for EPOLLOUT
+        self.reading = False
+        self.connecting = False
+        self.closing = False
+        self.linger = 0.0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.failure: str | None = None  # set when writing failed; told at the end of the turn
+
+    def start(self) -> None:
+        """Begin to read (accepted connections)."""
+        self.reading = True
+        self.network.reactor.addReader(self)
+
+    # Twisted's side
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def logPrefix(self) -> str:
+        return "tcp"
+
+    def doRead(self) -> None:
+        try:
+            data = self._recv(self._size)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.finish(_words(error.errno or 0))
+            return
+        size = len(data)
+        if size >= self._size:
+            if size < _LARGE_READ:
+                self._size = size * 4
+        elif not size:
+            self.finish("closed")
+            return
+        elif size < 4096 and self._size > _SMALL_READ:
+            self._size = _SMALL_READ
+        self.bytes_received += size
+        if not self.linger:
+            self.handler.data_received(data)
+
+    def doWrite(self) -> None:
+        if self.connecting:
+            self._connected()
+            return
+        self.flush()
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor saw the descriptor fail (both directions closed, or an exception while handling an event)."""
+        if self.connecting:
+            self._connected()
+        if self.fd >= 0:
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self.finish(_words(code) if code else "closed")
+
+    # our side
+
+    def write(self, data: bytes) -> None:
+        queue = self.queue
+        if queue is None:
+            if self.fd < 0 or self.closing:
+                return
+            self.queue = [data]
+            if len(data) < _LARGE_WRITE:
+                self.network.mark(self)
+            else:
+                self._send_now()
+        else:
+            queue.append(data)
+            if len(data) >= _LARGE_WRITE and not self.connecting and self.failure is None:
+                self._send_now()
+
+    def _send_now(self) -> None:
+        """Send from inside a write: whatever goes wrong waits for the end of the turn."""
+        self._push()
+        if self.failure is not None:
+            self.network.mark(self)
+
+    def _push(self) -> bool:
+        """Send the queue; return whether all of it left."""
+        queue = self.queue
+        if not queue:
+            self.queue = None
+            return True
+        data = queue[0] if len(queue) == 1 else b"".join(queue)
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.failure = _words(error.errno or 0)
+            return False
+        self.bytes_sent += sent
+        if sent == len(data):
+            self.queue = None
+            return True
+        was_waiting = isinstance(queue[0], memoryview)
+        self.queue = [memoryview(data)[sent:]]  # type: ignore[list-item]  # join and send take either; no copy of the rest
+        if not was_waiting:
+            self.network.reactor.addWriter(self)
+            if not self.closing:
+                self.handler.write_blocked()
+        return False
+
+    def flush(self) -> None:
+        """Send what is queued (end of turn, or the kernel has room again)."""
+        queue = self.queue
+        if queue is None or self.fd < 0 or self.connecting:
+            return
+        if self.failure is not None:
+            self.finish(self.failure)
+            return
+        waited = bool(queue) and isinstance(queue[0], memoryview)
+        done = self._push()
+        if self.failure is not None:
+            self.finish(self.failure)
+        elif done:
+            if waited:
+                self.network.reactor.removeWriter(self)
+            if self.closing:
+                self._end_output()
+            elif waited:
+                self.handler.write_drained()
+
+    def pause(self) -> None:
+        if self.reading:
+            self.reading = False
+            self.network.reactor.removeReader(self)
+
+    def resume(self) -> None:
+        if not self.reading and self.fd >= 0 and not self.connecting:
+            self.reading = True
+            self.network.reactor.addReader(self)
+
+    def close(self, linger: float = 0.0) -> None:
+        if self.fd < 0 or self.closing:
+            return
+        self.closing = True
+        self.linger = linger
+        if linger:
+            # what still comes is read and dropped, so that the close is not a reset
+            self.network.lingering[self] = self.network.monotonic() + linger
+            self.resume()
+        else:
+            self.pause()
+        if self.queue is None:
+            self.queue = []
+            self.network.mark(self)
+
+    def _end_output(self) -> None:
+        if not self.linger:
+            self.finish("closed locally")
+            return
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.finish("reset")
+
+    def abort(self) -> None:
+        if self.fd < 0:
+            return
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.closing = True
+        self.linger = 0.0
+        self.pause()
+        self.failure = "aborted"
+        if self.queue is None:
+            self.queue = []
+        self.connecting = False
+        self.network.mark(self)
+
+    def finish(self, reason: str) -> None:
+        """Close the descriptor and tell the handler, once. From the reactor only."""
+        if self.fd < 0:
+            return
+        reactor = self.network.reactor
+        reactor.removeReader(self)
+        reactor.removeWriter(self)
+        self.network.lingering.pop(self, None)
+        self.fd = -1
+        self.queue = None
+        self.reading = False
+        self.connecting = False
+        self.sock.close()
+        self.handler.connection_lost(reason)
+
+    def _connected(self) -> None:
+        self.connecting = False
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.finish(_words(code))
+            return
+        self.network.reactor.removeWriter(self)
+        if self.queue:
+            self.network.mark(self)
+        else:
+            self.queue = None
+        self.resume()
+        self.handler.connection_made()
+
+    def __repr__(self) -> str:
+        state = "connecting" if self.connecting else "closed" if self.fd < 0 else "closing" if self.closing else "open"
+        return f"<TcpTransport {self.peer} {state} queued={sum(map(len, self.queue or ()))}>"

@@ -1,0 +1,56 @@
+"""What carries bytes, and what it carries them to.
+
+Rule 1. A handler never learns what kind of transport it has (TCP now, TLS later): it has these methods and no others.
+Rule 2. A transport calls its handler from the reactor only, never from inside a call that the handler made.
+        The one exception is `Handler.write_blocked`, which may come from inside ``write``.
+Rule 3. After `Handler.connection_lost` no other call follows, and writing is allowed and ignored.
+"""
+
+from typing import Protocol
+
+from shifter.model.address import SocketAddress
+
+
+class Transport(Protocol):
+    """One connected byte stream."""
+
+    handler: "Handler"
+    peer: SocketAddress
+    bytes_received: int
+    bytes_sent: int
+
+    def write(self, data: bytes) -> None:
+        """Queue *data*; it is sent when the reactor has handled the events at hand, or at once when it is large."""
+
+    def pause(self) -> None:
+        """Stop calling `Handler.data_received`."""
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+
+    def close(self, linger: float = 0.0) -> None:
+        """Send what is queued, then close. With *linger* seconds the peer gets that long to close first: closing while
+        its bytes are unread would reset the connection and could destroy what we just sent (RFC 9112 section 9.6)."""
+
+    def abort(self) -> None:
+        """Close at once with a reset, dropping what is queued."""
+
+
+class Handler(Protocol):
+    """What a transport talks to."""
+
+    def connection_made(self) -> None:
+        """An outgoing connection is established (not called for accepted ones)."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived; never empty."""
+
+    def connection_lost(self, reason: str) -> None:
+        """The connection is gone: ``"closed"`` by the peer, ``"reset"``, ``"aborted"`` or ``"closed locally"`` by us,
+        ``"refused"`` or another system error in words when it never came to be."""
+
+    def write_blocked(self) -> None:
+        """More is queued than the peer takes: stop writing until `write_drained`."""
+
+    def write_drained(self) -> None:
+        """All that was queued has been sent."""

@@ -1,0 +1,439 @@
+"""The HTTP/1.1 door: one client connection.
+
+Rule 1. Requests are answered in the order in which they came; the next one is not looked at before the last is told
+        (RFC 9112 section 9.3.2). What comes ahead is kept up to `_AHEAD` bytes, then reading pauses.
+Rule 2. What cannot be read as exactly one request is refused and the connection closed; nothing of it goes upstream.
+Rule 3. A connection that we close is given time to read our last bytes (``delayed_close_timeout``).
+Rule 4. A connection that begins with the HTTP/2 preface is handed over whole (``codec_type: AUTO``).
+"""
+
+from collections.abc import Callable
+
+from shifter.model.bootstrap import CodecType
+from shifter.net.transport import Handler, Transport
+from shifter.proxy.downstream import Exchange
+from shifter.proxy.entry import exchange_for
+from shifter.proxy.listener import ListenerRuntime
+from shifter.proxy.outcome import TEXT, Ended, log
+from shifter.wire import h1
+from shifter.wire.events import (
+    CLOSE,
+    KEEP_ALIVE,
+    NO_BODY,
+    UNTIL_END,
+    ProtocolError,
+    RequestHead,
+)
+from shifter.wire.heads import parse_request
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_AHEAD = 64 * 1024
+
+# why reading is paused; any of them is enough
+_BY_UPSTREAM, _BY_PIPELINE, _BY_OUTPUT = 1, 2, 4
+
+TakeOver = Callable[[Transport, ListenerRuntime, bytes], Handler]
+
+
+class Http1Door:
+    """See the module. A `Handler` for its transport, a `Downstream` for the exchange under way."""
+
+    __slots__ = (
+        "_answering", "_blocked", "_buffer", "_chunked", "_close", "_decoder", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
+        "_running", "_since", "_take_over", "_version", "exchange", "requests", "runtime", "transport",
+    )  # fmt: skip
+
+    def __init__(self, transport: Transport, runtime: ListenerRuntime, take_over: TakeOver | None) -> None:
+        self.transport = transport
+        self.runtime = runtime
+        self._take_over = take_over
+        self.exchange: Exchange | None = None
+        self.requests = 0
+        self._host = transport.peer.host.encode("ascii")
+        self._id = 0
+        self._buffer = b""
+        self._decoder: h1.ChunkedDecoder | h1.LengthDecoder | None = None
+        self._paused = 0
+        self._blocked = False  # the client does not take what we send
+        self._running = False
+        self._close = False  # after the answer under way; nothing more is read as a request
+        self._chunked = False
+        self._no_body = False
+        self._version = 11
+        self._keep_alive_10 = False
+        self._answering = False  # the answer's head is out
+        self._since = runtime.worker.now  # when it became idle, or its half head began
+        runtime.doors.add(self)
+
+    @property
+    def peer(self) -> bytes:
+        return str(self.transport.peer).encode("ascii")
+
+    @property
+    def connection_id(self) -> int:
+        if not self._id:
+            self._id = self.runtime.next_connection_id()
+        return self._id
+
+    # Handler
+
+    def connection_made(self) -> None: ...
+
+    def data_received(self, data: bytes) -> None:
+        if self.exchange is not None:
+            if self._decoder is not None:
+                self._body_received(data)
+            else:
+                self._buffer += data
+                if len(self._buffer) > _AHEAD:
+                    self._pause(_BY_PIPELINE)
+        elif not self._close:
+            self._run(self._buffer + data if self._buffer else data)
+
+    def connection_lost(self, reason: str) -> None:
+        runtime = self.runtime
+        runtime.doors.discard(self)
+        stats = runtime.stats
+        local = reason in ("closed locally", "aborted")
+        if local:
+            stats.downstream_cx_destroy_local += 1
+        else:
+            stats.downstream_cx_destroy_remote += 1
+        runtime.listener_stats.downstream_cx_destroy += 1
+        stats.downstream_cx_rx_bytes_total += self.transport.bytes_received
+        stats.downstream_cx_tx_bytes_total += self.transport.bytes_sent
+        self._close = True
+        exchange = self.exchange
+        if exchange is not None:
+            if local:
+                stats.downstream_cx_destroy_local_active_rq += 1
+            else:
+                stats.downstream_cx_destroy_remote_active_rq += 1
+            exchange.on_downstream_lost()
+
+    def write_blocked(self) -> None:
+        self._blocked = True
+        self._pause(_BY_OUTPUT)
+        if self.exchange is not None:
+            self.exchange.on_downstream_blocked()
+
+    def write_drained(self) -> None:
+        self._blocked = False
+        self._resume(_BY_OUTPUT)
+        if self.exchange is not None:
+            self.exchange.on_downstream_writable()
+        elif self._buffer and not self._close:
+            self._run(self._buffer)
+
+    # Door
+
+    def sweep(self, now: float) -> None:
+        if self.exchange is not None or self._close:
+            return
+        settings = self.runtime.settings
+        if self._buffer:
+            limit = settings.request_headers_timeout
+            if limit and now - self._since >= limit:
+                self.runtime.stats.downstream_rq_header_timeout += 1
+                self._refuse(ProtocolError(408, "request_header_timeout"))
+        elif settings.idle_timeout and now - self._since >= settings.idle_timeout:
+            self.runtime.stats.downstream_cx_idle_timeout += 1
+            self._close = True
+            self.transport.close()
+
+    def drain(self) -> None:
+        if self.exchange is None and not self._buffer and not self._close:
+            self.runtime.stats.downstream_cx_drain_close += 1
+            self._close = True
+            self.transport.close(self.runtime.settings.delayed_close_timeout)
+
+    def drop(self) -> None:
+        self._close = True
+        self.transport.abort()
+
+    # requests
+
+    def _run(self, data: bytes) -> None:
+        """Serve what stands at the head of *data*, and what is behind it while answers are immediate."""
+        self._running = True
+        try:
+            while data:
+                self._buffer = b""
+                if data[:2] == b"\r\n" and data[:4] != b"\r\n\r\n":
+                    data = data[2:]  # an empty line before a request (RFC 9112 section 2.2)
+                end = data.find(b"\r\n\r\n", 0, self.runtime.max_head + 4)
+                if end < 0:
+                    self._incomplete(data)
+                    return
+                try:
+                    head = parse_request(data, end, self.runtime.settings.max_headers_count)
+                    self._check(head)
+                except ProtocolError as error:
+                    if self.requests or not self._handed_over(data):
+                        self._refuse(error)
+                    return
+                self._serve(head, data[end + 4 :] if len(data) > end + 4 else b"")
+                if self.exchange is not None or self._close or self._blocked:
+                    return
+                data = self._buffer
+        finally:
+            self._running = False
+
+    def _incomplete(self, data: bytes) -> None:
+        if not self._buffer:
+            self._since = self.runtime.worker.now
+        if len(data) >= self.runtime.max_head:
+            self._refuse(ProtocolError(431, "http1.headers_too_large"))
+        elif not self.requests and PREFACE.startswith(data[: len(PREFACE)]) and self._take_over is not None:
+            self._buffer = data
+        elif data.find(b"\n", 0, 1) == 0 or _has_bare_lf(data):
+            self._refuse(ProtocolError(400, "http1.bare_lf"))
+        else:
+            self._buffer = data
+
+    def _handed_over(self, data: bytes) -> bool:
+        """Hand an HTTP/2 connection over; return whether it was one (or may become one)."""
+        if self._take_over is None or not data.startswith(PREFACE[:18]):
+            return False
+        if len(data) < len(PREFACE) and PREFACE.startswith(data):
+            self._buffer = data
+            return True
+        self.runtime.doors.discard(self)
+        handler = self._take_over(self.transport, self.runtime, data)
+        self.transport.handler = handler
+        return True
+
+    def _check(self, head: RequestHead) -> None:
+        """Apply what concerns this hop: versions, targets, whether the connection stays."""
+        settings = self.runtime.settings
+        flags = head.flags
+        self._version = head.version
+        self._answering = False
+        self._no_body = head.method == b"HEAD"
+        self._keep_alive_10 = False
+        if head.version == 10:
+            if not settings.accept_http_10:
+                raise ProtocolError(426, "low_version")
+            self._keep_alive_10 = bool(flags & KEEP_ALIVE)
+            self._close = not self._keep_alive_10
+            head.authority = head.authority or settings.default_host_for_http_10
+            if not head.authority:
+                raise ProtocolError(400, "missing_host_header")
+        if flags & CLOSE:
+            self._close = True
+        limit = settings.max_requests_per_connection
+        if limit and self.requests + 1 >= limit:
+            self.runtime.stats.downstream_cx_max_requests_reached += 1
+            self._close = True
+
+    def _serve(self, head: RequestHead, rest: bytes) -> None:
+        """Start the exchange for *head*; *rest* is what came behind it."""
+        runtime = self.runtime
+        self.requests += 1
+        runtime.stats.downstream_rq_http1_total += 1
+        length = head.length
+        end = True
+        payload = b""
+        trailers = b""
+        self._decoder = None
+        if length > 0 or length == UNTIL_END:
+            settings = runtime.settings
+            decoder: h1.ChunkedDecoder | h1.LengthDecoder
+            if length > 0:
+                decoder = h1.LengthDecoder(length)
+            else:
+                decoder = h1.ChunkedDecoder(400, settings.max_headers_count, runtime.max_head)
+            if rest:
+                try:
+                    payload = decoder.feed(rest)
+                except ProtocolError as error:
+                    self._refuse(error, head)
+                    return
+            if decoder.done:
+                self._buffer = decoder.rest
+                trailers = decoder.trailers
+            else:
+                self._decoder = decoder
+                end = False
+        else:
+            self._buffer = rest
+        exchange = self.exchange = exchange_for(head, self, self._host)
+        exchange.begin(payload, end and not trailers)
+        if trailers and self.exchange is exchange:
+            exchange.on_request_trailers(trailers)
+
+    def _body_received(self, data: bytes) -> None:
+        decoder = self._decoder
+        exchange = self.exchange
+        assert decoder is not None and exchange is not None
+        try:
+            payload = decoder.feed(data)
+        except ProtocolError:
+            # the request can never be whole: take it back from the upstream, and the client gets what it deserves
+            self._protocol_error_in_body(exchange)
+            return
+        if not decoder.done:
+            if payload:
+                exchange.on_request_data(payload, False)
+            return
+        self._decoder = None
+        self._buffer = decoder.rest
+        if decoder.trailers:
+            if payload:
+                exchange.on_request_data(payload, False)
+            if self.exchange is exchange:
+                exchange.on_request_trailers(decoder.trailers)
+        else:
+            exchange.on_request_data(payload, True)
+
+    def _protocol_error_in_body(self, exchange: Exchange) -> None:
+        self.runtime.stats.downstream_cx_protocol_error += 1
+        self._decoder = None
+        self._close = True
+        exchange.on_downstream_lost()
+        if self._answering:
+            self.transport.abort()
+        else:
+            self.transport.write(_plain_answer(400, b"Bad Request", self.runtime))
+            self.transport.close(self.runtime.settings.delayed_close_timeout)
+
+    def _refuse(self, error: ProtocolError, head: RequestHead | None = None) -> None:
+        """Answer what is not a request, and close."""
+        runtime = self.runtime
+        stats = runtime.stats
+        if error.status in (400, 501, 426):
+            stats.downstream_cx_protocol_error += 1
+        elif error.status == 431:
+            stats.downstream_rq_too_large += 1
+        if head is None:
+            self.requests += 1
+            stats.downstream_rq_http1_total += 1
+        stats.codes[error.status] += 1
+        self._close = True
+        self._buffer = b""
+        self._decoder = None
+        body = b"" if error.detail == "missing_host_header" else h1.REASONS[error.status]
+        if runtime.access_logs:
+            ended = Ended(head or RequestHead(b"", b"", b""), error.status, b"DPE" if error.status != 408 else b"", error.detail, 0.0)
+            ended.bytes_sent = len(body)
+            log(runtime, self, ended)
+        self.transport.write(_plain_answer(error.status, body, runtime))
+        self.transport.close(runtime.settings.delayed_close_timeout)
+
+    # Downstream
+
+    def send_continue(self) -> None:
+        self.transport.write(CONTINUE)
+
+    def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
+        self._chunked = False
+        if self._decoder is not None:
+            # answered before the request was whole: what is left of it is not worth reading as the next request
+            self._close = True
+            self.runtime.stats.downstream_rq_response_before_rq_complete += 1
+        elif self.runtime.draining:
+            self._close = True
+            self.runtime.stats.downstream_cx_drain_close += 1
+        tail = b"\r\n\r\n"
+        if self._no_body or status == 204 or status == 304:
+            data = b""
+        elif length == UNTIL_END:
+            if self._version == 10:
+                self._close = True
+            else:
+                self._chunked = True
+                tail = b"\r\ntransfer-encoding: chunked\r\n\r\n"
+                if data:
+                    data = h1.chunk(data)
+                if end:
+                    data += h1.LAST_CHUNK
+        elif length == NO_BODY:
+            tail = b"\r\ncontent-length: 0\r\n\r\n"
+        if self._close:
+            tail = b"\r\nconnection: close" + tail
+        elif self._keep_alive_10:
+            tail = b"\r\nconnection: keep-alive" + tail
+        self._answering = True
+        self.transport.write(b"%b%b%b%b" % (h1.STATUS_LINES[status], block, tail, data))
+
+    def send_data(self, data: bytes, end: bool) -> None:
+        if self._no_body:
+            return
+        if self._chunked:
+            if data:
+                data = h1.chunk(data)
+            if end:
+                data += h1.LAST_CHUNK
+        if data:
+            self.transport.write(data)
+
+    def send_trailers(self, block: bytes) -> None:
+        if self._chunked and not self._no_body:
+            self.transport.write(h1.last_chunk(block))
+
+    def reset(self) -> None:
+        self._close = True
+        self._decoder = None
+        self.transport.abort()
+
+    def finished(self) -> None:
+        self.exchange = None
+        self._decoder = None
+        if self._close:
+            self._buffer = b""
+            self.transport.close(self.runtime.settings.delayed_close_timeout)
+            return
+        self._since = self.runtime.worker.now
+        if self._paused:
+            self._resume(_BY_UPSTREAM | _BY_PIPELINE)
+        if self._buffer and not self._running and not self._blocked:
+            self._run(self._buffer)
+
+    def pause_request(self) -> None:
+        self._pause(_BY_UPSTREAM)
+
+    def resume_request(self) -> None:
+        self._resume(_BY_UPSTREAM)
+
+    def _pause(self, why: int) -> None:
+        if not self._paused:
+            self.runtime.stats.downstream_flow_control_paused_reading_total += 1
+            self.transport.pause()
+        self._paused |= why
+
+    def _resume(self, why: int) -> None:
+        if self._paused:
+            self._paused &= ~why
+            if not self._paused:
+                self.runtime.stats.downstream_flow_control_resumed_reading_total += 1
+                self.transport.resume()
+
+    def __repr__(self) -> str:
+        return f"<Http1Door {self.transport.peer} requests={self.requests} {self.exchange!r}>"
+
+
+def _plain_answer(status: int, body: bytes, runtime: ListenerRuntime) -> bytes:
+    kind = TEXT if body else b""
+    return b"%b\r\ncontent-length: %d%b\r\nconnection: close\r\ndate: %b%b\r\n\r\n%b" % (
+        h1.STATUS_LINES[status], len(body), kind, runtime.worker.date, runtime.server_line, body,
+    )  # fmt: skip
+
+
+def _has_bare_lf(data: bytes) -> bool:
+    """Whether a line of *data* ends in LF alone: no further byte can make a head of it."""
+    return data.count(b"\n") != data.count(b"\r\n")
+
+
+def make_door(take_over: TakeOver) -> Callable[[Transport, ListenerRuntime], Handler]:
+    """Return the function that makes the door for an accepted connection, by its listener's ``codec_type``."""
+
+    def door(transport: Transport, runtime: ListenerRuntime) -> Handler:
+        codec = runtime.settings.codec_type
+        if codec is CodecType.HTTP2:
+            return take_over(transport, runtime, b"")
+        runtime.stats.downstream_cx_http1_total += 1
+        return Http1Door(transport, runtime, take_over if codec is CodecType.AUTO else None)
+
+    return door

@@ -1,0 +1,83 @@
+"""What a stream and the client's side of it say to each other, whichever door the request came in by.
+
+Rule 1. A `Downstream` is one request's way back: ``send_head`` once, then data, then an end (or ``reset``).
+Rule 2. When an exchange is over it says so (`Downstream.finished`), after its epilogue, and only then may the next request
+        of the connection begin.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+from shifter.wire.events import RequestHead
+
+if TYPE_CHECKING:
+    from shifter.proxy.listener import ListenerRuntime
+
+
+class Downstream(Protocol):
+    """The client's side of one exchange, as the proxy uses it."""
+
+    runtime: "ListenerRuntime"
+
+    @property
+    def connection_id(self) -> int:
+        """A number for the client's connection, unique in its listener."""
+
+    @property
+    def peer(self) -> bytes:
+        """The client's ``address:port``."""
+
+    def send_continue(self) -> None:
+        """Tell the client to go on with its body (RFC 9110 section 10.1.1)."""
+
+    def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
+        """Send the answer's head with what is there of its body.
+
+        *length* is as in ``wire.events``: a length that *block* names, ``UNTIL_END`` or ``NO_BODY``.
+        """
+
+    def send_data(self, data: bytes, end: bool) -> None:
+        """Send more of the body; *data* may be empty when *end*."""
+
+    def send_trailers(self, block: bytes) -> None:
+        """End the body with trailers."""
+
+    def reset(self) -> None:
+        """Cut the answer off so that the client can tell: it stays incomplete."""
+
+    def finished(self) -> None:
+        """The exchange is over and told."""
+
+    def pause_request(self) -> None:
+        """Take no more of the request's body for now."""
+
+    def resume_request(self) -> None:
+        """Go on."""
+
+
+class Exchange(Protocol):
+    """The proxy's side, as a door uses it."""
+
+    def begin(self, data: bytes, end: bool) -> None:
+        """Start, with the part of the request's body that came along; *end* when that is all of it."""
+
+    def on_request_data(self, data: bytes, end: bool) -> None:
+        """More of the request's body; *data* may be empty when *end*."""
+
+    def on_request_trailers(self, block: bytes) -> None:
+        """The trailers; they end the request."""
+
+    def on_downstream_lost(self) -> None:
+        """The client is gone, or broke the rules inside its body: nothing can be sent to it any more."""
+
+    def on_downstream_blocked(self) -> None:
+        """The client does not take the answer as fast as it comes."""
+
+    def on_downstream_writable(self) -> None:
+        """It has taken all of it."""
+
+
+class Leaf(Protocol):
+    """Where a route ends: it starts the exchange that serves a request."""
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        """Return the exchange for *head*; nothing has been sent yet."""

@@ -1,0 +1,107 @@
+"""One listener at run time: its settings compiled, its figures, its open connections, and the tree that it serves.
+
+The tree is the only thing a reload exchanges for connections that stay: one assignment to ``tree``. Requests under way keep
+the leaf they were given.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from shifter.model.bootstrap import HttpConnectionManager, Listener
+from shifter.net.tcp import TcpTransport
+from shifter.net.transport import Handler
+from shifter.observe.accesslog import AccessLogWriter
+from shifter.observe.logformat import Formatter, LogEntry
+from shifter.observe.stats import HttpStats, ListenerStats
+from shifter.proxy.tree import ListenerResource
+from shifter.proxy.worker import Worker
+from shifter.routing.forwarded import Forwarding
+
+
+class Door(Protocol):
+    """A client connection as its listener sees it."""
+
+    def sweep(self, now: float) -> None:
+        """End the connection if it idles, or has sent half a head, for too long."""
+
+    def drain(self) -> None:
+        """Close when the request under way is answered; at once when there is none."""
+
+    def drop(self) -> None:
+        """Close now, whatever is under way."""
+
+
+class AccessLog:
+    """One access log of a connection manager: a compiled format and the file it goes to."""
+
+    __slots__ = ("_format", "writer")
+
+    def __init__(self, formatter: Formatter, writer: AccessLogWriter) -> None:
+        self._format = formatter
+        self.writer = writer
+
+    def write(self, entry: LogEntry) -> None:
+        self.writer.write(self._format(entry))
+
+
+class ListenerRuntime:
+    """See the module. ``accept`` makes the door for a new connection."""
+
+    __slots__ = (
+        "_next_id", "access_logs", "doors", "draining", "forwarding", "listener", "listener_stats", "make_door", "max_head",
+        "server_line", "settings", "stats", "tree", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        listener: Listener,
+        worker: Worker,
+        tree: ListenerResource,
+        access_logs: Sequence[AccessLog],
+        make_door: Callable[[TcpTransport, "ListenerRuntime"], Handler],
+    ) -> None:
+        self.worker = worker
+        self.stats = HttpStats()
+        self.listener_stats = ListenerStats()
+        self.doors: set[Door] = set()
+        self.draining = False
+        self.make_door = make_door
+        self._next_id = 0
+        self.configure(listener, tree, access_logs)
+
+    def configure(self, listener: Listener, tree: ListenerResource, access_logs: Sequence[AccessLog]) -> None:
+        """Serve this configuration from the next request on."""
+        settings: HttpConnectionManager = listener.manager
+        self.listener = listener
+        self.settings = settings
+        self.forwarding = Forwarding(settings)
+        self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
+        self.max_head = settings.max_request_headers_kb * 1024
+        self.access_logs = tuple(access_logs)
+        self.tree = tree
+
+    def accept(self, transport: TcpTransport) -> Handler | None:
+        """Return the door for a connection that was just accepted."""
+        self.listener_stats.downstream_cx_total += 1
+        self.stats.downstream_cx_total += 1
+        return self.make_door(transport, self)
+
+    def next_connection_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def sweep(self, now: float) -> None:
+        """Have every connection look at its own timeouts (about once a second)."""
+        for door in list(self.doors):
+            door.sweep(now)
+
+    def drain(self) -> None:
+        """Have every connection close behind its next answer, idle ones at once."""
+        self.draining = True
+        for door in list(self.doors):
+            door.drain()
+
+    def drop(self) -> None:
+        """Close every connection now."""
+        for door in list(self.doors):
+            door.drop()

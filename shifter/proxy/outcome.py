@@ -1,0 +1,162 @@
+"""How an exchange ends: local replies, response flags, and the epilogue that counts and logs it exactly once."""
+
+from typing import TYPE_CHECKING
+
+from shifter.observe.logformat import LogEntry
+from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, RequestHead, first_value
+
+if TYPE_CHECKING:
+    from shifter.proxy.downstream import Downstream
+    from shifter.proxy.listener import ListenerRuntime
+
+TEXT = b"\r\ncontent-type: text/plain"
+
+GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+"""gRPC status for an HTTP status (gRPC's http-grpc-status-mapping); anything else is 2, UNKNOWN."""
+
+PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
+
+
+def is_grpc(head: RequestHead) -> bool:
+    """Whether *head* asks for gRPC, so that local replies must be trailers-only answers with status 200."""
+    if b"\r\ncontent-type: application/grpc" not in head.block:
+        return False
+    value = first_value(head.block, b"content-type") or b""
+    return value == b"application/grpc" or value.startswith(b"application/grpc+") or value.startswith(b"application/grpc;")
+
+
+def _percent_encoded(message: bytes) -> bytes:
+    """Encode a ``grpc-message`` (gRPC over HTTP2, "Percent-Byte-Unencoded")."""
+    return b"".join(b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte for byte in message)
+
+
+class Ended:
+    """What the epilogue needs to know of an exchange. `ProxyStream` fills one in only when there is a log to write."""
+
+    __slots__ = (
+        "attempts", "bytes_received", "bytes_sent", "cluster", "details", "flags", "head", "response_block", "route",
+        "seconds", "service_time", "status", "upstream_host",
+    )  # fmt: skip
+
+    def __init__(self, head: RequestHead, status: int, flags: bytes, details: str, seconds: float) -> None:
+        self.head = head
+        self.status = status
+        self.flags = flags
+        self.details = details
+        self.seconds = seconds
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.response_block = b""
+        self.service_time: bytes | None = None
+        self.cluster = ""
+        self.route = ""
+        self.upstream_host: bytes | None = None
+        self.attempts = 0
+
+
+def log(runtime: "ListenerRuntime", downstream: "Downstream", ended: Ended) -> None:
+    """Write *ended* to the access logs of *runtime*."""
+    head = ended.head
+    entry = LogEntry(runtime.worker.wall() - ended.seconds, head.method, head.path, head.authority)
+    entry.scheme = head.scheme
+    entry.original_path = head.original_path
+    entry.protocol = PROTOCOLS[head.version]
+    entry.status = ended.status
+    entry.flags = ended.flags
+    entry.details = ended.details
+    entry.bytes_received = ended.bytes_received
+    entry.bytes_sent = ended.bytes_sent
+    entry.duration_ms = int(ended.seconds * 1000)
+    entry.request_block = head.block
+    entry.response_block = ended.response_block
+    entry.upstream_host = ended.upstream_host
+    entry.upstream_service_time = ended.service_time
+    entry.cluster = ended.cluster
+    entry.route = ended.route
+    entry.peer = downstream.peer
+    entry.attempts = ended.attempts
+    entry.connection_id = downstream.connection_id
+    for access_log in runtime.access_logs:
+        access_log.write(entry)
+
+
+class LocalReply:
+    """An exchange that the proxy answers itself: no route, a redirect, a direct response, a refusal.
+
+    *fields* are further response fields as a field block. The request's body, if any comes, is not read: the door closes
+    the connection behind the answer.
+    """
+
+    __slots__ = ("body", "details", "downstream", "fields", "flags", "head", "over", "route", "started", "status")
+
+    def __init__(
+        self,
+        head: RequestHead,
+        downstream: "Downstream",
+        status: int,
+        body: bytes = b"",
+        fields: bytes = b"",
+        flags: bytes = b"",
+        details: str = "",
+        route: str = "",
+    ) -> None:
+        self.head = head
+        self.downstream = downstream
+        self.status = status
+        self.body = body
+        self.fields = fields
+        self.flags = flags
+        self.details = details
+        self.route = route
+        self.started = downstream.runtime.worker.monotonic()
+        self.over = False
+
+    def begin(self, data: bytes, end: bool) -> None:
+        downstream = self.downstream
+        runtime = downstream.runtime
+        status, block, body = local_reply(runtime, self.head, self.status, self.body, self.fields)
+        downstream.send_head(status, block, len(body), body, True)
+        self._epilogue(status, block, len(data), len(body))
+        downstream.finished()
+
+    def _epilogue(self, status: int, block: bytes, received: int, sent: int) -> None:
+        self.over = True
+        runtime = self.downstream.runtime
+        seconds = runtime.worker.monotonic() - self.started
+        runtime.stats.codes[status] += 1
+        runtime.stats.downstream_rq_time.record(seconds * 1000)
+        if runtime.access_logs:
+            ended = Ended(self.head, status, self.flags, self.details, seconds)
+            ended.response_block = block
+            ended.bytes_received = received
+            ended.bytes_sent = 0 if self.head.method == b"HEAD" else sent
+            ended.route = self.route
+            log(runtime, self.downstream, ended)
+
+    def on_request_data(self, data: bytes, end: bool) -> None: ...
+
+    def on_request_trailers(self, block: bytes) -> None: ...
+
+    def on_downstream_lost(self) -> None: ...
+
+    def on_downstream_blocked(self) -> None: ...
+
+    def on_downstream_writable(self) -> None: ...
+
+
+def local_reply(runtime: "ListenerRuntime", head: RequestHead, status: int, body: bytes, fields: bytes = b"") -> tuple[int, bytes, bytes]:
+    """Return (status, field block, body) of an answer that the proxy makes itself, as Envoy words it."""
+    tail = b"%b\r\ndate: %b%b" % (fields, runtime.worker.date, runtime.server_line)
+    if is_grpc(head):
+        message = b"\r\ngrpc-message: " + _percent_encoded(body) if body else b""
+        block = b"\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (GRPC_STATUS.get(status, 2), message, tail)
+        return 200, block, b""
+    if status == 204 or status == 304:
+        return status, tail, b""
+    kind = TEXT if body and b"\r\ncontent-type: " not in fields else b""
+    return status, b"\r\ncontent-length: %d%b%b" % (len(body), kind, tail), body
+
+
+def expects_continue(head: RequestHead) -> bool:
+    """Whether the client waits for ``100 Continue`` before it sends its body."""
+    return bool(head.flags & EXPECT_CONTINUE) and head.length != NO_BODY and head.version != 10

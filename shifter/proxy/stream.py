@@ -1,0 +1,415 @@
+"""One exchange that is forwarded: the downstream half, the upstream half, and what holds them together.
+
+Rule 1. `ProxyStream.begin` chooses the cluster, edits the head, and sends it on a connection that is there; only when there
+        is none does a Deferred come into it.
+Rule 2. Neither half may run ahead of the other by more than a read: whoever is blocked pauses the other side's reading.
+Rule 3. Whatever happens, `_end` runs exactly once: it counts, logs, and lets the connection go on to its next request.
+Rule 4. A request is sent a second time only where `routing.retry` says that nobody can notice (RFC 9110 section 9.2.2), and
+        then on a fresh connection.
+"""
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from shifter.proxy.outcome import Ended, expects_continue, local_reply, log
+from shifter.routing.headers import HeaderEditor
+from shifter.routing.retry import may_repeat
+from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+from shifter.upstream.pool import EndpointPool
+from shifter.wire.events import HAS_DATE, RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from shifter.proxy.downstream import Downstream
+    from shifter.proxy.tree import RouteResource
+
+_log = Logger()
+_NEVER = float("inf")
+_REPLAY_LIMIT = 64 * 1024
+_WAITING_LIMIT = 64 * 1024
+_DISCONNECTED = b"upstream connect error or disconnect/reset before headers. reset reason: "
+
+
+class Target:
+    """One entry of a route: a live cluster, and the header edits for requests that go to it."""
+
+    __slots__ = ("cluster", "editor")
+
+    def __init__(self, cluster: LiveCluster, editor: HeaderEditor | None) -> None:
+        self.cluster = cluster
+        self.editor = editor
+
+    def __repr__(self) -> str:
+        return f"<Target {self.cluster.name}>"
+
+
+class ProxyStream:
+    """See the module. Made by `tree.RouteResource`; a door calls the ``Exchange`` half, a connection the listener half."""
+
+    __slots__ = (
+        "attempts",
+        "bytes_received",
+        "bytes_sent",
+        "deadline",
+        "downstream",
+        "flags",
+        "head",
+        "idle_timeout",
+        "leaf",
+        "lease",
+        "over",
+        "pool",
+        "repeated",
+        "replay",
+        "request_done",
+        "responding",
+        "response_block",
+        "runtime",
+        "service_time",
+        "started",
+        "status",
+        "target",
+        "touched",
+        "trailers",
+        "unsent",
+        "upstream",
+        "worker",
+    )  # fmt: skip
+
+    def __init__(self, leaf: "RouteResource", head: RequestHead, downstream: "Downstream") -> None:
+        self.leaf = leaf
+        self.head = head
+        self.downstream = downstream
+        self.runtime = runtime = downstream.runtime
+        self.worker = worker = runtime.worker
+        self.started = worker.monotonic()
+        self.touched = worker.now
+        self.deadline = _NEVER
+        self.idle_timeout = _NEVER
+        self.upstream: UpstreamStream | None = None
+        self.pool: EndpointPool | None = None
+        self.lease: Deferred[UpstreamStream] | None = None
+        self.unsent: list[bytes] | None = None  # body that waits for an upstream
+        self.replay: list[bytes] | None = None  # body that may have to be sent again
+        self.trailers: bytes | None = None
+        self.request_done = False
+        self.responding = False
+        self.over = False
+        self.repeated = False
+        self.status = 0
+        self.flags = b""
+        self.attempts = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.response_block = b""
+        self.service_time = 0
+
+    # Exchange: what the door calls
+
+    def begin(self, data: bytes, end: bool) -> None:
+        leaf = self.leaf
+        head = self.head
+        worker = self.worker
+        self.target = target = leaf.only or leaf.split.at(worker.random())
+        if leaf.rewrite is not None:
+            leaf.rewrite(head)
+        if target.editor is not None:
+            head.block = target.editor.request(head.block)
+        head.block += leaf.added
+        idle = leaf.idle_timeout if leaf.idle_timeout is not None else self.runtime.settings.stream_idle_timeout
+        if idle:
+            self.idle_timeout = idle
+        worker.streams.add(self)
+        self.bytes_received = len(data)
+        if end:
+            self._request_ended()
+        else:
+            limit = self.runtime.settings.request_timeout
+            if limit:
+                self.deadline = self.started + limit
+            if not data and expects_continue(head):
+                self.downstream.send_continue()
+        pool = target.cluster.pick()
+        upstream = None if pool is None else pool.take()
+        if upstream is None:
+            self.unsent = [data] if data else []
+            self._await(target.cluster.lease(pool))
+        else:
+            self._send(upstream, data, end)
+
+    def on_request_data(self, data: bytes, end: bool) -> None:
+        self.touched = self.worker.now
+        self.bytes_received += len(data)
+        if end:
+            self._request_ended()
+        replay = self.replay
+        if replay is not None and data:
+            if self.bytes_received > _REPLAY_LIMIT:
+                self.replay = None
+            else:
+                replay.append(data)
+        if self.upstream is not None:
+            self.upstream.send_data(data, end)
+        elif self.unsent is not None:
+            self.unsent.append(data)
+            if self.bytes_received >= _WAITING_LIMIT:
+                self.downstream.pause_request()
+
+    def on_request_trailers(self, block: bytes) -> None:
+        self._request_ended()
+        if not self.runtime.settings.enable_trailers:
+            block = b""
+        self.trailers = block
+        if self.upstream is not None:
+            self.upstream.send_trailers(block)
+
+    def _request_ended(self) -> None:
+        self.request_done = True
+        timeout = self.leaf.timeout
+        self.deadline = self.worker.monotonic() + timeout if timeout else _NEVER
+
+    def on_downstream_lost(self) -> None:
+        if self.over:
+            return
+        self.target.cluster.state.stats.upstream_rq_cancelled += 1
+        self.runtime.stats.downstream_rq_rx_reset += 1
+        self.flags = b"DC"
+        self._let_go()
+        self._end(0 if not self.responding else self.status, "downstream_remote_disconnect")
+
+    def on_downstream_blocked(self) -> None:
+        if self.upstream is not None:
+            self.target.cluster.state.stats.upstream_flow_control_paused_reading_total += 1
+            self.upstream.pause()
+
+    def on_downstream_writable(self) -> None:
+        self.touched = self.worker.now
+        if self.upstream is not None:
+            self.target.cluster.state.stats.upstream_flow_control_resumed_reading_total += 1
+            self.upstream.resume()
+
+    # getting an upstream
+
+    def _await(self, lease: Deferred[UpstreamStream]) -> None:
+        self.lease = lease
+        lease.addCallbacks(self._leased, self._lease_failed)
+        lease.addErrback(self._broken)
+
+    def _leased(self, upstream: UpstreamStream) -> None:
+        self.lease = None
+        waited = self.unsent or []
+        self.unsent = None
+        self._send(upstream, b"".join(waited), self.request_done and self.trailers is None)
+        if self.trailers is not None:
+            upstream.send_trailers(self.trailers)
+        if not self.request_done:
+            self.downstream.resume_request()
+
+    def _lease_failed(self, reason: Failure) -> None:
+        self.lease = None
+        if reason.check(CancelledError) or self.over:
+            return
+        error = reason.value
+        if not isinstance(error, LeaseFailed):
+            reason.raiseException()
+        else:
+            self.attempts += 1
+            self._fail(error.failed, error.host)
+
+    def _broken(self, reason: Failure) -> None:
+        """A fault of ours inside a Deferred: say so, and end the exchange as such."""
+        _log.failure("an exchange failed inside the proxy", reason)
+        if not self.over:
+            self._reply(500, b"internal error", b"", "internal_error")
+
+    def _send(self, upstream: UpstreamStream, data: bytes, end: bool) -> None:
+        self.upstream = upstream
+        self.pool = upstream.pool
+        self.attempts += 1
+        if upstream.reused and not self.repeated:
+            self.replay = [data]
+        else:
+            self.replay = None
+        upstream.send(self.head, data, end, self)
+
+    # ResponseListener: what the upstream connection calls
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """1xx answers end here, as in Envoy: 100 was given by us already, and 103 is not passed on by default."""
+        self.touched = self.worker.now
+
+    def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
+        self.responding = True
+        self.replay = None
+        self.touched = self.worker.now
+        status = head.status
+        self.status = status
+        self.service_time = took = int((self.worker.monotonic() - self.started) * 1000)
+        runtime = self.runtime
+        block = head.block
+        if self.target.editor is not None:
+            block = self.target.editor.response(block)
+        if self.leaf.suppress_envoy_headers:
+            block += runtime.server_line
+        else:
+            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (block, took, runtime.server_line)
+        if not head.flags & HAS_DATE:
+            block = b"%b\r\ndate: %b" % (block, self.worker.date)
+        self.response_block = block
+        if data:
+            self.bytes_sent = len(data)
+        if end:
+            self.upstream = None
+            self.downstream.send_head(status, block, head.length, data, True)
+            self._end(status, "via_upstream")
+        else:
+            self.downstream.send_head(status, block, head.length, data, False)
+
+    def on_data(self, data: bytes, end: bool) -> None:
+        self.touched = self.worker.now
+        self.bytes_sent += len(data)
+        if end:
+            self.upstream = None
+            self.downstream.send_data(data, True)
+            self._end(self.status, "via_upstream")
+        else:
+            self.downstream.send_data(data, False)
+
+    def on_trailers(self, block: bytes) -> None:
+        self.upstream = None
+        self.downstream.send_trailers(block if self.runtime.settings.enable_trailers else b"")
+        self._end(self.status, "via_upstream")
+
+    def on_failed(self, failed: Failed) -> None:
+        upstream = self.upstream
+        self.upstream = None
+        replay = self.replay
+        self.replay = None
+        assert upstream is not None
+        if (
+            not self.repeated
+            and failed.kind is FailureKind.CONNECTION_TERMINATION
+            and may_repeat(self.head.method, failed.reached, upstream.reused, replay is not None)
+        ):
+            # the connection had been kept alive and died under the request: not a retry but the request's first real try
+            self.repeated = True
+            self.unsent = replay
+            self._await(self.target.cluster.lease(self.target.cluster.pick()))
+            return
+        if self.pool is not None:
+            self.pool.endpoint_stats.rq_error += 1
+        if failed.kind is FailureKind.REMOTE_RESET:
+            self.target.cluster.state.stats.upstream_rq_rx_reset += 1
+        self._fail(failed, "")
+
+    def on_blocked(self) -> None:
+        if not self.request_done:
+            self.downstream.pause_request()
+
+    def on_writable(self) -> None:
+        self.touched = self.worker.now
+        if not self.request_done:
+            self.downstream.resume_request()
+
+    # ends
+
+    def timed_out(self, now: float) -> None:
+        """The tick found the deadline passed, or nothing moving for too long."""
+        stats = self.runtime.stats
+        idle = self.deadline > now
+        self._let_go()
+        if self.pool is not None:
+            self.pool.endpoint_stats.rq_error += 1
+            self.pool.endpoint_stats.rq_timeout += 1
+        if idle:
+            stats.downstream_rq_idle_timeout += 1
+            self._reply(504 if self.request_done else 408, b"stream timeout", b"SI", "stream_idle_timeout")
+        elif not self.request_done:
+            stats.downstream_rq_timeout += 1
+            self._reply(408, b"request timeout", b"", "request_overall_timeout")
+        else:
+            self.target.cluster.state.stats.upstream_rq_timeout += 1
+            self._reply(504, b"upstream request timeout", b"UT", "response_timeout")
+
+    def _fail(self, failed: Failed, host: str) -> None:
+        kind = failed.kind
+        flag = kind.flag.encode("ascii")
+        if kind is FailureKind.NO_HEALTHY_UPSTREAM:
+            self._reply(kind.status, b"no healthy upstream", flag, kind.details)
+            return
+        when = "after" if self.responding else "before"
+        details = f"upstream_reset_{when}_response_started{{{kind.details}{'|' + failed.detail if failed.detail else ''}}}"
+        overloaded = b"\r\nx-envoy-overloaded: true" if kind is FailureKind.OVERFLOW and not self.leaf.suppress_envoy_headers else b""
+        self._reply(kind.status, _DISCONNECTED + kind.reason.encode("ascii"), flag, details, overloaded)
+
+    def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"") -> None:
+        """Answer in the upstream's place, or cut the answer that has begun."""
+        self.flags = flag
+        if self.responding:
+            self.runtime.stats.rq_reset_after_downstream_response_started += 1
+            self.downstream.reset()
+            self._end(self.status, details)
+            return
+        status, block, body = local_reply(self.runtime, self.head, status, body, fields)
+        self.response_block = block
+        self.bytes_sent = len(body)
+        self.downstream.send_head(status, block, len(body), body, True)
+        self._end(status, details)
+
+    def _let_go(self) -> None:
+        """Nobody waits for an upstream any more."""
+        upstream = self.upstream
+        self.upstream = None
+        if upstream is not None:
+            upstream.cancel()
+        lease = self.lease
+        if lease is not None:
+            self.lease = None
+            lease.cancel()
+
+    def _end(self, status: int, details: str) -> None:
+        """The epilogue: figures, log line, and on to the connection's next request."""
+        self.over = True
+        worker = self.worker
+        worker.streams.discard(self)
+        seconds = worker.monotonic() - self.started
+        took = seconds * 1000
+        runtime = self.runtime
+        stats = runtime.stats
+        stats.codes[status] += 1
+        stats.downstream_rq_time.record(took)
+        upstream_stats = self.target.cluster.state.stats
+        if status:
+            upstream_stats.codes[status] += 1
+            upstream_stats.upstream_rq_time.record(took)
+        if details == "via_upstream":
+            pool = self.pool
+            if pool is not None:
+                if status < 500:
+                    pool.endpoint_stats.rq_success += 1
+                else:
+                    pool.endpoint_stats.rq_error += 1
+        if runtime.access_logs:
+            self._log(status, details, seconds)
+        self.downstream.finished()
+
+    def _log(self, status: int, details: str, seconds: float) -> None:
+        ended = Ended(self.head, status, self.flags, details, seconds)
+        ended.bytes_received = self.bytes_received
+        ended.bytes_sent = self.bytes_sent
+        ended.response_block = self.response_block
+        ended.cluster = self.target.cluster.name
+        ended.route = self.leaf.config.name
+        ended.attempts = self.attempts
+        if self.pool is not None:
+            ended.upstream_host = self.pool.address_text
+        if details == "via_upstream":
+            ended.service_time = b"%d" % self.service_time
+        log(self.runtime, self.downstream, ended)
+
+    def __repr__(self) -> str:
+        state = "over" if self.over else "responding" if self.responding else "waiting" if self.upstream is None else "sent"
+        return f"<ProxyStream {self.head.method!r} {self.head.path!r} {state}>"

@@ -1,0 +1,129 @@
+"""The tree that requests are dispatched on: listener, virtual host, route.
+
+Rule 1. Every branch answers one question, ``locate(head)``; a rule looks at the whole path and the fields, never at one path
+        segment, so that ``/service/1`` also matches ``/service/10`` as in Envoy.
+Rule 2. A leaf starts the exchange that serves a request; it holds what its configuration says, compiled, and the clusters
+        that were alive when the tree was made. A tree is never changed: a reload makes a new one.
+"""
+
+from collections.abc import Callable
+
+from shifter.model.route import DirectResponseAction, HeaderMutations, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost
+from shifter.proxy.downstream import Downstream, Exchange, Leaf
+from shifter.proxy.outcome import LocalReply
+from shifter.proxy.stream import ProxyStream, Target
+from shifter.routing.forwarded import expected_timeout
+from shifter.routing.headers import HeaderEditor, compile_editor
+from shifter.routing.hosts import HostTable
+from shifter.routing.redirect import location
+from shifter.routing.rewrite import compile_rewrite
+from shifter.routing.table import RouteList
+from shifter.routing.weights import Split
+from shifter.upstream.cluster import LiveCluster
+from shifter.wire.events import RequestHead
+
+FindCluster = Callable[[str], LiveCluster]
+
+
+class ListenerResource:
+    """All virtual hosts of one connection manager (Envoy's ``RouteConfiguration``)."""
+
+    __slots__ = ("_hosts", "config")
+
+    def __init__(self, config: RouteConfiguration, find_cluster: FindCluster, suppress_envoy_headers: bool = False) -> None:
+        self.config = config
+        hosts = [VirtualHostResource(host, config.headers, find_cluster, suppress_envoy_headers) for host in config.virtual_hosts]
+        self._hosts = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
+
+    def locate(self, head: RequestHead) -> Leaf | None:
+        """Return the leaf of the first matching route of the virtual host that *head* names, or ``None``."""
+        host = self._hosts.find(head.authority)
+        return None if host is None else host.locate(head)
+
+
+class VirtualHostResource:
+    """The routes of one virtual host, in order."""
+
+    __slots__ = ("config", "locate")
+
+    def __init__(self, config: VirtualHost, outer: HeaderMutations, find_cluster: FindCluster, suppress_envoy_headers: bool) -> None:
+        self.config = config
+        levels = (config.headers, outer)
+        routes = RouteList([(route.match, make_leaf(route, levels, find_cluster, suppress_envoy_headers)) for route in config.routes])
+        self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
+
+
+def make_leaf(
+    route: Route, levels: tuple[HeaderMutations, ...], find_cluster: FindCluster, suppress_envoy_headers: bool
+) -> "RouteResource | RedirectResource | DirectResponseResource":
+    """Compile one route; *levels* are the header mutations around it, innermost first."""
+    if isinstance(route.action, RedirectAction):
+        return RedirectResource(route, route.action, compile_editor((route.headers, *levels)))
+    if isinstance(route.action, DirectResponseAction):
+        return DirectResponseResource(route, route.action, compile_editor((route.headers, *levels)))
+    return RouteResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
+
+
+class RouteResource:
+    """A route that forwards upstream."""
+
+    __slots__ = ("added", "config", "idle_timeout", "only", "rewrite", "split", "suppress_envoy_headers", "timeout")
+
+    def __init__(
+        self,
+        route: Route,
+        action: RouteAction,
+        levels: tuple[HeaderMutations, ...],
+        find_cluster: FindCluster,
+        suppress_envoy_headers: bool,
+    ) -> None:
+        self.config = route
+        targets = [
+            (Target(find_cluster(entry.name), compile_editor((entry.headers, route.headers, *levels))), entry.weight)
+            for entry in action.clusters
+        ]
+        self.split = Split(targets)
+        self.only: Target | None = self.split.only
+        self.rewrite = compile_rewrite(route.match, action)
+        self.timeout = action.timeout
+        self.idle_timeout = action.idle_timeout
+        self.suppress_envoy_headers = suppress_envoy_headers
+        self.added = b"" if suppress_envoy_headers else expected_timeout(action.timeout)
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return ProxyStream(self, head, downstream)
+
+
+class RedirectResource:
+    """A route that answers with a redirect."""
+
+    __slots__ = ("_action", "_editor", "config")
+
+    def __init__(self, route: Route, action: RedirectAction, editor: HeaderEditor | None) -> None:
+        self.config = route
+        self._action = action
+        self._editor = editor
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        downstream.runtime.stats.rq_redirect += 1
+        fields = b"\r\nlocation: " + location(self._action, self.config.match, head)
+        if self._editor is not None:
+            fields = self._editor.response(fields)
+        return LocalReply(head, downstream, self._action.response_code, b"", fields, details="direct_response", route=self.config.name)
+
+
+class DirectResponseResource:
+    """A route that the proxy answers itself."""
+
+    __slots__ = ("_action", "_editor", "config")
+
+    def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor | None) -> None:
+        self.config = route
+        self._action = action
+        self._editor = editor
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        downstream.runtime.stats.rq_direct_response += 1
+        fields = b"" if self._editor is None else self._editor.response(b"")
+        action = self._action
+        return LocalReply(head, downstream, action.status, action.body, fields, details="direct_response", route=self.config.name)

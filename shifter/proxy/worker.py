@@ -1,0 +1,77 @@
+"""What all listeners of one process share: the clock's last reading, the streams under way, request ids.
+
+Rule 1. There is one tick. It looks at every stream and connection and ends what has taken too long, so that no request
+        needs a timer of its own; a timeout fires at most one tick late (`TICK`).
+Rule 2. Nothing outside this process reaches in here: what others may know goes out as a report.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shifter.net.tcp import Network
+
+if TYPE_CHECKING:
+    from shifter.proxy.listener import ListenerRuntime
+    from shifter.proxy.stream import ProxyStream
+
+TICK = 0.05
+"""Seconds between two looks at the deadlines."""
+_TICKS_PER_SWEEP = 20
+_IDS = 256
+
+
+class Worker:
+    """See the module. ``random`` returns a float in [0, 1); ``wall`` is the wall clock in seconds, for logs and dates."""
+
+    __slots__ = ("_ids", "_ticks", "date", "listeners", "monotonic", "network", "now", "random", "streams", "wall", "wall_now")
+
+    def __init__(self, network: Network, random: Callable[[], float], wall: Callable[[], float]) -> None:
+        self.network = network
+        self.monotonic = network.monotonic
+        self.random = random
+        self.wall = wall
+        self.now = self.monotonic()
+        self.wall_now = wall()
+        self.date = _http_date(self.wall_now)
+        self.streams: set[ProxyStream] = set()
+        self.listeners: list[ListenerRuntime] = []
+        self._ids: list[bytes] = []
+        self._ticks = 0
+
+    def request_id(self) -> bytes:
+        """Return a new random UUID (RFC 9562 version 4) in text form."""
+        if not self._ids:
+            digits = os.urandom(16 * _IDS).hex()
+            self._ids = [
+                f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}".encode()
+                for d in (digits[at : at + 32] for at in range(0, len(digits), 32))
+            ]
+        return self._ids.pop()
+
+    def tick(self) -> None:
+        """Called every `TICK` seconds."""
+        self.now = now = self.monotonic()
+        self.wall_now = self.wall()
+        self._ticks += 1
+        for stream in list(self.streams):
+            if stream.deadline <= now or stream.touched + stream.idle_timeout <= now:
+                stream.timed_out(now)
+        self.network.tick()
+        if self._ticks % _TICKS_PER_SWEEP == 0:
+            self.date = _http_date(self.wall_now)
+            for listener in self.listeners:
+                listener.sweep(now)
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _http_date(seconds: float) -> bytes:
+    """Return an IMF-fixdate (RFC 9110 section 5.6.7), whatever the locale."""
+    from time import gmtime
+
+    at = gmtime(seconds)
+    text = f"{_DAYS[at.tm_wday]}, {at.tm_mday:02} {_MONTHS[at.tm_mon - 1]} {at.tm_year} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
+    return text.encode("ascii")

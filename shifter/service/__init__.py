@@ -1,0 +1,1 @@
+"""Wires every room together; the only room that knows them all."""

@@ -1,0 +1,312 @@
+"""The data path of one process: everything that serves traffic, and the one seam through which it is led and read.
+
+Rule 1. In come snapshots (`DataPlane.lay_out`, `DataPlane.warm`, `DataPlane.commit`) and the wish to stop (`DataPlane.drain`); out goes a
+        `Report`. Nobody reaches past this class, so that it can run in a process of its own.
+Rule 2. A snapshot is prepared beside the one that serves: sockets bound, names resolved, logs opened. Only then is it
+        committed, which cannot fail.
+"""
+
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from shifter.model.address import SocketAddress
+from shifter.model.bootstrap import FileAccessLog, Snapshot
+from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
+from shifter.model.report import Report
+from shifter.net.listen import ListeningPort, bind
+from shifter.net.tcp import Network
+from shifter.observe.accesslog import AccessLogWriter
+from shifter.observe.logformat import compile_format
+from shifter.observe.stats import ServerStats
+from shifter.proxy.door import make_door
+from shifter.proxy.door_h2 import take_over
+from shifter.proxy.listener import AccessLog, ListenerRuntime
+from shifter.proxy.tree import ListenerResource
+from shifter.proxy.worker import TICK, Worker
+from shifter.service.plan import Plan, diff
+from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.discovery import Discovery
+from shifter.upstream.dns import Resolver
+from shifter.upstream.pool import Http1Pool
+from shifter.upstream.pool_h2 import Http2Pool
+from shifter.upstream.registry import Registry
+
+WARMING_DEADLINE = 5.0
+"""Seconds that the first resolution of a new cluster's names may take before it is served without them."""
+
+_log = Logger()
+_FLUSH_EVERY = 1.0
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A snapshot that is ready to serve: what `DataPlane.commit` puts in place, or `DataPlane.discard` throws away."""
+
+    snapshot: Snapshot
+    plan: Plan
+    clusters: dict[str, LiveCluster]
+    fresh: list[LiveCluster]
+    sockets: dict[SocketAddress, Any] = field(default_factory=dict)
+    trees: dict[SocketAddress, ListenerResource] = field(default_factory=dict)
+    logs: dict[str, AccessLogWriter] = field(default_factory=dict)
+
+
+class DataPlane:
+    """See the module. *dns_servers* are asked for clusters that name none (empty: the system's)."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        monotonic: Callable[[], float],
+        wall: Callable[[], float],
+        random: Callable[[], float],
+        stats: ServerStats,
+        dns_servers: Sequence[SocketAddress] = (),
+        hostname: str = "-",
+    ) -> None:
+        self._reactor = reactor
+        self._wall = wall
+        self._random = random
+        self._stats = stats
+        self._dns_servers = tuple(dns_servers)
+        self._hostname = hostname
+        self._network = Network(reactor, monotonic)
+        self._worker = Worker(self._network, random, wall)
+        self._registry = Registry(self._network, {UpstreamProtocol.HTTP1: Http1Pool, UpstreamProtocol.HTTP2: Http2Pool})
+        self._resolvers: dict[tuple[SocketAddress, ...], Resolver] = {}
+        self._clusters: dict[str, LiveCluster] = {}
+        self._ports: dict[SocketAddress, ListeningPort] = {}
+        self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
+        self._leaving: list[ListenerRuntime] = []
+        self._logs: dict[str, AccessLogWriter] = {}
+        self._snapshot: Snapshot | None = None
+        self._drained: list[Deferred[None]] = []
+        self._make_door = make_door(take_over)
+        self._ticker = LoopingCall(self._tick)
+        self._ticker.clock = reactor
+        self._flusher = LoopingCall(self._flush_logs)
+        self._flusher.clock = reactor
+
+    # leading it
+
+    def start(self) -> None:
+        """Begin to tick; nothing is served before the first `commit`."""
+        self._ticker.start(TICK, now=False)
+        self._flusher.start(_FLUSH_EVERY, now=False)
+
+    def lay_out(self, snapshot: Snapshot) -> Prepared:
+        """Make everything for *snapshot* that does not have to be waited for, beside what serves now.
+
+        Raises `ListenError` and `AccessLogError`; what had been made by then is undone.
+        """
+        bootstrap = snapshot.bootstrap
+        plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
+        fresh = [LiveCluster(cluster, self._registry, self._discovery(cluster)) for cluster in plan.clusters_added]
+        clusters = {name: self._clusters[name] for name in plan.clusters_kept} | {cluster.name: cluster for cluster in fresh}
+        prepared = Prepared(snapshot, plan, clusters, fresh)
+        try:
+            for listener in plan.listeners_added:
+                prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
+            for listener in bootstrap.listeners:
+                for access_log in listener.manager.access_log:
+                    if access_log.path not in self._logs and access_log.path not in prepared.logs:
+                        prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
+                prepared.trees[listener.address] = ListenerResource(
+                    listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers
+                )
+        except Exception:
+            self.discard(prepared)
+            raise
+        return prepared
+
+    def warm(self, prepared: Prepared) -> Deferred[Prepared]:
+        """Wait until the endpoints of new clusters are found, at most `WARMING_DEADLINE`."""
+        started = [cluster.start() for cluster in prepared.fresh]
+        if not started:
+            return succeed(prepared)
+        warming: Deferred[Any] = DeferredList(started, consumeErrors=True)
+        warmed: Deferred[Prepared] = Deferred()
+
+        def ready(_: object) -> None:
+            if late.active():
+                late.cancel()
+                warmed.callback(prepared)
+
+        def too_late() -> None:
+            names = [cluster.name for cluster in prepared.fresh if not list(cluster.pools)]
+            _log.warn("serving before the names of {clusters} are resolved", clusters=", ".join(names))
+            warmed.callback(prepared)
+
+        late = self._reactor.callLater(WARMING_DEADLINE, too_late)
+        warming.addCallback(ready)
+        return warmed
+
+    def discard(self, prepared: Prepared) -> None:
+        """Undo `lay_out`."""
+        for cluster in prepared.fresh:
+            cluster.stop()
+        for sock in prepared.sockets.values():
+            sock.close()
+        for writer in prepared.logs.values():
+            writer.close()
+
+    def commit(self, prepared: Prepared) -> None:
+        """Serve *prepared* from the next request on, and let go of what only the old snapshot used."""
+        plan = prepared.plan
+        self._logs |= prepared.logs
+        for cluster in prepared.fresh:
+            cluster.activate()
+        old_clusters = [self._clusters[name] for name in plan.clusters_removed]
+        self._clusters = prepared.clusters
+        for listener in plan.listeners_kept:
+            runtime = self._runtimes[listener.address]
+            runtime.configure(listener, prepared.trees[listener.address], self._access_logs(listener.manager.access_log))
+        for listener in plan.listeners_added:
+            runtime = ListenerRuntime(
+                listener,
+                self._worker,
+                prepared.trees[listener.address],
+                self._access_logs(listener.manager.access_log),
+                self._make_door,
+            )
+            self._runtimes[listener.address] = runtime
+            self._worker.listeners.append(runtime)
+            port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept)
+            self._ports[listener.address] = port
+            port.start()
+            _log.info("listening on {address} ({name})", address=str(port.address), name=listener.name)
+        for address in plan.listeners_removed:
+            self._ports.pop(address).stop()
+            runtime = self._runtimes.pop(address)
+            runtime.drain()
+            self._leaving.append(runtime)
+        for cluster in old_clusters:
+            cluster.stop()
+            if cluster.name not in self._clusters:
+                self._registry.forget(cluster.name)
+        self._snapshot = prepared.snapshot
+        stats = self._stats
+        stats.cluster_added += sum(cluster.name not in plan.clusters_removed for cluster in plan.clusters_added)
+        stats.cluster_modified += sum(cluster.name in plan.clusters_removed for cluster in plan.clusters_added)
+        stats.cluster_removed += sum(name not in self._clusters for name in plan.clusters_removed)
+        stats.listener_added += len(plan.listeners_added)
+        stats.listener_modified += len(plan.listeners_kept)
+        stats.listener_removed += len(plan.listeners_removed)
+
+    def drain(self) -> Deferred[None]:
+        """Accept no more connections, close each behind its next answer; fires when none is left."""
+        for port in self._ports.values():
+            port.stop()
+        self._ports = {}
+        for runtime in self._runtimes.values():
+            runtime.drain()
+        if not self._connections():
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._drained.append(waiting)
+        return waiting
+
+    def stop(self) -> None:
+        """Drop what is left and let go of the reactor."""
+        for port in self._ports.values():
+            port.stop()
+        for runtime in [*self._runtimes.values(), *self._leaving]:
+            runtime.drop()
+        self._network.flush()
+        for cluster in self._clusters.values():
+            cluster.stop()
+        self._registry.close()
+        self._network.flush()
+        for resolver in self._resolvers.values():
+            resolver.close()
+        for looping in (self._ticker, self._flusher):
+            if looping.running:
+                looping.stop()
+        for writer in self._logs.values():
+            writer.close()
+        self._network.close()
+
+    # reading it
+
+    @property
+    def addresses(self) -> dict[str, SocketAddress]:
+        """Where each listener listens, by name: the port is the real one where the configuration says 0."""
+        return {self._runtimes[address].listener.name: port.address for address, port in self._ports.items()}
+
+    def report(self) -> Report:
+        """Return what this process has counted, and what it serves."""
+        stats = self._stats
+        stats.access_log_lines = sum(writer.lines for writer in self._logs.values())
+        stats.access_log_writes = sum(writer.writes for writer in self._logs.values())
+        stats.access_log_failures = sum(writer.failures for writer in self._logs.values())
+        stats.access_log_lost = sum(writer.lost for writer in self._logs.values())
+        listeners = []
+        managers = []
+        for address, runtime in self._runtimes.items():
+            port = self._ports.get(address)
+            at = port.address if port else address
+            listeners.append(runtime.listener_stats.report(runtime.listener.name, at.host, at.port))
+            managers.append(runtime.stats.report(runtime.settings.stat_prefix, runtime.listener.name))
+        clusters = []
+        for cluster in self._clusters.values():
+            endpoints = []
+            for pool in cluster.pools:
+                figures = pool.endpoint_stats
+                figures.cx_active = len(pool.connections)
+                figures.rq_active = pool.active
+                figures.rq_pending_active = len(pool.waiting)
+                endpoints.append(figures.report(pool.address.host, pool.address.port, weight=pool.weight, hostname=pool.hostname))
+            clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
+        memory = {"physical_size": _resident()}
+        return stats.report(self._wall(), listeners, managers, clusters, memory=memory)
+
+    # inside
+
+    def _connections(self) -> int:
+        return sum(len(runtime.doors) for runtime in [*self._runtimes.values(), *self._leaving])
+
+    def _discovery(self, cluster: Cluster) -> Discovery:
+        resolver = None
+        if cluster.type is DiscoveryType.STRICT_DNS:
+            servers = cluster.dns_resolvers or self._dns_servers
+            resolver = self._resolvers.get(servers)
+            if resolver is None:
+                resolver = self._resolvers[servers] = Resolver(self._reactor, servers=[(one.host, one.port) for one in servers] or None)
+        return Discovery(cluster, self._reactor, resolver)
+
+    def _access_logs(self, configs: Sequence[FileAccessLog]) -> list[AccessLog]:
+        return [AccessLog(compile_format(config.format, hostname=self._hostname), self._logs[config.path]) for config in configs]
+
+    def _tick(self) -> None:
+        worker = self._worker
+        worker.tick()
+        self._registry.tick(worker.now)
+        if self._leaving:
+            self._leaving = [runtime for runtime in self._leaving if runtime.doors]
+        if self._drained and not self._connections():
+            waiting, self._drained = self._drained, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def _flush_logs(self) -> None:
+        for writer in self._logs.values():
+            writer.flush()
+        runtimes = [*self._runtimes.values(), *self._leaving]
+        used = {access_log.writer for runtime in runtimes for access_log in runtime.access_logs}
+        for path in [path for path, writer in self._logs.items() if writer not in used]:
+            self._logs.pop(path).close()
+
+
+def _resident() -> int:
+    """Bytes of memory that this process occupies now (Linux)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

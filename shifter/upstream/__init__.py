@@ -1,0 +1,1 @@
+"""Clusters that are alive: discovery, balancing, connection pools."""

@@ -1,0 +1,110 @@
+"""A cluster that is alive: its endpoints, found and balanced, and the way to a stream on one of them.
+
+Rule 1. Choosing is arithmetic and immediate (`LiveCluster.pick`), having mostly is (``EndpointPool.take``); only what has
+        to be waited for is a Deferred (`LiveCluster.lease`).
+Rule 2. An endpoint that cannot be connected to costs the request nothing but time: the next one is tried, each once, for
+        nothing was sent. Envoy gives up unless a retry policy says otherwise (``docs/differences.md``).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
+
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import Cluster
+from shifter.routing.retry import Reached
+from shifter.upstream.balance import Balancer, make_balancer
+from shifter.upstream.discovery import Discovery, ResolvedEndpoint
+from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.registry import Registry
+
+
+class LiveCluster:
+    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints."""
+
+    __slots__ = ("_balancer", "_discovery", "_pools", "_registry", "config", "name", "state")
+
+    def __init__(self, config: Cluster, registry: Registry, discovery: Discovery) -> None:
+        self.name = config.name
+        self.config = config
+        self.state = registry.state(config)
+        self._registry = registry
+        self._discovery = discovery
+        self._balancer: Balancer[EndpointPool] = make_balancer(config)
+        self._pools: dict[SocketAddress, EndpointPool] = {}
+
+    def start(self) -> Deferred[None]:
+        """Find the endpoints; fires when the first attempt has ended, well or not."""
+        return self._discovery.start(self.update)
+
+    def activate(self) -> None:
+        """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections."""
+        self.state.config = self.config
+
+    def stop(self) -> None:
+        """Let go of the endpoints; what is under way on them goes on."""
+        self._discovery.stop()
+        for address in self._pools:
+            self._registry.release(self.state, self.config.protocol, address)
+        self._pools = {}
+        self._balancer.update(())
+
+    def update(self, endpoints: Iterable[ResolvedEndpoint]) -> None:
+        """Serve these endpoints from now on; an address named twice counts once, with both weights."""
+        weights: dict[SocketAddress, int] = {}
+        hostnames: dict[SocketAddress, str] = {}
+        for endpoint in endpoints:
+            weights[endpoint.address] = weights.get(endpoint.address, 0) + endpoint.weight
+            hostnames[endpoint.address] = endpoint.hostname
+        gone = [address for address in self._pools if address not in weights]
+        for address, weight in weights.items():
+            pool = self._pools.get(address)
+            if pool is None:
+                pool = self._pools[address] = self._registry.hold(self.state, self.config.protocol, address)
+            pool.weight = weight
+            pool.hostname = hostnames[address]
+        leaving = [self._pools.pop(address) for address in gone]
+        self._balancer.update([self._pools[address] for address in weights])
+        self.state.stats.membership_change += 1
+        for pool in leaving:
+            self._registry.release(self.state, self.config.protocol, pool.address)
+
+    @property
+    def pools(self) -> Iterable[EndpointPool]:
+        """The endpoints that are being balanced over."""
+        return self._pools.values()
+
+    def pick(self) -> EndpointPool | None:
+        """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
+        if self.state.stats.upstream_rq_active >= self.config.circuit_breakers.max_requests:
+            return None
+        return self._balancer.pick()
+
+    def lease(self, picked: EndpointPool | None) -> Deferred[UpstreamStream]:
+        """Return a stream when there is one, on *picked* or, when that cannot be connected to, on another endpoint.
+
+        Fails with `LeaseFailed`; cancelling ends the wait.
+        """
+        if picked is not None:
+            return _one_after_the_other(picked, self._balancer.order(picked))
+        if self.state.stats.upstream_rq_active >= self.config.circuit_breakers.max_requests:
+            self.state.stats.upstream_rq_pending_overflow += 1
+            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
+        self.state.stats.upstream_cx_none_healthy += 1
+        return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
+
+    def __repr__(self) -> str:
+        return f"<LiveCluster {self.name} endpoints={len(self._pools)}>"
+
+
+def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool]) -> Deferred[UpstreamStream]:
+    def try_next(reason: Failure) -> Deferred[UpstreamStream] | Failure:
+        error = reason.check(LeaseFailed)
+        if error is None or not isinstance(reason.value, LeaseFailed) or reason.value.failed.kind is FailureKind.OVERFLOW:
+            return reason  # cancelled, or the cluster as a whole is full
+        another = next(others, None)
+        return reason if another is None else another.lease().addErrback(try_next)
+
+    return pool.lease().addErrback(try_next)

@@ -1,0 +1,292 @@
+"""One HTTP/1.1 connection to an endpoint: an `interfaces.UpstreamStream` that serves one request after the other.
+
+Rule 1. A connection goes back to its pool before its listener hears of the answer's end, so that the next request of the
+        same client finds it there.
+Rule 2. It is used again only when both messages ended cleanly, the upstream agreed, and not a byte came unasked.
+Rule 3. What the upstream sent is read strictly; what cannot be read is a `FailureKind.PROTOCOL_ERROR` and the end of the
+        connection.
+"""
+
+from typing import TYPE_CHECKING
+
+from shifter.net.transport import Transport
+from shifter.routing.retry import Reached
+from shifter.upstream.interfaces import Failed, FailureKind, ResponseListener
+from shifter.wire import h1
+from shifter.wire.events import CLOSE, NO_BODY, UNTIL_END, UPGRADE, ProtocolError, RequestHead, ResponseHead, without
+from shifter.wire.heads import parse_response
+
+if TYPE_CHECKING:
+    from shifter.upstream.pool import Http1Pool
+
+MAX_HEAD = 60 * 1024
+MAX_FIELDS = 100
+_MAX_INTERIM_ANSWERS = 10_000
+_START = b"HTTP/1."
+
+
+class Http1Connection:
+    """See the module; made and owned by an `Http1Pool`."""
+
+    __slots__ = (
+        "_answer_begun", "_buffer", "_chunked", "_decoder", "_expects_no_body", "_interims", "_keep", "_listener", "_request_done",
+        "_sent_before", "idle_since", "opened", "pool", "requests", "reused", "transport",
+    )  # fmt: skip
+
+    def __init__(self, pool: "Http1Pool") -> None:
+        self.pool = pool
+        self.transport: Transport  # set by the pool right after construction
+        self.opened = False
+        self.reused = False
+        self.requests = 0
+        self.idle_since = 0.0
+        self._listener: ResponseListener | None = None
+        self._buffer = b""
+        self._decoder: h1.Decoder | None = None
+        self._chunked = False
+        self._request_done = True
+        self._expects_no_body = False
+        self._keep = True
+        self._answer_begun = False
+        self._interims = 0
+        self._sent_before = 0
+
+    # UpstreamStream
+
+    def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:
+        self._listener = listener
+        self._expects_no_body = head.method == b"HEAD"
+        self._request_done = end
+        self._answer_begun = False
+        self._keep = True
+        self._sent_before = self.transport.bytes_sent
+        self.requests += 1
+        self.pool.begin()
+        request = h1.request_bytes(head)
+        if head.length == UNTIL_END:
+            self._chunked = True
+            if data:
+                request += h1.chunk(data)
+            if end:
+                request += h1.LAST_CHUNK
+        else:
+            self._chunked = False
+            if data:
+                request += data
+        self.transport.write(request)
+
+    def send_data(self, data: bytes, end: bool) -> None:
+        self._request_done = end
+        if not self._chunked:
+            if data:
+                self.transport.write(data)
+        elif data:
+            self.transport.write(h1.chunk(data) + h1.LAST_CHUNK if end else h1.chunk(data))
+        elif end:
+            self.transport.write(h1.LAST_CHUNK)
+
+    def send_trailers(self, block: bytes) -> None:
+        self._request_done = True
+        if self._chunked:
+            self.transport.write(h1.last_chunk(block))
+
+    def cancel(self) -> None:
+        if self._listener is not None:
+            self._listener = None
+            self.pool.finish()
+            self.pool.stats.upstream_rq_tx_reset += 1
+            self.pool.remove(self, active=True)
+            self.transport.abort()
+
+    def pause(self) -> None:
+        self.transport.pause()
+
+    def resume(self) -> None:
+        self.transport.resume()
+
+    # Handler
+
+    def connection_made(self) -> None:
+        self.opened = True
+        self.pool.connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._listener is None:
+            # nobody asked: an answer before its request could be given to the wrong client
+            self.pool.stats.upstream_cx_protocol_error += 1
+            self.pool.remove(self)
+            self.transport.abort()
+            return
+        try:
+            if self._decoder is not None:
+                self._body_received(data)
+            else:
+                self._head_received(data)
+        except ProtocolError as error:
+            self.pool.stats.upstream_cx_protocol_error += 1
+            self._fail(FailureKind.PROTOCOL_ERROR, error.detail)
+
+    def _head_received(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        while True:
+            at = data.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
+            if at < 0:
+                if len(data) > MAX_HEAD:
+                    raise ProtocolError(502, "http1.headers_too_large")
+                if not data.startswith(_START[: len(data)]):
+                    raise ProtocolError(502, "http1.invalid_status_line")
+                self._buffer = data
+                return
+            head = parse_response(data, at, MAX_FIELDS)
+            if head.status >= 200:
+                break
+            data = data[at + 4 :]
+            self._interim(head)
+            if not data:
+                return
+        listener = self._listener
+        assert listener is not None
+        status = head.status
+        if head.flags & CLOSE or not self._request_done:
+            self._keep = False
+        if self._expects_no_body or status == 204 or status == 304:
+            if status == 204:
+                head.block = without(head.block, b"content-length")
+            head.length = NO_BODY
+            head.until_close = False
+            payload = b""
+            rest = len(data) > at + 4
+        elif head.length > 0 and len(data) - at - 4 == head.length:
+            payload = data[at + 4 :]  # by far the most common: the whole answer in one piece
+            rest = False
+        elif head.length == 0:
+            payload = b""
+            rest = len(data) > at + 4
+        else:
+            self._begin_body(head, data[at + 4 :], listener)
+            return
+        if rest:
+            self._keep = False
+        self._answered()
+        listener.on_head(head, payload, True)
+
+    def _begin_body(self, head: ResponseHead, data: bytes, listener: ResponseListener) -> None:
+        decoder: h1.Decoder
+        if head.length == UNTIL_END:
+            decoder = h1.ChunkedDecoder(502, MAX_FIELDS, MAX_HEAD)
+        elif head.until_close:
+            decoder = h1.UntilCloseDecoder()
+            head.length = UNTIL_END
+            self._keep = False
+        else:
+            decoder = h1.LengthDecoder(head.length)
+        self._decoder = decoder
+        self._answer_begun = True
+        if not data:
+            listener.on_head(head, b"", False)
+            return
+        try:
+            payload = decoder.feed(data)
+        except ProtocolError:
+            # the head was fine: it goes out, so that the client sees a cut answer and not another one
+            listener.on_head(head, b"", False)
+            raise
+        if decoder.done and not decoder.trailers:
+            self._end_body(decoder)
+            listener.on_head(head, payload, True)
+            return
+        listener.on_head(head, payload, False)
+        if decoder.done and self._listener is listener:
+            self._end_body(decoder)
+            listener.on_trailers(decoder.trailers)
+
+    def _body_received(self, data: bytes) -> None:
+        decoder = self._decoder
+        listener = self._listener
+        assert decoder is not None and listener is not None
+        payload = decoder.feed(data)
+        if not decoder.done:
+            if payload:
+                listener.on_data(payload, False)
+        elif decoder.trailers:
+            if payload:
+                listener.on_data(payload, False)
+                if self._listener is not listener:
+                    return
+            self._end_body(decoder)
+            listener.on_trailers(decoder.trailers)
+        else:
+            self._end_body(decoder)
+            listener.on_data(payload, True)
+
+    def _end_body(self, decoder: h1.Decoder) -> None:
+        if decoder.rest:
+            self._keep = False
+        self._answered()
+
+    def _interim(self, head: ResponseHead) -> None:
+        self._interims += 1
+        if head.status == 101 or self._interims > _MAX_INTERIM_ANSWERS or head.flags & UPGRADE:
+            raise ProtocolError(502, "http1.unexpected_interim_response")
+        assert self._listener is not None
+        head.block = without(head.block, b"content-length")
+        self._listener.on_interim(head)
+
+    def _answered(self) -> None:
+        """The answer is complete: give the connection back, or close it."""
+        self._listener = None
+        self._decoder = None
+        self._interims = 0
+        self.pool.finish()
+        if self._keep and self._request_done:
+            self.reused = True
+            self.pool.release(self)
+        else:
+            self.pool.remove(self)
+            self.transport.close()
+
+    def connection_lost(self, reason: str) -> None:
+        if not self.opened:
+            self.pool.connect_failed(self, reason)
+            return
+        listener = self._listener
+        if listener is None:
+            self.pool.remove(self, remote=reason in ("closed", "reset"))
+        elif isinstance(self._decoder, h1.UntilCloseDecoder) and reason == "closed":
+            self._answered()
+            listener.on_data(b"", True)
+        elif self._decoder is not None or self._buffer:
+            self._fail(FailureKind.PROTOCOL_ERROR, f"the upstream connection was {reason} inside an answer", remote=True)
+        else:
+            self._fail(FailureKind.CONNECTION_TERMINATION, reason, remote=True)
+
+    def _fail(self, kind: FailureKind, detail: str, remote: bool = False) -> None:
+        listener = self._listener
+        begun = self._answer_begun
+        self._listener = None
+        self._decoder = None
+        self.pool.finish()
+        self.pool.remove(self, remote, active=True)
+        self.transport.abort()
+        if listener is not None:
+            if begun:
+                reached = Reached.ANSWER_BEGUN
+            elif self.transport.bytes_sent == self._sent_before:
+                reached = Reached.NOTHING_SENT
+            else:
+                reached = Reached.REQUEST_SENT
+            listener.on_failed(Failed(kind, reached, detail))
+
+    def write_blocked(self) -> None:
+        if self._listener is not None:
+            self._listener.on_blocked()
+
+    def write_drained(self) -> None:
+        if self._listener is not None:
+            self._listener.on_writable()
+
+    def __repr__(self) -> str:
+        state = "connecting" if not self.opened else "idle" if self._listener is None else "busy"
+        return f"<Http1Connection {self.pool.address} {state} requests={self.requests}>"

@@ -1,0 +1,262 @@
+"""Connections to one endpoint.
+
+Rule 1. ``take`` is what a request normally needs: an idle connection, at once. Only when there is none does anything wait
+        (`EndpointPool.lease`), and what waits is served in order of arrival.
+Rule 2. A pool may always have one connection, however full its cluster's circuit breaker is (as in Envoy): an endpoint
+        must not starve because its siblings are busy.
+Rule 3. A pool outlives configurations (`registry`); draining, it finishes what it carries and closes.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, fail
+
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import Cluster
+from shifter.net.tcp import Network
+from shifter.net.transport import Transport
+from shifter.observe.stats import ClusterStats, EndpointStats
+from shifter.routing.retry import Reached
+from shifter.upstream.connection import Http1Connection
+from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+
+
+class ClusterState:
+    """What all pools of a cluster share and what outlives its configurations: figures and circuit breakers."""
+
+    __slots__ = ("config", "connections", "name", "stats")
+
+    def __init__(self, config: Cluster) -> None:
+        self.name = config.name
+        self.config = config  # the latest one; limits and timeouts are read from it
+        self.stats = ClusterStats()
+        self.connections = 0
+
+    def __repr__(self) -> str:
+        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={self.connections}>"
+
+
+class PooledConnection(Protocol):
+    """What a pool needs to know of its connections."""
+
+    transport: Transport
+    opened: bool
+    idle_since: float
+    requests: int
+
+
+class EndpointPool:
+    """The part of a pool that does not depend on the protocol; see the module."""
+
+    __slots__ = (
+        "active", "address", "address_text", "connections", "draining", "endpoint_stats", "hostname", "network", "started", "state",
+        "stats", "waiting", "weight",
+    )  # fmt: skip
+
+    def __init__(self, state: ClusterState, address: SocketAddress, network: Network) -> None:
+        self.state = state
+        self.stats = state.stats
+        self.endpoint_stats = EndpointStats()
+        self.address = address
+        self.address_text = str(address).encode("ascii")
+        self.network = network
+        self.hostname = ""
+        self.weight = 1
+        self.active = 0
+        self.draining = False
+        self.connections: set[PooledConnection] = set()
+        self.started: dict[PooledConnection, float] = {}  # connecting: when each began
+        self.waiting: deque[Deferred[UpstreamStream]] = deque()
+
+    # for the cluster
+
+    def take(self) -> UpstreamStream | None:
+        """Return a stream that can be used at once, or ``None``."""
+        raise NotImplementedError
+
+    def lease(self) -> Deferred[UpstreamStream]:
+        """Return a stream once there is one; fails with `LeaseFailed`. Cancelling gives the place in the queue up."""
+        state = self.state
+        limits = state.config.circuit_breakers
+        stats = self.stats
+        if stats.upstream_rq_pending_active >= limits.max_pending_requests:
+            stats.upstream_rq_pending_overflow += 1
+            return _failed(FailureKind.OVERFLOW, "too many pending requests", self)
+        if self._needs_connection():
+            if state.connections < limits.max_connections or not self.connections:
+                self._connect()
+            else:
+                stats.upstream_cx_overflow += 1
+        waiter: Deferred[UpstreamStream] = Deferred(self._give_up)
+        self.waiting.append(waiter)
+        stats.upstream_rq_pending_active += 1
+        stats.upstream_rq_pending_total += 1
+        return waiter
+
+    def drain(self) -> None:
+        """Close what is idle now and the rest when it becomes idle."""
+        self.draining = True
+        self._close_idle(lambda connection: True)
+
+    def expire(self, now: float) -> None:
+        """End what has taken too long: connecting (``connect_timeout``) and idling (``idle_timeout``)."""
+        config = self.state.config
+        if self.started:
+            for connection, began in list(self.started.items()):
+                if now - began >= config.connect_timeout:
+                    self.stats.upstream_cx_connect_timeout += 1
+                    self.connect_failed(connection, "timeout")
+                    connection.transport.abort()
+        if config.idle_timeout and self.connections:
+            horizon = now - config.idle_timeout
+            self._close_idle(lambda connection: connection.idle_since <= horizon)
+
+    # for the connections
+
+    def begin(self) -> None:
+        """A request starts on one of the connections."""
+        self.active += 1
+        self.endpoint_stats.rq_total += 1
+        stats = self.stats
+        stats.upstream_rq_active += 1
+        stats.upstream_rq_total += 1
+
+    def finish(self) -> None:
+        """It has ended, however."""
+        self.active -= 1
+        self.stats.upstream_rq_active -= 1
+
+    def connected(self, connection: PooledConnection) -> None:
+        """A connection is established and carries nothing yet."""
+        self.started.pop(connection, None)
+        self._made_available(connection)
+
+    def connect_failed(self, connection: PooledConnection, reason: str) -> None:
+        """A connection never came to be: whoever waits longest is told, unless others are on their way for everybody."""
+        if self.started.pop(connection, None) is None:
+            return
+        self.stats.upstream_cx_connect_fail += 1
+        self.endpoint_stats.cx_connect_fail += 1
+        self._forget(connection, remote=reason != "timeout")
+        kind = FailureKind.CONNECTION_TIMEOUT if reason == "timeout" else FailureKind.REMOTE_CONNECTION_FAILURE
+        while self.waiting and len(self.waiting) > self._places_coming():
+            self._next_waiting().errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), str(self.address)))
+
+    def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
+        """The connection will not be used again; *remote* when the endpoint closed it, *active* when that cost a request."""
+        self._forget(connection, remote, active)
+        if self.waiting and len(self.waiting) > self._places_coming():
+            limits = self.state.config.circuit_breakers
+            if self.state.connections < limits.max_connections or not self.connections:
+                self._connect()
+
+    # inside
+
+    def _new_connection(self) -> PooledConnection:
+        raise NotImplementedError
+
+    def _needs_connection(self) -> bool:
+        """Whether the next in the queue would have to wait for more than what is on its way."""
+        return len(self.waiting) >= self._places_coming()
+
+    def _places_coming(self) -> int:
+        return len(self.started)
+
+    def _made_available(self, connection: PooledConnection) -> None:
+        raise NotImplementedError
+
+    def _close_idle(self, which: Callable[[PooledConnection], bool]) -> None:
+        raise NotImplementedError
+
+    def _connect(self) -> None:
+        state = self.state
+        stats = self.stats
+        connection = self._new_connection()
+        self.connections.add(connection)
+        state.connections += 1
+        stats.upstream_cx_total += 1
+        self.endpoint_stats.cx_total += 1
+        self.started[connection] = self.network.monotonic()
+
+    def _forget(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.state.connections -= 1
+            stats = self.stats
+            if remote:
+                stats.upstream_cx_destroy_remote += 1
+                stats.upstream_cx_destroy_remote_with_active_rq += active
+            else:
+                stats.upstream_cx_destroy_local += 1
+                stats.upstream_cx_destroy_local_with_active_rq += active
+            stats.upstream_cx_rx_bytes_total += connection.transport.bytes_received
+            stats.upstream_cx_tx_bytes_total += connection.transport.bytes_sent
+
+    def _next_waiting(self) -> Deferred[UpstreamStream]:
+        self.stats.upstream_rq_pending_active -= 1
+        return self.waiting.popleft()
+
+    def _give_up(self, waiter: Deferred[UpstreamStream]) -> None:
+        if waiter in self.waiting:
+            self.waiting.remove(waiter)
+            self.stats.upstream_rq_pending_active -= 1
+
+    def __repr__(self) -> str:
+        busy = self.active
+        return f"<Pool {self.state.name} {self.address} busy={busy} connections={len(self.connections)} waiting={len(self.waiting)}>"
+
+
+class Http1Pool(EndpointPool):
+    """One request a connection at a time; the connection used last is used next, so that spare ones can grow old."""
+
+    __slots__ = ("idle",)
+
+    def __init__(self, state: ClusterState, address: SocketAddress, network: Network) -> None:
+        super().__init__(state, address, network)
+        self.idle: list[Http1Connection] = []
+
+    def take(self) -> UpstreamStream | None:
+        return self.idle.pop() if self.idle else None
+
+    def release(self, connection: Http1Connection) -> None:
+        """*connection* has finished a request and can take another."""
+        limit = self.state.config.max_requests_per_connection
+        if self.draining and not self.waiting:
+            self.remove(connection)
+            connection.transport.close()
+        elif limit and connection.requests >= limit:
+            self.stats.upstream_cx_max_requests += 1
+            self.remove(connection)
+            connection.transport.close()
+        elif self.waiting:
+            self._next_waiting().callback(connection)
+        else:
+            connection.idle_since = self.network.monotonic()
+            self.idle.append(connection)
+
+    def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
+        if connection in self.idle:
+            self.idle.remove(connection)
+        super().remove(connection, remote, active)
+
+    def _new_connection(self) -> PooledConnection:
+        connection = Http1Connection(self)
+        connection.transport = self.network.connect(self.address, connection)
+        self.stats.upstream_cx_http1_total += 1
+        return connection
+
+    def _made_available(self, connection: PooledConnection) -> None:
+        assert isinstance(connection, Http1Connection)
+        self.release(connection)
+
+    def _close_idle(self, which: Callable[[PooledConnection], bool]) -> None:
+        for connection in [connection for connection in self.idle if which(connection)]:
+            self.stats.upstream_cx_idle_timeout += not self.draining
+            self.remove(connection)
+            connection.transport.close()
+
+
+def _failed(kind: FailureKind, detail: str, pool: EndpointPool | None = None) -> Deferred[UpstreamStream]:
+    return fail(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, detail), str(pool.address) if pool else ""))

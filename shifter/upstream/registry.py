@@ -1,0 +1,78 @@
+"""What outlives a configuration: pools and figures, keyed by cluster and address, counted by use.
+
+A reload that keeps an endpoint keeps its connections; one that drops it lets them finish. The same address in two clusters
+is two endpoints: their protocols, limits and figures differ.
+"""
+
+from collections.abc import Callable, Iterator
+
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import Cluster, UpstreamProtocol
+from shifter.net.tcp import Network
+from shifter.upstream.pool import ClusterState, EndpointPool
+
+EndpointKey = tuple[str, UpstreamProtocol, SocketAddress]
+PoolFactory = Callable[[ClusterState, SocketAddress, Network], EndpointPool]
+
+
+class Registry:
+    """The pools of one process. ``factories`` names the pool for each upstream protocol."""
+
+    def __init__(self, network: Network, factories: dict[UpstreamProtocol, PoolFactory]) -> None:
+        self._network = network
+        self._factories = factories
+        self._pools: dict[EndpointKey, EndpointPool] = {}
+        self._users: dict[EndpointKey, int] = {}
+        self._draining: set[EndpointPool] = set()
+        self._states: dict[str, ClusterState] = {}
+
+    def state(self, config: Cluster) -> ClusterState:
+        """Return the lasting state of the cluster called ``config.name``, made from *config* when it is new."""
+        return self._states.setdefault(config.name, ClusterState(config))
+
+    def forget(self, name: str) -> None:
+        """The cluster called *name* is gone from the configuration: so are its figures."""
+        self._states.pop(name, None)
+
+    def hold(self, state: ClusterState, protocol: UpstreamProtocol, address: SocketAddress) -> EndpointPool:
+        """Return the pool for *address*, new or kept, and count one more user of it."""
+        key = (state.name, protocol, address)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = self._factories[protocol](state, address, self._network)
+        self._users[key] = self._users.get(key, 0) + 1
+        return pool
+
+    def release(self, state: ClusterState, protocol: UpstreamProtocol, address: SocketAddress) -> None:
+        """Undo one `hold`; a pool that nobody holds drains and is forgotten once its connections are gone."""
+        key = (state.name, protocol, address)
+        self._users[key] -= 1
+        if not self._users[key]:
+            del self._users[key]
+            pool = self._pools.pop(key)
+            pool.drain()
+            if pool.connections:
+                self._draining.add(pool)
+
+    def pools(self) -> Iterator[EndpointPool]:
+        """All pools, draining ones included."""
+        yield from self._pools.values()
+        yield from self._draining
+
+    def tick(self, now: float) -> None:
+        """Let every pool end what has taken too long."""
+        for pool in self._pools.values():
+            if pool.connections:
+                pool.expire(now)
+        if self._draining:
+            for pool in list(self._draining):
+                pool.expire(now)
+                if not pool.connections:
+                    self._draining.discard(pool)
+
+    def close(self) -> None:
+        """Drop every connection (the process ends)."""
+        for pool in list(self.pools()):
+            pool.draining = True
+            for connection in list(pool.connections):
+                connection.transport.abort()
