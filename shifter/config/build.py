@@ -52,9 +52,9 @@ def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mappin
     static = root["static_resources"]
     assert isinstance(static, MapNode)
     resolvers = _resolvers(config)
-    names = _Names(report, files)
+    listeners = _Listeners(report, files)
     return Bootstrap(
-        listeners=tuple(names.listener(item, node) for item, node in _pairs(config.static_resources.listeners, static, "listeners")),
+        listeners=tuple(listeners.listener(item, node) for item, node in _pairs(config.static_resources.listeners, static, "listeners")),
         clusters=tuple(
             _cluster(item, str(report.place(node)), resolvers)
             for item, node in _pairs(config.static_resources.clusters, static, "clusters")
@@ -132,8 +132,9 @@ def _endpoint(config: cluster_schema.LbEndpoint) -> LbEndpoint:
 
 
 def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitBreakers:
-    # Envoy takes the first entry of a priority; HIGH is refused by the schema.
-    thresholds = config.thresholds[0] if config is not None and config.thresholds else None
+    # Of several entries for one priority, Envoy takes the first.
+    entries = config.thresholds if config is not None else []
+    thresholds = next((entry for entry in entries if entry.priority is cluster_schema.Priority.DEFAULT), None)
     if thresholds is None:
         return CircuitBreakers()
     return CircuitBreakers(
@@ -146,7 +147,7 @@ def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitB
     )
 
 
-class _Names:
+class _Listeners:
     """What listeners need beside their own words: names for those that have none, places, contents of files."""
 
     def __init__(self, report: Report, files: Mapping[str, bytes]) -> None:

@@ -38,6 +38,8 @@ def check(root: MapNode, report: Report, judge: Judge) -> dict[str, bytes]:
     for cluster in maps(static.get("clusters")):
         clusters.add(cluster)
     listeners = _Listeners(report)
+    if not static.get("listeners"):
+        report.warn(root.key("static_resources"), "there are no `listeners`, so nobody can connect")
     routes = _Routes(report, judge, clusters.names)
     for listener in maps(static.get("listeners")):
         listeners.add(listener)
@@ -122,7 +124,7 @@ class _Clusters:
         if typed is not None:
             for old in ("http2_protocol_options", "http_protocol_options", "common_http_protocol_options"):
                 if old in node:
-                    self._report.error(node.key(old), f"`{old}` cannot stand beside `typed_extension_protocol_options`", "put it in there")
+                    self._report.warn(node.key(old), f"`{old}` has no effect beside `typed_extension_protocol_options`", "put it in there")
 
     def _endpoint(self, discovery: str, host: TextNode, port: int | None) -> None:
         if _ip(host) is None:
@@ -215,7 +217,7 @@ class _Routes:
         for host in maps(config.get("virtual_hosts")):
             name = _text(host, "name")
             if name is not None and names.setdefault(name, name) is not name:
-                self._report.error(name, f"a second virtual host is named `{shown(name)}`", f"the first stands at line {names[name].line}")
+                self._report.warn(name, f"a second virtual host is named `{shown(name)}`", f"the first stands at line {names[name].line}")
             self._domains(host, domains)
             reach = _Reach(self._report)
             for route in maps(host.get("routes")):

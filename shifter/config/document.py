@@ -9,9 +9,9 @@ Rule 5. A key without a value (``null``) is not set, as in Envoy, and a warning 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -220,22 +220,27 @@ class _Builder:
         self._count = 0
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Node, int, int] | None] = {}
+        self._takers: dict[type[yaml.Event], Callable[[Any], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._open,
+            yaml.SequenceStartEvent: self._open,
+            yaml.MappingEndEvent: self._close,
+            yaml.SequenceEndEvent: self._close,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._begin,
+        }
 
     def feed(self, event: yaml.Event) -> bool:
         """Take one event; return False after the last."""
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            self._open(event)
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            self._close()
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise Refused("a second document begins here: a configuration is one document", *_start(event))
+        take = self._takers.get(type(event))
+        if take is not None:
+            take(event)
         return not isinstance(event, yaml.StreamEndEvent)
+
+    def _begin(self, event: yaml.DocumentStartEvent) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            raise Refused("a second document begins here: a configuration is one document", *_start(event))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         start, end = event.start_mark, event.end_mark
@@ -264,7 +269,7 @@ class _Builder:
             self._anchors[event.anchor] = None
         self._stack.append(_Frame(node, event.anchor))
 
-    def _close(self) -> None:
+    def _close(self, _: yaml.Event) -> None:
         frame = self._stack.pop()
         if frame.merged is not None and isinstance(frame.node, MapNode):
             self._merge(frame.node, *frame.merged)
@@ -297,7 +302,8 @@ class _Builder:
             return
         frame = self._stack[-1]
         frame.size += size
-        frame.height = max(frame.height, height + 1)
+        if height >= frame.height:
+            frame.height = height + 1
         if isinstance(frame.node, ListNode):
             if is_null(node):
                 self.report.error(node, "this list item is empty")

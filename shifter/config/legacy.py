@@ -193,7 +193,10 @@ class _Rewriter:
         action = _map(node, "route")
         if action is not None:
             self._milliseconds(action, "timeout_ms", "timeout")
-            self._rename(action, "host_rewrite", "host_rewrite_literal", "write host_rewrite_literal:")
+            host = action.get("host_rewrite")
+            # Envoy has made it a format since; one without substitutions is what it was.
+            if isinstance(host, TextNode) and "%" not in host:
+                self._rename(action, "host_rewrite", "host_rewrite_literal", "write host_rewrite_literal:")
             if isinstance(action.get("clusters"), ListNode) and "cluster" not in action:
                 self._rename(
                     action,

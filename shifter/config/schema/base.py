@@ -8,7 +8,8 @@ Rule 2. Validators see nodes (``document``), report what is no reason to stop to
 
 import re
 from base64 import b64decode
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, ClassVar, TypeVar
 
@@ -27,12 +28,13 @@ _SECONDS = re.compile(r"(-?)([0-9]+(?:\.[0-9]{1,9})?)s")
 _OTHER_UNIT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(us|ms|m|min|h|d|sec|seconds?)")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "sec": 1.0, "second": 1.0, "seconds": 1.0}
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,19})")
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _LONGEST = 315_576_000_000.0
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_OWN_HEADERS = frozenset(
-    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host")
-)
+_FRAMING_HEADERS = frozenset(("content-length", "transfer-encoding"))
+_OWN_HEADERS = _FRAMING_HEADERS | {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
+_PSEUDO_HEADERS = (":method", ":path", ":authority", ":scheme")
 
 
 def wrong(message: str, hint: str = "", at: TextNode | MapNode | ListNode | None = None) -> PydanticCustomError:
@@ -71,11 +73,10 @@ def _whole(value: object) -> int:
 
 
 def _truth(value: object, info: ValidationInfo) -> bool:
-    if isinstance(value, TextNode) and value.plain:
-        meant = value_of(value)
-        if isinstance(meant, bool):
-            return meant
-        old = value.lower()
+    if isinstance(value, TextNode):
+        if value in _TRUTHS:
+            return _TRUTHS[value]
+        old = value.lower() if value.plain else ""
         if old in ("yes", "on", "y", "no", "off", "n"):
             meant = old in ("yes", "on", "y")
             report_of(info).warn(value, f"`{value}` is taken for {str(meant).lower()}", f"write {str(meant).lower()}")
@@ -138,6 +139,17 @@ def word(enum: type[E], unsupported: str = "") -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def only(wanted: bool) -> AfterValidator:
+    """Return a validator for a choice of which shifter has one side."""
+
+    def check(value: bool, info: ValidationInfo) -> bool:
+        if value is not wanted:
+            raise wrong(f"Envoy knows `{info.field_name}: {str(value).lower()}`, shifter does not support it yet")
+        return value
+
+    return AfterValidator(check)
+
+
 def _any(value: object) -> Plain:
     assert isinstance(value, (TextNode, MapNode, ListNode))
     return plain(value)
@@ -163,12 +175,28 @@ def _header_name(value: str) -> str:
     return value
 
 
-def _editable_name(value: str) -> str:
-    if value.startswith(":"):
-        raise wrong(f"{kind(value)} cannot be changed here: names that begin with a colon belong to the request line")
-    if _header_name(value).lower() in _OWN_HEADERS:
+def _matched_name(value: str) -> str:
+    if value.startswith(":") and value not in _PSEUDO_HEADERS:
+        raise wrong(f"{kind(value)} is in no request", f"known: {', '.join(_PSEUDO_HEADERS)}")
+    return _header_name(value)
+
+
+def _added_name(value: str) -> str:
+    if _editable_name(value).lower() in _OWN_HEADERS:
         raise wrong(f"the header {kind(value)} belongs to the connection: shifter sets it itself")
     return value
+
+
+def _removed_name(value: str) -> str:
+    if _editable_name(value).lower() in _FRAMING_HEADERS:
+        raise wrong(f"the header {kind(value)} says where the body ends: it cannot be taken out")
+    return value
+
+
+def _editable_name(value: str) -> str:
+    if value.startswith(":") or value.lower() == "host":
+        raise wrong(f"{kind(value)} cannot be changed here: it belongs to the request line", "host_rewrite_literal changes the host")
+    return _header_name(value)
 
 
 def _header_value(value: str) -> str:
@@ -212,8 +240,10 @@ Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_whole)]
 Bool = Annotated[bool, BeforeValidator(_truth)]
 Seconds = Annotated[float, BeforeValidator(_seconds), PlainSerializer(duration, return_type=str)]
 PositiveSeconds = Annotated[float, AfterValidator(_positive), BeforeValidator(_seconds), PlainSerializer(duration, return_type=str)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-EditableName = Annotated[str, AfterValidator(_editable_name)]
+MatchedName = Annotated[str, AfterValidator(_matched_name)]
+AddedName = Annotated[str, AfterValidator(_added_name)]
+RemovedName = Annotated[str, AfterValidator(_removed_name)]
+HeaderText = Annotated[str, AfterValidator(_header_value)]
 HeaderTemplate = Annotated[str, AfterValidator(_header_template)]
 Visible = Annotated[str, AfterValidator(_visible)]
 Ignored = Annotated[object, BeforeValidator(_any)]
@@ -227,6 +257,10 @@ class OneOf:
     others: tuple[str, ...] = ()
     required: str = ""
     """What is missing when none is given; empty when none need be."""
+    members: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", frozenset(self.names + self.others))
 
 
 class Message(BaseModel):
@@ -272,8 +306,9 @@ def _check_type(types: tuple[str, ...], data: MapNode) -> None:
 
 
 def _choose_one(message: type[Message], group: OneOf, data: MapNode, report: Report) -> None:
-    given = [key for key in data if key in group.names or key in group.others]
+    given: Collection[str] = data.keys() & group.members
     if len(given) > 1:
+        given = [key for key in data if key in group.members]
         for second in given[1:]:
             report.error(data.key(second), f"`{second}` cannot stand beside `{given[0]}`", f"give one of {_listed(group.names)}")
     elif not given and group.required and all(key in names_of(message) for key in data):

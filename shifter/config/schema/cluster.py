@@ -41,9 +41,10 @@ class HealthStatus(Enum):
 
 
 class Priority(Enum):
-    """``core.v3.RoutingPriority``."""
+    """``core.v3.RoutingPriority``. No route can ask for ``HIGH`` yet, so its thresholds have no effect."""
 
     DEFAULT = "DEFAULT"
+    HIGH = "HIGH"
 
 
 class Endpoint(Message):
@@ -124,7 +125,7 @@ class Thresholds(Message):
 
     envoy = "envoy.config.cluster.v3.CircuitBreakers.Thresholds"
 
-    priority: Annotated[Priority, word(Priority, "HIGH")] = Priority.DEFAULT
+    priority: Annotated[Priority, word(Priority)] = Priority.DEFAULT
     max_connections: UInt32 | None = None
     max_pending_requests: UInt32 | None = None
     max_requests: UInt32 | None = None

@@ -7,9 +7,9 @@ from pydantic import BeforeValidator, Field
 
 from shifter.config.schema.base import (
     TYPE_PREFIX,
+    AddedName,
     Bool,
     Choice,
-    EditableName,
     HeaderTemplate,
     Ignored,
     Int64,
@@ -17,10 +17,13 @@ from shifter.config.schema.base import (
     Name,
     OneOf,
     Port,
+    RemovedName,
     Seconds,
     Text,
     UInt32,
+    Visible,
     base64_bytes,
+    only,
     whole,
     word,
 )
@@ -59,7 +62,7 @@ class HeaderValue(Message):
 
     envoy = "envoy.config.core.v3.HeaderValue"
 
-    key: EditableName
+    key: AddedName
     value: HeaderTemplate = ""
 
 
@@ -77,9 +80,9 @@ class HeaderChanges(Message):
     """The four lists that several messages have."""
 
     request_headers_to_add: list[HeaderValueOption] = Field(default_factory=list)
-    request_headers_to_remove: list[EditableName] = Field(default_factory=list)
+    request_headers_to_remove: list[RemovedName] = Field(default_factory=list)
     response_headers_to_add: list[HeaderValueOption] = Field(default_factory=list)
-    response_headers_to_remove: list[EditableName] = Field(default_factory=list)
+    response_headers_to_remove: list[RemovedName] = Field(default_factory=list)
 
 
 class DataSource(Choice):
@@ -193,9 +196,9 @@ class DownstreamHttp1Options(Message):
 
     envoy = "envoy.config.core.v3.Http1ProtocolOptions"
 
-    allow_absolute_url: Bool | None = None
+    allow_absolute_url: Annotated[Bool, only(True)] = True
     accept_http_10: Bool = False
-    default_host_for_http_10: Text = ""
+    default_host_for_http_10: Visible = ""
     enable_trailers: Bool = False
     use_balsa_parser: Ignored = None
 

@@ -5,7 +5,22 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Name, OneOf, Seconds, Text, UInt32, Visible, whole, word
+from shifter.config.schema.base import (
+    TYPE_PREFIX,
+    Bool,
+    Choice,
+    HeaderText,
+    Ignored,
+    Message,
+    Name,
+    OneOf,
+    Seconds,
+    Text,
+    UInt32,
+    only,
+    whole,
+    word,
+)
 from shifter.config.schema.core import Address, DataSource, DownstreamHttp1Options, DownstreamHttp2Options, DownstreamHttpOptions
 from shifter.config.schema.route import RouteConfiguration
 from shifter.model.bootstrap import CodecType
@@ -41,7 +56,7 @@ class SubstitutionFormat(Choice):
 
     text_format: Text | None = None
     text_format_source: DataSource | None = None
-    omit_empty_values: Bool = False
+    omit_empty_values: Annotated[Bool, only(False)] = False
 
 
 class AccessLogConfig(Choice):
@@ -102,7 +117,7 @@ class HttpConnectionManager(Choice):
     common_http_protocol_options: DownstreamHttpOptions | None = None
     http_protocol_options: DownstreamHttp1Options | None = None
     http2_protocol_options: DownstreamHttp2Options | None = None
-    server_name: Visible | None = None
+    server_name: HeaderText | None = None
     max_request_headers_kb: Annotated[int, Field(ge=1, le=8192), whole] | None = None
     stream_idle_timeout: Seconds | None = None
     request_timeout: Seconds | None = None

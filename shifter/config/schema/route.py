@@ -8,8 +8,8 @@ from pydantic import Field
 from shifter.config.schema.base import (
     Bool,
     Choice,
-    HeaderName,
     Ignored,
+    MatchedName,
     Message,
     Name,
     OneOf,
@@ -30,7 +30,7 @@ class HeaderMatcher(Choice):
     envoy = "envoy.config.route.v3.HeaderMatcher"
     one_of = (OneOf(("string_match", "range_match", "present_match")),)
 
-    name: HeaderName
+    name: MatchedName
     string_match: StringMatcher | None = None
     range_match: Int64Range | None = None
     present_match: Bool | None = None
