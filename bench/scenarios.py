@@ -1,0 +1,57 @@
+"""The scenarios: what is asked of a proxy, how, and what the answer tells. Names are the command line's."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from bench.work import PATH
+
+
+class Kind(Enum):
+    """Which procedure measures a scenario."""
+
+    CLOSED = "closed loop: every connection asks again as soon as it is answered"
+    OPEN = "open loop: requests arrive at a fixed rate, whatever the proxy does"
+    IDLE = "many connections, then nothing"
+    START = "from nothing to the first answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario. ``rate`` is requests a second (open loop), ``streams`` concurrent requests per HTTP/2 connection.
+
+    ``varied`` sends 20,000 different requests in turn, so that no cache of parsed heads can hit.
+    ``log_compared`` measures every proxy with and without an access log, side by side in each round.
+    """
+
+    name: str
+    meaning: str
+    kind: Kind = Kind.CLOSED
+    path: str = PATH
+    connections: int = 32
+    streams: int = 1
+    upload_bytes: int = 0
+    rate: int = 0
+    varied: bool = False
+    h2_down: bool = False
+    h2_up: bool = False
+    log_compared: bool = False
+
+
+ALL: Final = (
+    Scenario("headers", "keep-alive GET, 20,000 different requests, header match and 25/75 split over 10 routes", varied=True),
+    Scenario("plain", "the same route, every request alike"),
+    Scenario("log", "as `headers`, with and without the proxy's default access log to a file", varied=True, log_compared=True),
+    Scenario("10k", "GET with a 10 KB response", path=PATH + "/10k"),
+    Scenario("1m", "GET with a 1 MB response (µs per request are µs per megabyte)", path=PATH + "/1m", connections=16),
+    Scenario("upload", "POST of 10 KB with a small response", upload_bytes=10_240),
+    Scenario("h2c-up", "HTTP/1.1 from clients, HTTP/2 without TLS to the backend", h2_up=True),
+    Scenario(
+        "h2-down", "HTTP/2 from clients (4 connections, 8 streams each), HTTP/1.1 to the backend", connections=4, streams=8, h2_down=True
+    ),
+    Scenario("h2-h2", "HTTP/2 without TLS on both sides", connections=4, streams=8, h2_down=True, h2_up=True),
+    Scenario("idle", "10,000 keep-alive connections that each had one request and then rest", Kind.IDLE, connections=10_000),
+    Scenario("start", "from starting the process to its first answer from the backend", Kind.START, connections=1),
+    Scenario("latency", "2,000 requests a second on 16 connections", Kind.OPEN, connections=16, rate=2_000),
+)
+BY_NAME: Final = {scenario.name: scenario for scenario in ALL}
