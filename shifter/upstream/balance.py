@@ -70,6 +70,10 @@ Turn: TypeAlias = tuple[int, int, int, E]
 """When it is due, its place among those due at once, how long to the next turn of the same endpoint, and the endpoint."""
 
 
+_FINE = 1 << 32
+"""Steps in the shortest interval there can be: so fine that places kept through an update stay apart."""
+
+
 def _places(endpoints: Sequence[E], random: Random, kept: Mapping[int, Fraction]) -> list[Fraction]:
     """How much of its own interval each endpoint has still to wait: what is *kept* (by ``id``), or an even spread.
 
@@ -82,7 +86,7 @@ def _places(endpoints: Sequence[E], random: Random, kept: Mapping[int, Fraction]
 
 def _schedule(endpoints: Sequence[E], places: Sequence[Fraction]) -> list[Turn[E]]:
     """Return the heap of turns in which each endpoint is due *weight* times a period."""
-    period = lcm(*(endpoint.weight for endpoint in endpoints))
+    period = lcm(*(endpoint.weight for endpoint in endpoints)) * _FINE
     turns = []
     for i, (endpoint, place) in enumerate(zip(endpoints, places, strict=True)):
         interval = period // endpoint.weight

@@ -148,7 +148,7 @@ def test_round_robin_weights_of_any_size_are_exact() -> None:
 
 @given(st.lists(st.integers(1, 5), min_size=2, max_size=6), seeds, st.data())
 def test_updates_between_all_requests_starve_nobody(weights: list[int], seed: int, data: st.DataObject) -> None:
-    """Whoever stays has its exact share even though a newcomer appears or disappears before each request."""
+    """Those who stay have their shares among themselves even though a newcomer appears or disappears before each request."""
     balancer: RoundRobin[Host] = RoundRobin(Random(seed))
     staying, guest = hosts(*weights), Host("guest")
     balancer.update(staying)
@@ -156,7 +156,7 @@ def test_updates_between_all_requests_starve_nobody(weights: list[int], seed: in
     while sum(taken[host.name] for host in staying) < 3 * sum(weights):
         balancer.update([guest, *staying] if data.draw(st.booleans()) else staying)
         taken[picks(balancer, 1)[0]] += 1
-    assert all(taken[host.name] > host.weight for host in staying)
+    assert all(abs(taken[host.name] - 3 * host.weight) <= 2 for host in staying)
 
 
 def test_round_robin_goes_on_where_it_was() -> None:
