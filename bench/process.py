@@ -129,6 +129,7 @@ def free_ports(count: int, first: int = 21_000) -> list[int]:
 
 
 def tail(output: Path) -> str:
-    """The last lines of a program's output, as one."""
-    lines = output.read_text(encoding="utf-8", errors="replace").splitlines() if output.exists() else []
+    """The last lines of a program's output, as one, without where this checkout is: it may end in a published table."""
+    text = output.read_text(encoding="utf-8", errors="replace") if output.exists() else ""
+    lines = text.replace(f"{Path(__file__).parents[1]}/", "").splitlines()
     return " / ".join(line.strip() for line in lines[-3:] if line.strip()) or "it said nothing"
