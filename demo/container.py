@@ -18,7 +18,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.posixbase import PosixReactorBase
 
 from demo.addresses import ADMIN, SERVICE, rebind
-from demo.crew import ROOT, Crew, Member, Program, Run, proxy, python
+from demo.crew import ROOT, Crew, Member, Program, Run, proxy, python, say
 
 TWISTD = Path(sys.executable).with_name("twistd")
 ANYWHERE = "0.0.0.0"
@@ -51,7 +51,7 @@ def main() -> int:
             open_admin(front)
             members.extend(crew.start(*programs(service, front)))
             for member in members:
-                member.show = lambda line: print(line, flush=True)
+                member.show = say
 
         def reload() -> None:
             open_admin(front)

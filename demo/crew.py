@@ -11,10 +11,11 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
@@ -43,6 +44,12 @@ class Program:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print *text* at once, to standard output unless told otherwise. A terminal that was closed must not keep us from stopping."""
+    with suppress(OSError):
+        print(text, file=stream or sys.stdout, flush=True)
 
 
 def python(name: str, script: str, *arguments: str, **environment: str) -> Program:
@@ -220,7 +227,7 @@ class Run:
 
     def _stop(self) -> Deferred[None]:
         self._stopping = True
-        print("Stopping …", flush=True)
+        say("Stopping …")
         self._on_signal(signal.SIGINT, self._crew.kill)
         self._beginning.cancel()
         return Deferred.fromCoroutine(self._crew.stop())
@@ -237,7 +244,7 @@ class Run:
     def _give_up(self, why: str) -> None:
         if not self._stopping and not self._failed:
             self._failed = True
-            print(why, file=sys.stderr, flush=True)
+            say(why, sys.stderr)
             self._reactor.stop()
 
     def _on_signal(self, number: signal.Signals, action: Callable[[], None]) -> None:

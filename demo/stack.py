@@ -23,7 +23,7 @@ from twisted.web.client import Agent, ResponseFailed
 from twisted.web.http_headers import Headers
 
 from demo.addresses import ADMIN, FRONT, SERVICE, SIDECAR, Address, rebind
-from demo.crew import LOOK_AGAIN, ROOT, CannotStart, Crew, Member, Program, Run, proxy, python
+from demo.crew import LOOK_AGAIN, ROOT, CannotStart, Crew, Member, Program, Run, proxy, python, say
 
 SERVICES = ("1", "1a", "2")
 START_LIMIT = 60.0  # seconds until the stack must answer
@@ -111,13 +111,13 @@ class Stack:
     async def up(self) -> None:
         """Start everything, wait until the front proxy reaches every service, and say how to use it."""
         refuse_taken_ports(self._place)
-        print("Starting: a name server, three services, their sidecars, the front proxy …", flush=True)
+        say("Starting: a name server, three services, their sidecars, the front proxy …")
         waiting = Deferred.fromCoroutine(self._start()).addTimeout(START_LIMIT, self._reactor, self._too_slow)
         config, front = await waiting
         place = self._place
         shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
-        print(BANNER.format(port=place.front, admin=place.admin, host=place.network, config=shown, pid=front.pid), flush=True)
-        front.show = lambda line: print(line, flush=True)
+        say(BANNER.format(port=place.front, admin=place.admin, host=place.network, config=shown, pid=front.pid))
+        front.show = say
 
     async def _start(self) -> tuple[Path, Member]:
         services = [program for service in SERVICES for program in self._service(service)]
