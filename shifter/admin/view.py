@@ -1,0 +1,46 @@
+"""What the admin pages may know: one small interface that the service implements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from shifter.model.bootstrap import Snapshot
+from shifter.model.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Facts about the process for ``/server_info`` and ``/config_dump``.
+
+    ``head_parser`` says which HTTP/1.1 head parser is in use, ``reactor`` which reactor. ``concurrency`` is the number of
+    processes that serve, ``drain_time`` how many seconds requests may take to finish at the end. ``config_time`` is when the
+    configuration in use was taken, in seconds of the wall clock.
+    """
+
+    version: str
+    head_parser: str = ""
+    reactor: str = ""
+    concurrency: int = 1
+    drain_time: float = 0.0
+    config_time: float = 0.0
+
+
+class AdminView(Protocol):
+    """The service as the admin pages see it."""
+
+    def report(self) -> Deferred[Report]:
+        """Fire with the figures of all processes that serve."""
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the configuration in use; ``None`` before the first is."""
+
+    def state(self) -> str:
+        """Return one of Envoy's words for the state of a server (``observe.stats.STATES``)."""
+
+    def problems(self) -> Sequence[str]:
+        """Return what was wrong with the last candidate, if it was refused and none was taken since."""
+
+    def info(self) -> ServerInfo:
+        """Return facts about the process."""

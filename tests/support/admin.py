@@ -1,0 +1,80 @@
+"""A double for the service, and requests to the admin listener without a network."""
+
+from collections.abc import Sequence
+from email.message import Message
+from email.parser import BytesParser
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from shifter.admin import AdminSite, AdminView, ServerInfo
+from shifter.model.bootstrap import Bootstrap, Snapshot
+from shifter.model.report import Report
+from tests.support.reports import a_report
+
+
+class FixedView:
+    """A service that always says the same; tests change what it says."""
+
+    def __init__(self) -> None:
+        self.told_report: Deferred[Report] | None = None
+        self.told_snapshot: Snapshot | None = Snapshot(3, Bootstrap(node_id="front-1", node_cluster="front"), "etc/front.yaml", {})
+        self.told_state = "LIVE"
+        self.told_problems: Sequence[str] = ()
+
+    def report(self) -> Deferred[Report]:
+        return succeed(a_report()) if self.told_report is None else self.told_report
+
+    def snapshot(self) -> Snapshot | None:
+        return self.told_snapshot
+
+    def state(self) -> str:
+        return self.told_state
+
+    def problems(self) -> Sequence[str]:
+        return self.told_problems
+
+    def info(self) -> ServerInfo:
+        return ServerInfo("1.2.3", "compiled", "lean epoll", 1, 30.0, 1795409043.5)
+
+
+_: AdminView = FixedView()  # mypy proves the double is honest
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Message
+    body: str
+
+
+class Asker:
+    """One connection to an admin site, or to any other *site*."""
+
+    def __init__(self, view: AdminView | None = None, names: Sequence[str] = (), site: Any = None) -> None:
+        self.clock = Clock()
+        site = site or AdminSite(view or FixedView(), names, self.clock)
+        self.channel: Any = site.buildProtocol(None)
+        self.transport = StringTransport()
+        self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
+        self.channel.makeConnection(self.transport)
+
+    def send(self, target: str, method: str = "GET", headers: Sequence[str] = ("Host: 127.0.0.1:8001",), body: bytes = b"") -> None:
+        """Send one request."""
+        head = "".join(f"{line}\r\n" for line in (f"{method} {target} HTTP/1.1", *headers))
+        self.transport.clear()
+        self.channel.dataReceived(head.encode() + b"\r\n" + body)
+
+    def answer(self) -> Answer:
+        """Return what came since the last request."""
+        head, _, body = self.transport.value().partition(b"\r\n\r\n")
+        line, _, fields = head.partition(b"\r\n")
+        return Answer(int(line.split()[1]), BytesParser().parsebytes(fields), body.decode())
+
+    def ask(self, target: str, method: str = "GET", headers: Sequence[str] = ("Host: 127.0.0.1:8001",), body: bytes = b"") -> Answer:
+        """Send one request and return its answer."""
+        self.send(target, method, headers, body)
+        return self.answer()
