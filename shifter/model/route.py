@@ -109,10 +109,22 @@ class WeightedCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class RegexRewrite:
+    """``type.matcher.v3.RegexMatchAndSubstitute``: every match of *pattern* (RE2) in the path becomes *substitution*, in
+    which ``\\1`` to ``\\9`` stand for groups and ``\\0`` for the whole match."""
+
+    pattern: bytes
+    substitution: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RouteAction:
     """``route.v3.RouteAction``: forward upstream.
 
-    ``clusters`` holds one entry for ``cluster:`` (weight 1) or all entries of ``weighted_clusters:`` in file order.
+    ``clusters`` holds one entry for ``cluster:`` (weight 1) or all entries of ``weighted_clusters:`` in file order; it is
+    empty when ``cluster_header`` names the request header (or pseudo header) that names the cluster.
+    ``cluster_not_found_response_code`` is answered when that names none. At most one of ``prefix_rewrite`` and
+    ``regex_rewrite``, and of ``host_rewrite_literal`` and ``host_rewrite_header``, is set.
     ``timeout`` in seconds bounds the whole exchange from the end of the request; 0 means none (Envoy default: 15 s).
     ``idle_timeout`` in seconds, ``None`` to inherit the connection manager's ``stream_idle_timeout``.
     """
@@ -121,8 +133,12 @@ class RouteAction:
     timeout: float = 15.0
     idle_timeout: float | None = None
     prefix_rewrite: bytes | None = None
+    regex_rewrite: RegexRewrite | None = None
     host_rewrite_literal: bytes | None = None
+    host_rewrite_header: bytes | None = None
     append_x_forwarded_host: bool = False
+    cluster_header: bytes | None = None
+    cluster_not_found_response_code: int = 503
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,7 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
         return LocalReply(head, downstream, refused.status, flags=b"DPE" if refused.status == 400 else b"", details=refused.detail)
     except PathRedirect as redirect:
         runtime.stats.downstream_rq_redirected_with_normalized_path += 1
-        return LocalReply(
-            head, downstream, 307, fields=b"\r\nlocation: " + redirect.location, details="path_normalization_redirect"
-        )
+        return LocalReply(head, downstream, 307, fields=b"\r\nlocation: " + redirect.location, details="path_normalization_redirect")
     leaf = runtime.tree.locate(head)
     if leaf is None:
         runtime.stats.no_route += 1

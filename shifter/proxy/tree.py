@@ -7,8 +7,18 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from shifter.model.route import DirectResponseAction, HeaderMutations, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost
+from shifter.model.route import (
+    DirectResponseAction,
+    HeaderMutations,
+    RedirectAction,
+    Route,
+    RouteAction,
+    RouteConfiguration,
+    VirtualHost,
+    WeightedCluster,
+)
 from shifter.proxy.downstream import Downstream, Exchange, Leaf
 from shifter.proxy.outcome import LocalReply
 from shifter.proxy.stream import ProxyStream, Target
@@ -20,7 +30,7 @@ from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.table import RouteList
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.wire.events import RequestHead
+from shifter.wire.events import RequestHead, first_value
 
 FindCluster = Callable[[str], LiveCluster]
 
@@ -55,13 +65,53 @@ class VirtualHostResource:
 
 def make_leaf(
     route: Route, levels: tuple[HeaderMutations, ...], find_cluster: FindCluster, suppress_envoy_headers: bool
-) -> "RouteResource | RedirectResource | DirectResponseResource":
+) -> "RouteResource | ClusterHeaderResource | RedirectResource | DirectResponseResource":
     """Compile one route; *levels* are the header mutations around it, innermost first."""
     if isinstance(route.action, RedirectAction):
         return RedirectResource(route, route.action, compile_editor((route.headers, *levels)))
     if isinstance(route.action, DirectResponseAction):
         return DirectResponseResource(route, route.action, compile_editor((route.headers, *levels)))
+    if route.action.cluster_header is not None:
+        return ClusterHeaderResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
     return RouteResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
+
+
+class ClusterHeaderResource:
+    """A route whose requests name their cluster themselves (``cluster_header``)."""
+
+    __slots__ = ("_code", "_header", "_leaf_for", "_leaves", "config")
+
+    def __init__(
+        self,
+        route: Route,
+        action: RouteAction,
+        levels: tuple[HeaderMutations, ...],
+        find_cluster: FindCluster,
+        suppress_envoy_headers: bool,
+    ) -> None:
+        self.config = route
+        self._code = action.cluster_not_found_response_code
+        self._header = action.cluster_header or b""
+        self._leaves: dict[bytes, RouteResource] = {}  # one for each cluster that was asked for
+
+        def leaf_for(name: str) -> RouteResource:
+            chosen = replace(action, clusters=(WeightedCluster(name, 1),))
+            return RouteResource(route, chosen, levels, find_cluster, suppress_envoy_headers)
+
+        self._leaf_for = leaf_for
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        name = head.authority if self._header == b":authority" else first_value(head.block, self._header)
+        leaf = None if not name else self._leaves.get(name)
+        if leaf is None and name:
+            try:
+                leaf = self._leaves[name] = self._leaf_for(name.decode())
+            except (KeyError, UnicodeDecodeError):
+                leaf = None
+        if leaf is None:
+            downstream.runtime.stats.no_cluster += 1
+            return LocalReply(head, downstream, self._code, flags=b"NC", details="cluster_not_found", route=self.config.name)
+        return leaf.start(head, downstream)
 
 
 class RouteResource:

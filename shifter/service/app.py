@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 
 from shifter import __version__
-from shifter.admin import AdminSite
+from shifter.admin import AdminSite, ServerInfo
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Snapshot
 from shifter.model.report import Report
@@ -30,6 +30,7 @@ from shifter.observe.logformat import ShifterError
 from shifter.observe.stats import ServerStats
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.sources import Candidate, FileSource
+from shifter.wire.heads import IMPLEMENTATION
 
 DRAIN_DEADLINE = 30.0
 """Seconds that requests under way may take to finish after SIGTERM."""
@@ -233,6 +234,11 @@ class ShifterService(MultiService):
 
     def problems(self) -> Sequence[str]:
         return self._problems
+
+    def info(self) -> ServerInfo:
+        return ServerInfo(
+            __version__, IMPLEMENTATION, type(self._reactor).__name__, drain_time=DRAIN_DEADLINE, config_time=self._stats.config_time
+        )
 
     @property
     def addresses(self) -> dict[str, SocketAddress]:
