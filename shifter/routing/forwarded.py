@@ -1,0 +1,176 @@
+"""What the connection manager does to a request before it is routed (``HttpConnectionManager``, Envoy's ``mutateRequestHeaders``).
+
+Rule 1. Conditions of routes see the fields as they are after this.
+Rule 2. Nothing that a client sends in ``x-envoy-*`` control fields is believed: no address is internal unless it is
+        configured to be, as in Envoy since 1.33.
+Rule 3. The usual request carries none of the fields that matter here; its codec says so (`FORWARDING_FLAGS`), and all it
+        costs is one concatenation. ``expect`` and hop-by-hop fields were taken out by the codec.
+"""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from shifter.model.bootstrap import HttpConnectionManager, Underscores
+from shifter.routing.errors import RequestRefused
+from shifter.wire.events import (
+    FORWARDING_FLAGS,
+    HAS_REQUEST_ID,
+    HAS_UNDERSCORE,
+    HAS_X_ENVOY,
+    HAS_XFF,
+    HAS_XFP,
+    TE_TRAILERS,
+    UPGRADE,
+    RequestHead,
+    block_of,
+    fields,
+    first_value,
+    values,
+    without,
+)
+
+CONTROL_FIELDS = frozenset(
+    b"x-envoy-expected-rq-timeout-ms x-envoy-force-trace x-envoy-hedge-on-per-try-timeout x-envoy-internal x-envoy-ip-tags "
+    b"x-envoy-max-retries x-envoy-original-url x-envoy-retriable-header-names x-envoy-retriable-status-codes x-envoy-retry-grpc-on "
+    b"x-envoy-retry-on x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-per-try-timeout-ms x-envoy-upstream-rq-timeout-alt-response "
+    b"x-envoy-upstream-rq-timeout-ms x-envoy-upstream-stream-duration-ms".split()
+)
+"""Fields that only an internal client may send."""
+
+EDGE_FIELDS = CONTROL_FIELDS | frozenset(
+    b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-external-address "
+    b"x-envoy-original-host x-envoy-original-path".split()
+)
+"""Fields that nobody outside may send to an edge proxy (``use_remote_address``)."""
+
+_XFCC = b"x-forwarded-client-cert"
+_SCHEMES = {b"http": b"http", b"https": b"https"}
+
+
+def expected_timeout(timeout: float) -> bytes:
+    """Return what a route with *timeout* (seconds, 0 for none) appends to a request's block, after `Forwarding.prepare`
+    and before its header edits: the time the upstream may count on."""
+    return b"\r\nx-envoy-expected-rq-timeout-ms: %d" % round(timeout * 1000) if timeout > 0 else b""
+
+
+def address_from_right(chain: bytes, place: int) -> bytes | None:
+    """Return the address at *place* (0 is the last) of an ``x-forwarded-for`` value; ``None`` if there is no valid one."""
+    parts = chain.split(b",")
+    if place >= len(parts):
+        return None
+    try:
+        return str(ip_address(parts[-1 - place].strip(b" \t").decode("ascii"))).encode()
+    except ValueError:
+        return None
+
+
+def is_loopback(address: bytes) -> bool:
+    """Say whether *address*, as text, is one of this machine's loopback addresses."""
+    return address.startswith(b"127.") or address == b"::1"
+
+
+class Forwarding:
+    """The settings of one connection manager, compiled.
+
+    *local_address* is the machine's own address as text; it stands for clients on loopback in ``x-forwarded-for``, as
+    in Envoy. Without it they are shown as they are.
+    """
+
+    __slots__ = (
+        "_append_xff",
+        "_client_proto",
+        "_common",
+        "_dropped",
+        "_edge",
+        "_generate_id",
+        "_keep_id",
+        "_local_address",
+        "_trusted_hops",
+        "_underscores",
+    )
+
+    def __init__(self, manager: HttpConnectionManager, local_address: bytes = b"") -> None:
+        self._edge = manager.use_remote_address
+        self._append_xff = manager.use_remote_address and not manager.skip_xff_append
+        self._trusted_hops = manager.xff_num_trusted_hops
+        self._client_proto = not self._edge or self._trusted_hops > 0
+        self._generate_id = manager.generate_request_id
+        self._keep_id = not self._edge or manager.preserve_external_request_id or not manager.generate_request_id
+        self._underscores = manager.headers_with_underscores
+        self._dropped = EDGE_FIELDS if self._edge else CONTROL_FIELDS
+        self._local_address = local_address
+        ending = b"\r\nx-request-id: " if self._generate_id and not self._edge else b""
+        self._common = {scheme: b"\r\nx-forwarded-proto: " + scheme + ending for scheme in _SCHEMES}
+
+    def prepare(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        """Edit ``head.block`` (and ``head.scheme``, which a trusted ``x-forwarded-proto`` decides).
+
+        *peer* is the client's address as text, *request_id* makes a new ``x-request-id``. Raises `RequestRefused`: 400
+        for a name with an underscore where the listener says so, 403 for an upgrade, which nothing here allows.
+        """
+        if head.flags & FORWARDING_FLAGS:
+            self._clean(head)
+        if self._edge:
+            self._prepare_edge(head, peer, request_id)
+        elif not head.flags & (HAS_XFP | HAS_REQUEST_ID):
+            if self._generate_id:
+                head.block += self._common[head.scheme] + request_id()
+            else:
+                head.block += self._common[head.scheme]
+        else:
+            added = b"" if head.flags & HAS_XFP and self._take_proto(head) else b"\r\nx-forwarded-proto: " + head.scheme
+            if self._generate_id and not (head.flags & HAS_REQUEST_ID and self._has_id(head)):
+                added += b"\r\nx-request-id: " + request_id()
+            head.block += added
+
+    def _prepare_edge(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        flags = head.flags
+        added = b""
+        external = peer
+        if flags & HAS_XFF or self._append_xff:
+            chain = b",".join(values(head.block, b"x-forwarded-for")) if flags & HAS_XFF else b""
+            if self._trusted_hops:
+                external = address_from_right(chain, self._trusted_hops - 1) or peer
+            if self._append_xff:
+                shown = self._local_address or peer if is_loopback(peer) else peer
+                if flags & HAS_XFF:
+                    head.block = without(head.block, b"x-forwarded-for")
+                added = b"\r\nx-forwarded-for: " + (chain + b"," + shown if chain else shown)
+        if not (flags & HAS_XFP and self._take_proto(head)):
+            added += self._common[head.scheme]
+        added += b"\r\nx-envoy-external-address: " + external
+        if not (flags & HAS_REQUEST_ID and self._has_id(head)) and self._generate_id:
+            added += b"\r\nx-request-id: " + request_id()
+        head.block += added
+
+    def _clean(self, head: RequestHead) -> None:
+        flags = head.flags
+        if flags & UPGRADE:
+            raise RequestRefused(403, "upgrade_failed")
+        if flags & HAS_UNDERSCORE and self._underscores is not Underscores.ALLOW:
+            if self._underscores is Underscores.REJECT_REQUEST:
+                raise RequestRefused(400, "http1.unexpected_underscore")
+            head.block = block_of((name, value) for name, value in fields(head.block) if b"_" not in name)
+        if flags & HAS_X_ENVOY:
+            dropped = self._dropped
+            head.block = block_of((name, value) for name, value in fields(head.block) if name not in dropped)
+        if head.block.rfind(b"\r\n" + _XFCC + b": ") >= 0:
+            head.block = without(head.block, _XFCC)
+        if flags & TE_TRAILERS:
+            head.block += b"\r\nte: trailers"
+
+    def _take_proto(self, head: RequestHead) -> bool:
+        """Believe ``x-forwarded-proto`` where it is to be believed, else take it out; say whether it stays."""
+        found = values(head.block, b"x-forwarded-proto")
+        proto = b",".join(found)
+        if proto and self._client_proto:
+            head.scheme = _SCHEMES.get(proto.lower(), head.scheme)
+            return True
+        head.block = without(head.block, b"x-forwarded-proto")
+        return False
+
+    def _has_id(self, head: RequestHead) -> bool:
+        if self._keep_id and first_value(head.block, b"x-request-id"):
+            return True
+        head.block = without(head.block, b"x-request-id")
+        return False

@@ -1,0 +1,99 @@
+"""How a route changes path and host of what it forwards (``route.v3.RouteAction``).
+
+Rule 1. The part of the path that the match covered is replaced; a query stays. The result is not tidied: ``/strip/a`` with
+        prefix ``/strip`` and rewrite ``/`` is ``//a``, as in Envoy.
+Rule 2. What was there before is told upstream in ``x-envoy-original-path`` and ``x-envoy-original-host``, also when the
+        rewrite happens to change nothing; what a client said in those fields is overwritten.
+Rule 3. A rewrite runs after the route's header edits, so that these cannot forge the two fields.
+"""
+
+from collections.abc import Callable
+
+from shifter.model.route import PathMatchKind, RouteAction, RouteMatch
+from shifter.routing.errors import RoutingError
+from shifter.routing.match import path_only
+from shifter.wire.events import RequestHead, values, without
+
+Rewrite = Callable[[RequestHead], None]
+
+_ORIGINAL_PATH = b"x-envoy-original-path"
+_ORIGINAL_HOST = b"x-envoy-original-host"
+
+
+def matched_length(match: RouteMatch) -> Callable[[bytes], int]:
+    """Return a function that says how much of a path that fits *match* the match covers: its prefix, or all but the query."""
+    if match.kind is PathMatchKind.SAFE_REGEX:
+        return lambda path: len(path_only(path))
+    size = len(match.text)
+    return lambda path: size
+
+
+def compile_rewrite(match: RouteMatch, action: RouteAction, keep_original: bool = True) -> Rewrite | None:
+    """Return a function that edits ``path``, ``authority`` and ``block`` of a head, or ``None`` where nothing is rewritten.
+
+    Without *keep_original* (``suppress_envoy_headers``) the original path and host are not told. Raises `RoutingError`
+    for a rewrite that would make a request line or a host that is none.
+    """
+    steps: list[Rewrite] = []
+    if action.host_rewrite_literal:
+        steps.append(_host_step(action.host_rewrite_literal, action.append_x_forwarded_host, keep_original))
+    if action.prefix_rewrite:
+        steps.append(_path_step(matched_length(match), action.prefix_rewrite, keep_original))
+    if not steps:
+        return None
+    if len(steps) == 1:
+        return steps[0]
+    host, path = steps
+
+    def both(head: RequestHead) -> None:
+        host(head)
+        path(head)
+
+    return both
+
+
+def visible(text: bytes) -> bool:
+    """Say whether *text* is visible ASCII only, so that it may stand in a request line or a ``host`` field."""
+    return all(0x20 < byte < 0x7F for byte in text)
+
+
+def _path_step(covered: Callable[[bytes], int], rewrite: bytes, keep_original: bool) -> Rewrite:
+    if not rewrite.startswith(b"/") or b"#" in rewrite or not visible(rewrite):
+        raise RoutingError("prefix_rewrite must begin with / and hold visible ASCII only, without #")
+
+    def rewrite_path(head: RequestHead) -> None:
+        path = head.path
+        if keep_original:
+            head.block = _put(head.block, _ORIGINAL_PATH, path)
+        head.path = rewrite + path[covered(path) :]
+
+    return rewrite_path
+
+
+def _host_step(host: bytes, append_forwarded: bool, keep_original: bool) -> Rewrite:
+    if not visible(host) or any(byte in b"/?#@\\" for byte in host):
+        raise RoutingError("host_rewrite_literal must be a host or host:port")
+
+    def rewrite_host(head: RequestHead) -> None:
+        before = head.authority
+        if keep_original:
+            head.block = _put(head.block, _ORIGINAL_HOST, before)
+        if append_forwarded and before:
+            head.block = _append_forwarded_host(head.block, before)
+        head.authority = host
+
+    return rewrite_host
+
+
+def _append_forwarded_host(block: bytes, host: bytes) -> bytes:
+    """Add *host* to the chain in ``x-forwarded-host`` unless it is its last element already."""
+    chain = b",".join(values(block, b"x-forwarded-host"))
+    if chain.rpartition(b",")[2] == host:
+        return block
+    return _put(block, b"x-forwarded-host", chain + b"," + host if chain else host)
+
+
+def _put(block: bytes, name: bytes, value: bytes) -> bytes:
+    """Return *block* with *name* once, with *value*, at the end."""
+    line = b"\r\n" + name + b": "
+    return (without(block, name) if block.rfind(line) >= 0 else block) + line + value
