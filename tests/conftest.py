@@ -5,10 +5,15 @@ A test that means to make shifter log a failure takes the ``logged_failures`` fi
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from twisted.internet import reactor
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
+
+# No test asserts on time: a busy machine is not a finding.
+hypothesis.settings.register_profile("shifter", deadline=None)
+hypothesis.settings.load_profile("shifter")
 
 
 @pytest.fixture(autouse=True)
