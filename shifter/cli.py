@@ -121,14 +121,9 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def _regex_problem(pattern: bytes) -> str | None:
-    from shifter.routing.errors import ShifterError
-    from shifter.routing.regex import compile_regex
+    from shifter.routing.regex import regex_problem
 
-    try:
-        compile_regex(pattern)
-    except ShifterError as error:
-        return str(error)
-    return None
+    return regex_problem(pattern)
 
 
 def _format_problem(text: str) -> str | None:

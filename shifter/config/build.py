@@ -45,6 +45,13 @@ from shifter.model.route import (
 )
 
 _NO_CHANGES = HeaderMutations()
+_REDIRECT_CODES = {
+    route.RedirectCode.MOVED_PERMANENTLY: 301,
+    route.RedirectCode.FOUND: 302,
+    route.RedirectCode.SEE_OTHER: 303,
+    route.RedirectCode.TEMPORARY_REDIRECT: 307,
+    route.RedirectCode.PERMANENT_REDIRECT: 308,
+}
 
 
 def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mapping[str, bytes]) -> Bootstrap:
@@ -52,7 +59,7 @@ def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mappin
     static = root["static_resources"]
     assert isinstance(static, MapNode)
     resolvers = _resolvers(config)
-    listeners = _Listeners(report, files)
+    listeners = _Listeners(report, files, {listener.name for listener in config.static_resources.listeners})
     return Bootstrap(
         listeners=tuple(listeners.listener(item, node) for item, node in _pairs(config.static_resources.listeners, static, "listeners")),
         clusters=tuple(
@@ -150,10 +157,10 @@ def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitB
 class _Listeners:
     """What listeners need beside their own words: names for those that have none, places, contents of files."""
 
-    def __init__(self, report: Report, files: Mapping[str, bytes]) -> None:
+    def __init__(self, report: Report, files: Mapping[str, bytes], names: set[str]) -> None:
         self._report = report
         self._files = files
-        self._used: set[str] = set()
+        self._used = names
 
     def listener(self, config: listener_schema.Listener, node: MapNode) -> Listener:
         where = address(config.address)
@@ -354,6 +361,6 @@ def _redirect(config: route.RedirectAction) -> RedirectAction:
         port_redirect=config.port_redirect or None,
         path_redirect=_bytes(config.path_redirect) or None,
         prefix_rewrite=_bytes(config.prefix_rewrite),
-        response_code=config.response_code.value,
+        response_code=_REDIRECT_CODES[config.response_code],
         strip_query=config.strip_query,
     )

@@ -16,6 +16,7 @@ from shifter.config.report import Report, Spot, nearest, shown
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _MAX_WEIGHTS = 2**32 - 1
+_NO_NUMBER = 2**64
 _DEFAULT_BODY_LIMIT = 4096
 _PERCENT = 100
 
@@ -68,7 +69,9 @@ def _number(node: MapNode, key: str) -> int | None:
     """Return what the schema takes for a whole number."""
     text = _text(node, key)
     meant = value_of(TextNode(text, 0, 0, plain=True)) if text is not None else None
-    return int(meant) if isinstance(meant, (int, float)) and not isinstance(meant, bool) and abs(meant) < 2**64 else None
+    if isinstance(meant, float):
+        return int(meant) if meant.is_integer() and abs(meant) < _NO_NUMBER else None
+    return meant if isinstance(meant, int) and not isinstance(meant, bool) else None
 
 
 def _false(node: MapNode, key: str) -> bool:
@@ -274,7 +277,7 @@ class _Routes:
             weight = _number(entry, "weight")
             if weight is not None:
                 weights.append(weight)
-        if not entries or len(weights) < len(entries) or min(weights) < 0:
+        if not entries or len(weights) < len(entries) or min(weights) < 0 or max(weights) > _MAX_WEIGHTS:
             return
         total, key = sum(weights), action.key("weighted_clusters")
         claimed = _number(node, "total_weight")
@@ -411,7 +414,8 @@ class _Reach:
         kind, sensitive = str(kinds[0]), not _false(match, "case_sensitive")
         headers: Node | None = match.get("headers")
         identity = (kind, str(text), sensitive, repr(plain(headers)) if headers else "")
-        earlier = self._earlier(kind, text, sensitive) or self._same.get(identity)
+        earlier = self._earlier(kind, text, sensitive)
+        earlier = self._same.get(identity) if earlier is None else earlier
         if earlier is not None:
             self._report.warn(text, "this route is never reached", f"line {earlier.line} matches all of it before")
             return
@@ -426,12 +430,14 @@ class _Reach:
 
     def _earlier(self, kind: str, text: TextNode, sensitive: bool) -> Spot | None:
         """Return the route that takes all that *text* would match, whatever the headers say."""
+        found = self._same.get((kind, str(text), sensitive, ""))
         if kind == "safe_regex":
             # Which paths a pattern matches is not looked into; all begin with a slash.
-            return self._prefixes.find("/") or self._folded_prefixes.find("/") or self._same.get((kind, str(text), sensitive, ""))
-        found = self._folded_prefixes.find(text.lower()) or self._same.get((kind, str(text), sensitive, ""))
-        if found is None and kind == "path":
+            text = TextNode("/", 0, 0)
+        elif found is None and kind == "path":
             found = self._folded_paths.get(text.lower())
-        if found is None and sensitive:
+        if found is None:
+            found = self._folded_prefixes.find(text.lower())
+        if found is None and (sensitive or kind == "safe_regex"):
             found = self._prefixes.find(text)
         return found

@@ -295,7 +295,7 @@ class _Builder:
         """Put *node* where it belongs; *at* is the alias that it came by."""
         self._count += 1
         if self._count > MAX_NODES:
-            spot = at or node
+            spot = node if at is None else at
             raise Refused(f"more than {MAX_NODES} values (aliases count as often as they are used)", spot.line, spot.column)
         if not self._stack:
             self.root = node
@@ -315,7 +315,7 @@ class _Builder:
             if isinstance(node, TextNode):
                 frame.key = node
             else:
-                self.report.error(at or node, "a key must be one word")
+                self.report.error(node if at is None else at, "a key must be one word")
                 frame.odd_key = True
         else:
             key, frame.key = frame.key, None

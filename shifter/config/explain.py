@@ -83,18 +83,18 @@ def _unknown_field(message: type[BaseModel] | None, name: str, owner: MapNode, l
     if len(loc) == 1 and name in ("listeners", "clusters"):
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
         return None
-    unset = known - owner.keys()
-    meant = nearest(name, unset)
-    other = nearest(name, FIELDS.get(envoy, ()))
-    if meant is None and other is not None:
-        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{other}`? Envoy knows it, shifter does not support it yet")
-        return None
-    owners = _OWNERS.get(name) if meant is None else None
-    if owners:
-        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(owners)}")
+    envoys = FIELDS.get(envoy, {}).keys()
+    near = nearest(name, known | envoys)
+    if near is None and name in _OWNERS:
+        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(_OWNERS[name])}")
+    elif near is not None and near not in known:
+        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? Envoy knows it, shifter does not support it yet")
+    elif near is not None and near in owner:
+        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? It is given at line {owner.key(near).line} already")
     else:
-        report.error(spot, f"unknown field `{shown(name)}`", did_you_mean(name, unset or known))
-    return meant
+        report.error(spot, f"unknown field `{shown(name)}`", did_you_mean(name, known))
+        return near
+    return None
 
 
 def _is_harmless(message: type[BaseModel] | None, name: str, value: Node | None) -> bool:
@@ -118,7 +118,7 @@ def _explain(root: MapNode, loc: Loc, error: ErrorDetails) -> tuple[Spot, str, s
     name = next((step for step in reversed(loc) if isinstance(step, str)), "")
     match error["type"]:
         case "shifter":
-            return context["at"] or spot, context["message"], context["hint"]
+            return spot if context["at"] is None else context["at"], context["message"], context["hint"]
         case "string_type":
             return spot, f"`{name}` wants a text, not {kind(node)}", ""
         case "string_too_short":
@@ -164,12 +164,12 @@ def _message_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     found: type[BaseModel] | None = model
     for step in loc:
         if isinstance(step, str) and found is not None:
-            found = _children(found).get(step)
+            found = children_of(found).get(step)
     return found
 
 
 @cache
-def _children(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+def children_of(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
     """Return the messages in the fields of *model* by the names of the fields."""
     found = {info.alias or name: _message_in(info.annotation) for name, info in model.model_fields.items()}
     return {name: child for name, child in found.items() if child is not None}
@@ -193,7 +193,7 @@ def _owners() -> dict[str, list[str]]:
                 owners.setdefault(name, set()).add(f"`{at}`")
         if model not in seen:
             seen.add(model)
-            todo.extend((child, name) for name, child in _children(model).items())
+            todo.extend((child, name) for name, child in children_of(model).items())
     return {name: sorted(found) for name, found in owners.items() if len(found) <= 2}
 
 

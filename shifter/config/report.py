@@ -16,8 +16,8 @@ MAX_PROBLEMS = 1000
 """A file with more problems than this is not a configuration; the rest is counted, not told."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_MAX_SHOWN = 60
-_MAX_COMPARED = 64
+_MAX_SHOWN = 100
+_MAX_COMPARED = 120
 
 
 class ShifterError(Exception):

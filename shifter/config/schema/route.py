@@ -104,11 +104,11 @@ class RouteAction(Choice):
 class RedirectCode(Enum):
     """``RedirectAction.RedirectResponseCode``."""
 
-    MOVED_PERMANENTLY = 301
-    FOUND = 302
-    SEE_OTHER = 303
-    TEMPORARY_REDIRECT = 307
-    PERMANENT_REDIRECT = 308
+    MOVED_PERMANENTLY = "MOVED_PERMANENTLY"
+    FOUND = "FOUND"
+    SEE_OTHER = "SEE_OTHER"
+    TEMPORARY_REDIRECT = "TEMPORARY_REDIRECT"
+    PERMANENT_REDIRECT = "PERMANENT_REDIRECT"
 
 
 class RedirectAction(Choice):

@@ -156,6 +156,7 @@ _FIELDS = {
     "envoy.type.matcher.v3.RegexMatcher": "google_re2 regex=",
     "envoy.type.matcher.v3.RegexMatcher.GoogleRE2": "max_program_size",
     "envoy.type.v3.Int64Range": "start= end=",
+    "envoy.type.v3.Percent": "value=",
     "envoy.config.cluster.v3.Cluster": (
         "transport_socket_matches* transport_socket_matcher name= alt_stat_name= type cluster_type eds_cluster_config connect_timeout "
         "per_connection_buffer_limit_bytes lb_policy=ROUND_ROBIN load_assignment health_checks* max_requests_per_connection "
@@ -174,6 +175,7 @@ _FIELDS = {
         "healthy_panic_threshold zone_aware_lb_config locality_weighted_lb_config update_merge_window "
         "ignore_new_hosts_until_first_hc= close_connections_on_host_set_change= consistent_hashing_lb_config override_host_status"
     ),
+    "envoy.config.cluster.v3.Cluster.RefreshRate": "base_interval max_interval",
     "envoy.config.cluster.v3.CircuitBreakers": "thresholds* per_host_thresholds*",
     "envoy.config.cluster.v3.CircuitBreakers.Thresholds": (
         "priority=DEFAULT max_connections max_pending_requests max_requests max_retries retry_budget track_remaining= max_connection_pools"

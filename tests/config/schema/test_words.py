@@ -1,0 +1,59 @@
+"""The table of Envoy's words and the schema agree."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from shifter.config.explain import children_of
+from shifter.config.schema.base import Choice, Message, names_of
+from shifter.config.schema.bootstrap import Bootstrap
+from shifter.config.schema.words import FIELDS, GONE, TYPES
+
+
+def messages(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    if model not in seen:
+        seen.add(model)
+        yield model
+        for child in children_of(model).values():
+            yield from messages(child, seen)
+
+
+MESSAGES = [model for model in messages(Bootstrap, set()) if issubclass(model, Message) and model.envoy]
+
+
+def test_all_messages_are_found() -> None:
+    assert len(MESSAGES) > 40
+
+
+@pytest.mark.parametrize("model", MESSAGES, ids=lambda model: model.__name__)
+def test_every_field_is_envoys(model: type[Message]) -> None:
+    assert names_of(model) - {"@type"} <= FIELDS[model.envoy].keys()
+
+
+@pytest.mark.parametrize("model", [model for model in MESSAGES if issubclass(model, Choice)], ids=lambda model: model.__name__)
+def test_every_choice_is_complete(model: type[Choice]) -> None:
+    for group in model.one_of:
+        assert set(group.names) <= names_of(model)
+        assert not set(group.others) & names_of(model)
+        assert group.members <= FIELDS[model.envoy].keys()
+    assert set(model.types) <= TYPES
+
+
+def test_a_field_is_either_there_or_gone() -> None:
+    for message, gone in GONE.items():
+        assert gone and not gone & FIELDS[message].keys()
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "zero"),
+    [
+        ("envoy.config.cluster.v3.Cluster", "health_checks", "*"),
+        ("envoy.config.cluster.v3.Cluster", "lb_policy", "ROUND_ROBIN"),
+        ("envoy.config.cluster.v3.Cluster", "respect_dns_ttl", ""),
+        ("envoy.config.cluster.v3.Cluster", "transport_socket", None),
+        ("envoy.config.route.v3.RouteMatch", "prefix", None),
+    ],
+)
+def test_what_may_be_given_without_meaning_anything(message: str, field: str, zero: str | None) -> None:
+    assert FIELDS[message][field] == zero
