@@ -1,0 +1,321 @@
+"""What becomes of a cluster's endpoints while its names change, fail and come back. Time is a Clock."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import Cluster, DiscoveryType, DnsLookupFamily, LbEndpoint
+from shifter.observe.stats import ClusterStats
+from shifter.upstream.discovery import Discovery, Lookup, ResolvedEndpoint
+from shifter.upstream.dns import Answer, NameNotFound, ResolutionFailed
+
+
+class Names:
+    """A resolver that says what the test has told it, at once or when the test lets go of it."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, Answer | Exception] = {}
+        self.asked: list[tuple[str, DnsLookupFamily]] = []
+        self.waiting: dict[str, Deferred[Answer]] = {}
+        self.hold = False
+
+    def lookup(self, name: str, family: DnsLookupFamily) -> Deferred[Answer]:
+        self.asked.append((name, family))
+        lookup = self.waiting[name] = Deferred()
+        if not self.hold:
+            self.answer(name)
+        return lookup
+
+    def answer(self, name: str) -> None:
+        said = self.said.get(name, NameNotFound(f"{name!r} does not exist"))
+        lookup = self.waiting.pop(name)
+        if isinstance(said, Answer):
+            lookup.callback(said)
+        else:
+            lookup.errback(said)
+
+
+_: Lookup = Names()
+
+
+class Lab:
+    """A cluster's discovery with everything around it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.names = Names()
+        self.stats = ClusterStats()
+        self.seen: list[set[str]] = []
+        self.warm: list[object] = []
+        self.discovery: Discovery | None = None
+
+    def start(self, cluster: Cluster) -> Deferred[None]:
+        self.discovery = Discovery(cluster, self.names, self.clock, self.stats)
+        start = self.discovery.start(self.changed)
+        start.addCallbacks(self.warm.append, lambda failure: self.warm.append(failure.type))
+        return start
+
+    def changed(self, endpoints: tuple[ResolvedEndpoint, ...]) -> None:
+        self.seen.append({str(endpoint.address) for endpoint in endpoints})
+
+    @property
+    def counted(self) -> dict[str, int]:
+        names = ("attempt", "success", "failure", "empty", "no_rebuild")
+        return {name: count for name in names if (count := getattr(self.stats, f"update_{name}"))}
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    lab = Lab()
+    yield lab
+    if lab.discovery is not None:
+        lab.discovery.stop()
+    assert not lab.clock.getDelayedCalls()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    events: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        events.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield events
+    globalLogPublisher.removeObserver(observe)
+
+
+def host(name: str, port: int = 80, weight: int = 1, hostname: str = "") -> LbEndpoint:
+    return LbEndpoint(SocketAddress(name, port), weight, hostname)
+
+
+WEB = Cluster("web", DiscoveryType.STRICT_DNS, (host("web"),))
+ONE, TWO = Answer(("10.0.0.1",), 600.0), Answer(("10.0.0.1", "10.0.0.2"), 600.0)
+SERVFAIL = ResolutionFailed("name server 10.0.0.53 says SERVFAIL")
+
+
+def test_static_endpoints_are_there_at_once(lab: Lab) -> None:
+    seen: list[tuple[ResolvedEndpoint, ...]] = []
+    cluster = Cluster("fixed", DiscoveryType.STATIC, (host("10.0.0.1", 80, 2, "a.test"), host("::1", 81)))
+    discovery = Discovery(cluster, lab.names, lab.clock)
+    assert discovery.start(seen.append).called
+    assert seen == [(ResolvedEndpoint(SocketAddress("10.0.0.1", 80), 2, "a.test"), ResolvedEndpoint(SocketAddress("::1", 81)))]
+    assert discovery.endpoints == seen[0]
+    assert repr(discovery) == "<Discovery fixed STATIC endpoints=2>"
+    assert not lab.names.asked
+    discovery.stop()
+
+
+def test_every_address_of_every_name_is_an_endpoint(lab: Lab) -> None:
+    lab.names.said = {"web": TWO, "old": Answer(("fd00::1",))}
+    cluster = replace(WEB, endpoints=(host("web", 80, 3), host("web", 81, 1), host("old", 80, 1, "other.test")))
+    lab.start(cluster)
+    assert lab.discovery is not None
+    assert set(lab.discovery.endpoints) == {
+        ResolvedEndpoint(SocketAddress("10.0.0.1", 80), 3, "web"),
+        ResolvedEndpoint(SocketAddress("10.0.0.2", 80), 3, "web"),
+        ResolvedEndpoint(SocketAddress("10.0.0.1", 81), 1, "web"),
+        ResolvedEndpoint(SocketAddress("10.0.0.2", 81), 1, "web"),
+        ResolvedEndpoint(SocketAddress("fd00::1", 80), 1, "other.test"),
+    }
+    assert [name for name, _ in lab.names.asked] == ["web", "old"]
+
+
+@pytest.mark.parametrize("family", DnsLookupFamily)
+def test_the_family_is_the_clusters(lab: Lab, family: DnsLookupFamily) -> None:
+    lab.start(replace(WEB, dns_lookup_family=family))
+    assert lab.names.asked == [("web", family)]
+
+
+# What Envoy 1.40 does: TTL ignored, SERVFAIL keeps, NXDOMAIN empties, the name comes back.
+
+
+def test_a_name_is_asked_for_again_whatever_its_ttl(lab: Lab) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(WEB)
+    lab.names.said["web"] = TWO
+    lab.clock.advance(4.99)
+    assert lab.seen == [{"10.0.0.1:80"}]
+    lab.clock.advance(0.01)
+    assert lab.seen == [{"10.0.0.1:80"}, {"10.0.0.1:80", "10.0.0.2:80"}]
+    assert lab.counted == {"attempt": 2, "success": 2}
+
+
+def test_a_failure_keeps_the_endpoints(lab: Lab) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(WEB)
+    lab.names.said["web"] = SERVFAIL
+    lab.clock.advance(5)
+    assert lab.seen == [{"10.0.0.1:80"}]
+    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1, "no_rebuild": 1}
+
+
+def test_a_name_that_is_gone_empties_the_cluster_until_it_is_back(lab: Lab) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(WEB)
+    del lab.names.said["web"]
+    lab.clock.advance(5)
+    lab.names.said["web"] = ONE
+    lab.clock.advance(5)
+    assert lab.seen == [{"10.0.0.1:80"}, set(), {"10.0.0.1:80"}]
+    assert lab.counted == {"attempt": 3, "success": 3, "empty": 1}
+
+
+def test_the_same_addresses_in_another_order_are_no_change(lab: Lab) -> None:
+    lab.names.said["web"] = TWO
+    lab.start(WEB)
+    lab.names.said["web"] = Answer(TWO.addresses[::-1])
+    lab.clock.advance(5)
+    assert len(lab.seen) == 1
+    assert lab.counted == {"attempt": 2, "success": 2, "no_rebuild": 1}
+
+
+def test_one_name_of_two_fails(lab: Lab) -> None:
+    lab.names.said = {"web": ONE, "old": Answer(("10.0.0.9",))}
+    lab.start(replace(WEB, endpoints=(host("web"), host("old"))))
+    lab.names.said = {"web": SERVFAIL}
+    lab.clock.advance(5)
+    assert lab.seen[-1] == {"10.0.0.1:80"}
+
+
+@pytest.mark.parametrize(
+    ("ttl", "after"),
+    [(30.0, 30.0), (1.0, 1.0), (0.5, 1.0), (0.0, 5.0)],
+)
+def test_a_respected_ttl_is_the_refresh_rate(lab: Lab, ttl: float, after: float) -> None:
+    """At least a second; 0, and an answer from a file, say nothing about it."""
+    lab.names.said["web"] = Answer(("10.0.0.1",), ttl)
+    lab.start(replace(WEB, respect_dns_ttl=True))
+    [call] = lab.clock.getDelayedCalls()
+    assert call.getTime() == after
+
+
+@pytest.mark.parametrize(("rate", "after"), [(None, 5.0), (0.5, 0.5)])
+def test_after_a_failure_there_is_another_rate(lab: Lab, rate: float | None, after: float) -> None:
+    lab.names.said["web"] = SERVFAIL
+    lab.start(replace(WEB, dns_failure_refresh_rate=rate, respect_dns_ttl=True))
+    [call] = lab.clock.getDelayedCalls()
+    assert call.getTime() == after
+
+
+def test_a_name_that_does_not_exist_is_not_a_failure(lab: Lab) -> None:
+    lab.start(replace(WEB, dns_failure_refresh_rate=0.5))
+    [call] = lab.clock.getDelayedCalls()
+    assert call.getTime() == 5.0
+
+
+def test_the_next_question_waits_for_the_answer(lab: Lab) -> None:
+    lab.names.hold = True
+    lab.start(WEB)
+    lab.clock.advance(60)
+    assert len(lab.names.asked) == 1
+    lab.names.answer("web")
+    [call] = lab.clock.getDelayedCalls()
+    assert call.getTime() == 65.0
+
+
+def test_start_waits_for_the_first_answer_about_every_name(lab: Lab) -> None:
+    lab.names.hold = True
+    lab.names.said = {"web": ONE, "old": SERVFAIL}
+    lab.start(replace(WEB, endpoints=(host("web"), host("old"), host("gone"))))
+    for name in ("gone", "web"):
+        lab.names.answer(name)
+        assert not lab.warm
+    assert lab.seen == [{"10.0.0.1:80"}]
+    lab.names.answer("old")
+    assert lab.warm == [None]
+
+
+def test_a_second_answer_about_one_name_is_not_a_first_about_another(lab: Lab) -> None:
+    lab.names.said["web"] = ONE
+    lab.names.hold = True
+    lab.start(replace(WEB, endpoints=(host("web"), host("old"))))
+    lab.names.answer("web")
+    lab.clock.advance(5)
+    lab.names.answer("web")
+    assert not lab.warm
+
+
+def test_no_names_is_nothing_to_wait_for(lab: Lab) -> None:
+    lab.start(replace(WEB, endpoints=()))
+    assert lab.warm == [None]
+
+
+def test_whoever_stops_waiting_still_gets_the_endpoints(lab: Lab) -> None:
+    lab.names.hold = True
+    lab.names.said["web"] = ONE
+    lab.start(WEB).cancel()
+    assert lab.warm == [CancelledError]
+    lab.names.answer("web")
+    assert lab.seen == [{"10.0.0.1:80"}]
+    assert lab.warm == [CancelledError]
+
+
+def test_stop_ends_waiting_lookups_and_timers(lab: Lab) -> None:
+    lab.names.hold = True
+    lab.names.said = {"web": ONE}
+    lab.start(replace(WEB, endpoints=(host("web"), host("old"))))
+    lab.names.answer("web")
+    waiting = lab.names.waiting["old"]
+    assert lab.discovery is not None
+    lab.discovery.stop()
+    assert waiting.called
+    assert lab.warm == [None]
+    assert not lab.clock.getDelayedCalls()
+    assert lab.counted == {"attempt": 2, "success": 1}
+    lab.discovery.stop()
+
+
+def test_stopping_because_of_a_change(lab: Lab) -> None:
+    lab.names.said = {"web": ONE, "old": TWO}
+    discovery = Discovery(replace(WEB, endpoints=(host("web"), host("old"))), lab.names, lab.clock)
+    assert discovery.start(lambda endpoints: discovery.stop()).called
+    assert [name for name, _ in lab.names.asked] == ["web"]
+    assert not lab.clock.getDelayedCalls()
+
+
+def test_a_change_that_is_not_taken_does_not_end_discovery(lab: Lab, logged_failures: list[Failure]) -> None:
+    lab.names.said["web"] = ONE
+    discovery = lab.discovery = Discovery(WEB, lab.names, lab.clock)
+
+    def refuse(endpoints: tuple[ResolvedEndpoint, ...]) -> None:
+        raise LookupError(endpoints)
+
+    assert discovery.start(refuse).called
+    lab.names.said["web"] = TWO
+    lab.clock.advance(5)
+    assert len(lab.names.asked) == 2
+    assert [failure.type for failure in logged_failures] == [LookupError, LookupError]
+    logged_failures.clear()
+
+
+def test_a_broken_resolver_is_a_failure_like_any(lab: Lab) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(WEB)
+    lab.names.said["web"] = ZeroDivisionError("oops")
+    lab.clock.advance(5)
+    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1, "no_rebuild": 1}
+
+
+def test_the_log_has_changes_not_refreshes(lab: Lab, logged: list[str]) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(WEB)
+    for said in (ONE, TWO, TWO, SERVFAIL, SERVFAIL, TWO, None, None, Answer(("fd00::1",))):
+        lab.names.said = {} if said is None else {"web": said}
+        lab.clock.advance(5)
+    assert logged == [
+        "cluster web: endpoints now 1, new: 10.0.0.1:80",
+        "cluster web: endpoints now 2, new: 10.0.0.2:80",
+        "cluster web: web keeps the addresses it has: name server 10.0.0.53 says SERVFAIL",
+        "cluster web: web resolves again",
+        "cluster web: web has no addresses: 'web' does not exist",
+        "cluster web: endpoints now 0, gone: 10.0.0.1:80, 10.0.0.2:80",
+        "cluster web: web resolves again",
+        "cluster web: endpoints now 1, new: [fd00::1]:80",
+    ]
