@@ -3,13 +3,14 @@
 
 Rule 1. Whatever is rare (a Connection that nominates fields, an odd transfer coding) is handed to the helpers of
         `_pure_heads`, so that a rule stands in one place.
-Rule 2. The canonical block is written into one static buffer: the interpreter lock is held throughout.
+Rule 2. What is refused here is looked at again by `_pure_heads`, whose word counts: it says status and detail.
+Rule 3. The canonical block is written into one static buffer: the interpreter lock is held throughout.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcmp, memcpy
 
 from shifter.wire import _pure_heads
-from shifter.wire.events import ProtocolError, RequestHead, ResponseHead
+from shifter.wire.events import RequestHead, ResponseHead
 from shifter.wire import events as _events
 
 cdef int CLOSE = _events.CLOSE
@@ -31,8 +32,8 @@ cdef object METHODS = _pure_heads.METHODS
 cdef object apply_connection = _pure_heads._apply_connection
 cdef object te_flags = _pure_heads.te_flags
 cdef object HOST_SYNTAX = _pure_heads._HOST
-cdef object VERSION_SYNTAX = _pure_heads._VERSION
 cdef bytes GET = b"GET"
+cdef bytes CONNECT = b"CONNECT"
 
 DEF ROOM = 262144
 cdef char scratch[ROOM]
@@ -72,8 +73,11 @@ cdef inline bint is_word(const unsigned char *p, Py_ssize_t start, Py_ssize_t en
             return False
     return True
 
-cdef object refuse(int status, str detail):
-    raise ProtocolError(status, detail)
+class Refused(Exception):
+    """Not a head that is taken here; what is wrong with it says `_pure_heads`."""
+
+cdef object refuse():
+    raise Refused
 
 cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_fields, bint request, Seen *seen):
     """Read the field lines p[at:end] (each but the last ended by CRLF, p[end:end+4] being CRLF CRLF) into `scratch`.
@@ -83,16 +87,15 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
     cdef Py_ssize_t out = 0, start, stop, value, tail, n, line_out, k
     cdef unsigned char c
     cdef bint drop, underscore
-    cdef int bad = 400 if request else 502
     cdef long long number
     cdef char *name
     nominated = None
     if end - at + 4 * <Py_ssize_t>max_fields + 8 > ROOM:
-        refuse(431 if request else 502, "http1.headers_too_large")
+        refuse()
     while at < end:
         seen.fields += 1
         if seen.fields > max_fields:
-            refuse(431 if request else 502, "http1.too_many_headers")
+            refuse()
         start = at
         line_out = out
         scratch[out] = 13
@@ -111,7 +114,7 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
             at += 1
         n = at - start
         if n == 0 or p[at] != 58:
-            refuse(bad, "http1.invalid_field_line")
+            refuse()
         at += 1
         while p[at] == 32 or p[at] == 9:
             at += 1
@@ -119,7 +122,7 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
         while VALUE[p[at]]:
             at += 1
         if at > end or p[at] != 13 or p[at + 1] != 10:
-            refuse(bad, "http1.invalid_field_line")
+            refuse()
         stop = at
         at += 2
         tail = stop
@@ -130,7 +133,7 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
             if request and memcmp(name, b"host", 4) == 0:
                 drop = True
                 if seen.host_start >= 0:
-                    refuse(400, "http1.multiple_hosts")
+                    refuse()
                 seen.host_start = value
                 seen.host_end = tail
             elif not request and memcmp(name, b"date", 4) == 0:
@@ -155,15 +158,17 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
                     seen.flags = apply_connection((<bytes>p[value:tail]).lower(), seen.flags, nominated)
             elif memcmp(name, b"keep-alive", 10) == 0:
                 drop = True
+            elif request and memcmp(name, b"x-envoy-", 8) == 0:
+                seen.flags |= HAS_X_ENVOY
         elif n == 14 and memcmp(name, b"content-length", 14) == 0:
             if seen.length >= 0:
-                refuse(bad, "http1.multiple_content_lengths")
+                refuse()
             if tail == value or tail - value > 18:
-                refuse(bad, "http1.invalid_content_length")
+                refuse()
             number = 0
             for k in range(value, tail):
                 if p[k] < 48 or p[k] > 57:
-                    refuse(bad, "http1.invalid_content_length")
+                    refuse()
                 number = number * 10 + (p[k] - 48)
             while tail - value > 1 and p[value] == 48:
                 value += 1
@@ -171,7 +176,7 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
         elif n == 17 and memcmp(name, b"transfer-encoding", 17) == 0:
             drop = True
             if seen.chunked or not is_word(p, value, tail, b"chunked", 7):
-                refuse(501 if request else 502, "http1.unsupported_transfer_coding")
+                refuse()
             seen.chunked = True
         elif n == 16 and memcmp(name, b"proxy-connection", 16) == 0:
             drop = True
@@ -190,7 +195,7 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
                 seen.flags |= HAS_XFP
             elif n == 12 and memcmp(name, b"x-request-id", 12) == 0:
                 seen.flags |= HAS_REQUEST_ID
-            elif n > 8 and memcmp(name, b"x-envoy-", 8) == 0:
+            elif n >= 8 and memcmp(name, b"x-envoy-", 8) == 0:
                 seen.flags |= HAS_X_ENVOY
             elif n == 23 and memcmp(name, b"x-forwarded-client-cert", 23) == 0:
                 seen.flags |= HAS_X_ENVOY
@@ -206,7 +211,7 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
         out += 2
         memcpy(scratch + out, p + value, tail - value)
         out += tail - value
-    if nominated:
+    if nominated and request:
         block = _pure_heads._without_nominated(PyBytes_FromStringAndSize(scratch, out).split(b"\r\n"), nominated)
         return b"\r\n".join(block)
     return PyBytes_FromStringAndSize(scratch, out)
@@ -225,11 +230,18 @@ cdef inline bytes host_of(const unsigned char *p, Py_ssize_t start, Py_ssize_t e
             while k < end and 48 <= p[k] <= 57:
                 k += 1
     if k < end and HOST_SYNTAX.fullmatch(host) is None:
-        refuse(400, "http1.invalid_host")
+        refuse()
     return host
 
 def parse_request(bytes buffer not None, Py_ssize_t end, int max_fields):
     """See `_pure_heads.parse_request`."""
+    try:
+        return read_request(buffer, end, max_fields)
+    except Refused:
+        pass
+    return _pure_heads.parse_request(buffer, end, max_fields)
+
+cdef object read_request(bytes buffer, Py_ssize_t end, int max_fields):
     cdef const unsigned char *p = <const unsigned char *>PyBytes_AS_STRING(buffer)
     cdef Py_ssize_t at = 0, method_end, target
     cdef int version = 0, kind
@@ -250,7 +262,7 @@ def parse_request(bytes buffer not None, Py_ssize_t end, int max_fields):
         at += 1
     method_end = at
     if method_end == 0 or p[at] != 32:
-        refuse(400, "http1.invalid_request_line")
+        refuse()
     at += 1
     target = at
     if p[at] != 47:
@@ -267,40 +279,39 @@ def parse_request(bytes buffer not None, Py_ssize_t end, int max_fields):
         previous = c
         at += 1
     if at == target:
-        refuse(400, "http1.invalid_request_line")
+        refuse()
     if p[at] != 32:
-        # a byte that may not stand in a target, a line of two words, or the end
-        refuse(400, "http1.invalid_url" if p[at] != 13 else "http1.invalid_request_line")
+        refuse()
     at += 1
     if end - at >= 8 and memcmp(p + at, b"HTTP/1.1", 8) == 0:
         version = 11
     elif end - at >= 8 and memcmp(p + at, b"HTTP/1.0", 8) == 0:
         version = 10
-    elif VERSION_SYNTAX.fullmatch(buffer[at : at + 8]) and p[at + 8] == 13 and p[at + 9] == 10:
-        refuse(426, "http1.unsupported_version")
     else:
-        refuse(400, "http1.invalid_version")
+        refuse()
     at += 8
     if p[at] != 13 or p[at + 1] != 10:
-        refuse(400, "http1.invalid_version")
+        refuse()
     at += 2
     if method_end == 3 and memcmp(p, b"GET", 3) == 0:
         method = GET
     else:
         method = PyBytes_FromStringAndSize(<char *>p, method_end)
         if method not in METHODS:
-            refuse(400, "http1.invalid_method")
+            refuse()
+        if method == CONNECT:
+            seen.flags |= ODD_PATH
     block = walk(p, at, end, max_fields, True, &seen)
     if seen.chunked:
         if seen.length >= 0 or version == 10:
-            refuse(400, "http1.content_length_and_chunked_not_allowed")
+            refuse()
         seen.length = UNTIL_END
     if seen.flags & UPGRADE and not seen.upgrade:
         seen.flags &= ~UPGRADE
     if seen.host_start >= 0:
         host = host_of(p, seen.host_start, seen.host_end)
     elif version == 11:
-        refuse(400, "missing_host_header")
+        refuse()
     else:
         host = b""
     return RequestHead(method, PyBytes_FromStringAndSize(<char *>p + target, at_target_end(p, target) - target), host, block, seen.length, seen.flags, version)
@@ -312,6 +323,13 @@ cdef inline Py_ssize_t at_target_end(const unsigned char *p, Py_ssize_t at) noex
 
 def parse_response(bytes buffer not None, Py_ssize_t end, int max_fields):
     """See `_pure_heads.parse_response`."""
+    try:
+        return read_response(buffer, end, max_fields)
+    except Refused:
+        pass
+    return _pure_heads.parse_response(buffer, end, max_fields)
+
+cdef object read_response(bytes buffer, Py_ssize_t end, int max_fields):
     cdef const unsigned char *p = <const unsigned char *>PyBytes_AS_STRING(buffer)
     cdef Py_ssize_t at = 12
     cdef int status
@@ -327,27 +345,54 @@ def parse_response(bytes buffer not None, Py_ssize_t end, int max_fields):
     seen.host_end = -1
     new = end >= 12 and memcmp(p, b"HTTP/1.1 ", 9) == 0
     if not new and not (end >= 12 and memcmp(p, b"HTTP/1.0 ", 9) == 0):
-        refuse(502, "http1.invalid_status_line")
+        refuse()
     if not (49 <= p[9] <= 57 and 48 <= p[10] <= 57 and 48 <= p[11] <= 57):
-        refuse(502, "http1.invalid_status_line")
+        refuse()
     status = (p[9] - 48) * 100 + (p[10] - 48) * 10 + p[11] - 48
     if p[12] != 32 and p[12] != 13:
-        refuse(502, "http1.invalid_status_line")
+        refuse()
     while VALUE[p[at]]:
         at += 1
     if p[at] != 13 or p[at + 1] != 10:
-        refuse(502, "http1.invalid_status_line")
+        refuse()
     at += 2
-    seen.flags = 0 if new else CLOSE
+    seen.flags = 0
     block = walk(p, at, end, max_fields, False, &seen)
     if seen.upgrade:
         seen.flags |= UPGRADE
     if seen.chunked:
         if not new:
-            refuse(502, "http1.unsupported_transfer_coding")
+            refuse()
         if seen.length >= 0:
-            refuse(502, "http1.content_length_and_chunked_not_allowed")
+            refuse()
         seen.length = UNTIL_END
-    elif not new and seen.flags & KEEP_ALIVE and seen.length >= 0:
-        seen.flags &= ~CLOSE
+    elif not new and not (seen.flags & KEEP_ALIVE and seen.length >= 0):
+        seen.flags |= CLOSE
     return ResponseHead(status, block, seen.length, seen.flags, seen.length == NO_BODY)
+
+def uuids(bytes random not None):
+    """See `request_id.uuids`."""
+    cdef const unsigned char *digits = <const unsigned char *>b"0123456789abcdef"
+    cdef const unsigned char *p = <const unsigned char *>PyBytes_AS_STRING(random)
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(random) // 16, i, k, out
+    cdef unsigned char byte
+    cdef char *text
+    made = []
+    for i in range(count):
+        one = PyBytes_FromStringAndSize(NULL, 36)
+        text = PyBytes_AS_STRING(one)
+        out = 0
+        for k in range(16):
+            byte = p[i * 16 + k]
+            if k == 6:
+                byte = (byte & 0x0F) | 0x40
+            elif k == 8:
+                byte = (byte & 0x3F) | 0x80
+            if k == 4 or k == 6 or k == 8 or k == 10:
+                text[out] = 45
+                out += 1
+            text[out] = digits[byte >> 4]
+            text[out + 1] = digits[byte & 15]
+            out += 2
+        made.append(one)
+    return made

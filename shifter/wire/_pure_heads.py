@@ -123,12 +123,12 @@ class _Lines(dict[bytes, "bytes | _Special"]):
         return known
 
     def __missing__(self, line: bytes) -> "bytes | _Special":
-        name, _, value = line.partition(b":")
+        name, colon, value = line.partition(b":")
         known = self._names.get(name)
         if known is None:
             known = self._learn(line, name)
         prefix, code, flags, memorable = known
-        if value.translate(None, _CONTROLS) != value:
+        if not colon or value.translate(None, _CONTROLS) != value:
             raise ProtocolError(self._status, "http1.invalid_field_line")
         value = value.strip(b" \t")
         meaning: bytes | _Special
@@ -219,7 +219,7 @@ def parse_request(buffer: bytes, end: int, max_fields: int) -> RequestHead:
     if method not in METHODS:
         raise ProtocolError(400, "http1.invalid_method")
     flags = 0
-    if target[:1] != b"/" or target.translate(None, _PLAIN) or b"//" in target or b"/." in target:
+    if target[:1] != b"/" or method == b"CONNECT" or target.translate(None, _PLAIN) or b"//" in target or b"/." in target:
         if not target or target.translate(None, _VISIBLE):
             raise ProtocolError(400, "http1.invalid_url")
         flags = ODD_PATH
@@ -300,7 +300,7 @@ def parse_response(buffer: bytes, end: int, max_fields: int) -> ResponseHead:
     ):
         raise ProtocolError(502, "http1.invalid_status_line")
     status = int(digits)
-    flags = 0 if protocol == b"HTTP/1.1 " else CLOSE
+    flags = 0
     length = NO_BODY
     chunked = False
     kept = [b""]
@@ -331,8 +331,8 @@ def parse_response(buffer: bytes, end: int, max_fields: int) -> ResponseHead:
             chunked = True
         else:
             flags |= number
-    if protocol != b"HTTP/1.1 " and flags & KEEP_ALIVE and length != NO_BODY:
-        flags &= ~CLOSE
+    if protocol != b"HTTP/1.1 " and not (flags & KEEP_ALIVE and length != NO_BODY):
+        flags |= CLOSE
     if chunked:
         if length != NO_BODY:
             raise ProtocolError(502, "http1.content_length_and_chunked_not_allowed")
