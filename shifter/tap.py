@@ -56,9 +56,7 @@ def makeService(options: Options) -> IService:
     """Read the configuration and make the service; a configuration with errors is explained and ends the process."""
     from twisted.internet import reactor
 
-    from shifter.net.listen import ListenError
-    from shifter.observe.logformat import ShifterError
-    from shifter.service.app import ShifterService
+    from shifter.service.app import CANNOT, ShifterService
 
     source = FileSource(options["config"])
     candidate = source.read()
@@ -68,6 +66,6 @@ def makeService(options: Options) -> IService:
         raise SystemExit(1)
     try:
         return ShifterService(reactor, source, candidate, options.dns_servers, monotonic=time.monotonic, wall=time.time)
-    except (ListenError, ShifterError) as error:
+    except CANNOT as error:
         print(f"shifter: {error}", file=sys.stderr)
         raise SystemExit(1) from None

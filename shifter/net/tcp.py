@@ -33,12 +33,13 @@ class Network:
     def __init__(self, reactor: Any, monotonic: Callable[[], float]) -> None:
         self.reactor: IReactorFDSet = reactor
         self.monotonic = monotonic
+        self.now = monotonic()  # as of the last tick
         self.dirty: list[TcpTransport] = []
         self.lingering: dict[TcpTransport, float] = {}
         self._call_later = reactor.callLater
         self._scheduled = False
         # A reactor that calls `flush` after each turn says so; any other is asked to, once a turn.
-        self._flushed_by_reactor = bool(getattr(reactor, "flushes", None))
+        self._flushed_by_reactor = hasattr(reactor, "flushes")
         if self._flushed_by_reactor:
             reactor.flushes.append(self.flush)
 
@@ -59,9 +60,9 @@ class Network:
                 transport.flush()
 
     def tick(self) -> None:
-        """End lingering whose time is over."""
+        """Read the clock, and end lingering whose time is over."""
+        self.now = now = self.monotonic()
         if self.lingering:
-            now = self.monotonic()
             for transport in [transport for transport, until in self.lingering.items() if until <= now]:
                 transport.finish("closed locally")
 
@@ -227,10 +228,28 @@ class TcpTransport:
         queue = self.queue
         if queue is None or self.fd < 0 or self.connecting:
             return
+        if self.failure is None and not self.closing and len(queue) == 1 and queue[0].__class__ is bytes:
+            # the common case, without the calls: one short piece, and all of it leaves
+            data = queue[0]
+            try:
+                sent = self._send(data)
+            except OSError:
+                sent = 0
+            if sent == len(data):
+                self.bytes_sent += sent
+                self.queue = None
+                return
+            if sent:
+                self.bytes_sent += sent
+                queue[0] = data[sent:]
+        self._flush_rest()
+
+    def _flush_rest(self) -> None:
         if self.failure is not None:
             self.finish(self.failure)
             return
-        waited = bool(queue) and isinstance(queue[0], memoryview)
+        queue = self.queue
+        waited = bool(queue) and isinstance(queue[0], memoryview)  # type: ignore[index]
         done = self._push()
         if self.failure is not None:
             self.finish(self.failure)

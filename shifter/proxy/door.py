@@ -14,7 +14,7 @@ from shifter.net.transport import Handler, Transport
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
-from shifter.proxy.outcome import TEXT, Ended, log
+from shifter.proxy.outcome import TEXT, log_entry
 from shifter.wire import h1
 from shifter.wire.events import (
     CLOSE,
@@ -169,7 +169,9 @@ class Http1Door:
                     return
                 try:
                     head = parse_request(data, end, self.runtime.settings.max_headers_count)
-                    self._check(head)
+                    self._keep_alive_10 = False
+                    if head.version == 10:
+                        self._check_version(head)
                 except ProtocolError as error:
                     if self.requests or not self._handed_over(data):
                         self._refuse(error)
@@ -205,34 +207,31 @@ class Http1Door:
         self.transport.handler = handler
         return True
 
-    def _check(self, head: RequestHead) -> None:
-        """Apply what concerns this hop: versions, targets, whether the connection stays."""
+    def _check_version(self, head: RequestHead) -> None:
+        """Decide about HTTP/1.0 (Envoy ``accept_http_10``). Raises `ProtocolError`."""
         settings = self.runtime.settings
-        flags = head.flags
-        self._version = head.version
-        self._answering = False
-        self._no_body = head.method == b"HEAD"
-        self._keep_alive_10 = False
-        if head.version == 10:
-            if not settings.accept_http_10:
-                raise ProtocolError(426, "low_version")
-            self._keep_alive_10 = bool(flags & KEEP_ALIVE)
-            self._close = not self._keep_alive_10
-            head.authority = head.authority or settings.default_host_for_http_10
-            if not head.authority:
-                raise ProtocolError(400, "missing_host_header")
-        if flags & CLOSE:
-            self._close = True
-        limit = settings.max_requests_per_connection
-        if limit and self.requests + 1 >= limit:
-            self.runtime.stats.downstream_cx_max_requests_reached += 1
-            self._close = True
+        if not settings.accept_http_10:
+            raise ProtocolError(426, "low_version")
+        self._keep_alive_10 = bool(head.flags & KEEP_ALIVE)
+        self._close = not self._keep_alive_10
+        head.authority = head.authority or settings.default_host_for_http_10
+        if not head.authority:
+            raise ProtocolError(400, "missing_host_header")
 
     def _serve(self, head: RequestHead, rest: bytes) -> None:
         """Start the exchange for *head*; *rest* is what came behind it."""
         runtime = self.runtime
         self.requests += 1
         runtime.stats.downstream_rq_http1_total += 1
+        self._version = head.version
+        self._no_body = head.method == b"HEAD"
+        self._answering = False
+        if head.flags & CLOSE:
+            self._close = True
+        limit = runtime.settings.max_requests_per_connection
+        if limit and self.requests >= limit:
+            runtime.stats.downstream_cx_max_requests_reached += 1
+            self._close = True
         length = head.length
         end = True
         payload = b""
@@ -241,10 +240,8 @@ class Http1Door:
         if length > 0 or length == UNTIL_END:
             settings = runtime.settings
             decoder: h1.ChunkedDecoder | h1.LengthDecoder
-            if length > 0:
-                decoder = h1.LengthDecoder(length)
-            else:
-                decoder = h1.ChunkedDecoder(400, settings.max_headers_count, runtime.max_head)
+            limits = (400, settings.max_headers_count, runtime.max_head)
+            decoder = h1.LengthDecoder(length) if length > 0 else h1.ChunkedDecoder(*limits)
             if rest:
                 try:
                     payload = decoder.feed(rest)
@@ -316,9 +313,10 @@ class Http1Door:
         self._decoder = None
         body = b"" if error.detail == "missing_host_header" else h1.REASONS[error.status]
         if runtime.access_logs:
-            ended = Ended(head or RequestHead(b"", b"", b""), error.status, b"DPE" if error.status != 408 else b"", error.detail, 0.0)
-            ended.bytes_sent = len(body)
-            log(runtime, self, ended)
+            flags = b"" if error.status == 408 else b"DPE"
+            entry = log_entry(self, head or RequestHead(b"", b"", b""), error.status, flags, error.detail, 0.0)
+            entry.bytes_sent = len(body)
+            runtime.log(entry)
         self.transport.write(_plain_answer(error.status, body, runtime))
         self.transport.close(runtime.settings.delayed_close_timeout)
 
@@ -356,7 +354,7 @@ class Http1Door:
         elif self._keep_alive_10:
             tail = b"\r\nconnection: keep-alive" + tail
         self._answering = True
-        self.transport.write(b"%b%b%b%b" % (h1.STATUS_LINES[status], block, tail, data))
+        self.transport.write(b"".join((h1.STATUS_LINES[status], block, tail, data)))
 
     def send_data(self, data: bytes, end: bool) -> None:
         if self._no_body:

@@ -86,6 +86,11 @@ class ListenerRuntime:
         self.stats.downstream_cx_total += 1
         return self.make_door(transport, self)
 
+    def log(self, entry: LogEntry) -> None:
+        """Write *entry* to every access log."""
+        for access_log in self.access_logs:
+            access_log.write(entry)
+
     def next_connection_id(self) -> int:
         self._next_id += 1
         return self._next_id

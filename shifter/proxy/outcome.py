@@ -22,7 +22,7 @@ def is_grpc(head: RequestHead) -> bool:
     if b"\r\ncontent-type: application/grpc" not in head.block:
         return False
     value = first_value(head.block, b"content-type") or b""
-    return value == b"application/grpc" or value.startswith(b"application/grpc+") or value.startswith(b"application/grpc;")
+    return value == b"application/grpc" or value.startswith((b"application/grpc+", b"application/grpc;"))
 
 
 def _percent_encoded(message: bytes) -> bytes:
@@ -30,54 +30,20 @@ def _percent_encoded(message: bytes) -> bytes:
     return b"".join(b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte for byte in message)
 
 
-class Ended:
-    """What the epilogue needs to know of an exchange. `ProxyStream` fills one in only when there is a log to write."""
-
-    __slots__ = (
-        "attempts", "bytes_received", "bytes_sent", "cluster", "details", "flags", "head", "response_block", "route",
-        "seconds", "service_time", "status", "upstream_host",
-    )  # fmt: skip
-
-    def __init__(self, head: RequestHead, status: int, flags: bytes, details: str, seconds: float) -> None:
-        self.head = head
-        self.status = status
-        self.flags = flags
-        self.details = details
-        self.seconds = seconds
-        self.bytes_received = 0
-        self.bytes_sent = 0
-        self.response_block = b""
-        self.service_time: bytes | None = None
-        self.cluster = ""
-        self.route = ""
-        self.upstream_host: bytes | None = None
-        self.attempts = 0
-
-
-def log(runtime: "ListenerRuntime", downstream: "Downstream", ended: Ended) -> None:
-    """Write *ended* to the access logs of *runtime*."""
-    head = ended.head
-    entry = LogEntry(runtime.worker.wall() - ended.seconds, head.method, head.path, head.authority)
+def log_entry(downstream: "Downstream", head: RequestHead, status: int, flags: bytes, details: str, seconds: float) -> LogEntry:
+    """Return the access log entry of an exchange that ended *seconds* after it began, but for what its kind alone knows."""
+    entry = LogEntry(downstream.runtime.worker.wall() - seconds, head.method, head.path, head.authority)
     entry.scheme = head.scheme
     entry.original_path = head.original_path
     entry.protocol = PROTOCOLS[head.version]
-    entry.status = ended.status
-    entry.flags = ended.flags
-    entry.details = ended.details
-    entry.bytes_received = ended.bytes_received
-    entry.bytes_sent = ended.bytes_sent
-    entry.duration_ms = int(ended.seconds * 1000)
+    entry.status = status
+    entry.flags = flags
+    entry.details = details
+    entry.duration_ms = int(seconds * 1000)
     entry.request_block = head.block
-    entry.response_block = ended.response_block
-    entry.upstream_host = ended.upstream_host
-    entry.upstream_service_time = ended.service_time
-    entry.cluster = ended.cluster
-    entry.route = ended.route
     entry.peer = downstream.peer
-    entry.attempts = ended.attempts
     entry.connection_id = downstream.connection_id
-    for access_log in runtime.access_logs:
-        access_log.write(entry)
+    return entry
 
 
 class LocalReply:
@@ -126,12 +92,12 @@ class LocalReply:
         runtime.stats.codes[status] += 1
         runtime.stats.downstream_rq_time.record(seconds * 1000)
         if runtime.access_logs:
-            ended = Ended(self.head, status, self.flags, self.details, seconds)
-            ended.response_block = block
-            ended.bytes_received = received
-            ended.bytes_sent = 0 if self.head.method == b"HEAD" else sent
-            ended.route = self.route
-            log(runtime, self.downstream, ended)
+            entry = log_entry(self.downstream, self.head, status, self.flags, self.details, seconds)
+            entry.response_block = block
+            entry.bytes_received = received
+            entry.bytes_sent = 0 if self.head.method == b"HEAD" else sent
+            entry.route = self.route
+            runtime.log(entry)
 
     def on_request_data(self, data: bytes, end: bool) -> None: ...
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from shifter.proxy.outcome import Ended, expects_continue, local_reply, log
+from shifter.proxy.outcome import expects_continue, local_reply, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
@@ -34,13 +34,14 @@ _DISCONNECTED = b"upstream connect error or disconnect/reset before headers. res
 
 
 class Target:
-    """One entry of a route: a live cluster, and the header edits for requests that go to it."""
+    """One entry of a route: a live cluster, and the header edits for what goes to it and comes from it."""
 
-    __slots__ = ("cluster", "editor")
+    __slots__ = ("cluster", "edit_request", "edit_response")
 
     def __init__(self, cluster: LiveCluster, editor: HeaderEditor | None) -> None:
         self.cluster = cluster
-        self.editor = editor
+        self.edit_request = editor.request if editor is not None else None
+        self.edit_response = editor.response if editor is not None else None
 
     def __repr__(self) -> str:
         return f"<Target {self.cluster.name}>"
@@ -114,18 +115,20 @@ class ProxyStream:
         head = self.head
         worker = self.worker
         self.target = target = leaf.only or leaf.split.at(worker.random())
+        head.block += leaf.added
+        if target.edit_request is not None:
+            head.block = target.edit_request(head.block)
         if leaf.rewrite is not None:
             leaf.rewrite(head)
-        if target.editor is not None:
-            head.block = target.editor.request(head.block)
-        head.block += leaf.added
         idle = leaf.idle_timeout if leaf.idle_timeout is not None else self.runtime.settings.stream_idle_timeout
         if idle:
             self.idle_timeout = idle
         worker.streams.add(self)
         self.bytes_received = len(data)
         if end:
-            self._request_ended()
+            self.request_done = True
+            if leaf.timeout:
+                self.deadline = self.started + leaf.timeout
         else:
             limit = self.runtime.settings.request_timeout
             if limit:
@@ -247,15 +250,19 @@ class ProxyStream:
         self.touched = self.worker.now
         status = head.status
         self.status = status
-        self.service_time = took = int((self.worker.monotonic() - self.started) * 1000)
+        seconds = self.worker.monotonic() - self.started
+        self.service_time = took = int(seconds * 1000)
         runtime = self.runtime
-        block = head.block
-        if self.target.editor is not None:
-            block = self.target.editor.response(block)
-        if self.leaf.suppress_envoy_headers:
+        edit = self.target.edit_response
+        if edit is not None:
+            block = edit(
+                head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
+            )
             block += runtime.server_line
+        elif self.leaf.suppress_envoy_headers:
+            block = head.block + runtime.server_line
         else:
-            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (block, took, runtime.server_line)
+            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (head.block, took, runtime.server_line)
         if not head.flags & HAS_DATE:
             block = b"%b\r\ndate: %b" % (block, self.worker.date)
         self.response_block = block
@@ -264,7 +271,7 @@ class ProxyStream:
         if end:
             self.upstream = None
             self.downstream.send_head(status, block, head.length, data, True)
-            self._end(status, "via_upstream")
+            self._end(status, "via_upstream", seconds)
         else:
             self.downstream.send_head(status, block, head.length, data, False)
 
@@ -370,12 +377,13 @@ class ProxyStream:
             self.lease = None
             lease.cancel()
 
-    def _end(self, status: int, details: str) -> None:
+    def _end(self, status: int, details: str, seconds: float | None = None) -> None:
         """The epilogue: figures, log line, and on to the connection's next request."""
         self.over = True
         worker = self.worker
         worker.streams.discard(self)
-        seconds = worker.monotonic() - self.started
+        if seconds is None:
+            seconds = worker.monotonic() - self.started
         took = seconds * 1000
         runtime = self.runtime
         stats = runtime.stats
@@ -397,18 +405,18 @@ class ProxyStream:
         self.downstream.finished()
 
     def _log(self, status: int, details: str, seconds: float) -> None:
-        ended = Ended(self.head, status, self.flags, details, seconds)
-        ended.bytes_received = self.bytes_received
-        ended.bytes_sent = self.bytes_sent
-        ended.response_block = self.response_block
-        ended.cluster = self.target.cluster.name
-        ended.route = self.leaf.config.name
-        ended.attempts = self.attempts
+        entry = log_entry(self.downstream, self.head, status, self.flags, details, seconds)
+        entry.bytes_received = self.bytes_received
+        entry.bytes_sent = self.bytes_sent
+        entry.response_block = self.response_block
+        entry.cluster = self.target.cluster.name
+        entry.route = self.leaf.config.name
+        entry.attempts = self.attempts
         if self.pool is not None:
-            ended.upstream_host = self.pool.address_text
+            entry.upstream_host = self.pool.address_text
         if details == "via_upstream":
-            ended.service_time = b"%d" % self.service_time
-        log(self.runtime, self.downstream, ended)
+            entry.upstream_service_time = b"%d" % self.service_time
+        self.runtime.log(entry)
 
     def __repr__(self) -> str:
         state = "over" if self.over else "responding" if self.responding else "waiting" if self.upstream is None else "sent"

@@ -25,7 +25,7 @@ from shifter.proxy.stream import ProxyStream, Target
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.headers import HeaderEditor, compile_editor
 from shifter.routing.hosts import HostTable
-from shifter.routing.redirect import location
+from shifter.routing.redirect import compile_redirect
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.table import RouteList
 from shifter.routing.weights import Split
@@ -134,7 +134,7 @@ class RouteResource:
         ]
         self.split = Split(targets)
         self.only: Target | None = self.split.only
-        self.rewrite = compile_rewrite(route.match, action)
+        self.rewrite = compile_rewrite(route.match, action, not suppress_envoy_headers)
         self.timeout = action.timeout
         self.idle_timeout = action.idle_timeout
         self.suppress_envoy_headers = suppress_envoy_headers
@@ -147,33 +147,34 @@ class RouteResource:
 class RedirectResource:
     """A route that answers with a redirect."""
 
-    __slots__ = ("_action", "_editor", "config")
+    __slots__ = ("_code", "_edit", "_location", "config")
 
     def __init__(self, route: Route, action: RedirectAction, editor: HeaderEditor | None) -> None:
         self.config = route
-        self._action = action
-        self._editor = editor
+        self._code = action.response_code
+        self._location = compile_redirect(route.match, action)
+        self._edit = editor.response if editor is not None else None
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
-        fields = b"\r\nlocation: " + location(self._action, self.config.match, head)
-        if self._editor is not None:
-            fields = self._editor.response(fields)
-        return LocalReply(head, downstream, self._action.response_code, b"", fields, details="direct_response", route=self.config.name)
+        fields = b"\r\nlocation: " + self._location(head)
+        if self._edit is not None:
+            fields = self._edit(fields)
+        return LocalReply(head, downstream, self._code, b"", fields, details="direct_response", route=self.config.name)
 
 
 class DirectResponseResource:
     """A route that the proxy answers itself."""
 
-    __slots__ = ("_action", "_editor", "config")
+    __slots__ = ("_action", "_edit", "config")
 
     def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor | None) -> None:
         self.config = route
         self._action = action
-        self._editor = editor
+        self._edit = editor.response if editor is not None else None
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
-        fields = b"" if self._editor is None else self._editor.response(b"")
+        fields = b"" if self._edit is None else self._edit(b"")
         action = self._action
         return LocalReply(head, downstream, action.status, action.body, fields, details="direct_response", route=self.config.name)

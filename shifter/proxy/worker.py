@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shifter.net.tcp import Network
+from shifter.wire.request_id import uuids
 
 if TYPE_CHECKING:
     from shifter.proxy.listener import ListenerRuntime
@@ -42,22 +43,18 @@ class Worker:
     def request_id(self) -> bytes:
         """Return a new random UUID (RFC 9562 version 4) in text form."""
         if not self._ids:
-            digits = os.urandom(16 * _IDS).hex()
-            self._ids = [
-                f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}".encode()
-                for d in (digits[at : at + 32] for at in range(0, len(digits), 32))
-            ]
+            self._ids = uuids(os.urandom(16 * _IDS))
         return self._ids.pop()
 
     def tick(self) -> None:
         """Called every `TICK` seconds."""
-        self.now = now = self.monotonic()
+        self.network.tick()
+        self.now = now = self.network.now
         self.wall_now = self.wall()
         self._ticks += 1
         for stream in list(self.streams):
             if stream.deadline <= now or stream.touched + stream.idle_timeout <= now:
                 stream.timed_out(now)
-        self.network.tick()
         if self._ticks % _TICKS_PER_SWEEP == 0:
             self.date = _http_date(self.wall_now)
             for listener in self.listeners:

@@ -33,9 +33,9 @@ CONTROL_FIELDS = frozenset(
     b"x-envoy-expected-rq-timeout-ms x-envoy-force-trace x-envoy-hedge-on-per-try-timeout x-envoy-internal x-envoy-ip-tags "
     b"x-envoy-max-retries x-envoy-original-url x-envoy-retriable-header-names x-envoy-retriable-status-codes x-envoy-retry-grpc-on "
     b"x-envoy-retry-on x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-per-try-timeout-ms x-envoy-upstream-rq-timeout-alt-response "
-    b"x-envoy-upstream-rq-timeout-ms x-envoy-upstream-stream-duration-ms".split()
+    b"x-envoy-upstream-rq-timeout-ms x-envoy-upstream-stream-duration-ms x-forwarded-client-cert".split()
 )
-"""Fields that only an internal client may send."""
+"""Fields that only an internal client may send, and the certificate that nobody here has seen."""
 
 EDGE_FIELDS = CONTROL_FIELDS | frozenset(
     b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-external-address "
@@ -43,7 +43,7 @@ EDGE_FIELDS = CONTROL_FIELDS | frozenset(
 )
 """Fields that nobody outside may send to an edge proxy (``use_remote_address``)."""
 
-_XFCC = b"x-forwarded-client-cert"
+_REMEMBERED_PEERS = 4096
 _SCHEMES = {b"http": b"http", b"https": b"https"}
 
 
@@ -78,6 +78,7 @@ class Forwarding:
 
     __slots__ = (
         "_append_xff",
+        "_by_peer",
         "_client_proto",
         "_common",
         "_dropped",
@@ -99,6 +100,7 @@ class Forwarding:
         self._underscores = manager.headers_with_underscores
         self._dropped = EDGE_FIELDS if self._edge else CONTROL_FIELDS
         self._local_address = local_address
+        self._by_peer: dict[bytes, bytes] = {}
         ending = b"\r\nx-request-id: " if self._generate_id and not self._edge else b""
         self._common = {scheme: b"\r\nx-forwarded-proto: " + scheme + ending for scheme in _SCHEMES}
 
@@ -125,6 +127,13 @@ class Forwarding:
 
     def _prepare_edge(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
         flags = head.flags
+        if not flags & (HAS_XFF | HAS_XFP | HAS_REQUEST_ID) and head.scheme == b"http":
+            # nothing came along: all but the id depends on the client's address only
+            known = self._by_peer.get(peer)
+            if known is None:
+                known = self._remember(peer)
+            head.block += known + request_id() if self._generate_id else known
+            return
         added = b""
         external = peer
         if flags & HAS_XFF or self._append_xff:
@@ -143,6 +152,18 @@ class Forwarding:
             added += b"\r\nx-request-id: " + request_id()
         head.block += added
 
+    def _remember(self, peer: bytes) -> bytes:
+        """Return what is added for a client at *peer* that sends none of these fields itself, but for the id."""
+        shown = self._local_address or peer if is_loopback(peer) else peer
+        known = b"\r\nx-forwarded-for: " + shown if self._append_xff else b""
+        known += self._common[b"http"] + b"\r\nx-envoy-external-address: " + peer
+        if self._generate_id:
+            known += b"\r\nx-request-id: "
+        if len(self._by_peer) >= _REMEMBERED_PEERS:
+            self._by_peer.clear()
+        self._by_peer[peer] = known
+        return known
+
     def _clean(self, head: RequestHead) -> None:
         flags = head.flags
         if flags & UPGRADE:
@@ -154,8 +175,6 @@ class Forwarding:
         if flags & HAS_X_ENVOY:
             dropped = self._dropped
             head.block = block_of((name, value) for name, value in fields(head.block) if name not in dropped)
-        if head.block.rfind(b"\r\n" + _XFCC + b": ") >= 0:
-            head.block = without(head.block, _XFCC)
         if flags & TE_TRAILERS:
             head.block += b"\r\nte: trailers"
 

@@ -26,8 +26,9 @@ from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Snapshot
 from shifter.model.report import Report
 from shifter.net.listen import ListenError, bind
-from shifter.observe.logformat import ShifterError
+from shifter.observe.accesslog import AccessLogError
 from shifter.observe.stats import ServerStats
+from shifter.routing.errors import RoutingError
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.sources import Candidate, FileSource
 from shifter.wire.heads import IMPLEMENTATION
@@ -36,6 +37,9 @@ DRAIN_DEADLINE = 30.0
 """Seconds that requests under way may take to finish after SIGTERM."""
 
 ADMIN_BACKLOG = 50
+
+CANNOT = (ListenError, AccessLogError, RoutingError)
+"""Why a configuration that was read without problems may still not be served here and now."""
 
 _log = Logger()
 
@@ -52,8 +56,7 @@ class _Change:
 class ShifterService(MultiService):
     """See the module. *first* is the candidate that was read, and found good, before the service was made.
 
-    Raises `ListenError` when an address is taken and `ShifterError` when a log cannot be opened: a service that cannot
-    start is not made.
+    Raises one of `CANNOT` when it cannot be served: a service that cannot start is not made.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class ShifterService(MultiService):
             return succeed(False)
         try:
             change = self._lay_out(candidate)
-        except (ListenError, ShifterError) as error:
+        except CANNOT as error:
             self._refused((str(error),))
             return succeed(False)
         return self._carry_out(change).addCallback(lambda _: True)

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import FileAccessLog, Snapshot
-from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
+from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.model.report import Report
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.tcp import Network
@@ -272,13 +272,11 @@ class DataPlane:
         return sum(len(runtime.doors) for runtime in [*self._runtimes.values(), *self._leaving])
 
     def _discovery(self, cluster: Cluster) -> Discovery:
-        resolver = None
-        if cluster.type is DiscoveryType.STRICT_DNS:
-            servers = cluster.dns_resolvers or self._dns_servers
-            resolver = self._resolvers.get(servers)
-            if resolver is None:
-                resolver = self._resolvers[servers] = Resolver(self._reactor, servers=[(one.host, one.port) for one in servers] or None)
-        return Discovery(cluster, self._reactor, resolver)
+        servers = cluster.dns_resolvers or self._dns_servers
+        resolver = self._resolvers.get(servers)
+        if resolver is None:
+            resolver = self._resolvers[servers] = Resolver(self._reactor, [(one.host, one.port) for one in servers])
+        return Discovery(cluster, resolver, self._reactor, self._registry.state(cluster).stats)
 
     def _access_logs(self, configs: Sequence[FileAccessLog]) -> list[AccessLog]:
         return [AccessLog(compile_format(config.format, hostname=self._hostname), self._logs[config.path]) for config in configs]

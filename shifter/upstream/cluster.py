@@ -24,12 +24,14 @@ from shifter.upstream.registry import Registry
 class LiveCluster:
     """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints."""
 
-    __slots__ = ("_balancer", "_discovery", "_pools", "_registry", "config", "name", "state")
+    __slots__ = ("_balancer", "_discovery", "_max_requests", "_pools", "_registry", "_stats", "config", "name", "state")
 
     def __init__(self, config: Cluster, registry: Registry, discovery: Discovery) -> None:
         self.name = config.name
         self.config = config
         self.state = registry.state(config)
+        self._stats = self.state.stats
+        self._max_requests = config.circuit_breakers.max_requests
         self._registry = registry
         self._discovery = discovery
         self._balancer: Balancer[EndpointPool] = make_balancer(config)
@@ -78,7 +80,7 @@ class LiveCluster:
 
     def pick(self) -> EndpointPool | None:
         """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
-        if self.state.stats.upstream_rq_active >= self.config.circuit_breakers.max_requests:
+        if self._stats.upstream_rq_active >= self._max_requests:
             return None
         return self._balancer.pick()
 
@@ -89,7 +91,7 @@ class LiveCluster:
         """
         if picked is not None:
             return _one_after_the_other(picked, self._balancer.order(picked))
-        if self.state.stats.upstream_rq_active >= self.config.circuit_breakers.max_requests:
+        if self._stats.upstream_rq_active >= self._max_requests:
             self.state.stats.upstream_rq_pending_overflow += 1
             return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
         self.state.stats.upstream_cx_none_healthy += 1
@@ -100,11 +102,12 @@ class LiveCluster:
 
 
 def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool]) -> Deferred[UpstreamStream]:
-    def try_next(reason: Failure) -> Deferred[UpstreamStream] | Failure:
-        error = reason.check(LeaseFailed)
-        if error is None or not isinstance(reason.value, LeaseFailed) or reason.value.failed.kind is FailureKind.OVERFLOW:
-            return reason  # cancelled, or the cluster as a whole is full
-        another = next(others, None)
-        return reason if another is None else another.lease().addErrback(try_next)
+    def try_next(reason: Failure) -> Deferred[UpstreamStream]:
+        error = reason.value
+        if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
+            another = next(others, None)
+            if another is not None:
+                return another.lease().addErrback(try_next)
+        return fail(reason)  # nobody is left, the cluster as a whole is full, or the wait was cancelled
 
     return pool.lease().addErrback(try_next)

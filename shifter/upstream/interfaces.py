@@ -95,8 +95,10 @@ class ResponseListener(Protocol):
 class UpstreamStream(Protocol):
     """A place for one request on a connection to one endpoint."""
 
-    pool: "EndpointPool"
-    """The endpoint that it goes to."""
+    @property
+    def pool(self) -> "EndpointPool":
+        """The endpoint that it goes to."""
+
     reused: bool
     """Whether the connection has carried a request before, so that the peer may have closed it meanwhile."""
 

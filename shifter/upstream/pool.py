@@ -233,7 +233,7 @@ class Http1Pool(EndpointPool):
         elif self.waiting:
             self._next_waiting().callback(connection)
         else:
-            connection.idle_since = self.network.monotonic()
+            connection.idle_since = self.network.now
             self.idle.append(connection)
 
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:

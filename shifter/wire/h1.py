@@ -209,5 +209,7 @@ def last_chunk(trailers: bytes) -> bytes:
 def request_bytes(head: RequestHead) -> bytes:
     """Write a request head in origin form; what has no known length is sent chunked."""
     if head.length == UNTIL_END:
-        return b"%b %b HTTP/1.1\r\nhost: %b%b\r\ntransfer-encoding: chunked\r\n\r\n" % (head.method, head.path, head.authority, head.block)
-    return b"%b %b HTTP/1.1\r\nhost: %b%b\r\n\r\n" % (head.method, head.path, head.authority, head.block)
+        end = b"\r\ntransfer-encoding: chunked\r\n\r\n"
+    else:
+        end = b"\r\n\r\n"
+    return b"".join((head.method, b" ", head.path, b" HTTP/1.1\r\nhost: ", head.authority, head.block, end))
