@@ -87,6 +87,15 @@ class Discovery:
             for endpoint in cluster.endpoints:
                 self._names.setdefault(endpoint.address.host, _Name(endpoint.address.host)).endpoints.append(endpoint)
 
+    def inherit(self, before: "Discovery") -> None:
+        """Begin with what *before*, the same cluster under its previous configuration, knows. Call it ahead of `start`.
+
+        So a reload while no name server answers costs no endpoint; Envoy begins with none.
+        """
+        for name in self._names.values():
+            if name.name in before._names and self._cluster.dns_lookup_family is before._cluster.dns_lookup_family:
+                name.addresses = before._names[name.name].addresses
+
     def start(self, changed: Changed) -> Deferred[None]:
         """Call *changed* with all endpoints now, if they are known, and whenever they have changed.
 
@@ -98,6 +107,9 @@ class Discovery:
             self.endpoints = tuple(ResolvedEndpoint(each.address, each.weight, each.hostname) for each in self._cluster.endpoints)
             changed(self.endpoints)
             return succeed(None)
+        self.endpoints = self._resolved()
+        if self.endpoints:
+            changed(self.endpoints)
         warming = self._warming = Deferred(self._forget_waiting)
         for name in tuple(self._names.values()):
             if self._names:  # not stopped by what came of the one before
@@ -173,9 +185,12 @@ class Discovery:
         name.answered = True
         name.addresses = addresses
         try:
-            self._have(tuple(endpoint for each in self._names.values() for endpoint in each.resolved()))
+            self._have(self._resolved())
         finally:
             self._tell_when_warm()
+
+    def _resolved(self) -> tuple[ResolvedEndpoint, ...]:
+        return tuple(endpoint for name in self._names.values() for endpoint in name.resolved())
 
     def _have(self, endpoints: tuple[ResolvedEndpoint, ...]) -> None:
         before, now = Counter(self.endpoints), Counter(endpoints)

@@ -127,6 +127,32 @@ def test_every_address_of_every_name_is_an_endpoint(lab: Lab) -> None:
     assert [name for name, _ in lab.names.asked] == ["web", "old"]
 
 
+def test_a_new_configuration_begins_with_what_the_old_one_knew(lab: Lab) -> None:
+    lab.names.said = {"web": ONE, "old": TWO}
+    lab.start(replace(WEB, endpoints=(host("web"), host("old"))))
+    before = lab.discovery
+    assert before is not None
+    lab.names.said = {"web": SERVFAIL}
+    after = Discovery(replace(WEB, endpoints=(host("web", 81), host("new"))), lab.names, lab.clock)
+    after.inherit(before)
+    seen: list[tuple[ResolvedEndpoint, ...]] = []
+    after.start(seen.append)
+    assert seen == [(ResolvedEndpoint(SocketAddress("10.0.0.1", 81), 1, "web"),)]
+    after.stop()
+
+
+def test_addresses_of_another_family_are_not_inherited(lab: Lab) -> None:
+    lab.names.said = {"web": ONE}
+    lab.start(WEB)
+    assert lab.discovery is not None
+    lab.names.said = {"web": SERVFAIL}
+    after = Discovery(replace(WEB, dns_lookup_family=DnsLookupFamily.V6_ONLY), lab.names, lab.clock)
+    after.inherit(lab.discovery)
+    after.start(lab.changed)
+    assert after.endpoints == ()
+    after.stop()
+
+
 @pytest.mark.parametrize("family", DnsLookupFamily)
 def test_the_family_is_the_clusters(lab: Lab, family: DnsLookupFamily) -> None:
     lab.start(replace(WEB, dns_lookup_family=family))
