@@ -1,0 +1,118 @@
+"""One reading of a path, for the route table and for the upstream (RFC 3986 section 6.2.2, Envoy's ``normalize_path``).
+
+Rule 1. What is matched is what is forwarded, and normalising it again changes nothing.
+Rule 2. Escapes of unreserved characters are undone, other escapes stay as they were sent; characters that a URL may not hold
+        are escaped; ``\\`` is read as ``/``; ``.`` and ``..`` segments are resolved, also with a ``;parameter`` that a
+        lenient server would cut off.
+Rule 3. A path that has no such form (a broken escape, ``%00``, bytes that are not visible ASCII, ``#``) is refused.
+Rule 4. The order is Envoy's: escaped slashes, then the form above, then double slashes. The query is left as it is.
+
+Called only for targets that need a look (``ODD_PATH``).
+"""
+
+import re
+
+from shifter.model.bootstrap import EscapedSlashes, PathNormalization
+from shifter.routing.errors import RequestRefused
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ESCAPED_SLASH = re.compile(rb"%(2[fF]|5[cC])")
+_SLASHES = re.compile(rb"/{2,}")
+_NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]")
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})|%00")
+_ESCAPE_OR_UNSAFE = re.compile(rb"%[0-9a-fA-F]{2}|[\"<>^`{|}]")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
+_AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
+
+
+class PathRejected(RequestRefused):
+    """The target has no canonical form, or one that this listener refuses."""
+
+
+class PathRedirect(Exception):
+    """The client is to ask again for ``location``, the same path without escaped slashes (307)."""
+
+    status = 307
+
+    def __init__(self, location: bytes) -> None:
+        super().__init__(location)
+        self.location = location
+
+
+def split_absolute(target: bytes) -> tuple[bytes, bytes]:
+    """Return authority and origin-form of an absolute-form *target* (RFC 9112 section 3.2.2).
+
+    Raises `PathRejected` for any other scheme than http and https, user information, and a host that is none.
+    """
+    scheme = _SCHEME.match(target)
+    if scheme is None or scheme[0].lower() not in (b"http://", b"https://"):
+        raise PathRejected(400, "http1.invalid_url")
+    rest = target[scheme.end() :]
+    ends = [at for at in (rest.find(b"/"), rest.find(b"?"), rest.find(b"#")) if at >= 0]
+    end = min(ends, default=len(rest))
+    authority, path = rest[:end], rest[end:]
+    if _AUTHORITY.fullmatch(authority) is None:
+        raise PathRejected(400, "http1.invalid_url")
+    return authority, path if path.startswith(b"/") else b"/" + path
+
+
+def normalize(target: bytes, rules: PathNormalization) -> bytes:
+    """Return *target*, an origin-form with its query, in the form that *rules* ask for; ``*`` stays (RFC 9112 section 3.2.4).
+
+    Raises `PathRejected` (400), or `PathRedirect` when escaped slashes were undone and *rules* want the client to know.
+    """
+    if target == b"*":
+        return target
+    if not target.startswith(b"/") or b"#" in target or _NOT_VISIBLE.search(target):
+        raise PathRejected(400, "path_normalization_failed")
+    path, mark, query = target.partition(b"?")
+    redirect = False
+    if rules.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED and _ESCAPED_SLASH.search(path):
+        if rules.escaped_slashes is EscapedSlashes.REJECT_REQUEST:
+            raise PathRejected(400, "path_normalization_failed")
+        redirect = rules.escaped_slashes is EscapedSlashes.UNESCAPE_AND_REDIRECT
+        path = _ESCAPED_SLASH.sub(_slash, path)
+    if rules.normalize_path:
+        path = _canonical(path)
+    if rules.merge_slashes:
+        path = _SLASHES.sub(b"/", path)
+    if redirect:
+        # "//host" would be another site's address (RFC 3986 section 4.2).
+        raise PathRedirect(b"/" + path.lstrip(b"/\\") + mark + query)
+    return path + mark + query
+
+
+def _slash(escape: re.Match[bytes]) -> bytes:
+    return b"/" if escape[1].lower() == b"2f" else b"\\"
+
+
+def _canonical(path: bytes) -> bytes:
+    if _BROKEN_ESCAPE.search(path):
+        raise PathRejected(400, "path_normalization_failed")
+    return _without_dots(_ESCAPE_OR_UNSAFE.sub(_plain, path.replace(b"\\", b"/")))
+
+
+def _plain(found: re.Match[bytes]) -> bytes:
+    text = found[0]
+    if len(text) == 1:
+        return b"%%%02X" % text[0]
+    code = int(text[1:], 16)
+    return bytes((code,)) if code in _UNRESERVED else text
+
+
+def _without_dots(path: bytes) -> bytes:
+    """Resolve dot segments (RFC 3986 section 5.2.4)."""
+    if b"/." not in path:
+        return path
+    kept: list[bytes] = []
+    segments = path.split(b"/")[1:]
+    for segment in segments:
+        plain = segment.partition(b";")[0]
+        if plain == b"..":
+            if kept:
+                kept.pop()
+        elif plain != b".":
+            kept.append(segment)
+    if segments[-1].partition(b";")[0] in (b".", b".."):
+        kept.append(b"")
+    return b"/" + b"/".join(kept)
