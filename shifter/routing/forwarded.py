@@ -64,6 +64,10 @@ def address_from_right(chain: bytes, place: int) -> bytes | None:
         return None
 
 
+def _chain(block: bytes, name: bytes) -> bytes:
+    return b",".join(filter(None, values(block, name)))
+
+
 def is_loopback(address: bytes) -> bool:
     """Say whether *address*, as text, is one of this machine's loopback addresses."""
     return address.startswith(b"127.") or address == b"::1"
@@ -137,7 +141,7 @@ class Forwarding:
         added = b""
         external = peer
         if flags & HAS_XFF or self._append_xff:
-            chain = b",".join(values(head.block, b"x-forwarded-for")) if flags & HAS_XFF else b""
+            chain = _chain(head.block, b"x-forwarded-for") if flags & HAS_XFF else b""
             if self._trusted_hops:
                 external = address_from_right(chain, self._trusted_hops - 1) or peer
             if self._append_xff:
@@ -180,8 +184,7 @@ class Forwarding:
 
     def _take_proto(self, head: RequestHead) -> bool:
         """Believe ``x-forwarded-proto`` where it is to be believed, else take it out; say whether it stays."""
-        found = values(head.block, b"x-forwarded-proto")
-        proto = b",".join(found)
+        proto = _chain(head.block, b"x-forwarded-proto")
         if proto and self._client_proto:
             head.scheme = _SCHEMES.get(proto.lower(), head.scheme)
             return True

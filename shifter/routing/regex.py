@@ -1,10 +1,13 @@
-"""Regular expressions of route tables (``type.matcher.v3.RegexMatcher``): RE2's syntax, the whole text must fit.
+"""Regular expressions of route tables: RE2's syntax, matched against the whole text (``type.matcher.v3.RegexMatcher``) or
+replaced wherever they match (``RegexMatchAndSubstitute``).
 
 Rule 1. No pattern can stall the proxy. A pattern that is proved to be linear runs on Python's ``re`` (0.2 µs); any other
         on google-re2 where it is installed (2.5 µs), or else on our own automaton, which is linear by construction.
         So nothing is refused for its cost, no text is too long to be looked at, and a deny rule cannot be outgrown.
 Rule 2. All engines give the same answers: what is read, and in what meaning, is decided in `regex_syntax`.
-Rule 3. Without google-re2, patterns with RE2's rarer constructs are refused, saying so. With it, RE2 has the last word on
+Rule 3. Replacing needs groups, which the automaton has not, and looks from every place of a text on. So there a pattern must
+        begin with ``^`` or repeat nothing without end, or google-re2 must be there.
+Rule 4. Without google-re2, patterns with RE2's rarer constructs are refused, saying so. With it, RE2 has the last word on
         what is a pattern.
 """
 
@@ -15,17 +18,27 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from shifter.routing.regex_cost import Automaton
-from shifter.routing.regex_syntax import RegexError, Unknown, parse, python_pattern
+from shifter.routing.regex_syntax import Node, RegexError, Unknown, begins_text, count_groups, parse, python_pattern
 
-__all__ = ["RegexError", "compile_regex", "engine_of", "regex_problem"]
+__all__ = ["RegexError", "compile_regex", "compile_substitution", "engine_of", "regex_problem"]
 
 Fits = Callable[[bytes], bool]
+Substitute = Callable[[bytes], bytes]
+
+
+class _Match(Protocol):
+    def start(self) -> int: ...
+    def end(self) -> int: ...
+    def group(self, number: int, /) -> bytes | None: ...
 
 
 class _Compiled(Protocol):
     """A pattern of google-re2, as far as it is used here."""
 
+    @property
+    def groups(self) -> int: ...
     def fullmatch(self, text: bytes) -> object | None: ...
+    def search(self, text: bytes, pos: int, /) -> _Match | None: ...
 
 
 _Engine = Callable[[bytes], _Compiled]
@@ -71,6 +84,68 @@ def regex_problem(pattern: bytes) -> str | None:
     except RegexError as problem:
         return str(problem)
     return None
+
+
+def compile_substitution(pattern: bytes, substitution: bytes) -> Substitute:
+    """Return a function that puts *substitution* for every match of *pattern*; ``\\1`` to ``\\9`` in it are groups, ``\\0``
+    the match, ``\\\\`` a backslash. Matches do not overlap, and none is empty where another just ended (as in RE2).
+
+    Raises `RegexError`.
+    """
+    search, groups = _searched(pattern, _re2)
+    parts = _substitution_parts(substitution, groups)
+
+    def substitute(text: bytes) -> bytes:
+        done = []
+        at = 0
+        end = -1
+        while at <= len(text):
+            match = search(text, at)
+            if match is None:
+                break
+            start = match.start()
+            done.append(text[at:start])
+            if start == match.end() == end:
+                done.append(text[at : at + 1])
+                at += 1
+                continue
+            done += [part if isinstance(part, bytes) else match.group(part) or b"" for part in parts]
+            at = end = match.end()
+        done.append(text[at:])
+        return b"".join(done)
+
+    return substitute
+
+
+def _substitution_parts(substitution: bytes, groups: int) -> list[bytes | int]:
+    parts: list[bytes | int] = []
+    for piece in re.findall(rb"\\.?|[^\\]+", substitution, re.DOTALL):
+        if not piece.startswith(b"\\"):
+            parts.append(piece)
+        elif piece == b"\\\\":
+            parts.append(b"\\")
+        elif not piece[1:].isdigit():
+            raise RegexError(f"a backslash in a substitution needs a digit or a backslash after it: {substitution.decode('latin-1')!r}")
+        elif int(piece[1:]) > groups:
+            raise RegexError(f"{piece.decode()} in a substitution, but the pattern has {groups} groups")
+        else:
+            parts.append(int(piece[1:]))
+    return parts
+
+
+def _searched(pattern: bytes, re2: _Engine | None) -> tuple[Callable[[bytes, int], _Match | None], int]:
+    checked = re2(pattern) if re2 is not None else None
+    tree: Node | None = None
+    try:
+        tree = parse(pattern)
+        if Automaton(tree).is_linear(anywhere=not begins_text(tree)):
+            return re.compile(python_pattern(tree, capture=True)).search, count_groups(tree)
+    except Unknown:
+        if checked is None:
+            raise
+    if checked is None:
+        raise Unknown(f"to be replaced, {pattern.decode('latin-1')!r} must begin with ^, or needs the google-re2 package")
+    return checked.search, checked.groups
 
 
 @lru_cache(maxsize=1024)  # a reload compiles the same patterns again

@@ -12,7 +12,7 @@ Rule 3. `Automaton.fits` follows all walks at once and remembers what it has see
 Source: Weber and Seidl, On the degree of ambiguity of finite automata (1991).
 """
 
-from shifter.routing.regex_syntax import Either, Node, OneOf, Place, Repeat, Sequence, Unknown
+from shifter.routing.regex_syntax import Either, Group, Node, OneOf, Place, Repeat, Sequence, Unknown
 
 MAX_POSITIONS = 1000
 MAX_FORKS = 32
@@ -106,6 +106,8 @@ class Automaton:
             return _Part(any(part.empty for part in parts), first, last)
         if isinstance(node, Repeat):
             return self._build_repeat(node)
+        if isinstance(node, Group):
+            return self._build(node.body)
         self.has_places = True
         return _Part(True, 0, 0)
 
@@ -146,12 +148,15 @@ class Automaton:
 
     # What it costs.
 
-    def is_linear(self) -> bool:
-        """Say whether every engine that tries one walk after the other is sure to be done in linear time."""
-        if self._doubled:
-            return False
+    def is_linear(self, anywhere: bool = False) -> bool:
+        """Say whether every engine that tries one walk after the other is sure to be done in linear time.
+
+        *anywhere*: also when it looks for a match from every place of a text on.
+        """
         loops = self._loops
-        most = MAX_FORKS if loops else MAX_FORKS_WITHOUT_LOOPS
+        if self._doubled or (anywhere and loops):
+            return False
+        most = MAX_FORKS if loops or anywhere else MAX_FORKS_WITHOUT_LOOPS
         forks = self._choices(self._first)
         for position, follow in enumerate(self._follow):
             # Forks inside a loop that no text passes twice do not multiply: their walks come together or end.
@@ -267,6 +272,8 @@ def _strip(node: Node, kind: str, end: int) -> Node:
         return Sequence(()) if node.kind == kind else node
     if isinstance(node, Either):
         return Either(tuple(_strip(choice, kind, end) for choice in node.choices))
+    if isinstance(node, Group):
+        return _strip(node.body, kind, end)
     if isinstance(node, Sequence):
         parts = list(node.parts)
         while parts:

@@ -3,7 +3,7 @@
 Rule 1. What is read here means what RE2 makes of it; a property test holds the two side by side.
 Rule 2. What RE2 refuses is an error. What RE2 knows and this page does not (``\\p{Greek}``, ``(?m)``, ``\\B`` ...) is `Unknown`:
         such a pattern needs google-re2.
-Rule 3. Groups catch nothing here: only whether the whole text fits is asked.
+Rule 3. Lazy repetitions and groups matter to `python_pattern` with *capture* only; all else asks whether a text fits.
 
 Source: RE2's syntax page and its parser, Perl flavour.
 """
@@ -53,6 +53,14 @@ class Repeat:
     body: "Node"
     low: int
     high: int | None
+    lazy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part whose text is remembered. Groups are numbered from 1 in the order of their beginnings."""
+
+    body: "Node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Place:
     kind: str
 
 
-Node = OneOf | Sequence | Either | Repeat | Place
+Node = OneOf | Sequence | Either | Repeat | Group | Place
 
 
 def _span(*spans: str) -> int:
@@ -112,6 +120,7 @@ class _Parser:
         self._at = 0
         self._fold = False
         self._dot_newline = False
+        self._lazy = False
         self._depth = 0
 
     def parse(self) -> Node:
@@ -182,8 +191,8 @@ class _Parser:
             raise self._error("two repetitions in a row")
         return Repeat(atom, *bounds)
 
-    def _repetition(self) -> tuple[int, int | None] | None:
-        """Read ``*``, ``+``, ``?`` or ``{n,m}`` with an optional ``?`` (lazy means nothing when all of the text must fit)."""
+    def _repetition(self) -> tuple[int, int | None, bool] | None:
+        """Read ``*``, ``+``, ``?`` or ``{n,m}`` with an optional ``?``, as ``(low, high, lazy)``."""
         bounds: tuple[int, int | None]
         if self._take("*"):
             bounds = (0, None)
@@ -198,8 +207,7 @@ class _Parser:
             bounds = counted
         else:
             return None
-        self._take("?")
-        return bounds
+        return *bounds, self._take("?") != self._lazy
 
     def _counted(self) -> tuple[int, int | None] | None:
         end = self._text.find("}", self._at)
@@ -248,12 +256,14 @@ class _Parser:
         return _folded(mask)
 
     def _group(self) -> Node | None:
-        before = (self._fold, self._dot_newline)
+        before = (self._fold, self._dot_newline, self._lazy)
+        remembered = not self._peek("?")
         if self._take("?"):
             if self._peek("P=") or self._peek("=") or self._peek("!") or self._peek("<=") or self._peek("<!") or self._peek(">"):
                 raise self._error("look-around, atomic groups and back-references are not part of RE2")
             if self._take("P<") or self._take("<"):
                 self._name()
+                remembered = True
             elif not self._flags():
                 return None
         self._depth += 1
@@ -263,8 +273,8 @@ class _Parser:
         self._depth -= 1
         if not self._take(")"):
             raise self._error("missing )")
-        self._fold, self._dot_newline = before
-        return node if not isinstance(node, Place) else Sequence((node,))
+        self._fold, self._dot_newline, self._lazy = before
+        return Group(node) if remembered else Sequence((node,))
 
     def _name(self) -> None:
         end = self._text.find(">", self._at)
@@ -277,22 +287,24 @@ class _Parser:
         """Read flags; say whether a group follows (``(?i:...)``) rather than the end (``(?i)``)."""
         on = True
         letters = 0
-        fold, dot_newline = self._fold, self._dot_newline
+        fold, dot_newline, lazy = self._fold, self._dot_newline, self._lazy
         while True:
             char = self._next("missing )")
             if char == "i":
                 fold = on
             elif char == "s":
                 dot_newline = on
+            elif char == "U":
+                lazy = on
             elif char == "m":
                 raise self._unknown("the flag m")
             elif char == "-" and on:
                 on = False
                 letters = -2
             elif char in ":)" and (letters >= 0):
-                self._fold, self._dot_newline = fold, dot_newline
+                self._fold, self._dot_newline, self._lazy = fold, dot_newline, lazy
                 return char == ":"
-            elif char != "U":
+            else:
                 self._at -= 1
                 raise self._error("a bad flag")
             letters += 1
@@ -386,20 +398,49 @@ def parse(pattern: bytes) -> Node:
     return _Parser(pattern.decode("latin-1")).parse()
 
 
-def python_pattern(node: Node) -> bytes:
-    """Return *node* as a pattern for Python's ``re``, which then means the same."""
+def count_groups(node: Node) -> int:
+    """Return how many groups *node* has."""
+    if isinstance(node, Group):
+        return 1 + count_groups(node.body)
+    if isinstance(node, Repeat):
+        return count_groups(node.body)
+    if isinstance(node, Sequence):
+        return sum(map(count_groups, node.parts))
+    return sum(map(count_groups, node.choices)) if isinstance(node, Either) else 0
+
+
+def begins_text(node: Node) -> bool:
+    """Say whether *node* can only match at the beginning of a text."""
+    if isinstance(node, Place):
+        return node.kind == "^"
+    if isinstance(node, Group):
+        return begins_text(node.body)
+    if isinstance(node, Either):
+        return all(map(begins_text, node.choices))
+    return isinstance(node, Sequence) and bool(node.parts) and begins_text(node.parts[0])
+
+
+def python_pattern(node: Node, capture: bool = False) -> bytes:
+    """Return *node* as a pattern for Python's ``re``, which then means the same; with its groups if *capture*."""
     if isinstance(node, OneOf):
         return _python_set(node.mask)
     if isinstance(node, Sequence):
-        return b"".join([b"(?:%b)" % python_pattern(part) if isinstance(part, Either) else python_pattern(part) for part in node.parts])
+        return b"".join([_bracketed(part, capture) for part in node.parts])
     if isinstance(node, Either):
-        return b"|".join(map(python_pattern, node.choices))
+        return b"|".join([python_pattern(choice, capture) for choice in node.choices])
+    if isinstance(node, Group):
+        return b"(%b)" % python_pattern(node.body, capture) if capture else _bracketed(node.body, capture)
     if isinstance(node, Place):
         return {"^": rb"\A", "$": rb"\Z", "b": rb"\b"}[node.kind]
-    body = python_pattern(node.body)
+    body = python_pattern(node.body, capture)
     if not isinstance(node.body, OneOf):
         body = b"(?:%b)" % body
-    return b"%b{%d,%b}" % (body, node.low, b"" if node.high is None else b"%d" % node.high)
+    return b"%b{%d,%b}%b" % (body, node.low, b"" if node.high is None else b"%d" % node.high, b"?" if node.lazy else b"")
+
+
+def _bracketed(node: Node, capture: bool) -> bytes:
+    pattern = python_pattern(node, capture)
+    return b"(?:%b)" % pattern if isinstance(node, Either) else pattern
 
 
 def _python_set(mask: int) -> bytes:

@@ -1,23 +1,30 @@
 """How a route changes path and host of what it forwards (``route.v3.RouteAction``).
 
-Rule 1. The part of the path that the match covered is replaced; a query stays. The result is not tidied: ``/strip/a`` with
-        prefix ``/strip`` and rewrite ``/`` is ``//a``, as in Envoy.
+Rule 1. The part of the path that the match covered (``prefix_rewrite``), or every match of a pattern in it
+        (``regex_rewrite``), is replaced; a query stays. The result is not tidied: ``/strip/a`` with prefix ``/strip`` and
+        rewrite ``/`` is ``//a``, as in Envoy.
 Rule 2. What was there before is told upstream in ``x-envoy-original-path`` and ``x-envoy-original-host``, also when the
         rewrite happens to change nothing; what a client said in those fields is overwritten.
-Rule 3. A rewrite runs after the route's header edits, so that these cannot forge the two fields.
+Rule 3. A rewrite runs after the route's header edits, so that these cannot forge the two fields, and can set the one that
+        ``host_rewrite_header`` reads.
+Rule 4. What goes upstream stays a request: a path without its first slash gets it back, a field that holds no host is not
+        made one.
 """
 
+import re
 from collections.abc import Callable
 
-from shifter.model.route import PathMatchKind, RouteAction, RouteMatch
+from shifter.model.route import PathMatchKind, RegexRewrite, RouteAction, RouteMatch
 from shifter.routing.errors import RoutingError
 from shifter.routing.match import path_only
-from shifter.wire.events import RequestHead, values, without
+from shifter.routing.regex import compile_substitution
+from shifter.wire.events import RequestHead, first_value, values, without
 
 Rewrite = Callable[[RequestHead], None]
 
 _ORIGINAL_PATH = b"x-envoy-original-path"
 _ORIGINAL_HOST = b"x-envoy-original-host"
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{0,5})?")
 
 
 def matched_length(match: RouteMatch) -> Callable[[bytes], int]:
@@ -36,9 +43,13 @@ def compile_rewrite(match: RouteMatch, action: RouteAction, keep_original: bool 
     """
     steps: list[Rewrite] = []
     if action.host_rewrite_literal:
-        steps.append(_host_step(action.host_rewrite_literal, action.append_x_forwarded_host, keep_original))
+        steps.append(_host_step(_literal_host(action.host_rewrite_literal), action.append_x_forwarded_host, keep_original))
+    elif action.host_rewrite_header:
+        steps.append(_host_step(_host_in(action.host_rewrite_header.lower()), action.append_x_forwarded_host, keep_original))
     if action.prefix_rewrite:
-        steps.append(_path_step(matched_length(match), action.prefix_rewrite, keep_original))
+        steps.append(_path_step(_prefix_change(matched_length(match), action.prefix_rewrite), keep_original))
+    elif action.regex_rewrite is not None:
+        steps.append(_path_step(_regex_change(action.regex_rewrite), keep_original))
     if not steps:
         return None
     if len(steps) == 1:
@@ -57,24 +68,56 @@ def visible(text: bytes) -> bool:
     return all(0x20 < byte < 0x7F for byte in text)
 
 
-def _path_step(covered: Callable[[bytes], int], rewrite: bytes, keep_original: bool) -> Rewrite:
-    if not rewrite.startswith(b"/") or b"#" in rewrite or not visible(rewrite):
-        raise RoutingError("prefix_rewrite must begin with / and hold visible ASCII only, without #")
-
+def _path_step(change: Callable[[bytes], bytes], keep_original: bool) -> Rewrite:
     def rewrite_path(head: RequestHead) -> None:
         path = head.path
         if keep_original:
             head.block = _put(head.block, _ORIGINAL_PATH, path)
-        head.path = rewrite + path[covered(path) :]
+        head.path = change(path)
 
     return rewrite_path
 
 
-def _host_step(host: bytes, append_forwarded: bool, keep_original: bool) -> Rewrite:
-    if not visible(host) or any(byte in b"/?#@\\" for byte in host):
-        raise RoutingError("host_rewrite_literal must be a host or host:port")
+def _prefix_change(covered: Callable[[bytes], int], rewrite: bytes) -> Callable[[bytes], bytes]:
+    if not rewrite.startswith(b"/") or b"#" in rewrite or not visible(rewrite):
+        raise RoutingError("prefix_rewrite must begin with / and hold visible ASCII only, without #")
+    return lambda path: rewrite + path[covered(path) :]
 
+
+def _regex_change(rewrite: RegexRewrite) -> Callable[[bytes], bytes]:
+    if b"#" in rewrite.substitution or not visible(rewrite.substitution):
+        raise RoutingError("the substitution of regex_rewrite may hold visible ASCII only, without #")
+    substitute = compile_substitution(rewrite.pattern, rewrite.substitution)
+
+    def change(path: bytes) -> bytes:
+        before = path_only(path)
+        after = substitute(before)
+        if not after.startswith(b"/"):
+            after = b"/" + after
+        return after + path[len(before) :]
+
+    return change
+
+
+def _literal_host(host: bytes) -> Callable[[RequestHead], bytes | None]:
+    if _HOST.fullmatch(host) is None:
+        raise RoutingError("host_rewrite_literal must be a host or host:port")
+    return lambda head: host
+
+
+def _host_in(name: bytes) -> Callable[[RequestHead], bytes | None]:
+    def host_of(head: RequestHead) -> bytes | None:
+        host = first_value(head.block, name)
+        return host if host and _HOST.fullmatch(host) else None
+
+    return host_of
+
+
+def _host_step(host_of: Callable[[RequestHead], bytes | None], append_forwarded: bool, keep_original: bool) -> Rewrite:
     def rewrite_host(head: RequestHead) -> None:
+        host = host_of(head)
+        if host is None:
+            return
         before = head.authority
         if keep_original:
             head.block = _put(head.block, _ORIGINAL_HOST, before)

@@ -31,7 +31,11 @@ FLAGS = {b"x-forwarded-for": HAS_XFF, b"x-forwarded-proto": HAS_XFP, b"x-request
 def request(*sent: tuple[bytes, bytes], scheme: bytes = b"http") -> RequestHead:
     flags = 0
     for name, _ in sent:
-        flags |= FLAGS.get(name, 0) | (HAS_X_ENVOY if name.startswith(b"x-envoy-") else 0) | (HAS_UNDERSCORE if b"_" in name else 0)
+        flags |= (
+            FLAGS.get(name, 0)
+            | (HAS_X_ENVOY if name.startswith((b"x-envoy-", b"x-forwarded-client-cert")) else 0)
+            | (HAS_UNDERSCORE if b"_" in name else 0)
+        )
     return RequestHead(b"GET", b"/", b"h.test", block_of(sent), flags=flags, scheme=scheme)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.route import PathMatchKind, RouteAction, RouteMatch, WeightedCluster
+from shifter.model.route import PathMatchKind, RegexRewrite, RouteAction, RouteMatch, WeightedCluster
 from shifter.routing.errors import RoutingError
 from shifter.routing.match import compile_match, path_only
 from shifter.routing.rewrite import compile_rewrite
@@ -89,6 +89,62 @@ def test_rewrites_that_would_break_the_request_line_are_refused(prefix: bytes) -
 def test_hosts_that_are_none_are_refused(host: bytes) -> None:
     with pytest.raises(RoutingError):
         compile_rewrite(by_prefix(b"/"), action(host=host))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "substitution", "path", "expected"),
+    [
+        (b"^/rx/([^/]+)/(.*)$", rb"/\2/\1", b"/rx/a/b/c?z=1", b"/b/c/a?z=1"),
+        (b"^/rx/([^/]+)/(.*)$", rb"/\2/\1", b"/rx?q", b"/rx?q"),
+        (b"a", b"b", b"/all/aaa?a", b"/bll/bbb?a"),
+        (b"/.*?/", b"/X/", b"/lazy/a/b", b"/X/a/b"),
+        (b"/.*/", b"/X/", b"/greedy/a/b", b"/X/b"),
+        (b"(?i)/CAP(p)?", rb"/k\1", b"/cap", b"/k"),
+        (b"(?i)/CAP(p)?", rb"/k\1", b"/capp/x", b"/kp/x"),
+        (b"b(s)", rb"\\\0", b"/bs", rb"/\bs"),
+        (b"x*", b"-", b"/emp/axb", b"/-/-e-m-p-/-a-b-"),  # Envoy leaves the first slash out, and so sends no request
+        (b"^/nos/", b"rel", b"/nos/x", b"/relx"),  # the same
+    ],
+)
+def test_regex_rewrites_are_envoys(pattern: bytes, substitution: bytes, path: bytes, expected: bytes) -> None:
+    if not pattern.startswith(b"^") and b"*" in pattern:
+        pytest.importorskip("re2", reason="this pattern needs google-re2")
+    head = RequestHead(b"GET", path, b"h.test")
+    what = RouteAction((WeightedCluster("c", 1),), regex_rewrite=RegexRewrite(pattern, substitution))
+    rewrite = compile_rewrite(by_prefix(b"/"), what)
+    assert rewrite is not None
+    rewrite(head)
+    assert head.path == expected
+    assert head.block == b"\r\nx-envoy-original-path: " + path
+
+
+@pytest.mark.parametrize(
+    "rewrite", [RegexRewrite(b"(a", b""), RegexRewrite(b"a", b"a b"), RegexRewrite(b"a", b"#"), RegexRewrite(b"a", rb"\1")]
+)
+def test_regex_rewrites_that_make_no_path_are_refused(rewrite: RegexRewrite) -> None:
+    with pytest.raises(RoutingError):
+        compile_rewrite(by_prefix(b"/"), RouteAction((WeightedCluster("c", 1),), regex_rewrite=rewrite))
+
+
+@pytest.mark.parametrize(
+    ("sent", "host"),
+    [
+        ([b"n.test"], b"n.test"),
+        ([b"n1", b"n2"], b"n1"),
+        ([b"[::1]:80"], b"[::1]:80"),
+        ([], None),
+        ([b""], None),
+        ([b"a b/c"], None),  # Envoy sends it as the host
+    ],
+)
+def test_the_host_may_come_from_a_field(sent: list[bytes], host: bytes | None) -> None:
+    head = RequestHead(b"GET", b"/", b"h.test", block_of((b"x-h", value) for value in sent))
+    before = head.block
+    rewrite = compile_rewrite(by_prefix(b"/"), RouteAction((WeightedCluster("c", 1),), host_rewrite_header=b"X-H"))
+    assert rewrite is not None
+    rewrite(head)
+    assert head.authority == (host or b"h.test")
+    assert head.block == (before if host is None else before + b"\r\nx-envoy-original-host: h.test")
 
 
 TEXTS = st.text("/ab", max_size=4).map(lambda text: ("/" + text).encode())
