@@ -19,6 +19,7 @@ from shifter.wire.h2 import ClientConnection, Http2Options
 from shifter.wire.h2_events import CANCEL, CLOSED, DATA, DRAINED, GOAWAY, INTERIM, NO_ERROR, RESET, RESPONSE, SETTINGS, TRAILERS, Event
 
 if TYPE_CHECKING:
+    from shifter.upstream.pool import EndpointPool
     from shifter.upstream.pool_h2 import Http2Pool
 
 # The connection's window is wide, for a few readers that rest must not stop all others; each stream's own is what bounds.
@@ -30,11 +31,14 @@ _Held = tuple[bytes, bool, bytes]  # data, whether the answer ends, trailers
 class Http2Stream:
     """One request on an `Http2Connection`; see the module."""
 
-    __slots__ = ("_connection", "_held", "_held_head", "_id", "_listener", "_paused", "_sent_before", "answer_begun", "pool", "request_done", "reused")
+    __slots__ = (
+        "_connection", "_held", "_held_head", "_id", "_listener", "_paused", "_sent_before", "answer_begun", "pool", "request_done",
+        "reused",
+    )  # fmt: skip
 
     def __init__(self, connection: "Http2Connection") -> None:
         self._connection = connection
-        self.pool = connection.pool
+        self.pool: EndpointPool = connection.pool
         self.reused = connection.requests > 0
         self.request_done = False
         self.answer_begun = False
@@ -193,7 +197,10 @@ class Http2Stream:
 class Http2Connection:
     """See the module; made and owned by an `Http2Pool`."""
 
-    __slots__ = ("_blocked", "_cap", "_marked", "_resumed", "_streams", "codec", "idle_since", "opened", "pool", "requests", "retired", "transport")
+    __slots__ = (
+        "_blocked", "_cap", "_marked", "_resumed", "_streams", "codec", "idle_since", "opened", "pool", "requests", "retired",
+        "transport",
+    )  # fmt: skip
 
     def __init__(self, pool: "Http2Pool") -> None:
         self.pool = pool

@@ -260,7 +260,8 @@ class Connection:
 
     def reset(self, stream_id: int, code: int = CANCEL) -> None:
         """End the stream in both directions; no further event will speak of it."""
-        if stream_id in self._live:
+        if stream_id in self._live or stream_id in self._finishing:
+            self._finishing.discard(stream_id)
             self._leave(stream_id)
             self._engine_reset(stream_id, code)
 
@@ -289,8 +290,18 @@ class Connection:
 
     @property
     def active(self) -> int:
-        """How many streams are open."""
+        """How many streams are open, without those that the user has left."""
         return len(self._live)
+
+    @property
+    def open_streams(self) -> list[int]:
+        """The streams that are open, with those whose answer still goes out after `finish`."""
+        return [*self._live, *self._finishing]
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the peer has begun to speak HTTP/2."""
+        return not self._awaits_preface
 
     # inside
 
