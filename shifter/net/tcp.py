@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet, IReadWriteDescriptor
 from zope.interface import implementer
@@ -27,6 +27,13 @@ _RESET = struct.pack("ii", 1, 0)
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 
+class Flushable(Protocol):
+    """Something that gathers what it writes during a turn."""
+
+    def flush(self) -> None:
+        """Send it."""
+
+
 class Network:
     """The connections of one process: what was written this turn, and who is lingering."""
 
@@ -34,7 +41,7 @@ class Network:
         self.reactor: IReactorFDSet = reactor
         self.monotonic = monotonic
         self.now = monotonic()  # as of the last tick
-        self.dirty: list[TcpTransport] = []
+        self.dirty: list[Flushable] = []
         self.lingering: dict[TcpTransport, float] = {}
         self._call_later = reactor.callLater
         self._scheduled = False
@@ -43,8 +50,8 @@ class Network:
         if self._flushed_by_reactor:
             reactor.flushes.append(self.flush)
 
-    def mark(self, transport: "TcpTransport") -> None:
-        """Have *transport* flushed at the end of this turn."""
+    def mark(self, transport: "Flushable") -> None:
+        """Have *transport* (or what writes to one) flushed at the end of this turn."""
         self.dirty.append(transport)
         if not self._flushed_by_reactor and not self._scheduled:
             self._scheduled = True
@@ -157,7 +164,7 @@ class TcpTransport:
         elif size < 4096 and self._size > _SMALL_READ:
             self._size = _SMALL_READ
         self.bytes_received += size
-        if not self.linger:
+        if not self.closing:
             self.handler.data_received(data)
 
     def doWrite(self) -> None:
@@ -186,9 +193,10 @@ class TcpTransport:
                 self.network.mark(self)
             else:
                 self._send_now()
-        else:
+        elif not self.closing:
+            waiting = queue and queue[0].__class__ is memoryview
             queue.append(data)
-            if len(data) >= _LARGE_WRITE and not self.connecting and self.failure is None:
+            if len(data) >= _LARGE_WRITE and not waiting and not self.connecting and self.failure is None:
                 self._send_now()
 
     def _send_now(self) -> None:
@@ -267,14 +275,16 @@ class TcpTransport:
             self.network.reactor.removeReader(self)
 
     def resume(self) -> None:
-        if not self.reading and self.fd >= 0 and not self.connecting:
+        if not self.reading and self.fd >= 0 and not self.connecting and not self.closing:
             self.reading = True
             self.network.reactor.addReader(self)
 
     def close(self, linger: float = 0.0) -> None:
         if self.fd < 0 or self.closing:
             return
-        self.closing = True
+        if self.connecting:
+            self.abort()
+            return
         self.linger = linger
         if linger:
             # what still comes is read and dropped, so that the close is not a reset
@@ -282,6 +292,7 @@ class TcpTransport:
             self.resume()
         else:
             self.pause()
+        self.closing = True
         if self.queue is None:
             self.queue = []
             self.network.mark(self)
@@ -316,6 +327,8 @@ class TcpTransport:
         reactor.removeReader(self)
         reactor.removeWriter(self)
         self.network.lingering.pop(self, None)
+        if self.closing and reason != "aborted":
+            reason = "closed locally"
         self.fd = -1
         self.queue = None
         self.reading = False

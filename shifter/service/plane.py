@@ -108,6 +108,9 @@ class DataPlane:
         bootstrap = snapshot.bootstrap
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
         fresh = [LiveCluster(cluster, self._registry, self._discovery(cluster)) for cluster in plan.clusters_added]
+        for cluster in fresh:
+            if cluster.name in self._clusters:
+                cluster.inherit(self._clusters[cluster.name])
         clusters = {name: self._clusters[name] for name in plan.clusters_kept} | {cluster.name: cluster for cluster in fresh}
         prepared = Prepared(snapshot, plan, clusters, fresh)
         try:

@@ -41,6 +41,10 @@ class LiveCluster:
         """Find the endpoints; fires when the first attempt has ended, well or not."""
         return self._discovery.start(self.update)
 
+    def inherit(self, before: "LiveCluster") -> None:
+        """Begin with the addresses that *before*, an older version of this cluster, had found. Before `start`."""
+        self._discovery.inherit(before._discovery)
+
     def activate(self) -> None:
         """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections."""
         self.state.config = self.config

@@ -208,8 +208,5 @@ def last_chunk(trailers: bytes) -> bytes:
 
 def request_bytes(head: RequestHead) -> bytes:
     """Write a request head in origin form; what has no known length is sent chunked."""
-    if head.length == UNTIL_END:
-        end = b"\r\ntransfer-encoding: chunked\r\n\r\n"
-    else:
-        end = b"\r\n\r\n"
+    end = b"\r\ntransfer-encoding: chunked\r\n\r\n" if head.length == UNTIL_END else b"\r\n\r\n"
     return b"".join((head.method, b" ", head.path, b" HTTP/1.1\r\nhost: ", head.authority, head.block, end))
