@@ -21,8 +21,8 @@ Edit = Callable[[bytes], bytes]
 JOINED_IN_RESPONSES = frozenset(
     b"access-control-allow-credentials access-control-allow-headers access-control-allow-methods access-control-allow-origin "
     b"access-control-allow-private-network access-control-expose-headers access-control-max-age age cache-control content-encoding "
-    b"content-type date etag expires grpc-message grpc-status last-modified location server vary via x-envoy-attempt-count "
-    b"x-envoy-degraded x-envoy-immediate-health-check-fail x-envoy-ratelimited x-envoy-upstream-canary "
+    b"content-type date etag expires grpc-message grpc-status last-modified location proxy-status server vary via "
+    b"x-envoy-attempt-count x-envoy-decorator-operation x-envoy-degraded x-envoy-immediate-health-check-fail x-envoy-ratelimited x-envoy-upstream-canary "
     b"x-envoy-upstream-healthchecked-cluster x-envoy-upstream-service-time x-request-id".split()
 )
 """Response fields of which Envoy's header map holds one value; `match.JOINED` has those of requests."""

@@ -103,7 +103,11 @@ def test_both_engines_replace_as_re2_does(pattern: str, text: str) -> None:
     re2 = pytest.importorskip("re2", reason="google-re2 is what the answers are compared with")
     expected = re2._re2.RE2(pattern.encode(), re2.Options())
     for engine in (None, regex._re2):
-        search = regex._searched(pattern.encode(), engine)[0]
+        try:
+            search = regex._searched(pattern.encode(), engine)[0]
+        except RegexError:
+            assert engine is None
+            continue
         at = 0
         while at <= len(text):
             match = search(text.encode(), at)
