@@ -22,8 +22,8 @@ JOINED_IN_RESPONSES = frozenset(
     b"access-control-allow-credentials access-control-allow-headers access-control-allow-methods access-control-allow-origin "
     b"access-control-allow-private-network access-control-expose-headers access-control-max-age age cache-control content-encoding "
     b"content-type date etag expires grpc-message grpc-status last-modified location proxy-status server vary via "
-    b"x-envoy-attempt-count x-envoy-decorator-operation x-envoy-degraded x-envoy-immediate-health-check-fail x-envoy-ratelimited x-envoy-upstream-canary "
-    b"x-envoy-upstream-healthchecked-cluster x-envoy-upstream-service-time x-request-id".split()
+    b"x-envoy-attempt-count x-envoy-decorator-operation x-envoy-degraded x-envoy-immediate-health-check-fail x-envoy-ratelimited "
+    b"x-envoy-upstream-canary x-envoy-upstream-healthchecked-cluster x-envoy-upstream-service-time x-request-id".split()
 )
 """Response fields of which Envoy's header map holds one value; `match.JOINED` has those of requests."""
 
@@ -56,71 +56,64 @@ def value_problem(value: bytes) -> str | None:
 class _Level:
     """The edits of one level to one kind of message."""
 
-    __slots__ = ("_add", "_joined", "_remove")
+    __slots__ = ("_appends", "_overwrites", "_remove", "lines")
 
     def __init__(self, add: Iterable[HeaderValueOption], remove: Iterable[bytes], joined: frozenset[bytes]) -> None:
         self._remove = [name.lower() for name in remove]
-        # An option without effect is left out here, not asked about again for every message.
-        self._add = [
-            (option.action, option.name.lower(), option.value.strip(b" \t"))
-            for option in add
-            if option.value.strip(b" \t") or option.keep_empty_value
-        ]
-        self._joined = joined
         problems = [name_problem(name, removed=True) for name in self._remove]
-        problems += [problem for option in add for problem in (name_problem(option.name), value_problem(option.value))]
+        # What overwrites: (name, line, the field must be there). What appends: (name, value, it must not be, it is joined).
+        self._overwrites: list[tuple[bytes, bytes, bool]] = []
+        self._appends: list[tuple[bytes, bytes, bool, bool]] = []
+        for option in add:
+            problems += [name_problem(option.name), value_problem(option.value)]
+            name, value, action = option.name.lower(), option.value.strip(b" \t"), option.action
+            if not value and not option.keep_empty_value:
+                continue
+            if action in (AppendAction.OVERWRITE_IF_EXISTS, AppendAction.OVERWRITE_IF_EXISTS_OR_ADD):
+                line = b"\r\n" + name + b": " + value
+                self._overwrites.append((name, line, action is AppendAction.OVERWRITE_IF_EXISTS))
+            else:
+                self._appends.append((name, value, action is AppendAction.ADD_IF_ABSENT, name in joined))
         for problem in problems:
             if problem is not None:
                 raise RoutingError(problem)
-
-    def __bool__(self) -> bool:
-        return bool(self._remove or self._add)
+        self.lines: bytes | None = None
+        """What this level appends, when appending lines is all that it ever does."""
+        if not self._remove and not self._overwrites and not any(absent or joins for _, _, absent, joins in self._appends):
+            self.lines = b"".join([b"\r\n" + name + b": " + value for name, value, _, _ in self._appends])
 
     def edit(self, block: bytes) -> bytes:
         """Return *block* after the edits of this level."""
         for name in self._remove:
             block = _cut(block, name)
-        appended = []
-        overwritten = []
-        for action, name, value in self._add:
-            if action is AppendAction.APPEND_IF_EXISTS_OR_ADD:
-                appended.append((name, value))
-            elif action is AppendAction.OVERWRITE_IF_EXISTS_OR_ADD:
-                overwritten.append((name, value))
-            elif (block.rfind(b"\r\n" + name + b": ") >= 0) is (action is AppendAction.OVERWRITE_IF_EXISTS):
-                (overwritten if action is AppendAction.OVERWRITE_IF_EXISTS else appended).append((name, value))
-        for name, value in overwritten:
-            block = _cut(block, name) + b"\r\n" + name + b": " + value
-        for name, value in appended:
-            if name in self._joined and block.rfind(b"\r\n" + name + b": ") >= 0:
+        before = block
+        for name, line, must_exist in self._overwrites:
+            if not must_exist or _has(before, name):
+                block = _cut(block, name) + line
+        for name, value, must_not_exist, joins in self._appends:
+            if must_not_exist and _has(before, name):
+                continue
+            if joins and _has(block, name):
                 value = b",".join([*values(block, name), value])
                 block = _cut(block, name)
             block += b"\r\n" + name + b": " + value
         return block
 
 
+def _has(block: bytes, name: bytes) -> bool:
+    return block.rfind(b"\r\n" + name + b": ") >= 0
+
+
 def _cut(block: bytes, name: bytes) -> bytes:
-    return without(block, name) if block.rfind(b"\r\n" + name + b": ") >= 0 else block
-
-
-def _appended_only(levels: Sequence[_Level]) -> bytes | None:
-    """Return what *levels* append when appending lines is all that they ever do, as it mostly is."""
-    lines = b""
-    for level in levels:
-        if level._remove or any(
-            action is not AppendAction.APPEND_IF_EXISTS_OR_ADD or name in level._joined for action, name, _ in level._add
-        ):
-            return None
-        lines += b"".join([b"\r\n" + name + b": " + value for _, name, value in level._add])
-    return lines
+    return without(block, name) if _has(block, name) else block
 
 
 def _compiled(levels: list[_Level]) -> Edit | None:
-    levels = [level for level in levels if level]
+    levels = [level for level in levels if level.lines != b""]
     if not levels:
         return None
-    lines = _appended_only(levels)
-    if lines is not None:
+    lines = b"".join([level.lines for level in levels if level.lines is not None])
+    if all(level.lines is not None for level in levels):
         return lambda block: block + lines
     edits = [level.edit for level in levels]
     if len(edits) == 1:

@@ -23,9 +23,9 @@ JOINED = frozenset(
     b"accept accept-encoding access-control-request-headers access-control-request-method access-control-request-private-network "
     b"authorization cache-control content-encoding content-type expect grpc-accept-encoding grpc-timeout if-match if-modified-since "
     b"if-none-match origin pragma proxy-status referer user-agent via x-client-trace-id x-envoy-attempt-count "
-    b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-external-address "
-    b"x-envoy-expected-rq-timeout-ms x-envoy-is-timeout-retry x-envoy-original-host x-envoy-original-path x-forwarded-for x-forwarded-host x-forwarded-port "
-    b"x-forwarded-proto x-request-id".split()
+    b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-expected-rq-timeout-ms "
+    b"x-envoy-external-address x-envoy-is-timeout-retry x-envoy-original-host x-envoy-original-path x-forwarded-for "
+    b"x-forwarded-host x-forwarded-port x-forwarded-proto x-request-id".split()
 )
 """Request fields of which Envoy's header map holds one value: repeated lines are joined with a comma, without a space."""
 

@@ -18,11 +18,22 @@ from shifter.routing.errors import RequestRefused
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPED_SLASH = re.compile(rb"%(2[fF]|5[cC])")
 _SLASHES = re.compile(rb"/{2,}")
-_NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]")
-_BROKEN_ESCAPE = re.compile(rb"%(?![0-9a-fA-F]{2})|%00")
-_ESCAPE_OR_UNSAFE = re.compile(rb"%[0-9a-fA-F]{2}|[\"<>^`{|}]")
+_VISIBLE = bytes(range(0x21, 0x7F)).replace(b"#", b"")
+_ESCAPE_OR_UNSAFE = re.compile(rb"%.{0,2}|[\"<>^`{|}]")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
+
+
+def _plain_forms() -> dict[bytes, bytes]:
+    """Return what stands for every escape, but that of NUL, and for every character that needs one."""
+    forms = {bytes((code,)): b"%%%02X" % code for code in b'"<>^`{|}'}
+    for code in range(1, 256):
+        for escape in {b"%%%02x" % code, b"%%%02X" % code, b"%%%x%X" % divmod(code, 16), b"%%%X%x" % divmod(code, 16)}:
+            forms[escape] = bytes((code,)) if code in _UNRESERVED else escape
+    return forms
+
+
+_PLAIN = _plain_forms()
 
 
 class PathRejected(RequestRefused):
@@ -63,18 +74,18 @@ def normalize(target: bytes, rules: PathNormalization) -> bytes:
     """
     if target == b"*":
         return target
-    if not target.startswith(b"/") or b"#" in target or _NOT_VISIBLE.search(target):
+    if not target.startswith(b"/") or target.translate(None, _VISIBLE):
         raise PathRejected(400, "path_normalization_failed")
     path, mark, query = target.partition(b"?")
     redirect = False
-    if rules.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED and _ESCAPED_SLASH.search(path):
+    if rules.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED and path.find(b"%") >= 0 and _ESCAPED_SLASH.search(path):
         if rules.escaped_slashes is EscapedSlashes.REJECT_REQUEST:
             raise PathRejected(400, "path_normalization_failed")
         redirect = rules.escaped_slashes is EscapedSlashes.UNESCAPE_AND_REDIRECT
         path = _ESCAPED_SLASH.sub(_slash, path)
     if rules.normalize_path:
         path = _canonical(path)
-    if rules.merge_slashes:
+    if rules.merge_slashes and path.find(b"//") >= 0:
         path = _SLASHES.sub(b"/", path)
     if redirect:
         # "//host" would be another site's address (RFC 3986 section 4.2).
@@ -87,23 +98,19 @@ def _slash(escape: re.Match[bytes]) -> bytes:
 
 
 def _canonical(path: bytes) -> bytes:
-    if _BROKEN_ESCAPE.search(path):
-        raise PathRejected(400, "path_normalization_failed")
-    return _without_dots(_ESCAPE_OR_UNSAFE.sub(_plain, path.replace(b"\\", b"/")))
+    try:
+        path = _ESCAPE_OR_UNSAFE.sub(_plain, path.replace(b"\\", b"/"))
+    except KeyError:
+        raise PathRejected(400, "path_normalization_failed") from None
+    return _without_dots(path) if path.find(b"/.") >= 0 else path
 
 
 def _plain(found: re.Match[bytes]) -> bytes:
-    text = found[0]
-    if len(text) == 1:
-        return b"%%%02X" % text[0]
-    code = int(text[1:], 16)
-    return bytes((code,)) if code in _UNRESERVED else text
+    return _PLAIN[found[0]]
 
 
 def _without_dots(path: bytes) -> bytes:
     """Resolve dot segments (RFC 3986 section 5.2.4)."""
-    if b"/." not in path:
-        return path
     kept: list[bytes] = []
     segments = path.split(b"/")[1:]
     for segment in segments:
