@@ -15,11 +15,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet, IReadWriteDescriptor
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from shifter.model.address import SocketAddress
 from shifter.net.transport import Handler
 
+_log = Logger()
 _SMALL_READ = 16 * 1024
 _LARGE_READ = 256 * 1024
 _LARGE_WRITE = 16 * 1024
@@ -64,7 +66,10 @@ class Network:
             batch = self.dirty
             self.dirty = []
             for transport in batch:
-                transport.flush()
+                try:
+                    transport.flush()
+                except Exception:
+                    _log.failure("a connection failed while writing")
 
     def tick(self) -> None:
         """Read the clock, and end lingering whose time is over."""
@@ -111,8 +116,8 @@ class TcpTransport:
     """One TCP connection, accepted or outgoing (`transport.Transport`)."""
 
     __slots__ = (
-        "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler", "linger", "network", "peer",
-        "queue", "reading", "sock",
+        "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler", "linger",
+        "network", "peer", "queue", "reading", "sock",
     )  # fmt: skip
 
     def __init__(self, network: Network, sock: socket.socket, handler: Handler, peer: SocketAddress) -> None:
@@ -194,7 +199,7 @@ class TcpTransport:
             else:
                 self._send_now()
         elif not self.closing:
-            waiting = queue and queue[0].__class__ is memoryview
+            waiting = queue and isinstance(queue[0], memoryview)
             queue.append(data)
             if len(data) >= _LARGE_WRITE and not waiting and not self.connecting and self.failure is None:
                 self._send_now()

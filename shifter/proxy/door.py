@@ -41,7 +41,7 @@ class Http1Door:
     """See the module. A `Handler` for its transport, a `Downstream` for the exchange under way."""
 
     __slots__ = (
-        "_answering", "_blocked", "_buffer", "_chunked", "_close", "_decoder", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
+        "_blocked", "_buffer", "_chunked", "_close", "_decoder", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
         "_running", "_since", "_take_over", "_version", "exchange", "requests", "runtime", "transport",
     )  # fmt: skip
 
@@ -63,7 +63,6 @@ class Http1Door:
         self._no_body = False
         self._version = 11
         self._keep_alive_10 = False
-        self._answering = False  # the answer's head is out
         self._since = runtime.worker.now  # when it became idle, or its half head began
         runtime.doors.add(self)
 
@@ -160,13 +159,13 @@ class Http1Door:
         self._running = True
         try:
             while data:
-                self._buffer = b""
                 if data[:2] == b"\r\n" and data[:4] != b"\r\n\r\n":
                     data = data[2:]  # an empty line before a request (RFC 9112 section 2.2)
                 end = data.find(b"\r\n\r\n", 0, self.runtime.max_head + 4)
                 if end < 0:
                     self._incomplete(data)
                     return
+                self._buffer = b""
                 try:
                     head = parse_request(data, end, self.runtime.settings.max_headers_count)
                     self._keep_alive_10 = False
@@ -184,9 +183,9 @@ class Http1Door:
             self._running = False
 
     def _incomplete(self, data: bytes) -> None:
-        if not self._buffer:
+        if data and not self._buffer:
             self._since = self.runtime.worker.now
-        if len(data) >= self.runtime.max_head:
+        if len(data) >= self.runtime.max_head + 4:
             self._refuse(ProtocolError(431, "http1.headers_too_large"))
         elif not self.requests and PREFACE.startswith(data[: len(PREFACE)]) and self._take_over is not None:
             self._buffer = data
@@ -225,9 +224,6 @@ class Http1Door:
         runtime.stats.downstream_rq_http1_total += 1
         self._version = head.version
         self._no_body = head.method == b"HEAD"
-        self._answering = False
-        if head.flags & CLOSE:
-            self._close = True
         limit = runtime.settings.max_requests_per_connection
         if limit and self.requests >= limit:
             runtime.stats.downstream_cx_max_requests_reached += 1
@@ -257,6 +253,8 @@ class Http1Door:
         else:
             self._buffer = rest
         exchange = self.exchange = exchange_for(head, self, self._host)
+        if head.flags & CLOSE:
+            self._close = True
         exchange.begin(payload, end and not trailers)
         if trailers and self.exchange is exchange:
             exchange.on_request_trailers(trailers)
@@ -267,9 +265,12 @@ class Http1Door:
         assert decoder is not None and exchange is not None
         try:
             payload = decoder.feed(data)
-        except ProtocolError:
-            # the request can never be whole: take it back from the upstream, and the client gets what it deserves
-            self._protocol_error_in_body(exchange)
+        except ProtocolError as error:
+            # the request can never be whole: it is taken back from the upstream
+            self.runtime.stats.downstream_cx_protocol_error += 1
+            self._decoder = None
+            self._close = True
+            exchange.on_request_broken(error)
             return
         if not decoder.done:
             if payload:
@@ -284,17 +285,6 @@ class Http1Door:
                 exchange.on_request_trailers(decoder.trailers)
         else:
             exchange.on_request_data(payload, True)
-
-    def _protocol_error_in_body(self, exchange: Exchange) -> None:
-        self.runtime.stats.downstream_cx_protocol_error += 1
-        self._decoder = None
-        self._close = True
-        exchange.on_downstream_lost()
-        if self._answering:
-            self.transport.abort()
-        else:
-            self.transport.write(_plain_answer(400, b"Bad Request", self.runtime))
-            self.transport.close(self.runtime.settings.delayed_close_timeout)
 
     def _refuse(self, error: ProtocolError, head: RequestHead | None = None) -> None:
         """Answer what is not a request, and close."""
@@ -353,7 +343,6 @@ class Http1Door:
             tail = b"\r\nconnection: close" + tail
         elif self._keep_alive_10:
             tail = b"\r\nconnection: keep-alive" + tail
-        self._answering = True
         self.transport.write(b"".join((h1.STATUS_LINES[status], block, tail, data)))
 
     def send_data(self, data: bytes, end: bool) -> None:

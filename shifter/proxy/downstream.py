@@ -7,7 +7,7 @@ Rule 2. When an exchange is over it says so (`Downstream.finished`), after its e
 
 from typing import TYPE_CHECKING, Protocol
 
-from shifter.wire.events import RequestHead
+from shifter.wire.events import ProtocolError, RequestHead
 
 if TYPE_CHECKING:
     from shifter.proxy.listener import ListenerRuntime
@@ -66,8 +66,11 @@ class Exchange(Protocol):
     def on_request_trailers(self, block: bytes) -> None:
         """The trailers; they end the request."""
 
+    def on_request_broken(self, error: ProtocolError) -> None:
+        """The body is not what its framing says: the request can never be whole."""
+
     def on_downstream_lost(self) -> None:
-        """The client is gone, or broke the rules inside its body: nothing can be sent to it any more."""
+        """The client is gone: nothing can be sent to it any more."""
 
     def on_downstream_blocked(self) -> None:
         """The client does not take the answer as fast as it comes."""

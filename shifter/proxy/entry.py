@@ -8,7 +8,7 @@ from shifter.proxy.downstream import Downstream, Exchange
 from shifter.proxy.outcome import LocalReply
 from shifter.routing.errors import RequestRefused
 from shifter.routing.path import PathRedirect, normalize, split_absolute
-from shifter.wire.events import ODD_PATH, RequestHead
+from shifter.wire.events import CLOSE, ODD_PATH, RequestHead
 
 
 def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exchange:
@@ -19,9 +19,11 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
             _make_canonical(head, downstream)
         runtime.forwarding.prepare(head, host, runtime.worker.request_id)
     except RequestRefused as refused:
+        head.flags |= CLOSE
         if refused.status == 400:
             runtime.stats.downstream_rq_failed_path_normalization += bool(head.flags & ODD_PATH)
-        return LocalReply(head, downstream, refused.status, flags=b"DPE" if refused.status == 400 else b"", details=refused.detail)
+        flags = {400: b"DPE", 404: b"NR"}.get(refused.status, b"")
+        return LocalReply(head, downstream, refused.status, flags=flags, details=refused.detail)
     except PathRedirect as redirect:
         runtime.stats.downstream_rq_redirected_with_normalized_path += 1
         return LocalReply(head, downstream, 307, fields=b"\r\nlocation: " + redirect.location, details="path_normalization_redirect")
@@ -35,8 +37,10 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
 def _make_canonical(head: RequestHead, downstream: Downstream) -> None:
     """Bring the target into origin form and normal form. Raises `RequestRefused` and `PathRedirect`."""
     path = head.path
-    if path == b"*" or head.method == b"CONNECT":
-        return  # no route has such a path
+    if head.method == b"CONNECT":
+        raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches
+    if path == b"*" and head.method == b"OPTIONS":
+        return
     if path[:1] != b"/":
         head.authority, path = split_absolute(path)
     head.path = normalize(path, downstream.runtime.settings.path_normalization)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from shifter.observe.logformat import LogEntry
-from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, RequestHead, first_value
+from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, first_value
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
@@ -102,6 +102,8 @@ class LocalReply:
     def on_request_data(self, data: bytes, end: bool) -> None: ...
 
     def on_request_trailers(self, block: bytes) -> None: ...
+
+    def on_request_broken(self, error: ProtocolError) -> None: ...
 
     def on_downstream_lost(self) -> None: ...
 

@@ -20,7 +20,8 @@ from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
 from shifter.upstream.pool import EndpointPool
-from shifter.wire.events import HAS_DATE, RequestHead, ResponseHead
+from shifter.wire.events import HAS_DATE, ProtocolError, RequestHead, ResponseHead
+from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
@@ -173,6 +174,12 @@ class ProxyStream:
         self.request_done = True
         timeout = self.leaf.timeout
         self.deadline = self.worker.monotonic() + timeout if timeout else _NEVER
+
+    def on_request_broken(self, error: ProtocolError) -> None:
+        if self.over:
+            return
+        self._let_go()
+        self._reply(error.status, REASONS[error.status], b"DPE", error.detail)
 
     def on_downstream_lost(self) -> None:
         if self.over:

@@ -294,6 +294,7 @@ class DataPlane:
             waiting, self._drained = self._drained, []
             for deferred in waiting:
                 deferred.callback(None)
+        self._network.flush()  # what timeouts wrote does not wait for the next event
 
     def _flush_logs(self) -> None:
         for writer in self._logs.values():

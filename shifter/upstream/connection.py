@@ -120,6 +120,9 @@ class Http1Connection:
         try:
             if self._decoder is not None:
                 self._body_received(data)
+            elif self.transport.bytes_sent == self._sent_before:
+                # an answer to nothing (mostly 408, before an idle connection is closed): the request is not sent any more
+                self._fail(FailureKind.CONNECTION_TERMINATION, "answered before it was asked", remote=True)
             else:
                 self._head_received(data)
         except ProtocolError as error:
@@ -133,7 +136,7 @@ class Http1Connection:
         while True:
             at = data.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
             if at < 0:
-                if len(data) > MAX_HEAD:
+                if len(data) >= MAX_HEAD + 4:
                     raise ProtocolError(502, "http1.headers_too_large")
                 if not data.startswith(_START[: len(data)]):
                     raise ProtocolError(502, "http1.invalid_status_line")
@@ -199,8 +202,7 @@ class Http1Connection:
             return
         listener.on_head(head, payload, False)
         if decoder.done and self._listener is listener:
-            self._end_body(decoder)
-            listener.on_trailers(decoder.trailers)
+            self._end_with_trailers(decoder, listener)
 
     def _body_received(self, data: bytes) -> None:
         decoder = self._decoder
@@ -215,8 +217,7 @@ class Http1Connection:
                 listener.on_data(payload, False)
                 if self._listener is not listener:
                     return
-            self._end_body(decoder)
-            listener.on_trailers(decoder.trailers)
+            self._end_with_trailers(decoder, listener)
         else:
             self._end_body(decoder)
             listener.on_data(payload, True)
@@ -225,6 +226,11 @@ class Http1Connection:
         if decoder.rest:
             self._keep = False
         self._answered()
+
+    def _end_with_trailers(self, decoder: h1.Decoder, listener: ResponseListener) -> None:
+        self.transport.resume()  # the data before them may have made the listener pause us, who is not ours any more
+        self._end_body(decoder)
+        listener.on_trailers(decoder.trailers)
 
     def _interim(self, head: ResponseHead) -> None:
         self._interims += 1
@@ -265,19 +271,20 @@ class Http1Connection:
     def _fail(self, kind: FailureKind, detail: str, remote: bool = False) -> None:
         listener = self._listener
         begun = self._answer_begun
+        if listener is None:
+            return  # it lost interest while it was told of the bytes before the broken ones
         self._listener = None
         self._decoder = None
         self.pool.finish()
         self.pool.remove(self, remote, active=True)
         self.transport.abort()
-        if listener is not None:
-            if begun:
-                reached = Reached.ANSWER_BEGUN
-            elif self.transport.bytes_sent == self._sent_before:
-                reached = Reached.NOTHING_SENT
-            else:
-                reached = Reached.REQUEST_SENT
-            listener.on_failed(Failed(kind, reached, detail))
+        if begun:
+            reached = Reached.ANSWER_BEGUN
+        elif self.transport.bytes_sent == self._sent_before:
+            reached = Reached.NOTHING_SENT
+        else:
+            reached = Reached.REQUEST_SENT
+        listener.on_failed(Failed(kind, reached, detail))
 
     def write_blocked(self) -> None:
         if self._listener is not None:

@@ -194,6 +194,15 @@ class EndpointPool:
             stats.upstream_cx_rx_bytes_total += connection.transport.bytes_received
             stats.upstream_cx_tx_bytes_total += connection.transport.bytes_sent
 
+    def _next_may_start(self) -> bool:
+        """Whether somebody waits for the place there is. While the cluster has as many requests under way as it may have, all
+        who wait are refused (``max_requests``: they were let in before those had begun)."""
+        limit = self.state.config.circuit_breakers.max_requests
+        while self.waiting and self.stats.upstream_rq_active >= limit:
+            self.stats.upstream_rq_pending_overflow += 1
+            self._next_waiting().errback(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
+        return bool(self.waiting)
+
     def _next_waiting(self) -> Deferred[UpstreamStream]:
         self.stats.upstream_rq_pending_active -= 1
         return self.waiting.popleft()
@@ -230,7 +239,7 @@ class Http1Pool(EndpointPool):
             self.stats.upstream_cx_max_requests += 1
             self.remove(connection)
             connection.transport.close()
-        elif self.waiting:
+        elif self.waiting and self._next_may_start():
             self._next_waiting().callback(connection)
         else:
             connection.idle_since = self.network.now

@@ -57,7 +57,7 @@ class Http2Pool(EndpointPool):
                 connection.codec.tick()
 
     def _serve(self, connection: Http2Connection) -> None:
-        while self.waiting and connection.has_room:
+        while connection.has_room and self._next_may_start():
             self._next_waiting().callback(Http2Stream(connection))
         if self._needs_another():
             self._connect()
