@@ -147,6 +147,11 @@ class Crew:
         self._stages.append(stage)
         return stage
 
+    @property
+    def started(self) -> bool:
+        """Whether there is anyone to stop."""
+        return bool(self._stages)
+
     async def stop(self) -> None:
         """End every program, those started last first. Returns when none is left."""
         for member in self._everyone():
@@ -227,7 +232,8 @@ class Run:
 
     def _stop(self) -> Deferred[None]:
         self._stopping = True
-        say("Stopping …")
+        if self._crew.started:
+            say("Stopping …")
         self._on_signal(signal.SIGINT, self._crew.kill)
         self._beginning.cancel()
         return Deferred.fromCoroutine(self._crew.stop())

@@ -4,7 +4,9 @@ Everything runs in an empty folder, because twistd looks for plugins in the curr
 """
 
 import os
+import signal
 import subprocess
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -73,15 +75,16 @@ def test_twistd_serves_and_ends_when_asked(tmp_path: Path) -> None:
     config.write_text(CONFIG.format(port=port))
 
     def ask() -> tuple[int, bytes]:
-        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        connection.request("GET", "/hello")
-        response = connection.getresponse()
-        return response.status, response.read()
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            connection.request("GET", "/hello")
+            response = connection.getresponse()
+            return response.status, response.read()
 
     with running([str(BIN / "twistd"), "-n", "--pidfile=", "shifter", "--config", str(config)], tmp_path) as twistd:
         assert until(twistd, ask) == (200, b"from where it was installed")
         status, said = stopped(twistd)
-        assert status == 0, said
+        # Once all is shut down, twistd ends by the very signal, so that its parent learns of it.
+        assert (status, said.count("Server Shut Down.")) == (-signal.SIGTERM, 1), said
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "etc").glob("*.yaml")))
