@@ -93,10 +93,12 @@ class ShifterService(MultiService):
         self._plane.start()
         self._catch(signal.SIGHUP, self.reload)
         self._catch(signal.SIGTERM, self.terminate)
+        # a reactor that starts puts its own handler for SIGTERM in place of whatever is there
+        self._reactor.callWhenRunning(self._catch, signal.SIGTERM, self.terminate)
         self._carry_out(self._first).addCallback(self._begun)
 
     def stopService(self) -> Deferred[None]:
-        for number, handler in self._old_handlers:
+        for number, handler in reversed(self._old_handlers):
             signal.signal(number, handler)
         self._old_handlers = []
         done = maybeDeferred(super().stopService)
