@@ -208,7 +208,7 @@ class _TcpFactory(client.DNSClientFactory):
         self._scope = scope
 
     def buildProtocol(self, addr: object) -> dns.DNSProtocol:
-        protocol = _TcpProtocol(self.controller, reactor=self._scope)
+        protocol = _TcpProtocol(self.controller, reactor=self._scope)  # type: ignore[no-untyped-call]  # Twisted has no types for it
         protocol.factory = self
         return protocol
 
