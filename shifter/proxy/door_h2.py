@@ -10,6 +10,8 @@ Rule 4. Reading never pauses: what a client may make us hold is bounded by strea
         own windows. What it may make us do is bounded by the codec (`wire.h2` rule 4).
 """
 
+from twisted.logger import Logger
+
 from shifter.net.transport import Handler, Transport
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
@@ -19,6 +21,8 @@ from shifter.wire import h1
 from shifter.wire.events import ProtocolError, RequestHead
 from shifter.wire.h2 import Http2Options, ServerConnection
 from shifter.wire.h2_events import CLOSED, DATA, DRAINED, INTERNAL_ERROR, INVALID, NO_ERROR, REQUEST, RESET, TRAILERS, Event
+
+_log = Logger()
 
 _Held = tuple[bytes, bool, bytes]  # data, whether the request ends, trailers
 
@@ -313,39 +317,48 @@ class Http2Door:
     # inside
 
     def _happened(self, events: list[Event]) -> None:
-        streams = self._streams
         at = 0
         while at < len(events):
             event = events[at]
             at += 1
-            if event[0] == REQUEST:
-                data = b""
-                end = event[3]
-                if not end and at < len(events):
-                    following = events[at]
-                    if following[0] == DATA and following[1] == event[1]:
-                        data = following[2]
-                        end = following[3]
-                        at += 1
-                self._begin(event[1], event[2], data, end)
-            elif event[0] == DATA:
-                downstream = streams.get(event[1])
-                if downstream is not None:
-                    downstream.body(event[2], event[3])
+            try:
+                if event[0] == REQUEST:
+                    data = b""
+                    end = event[3]
+                    if not end and at < len(events):
+                        following = events[at]
+                        if following[0] == DATA and following[1] == event[1]:
+                            data = following[2]
+                            end = following[3]
+                            at += 1
+                    self._begin(event[1], event[2], data, end)
+                elif event[0] == CLOSED:
+                    self._closed(event[1])
+                else:
+                    self._happened_to_stream(event)
+            except Exception:
+                _log.failure("a request failed inside the proxy")
+                if len(event) > 1:
+                    self._fail(event[1])
+
+    def _happened_to_stream(self, event: Event) -> None:
+        if event[0] == INVALID:
+            self._refuse(event[1], event[2])
+        elif event[0] == DATA or event[0] == TRAILERS or event[0] == DRAINED or event[0] == RESET:
+            downstream = self._streams.get(event[1])
+            if downstream is None:
+                return
+            if event[0] == DATA:
+                downstream.body(event[2], event[3])
             elif event[0] == TRAILERS:
-                downstream = streams.get(event[1])
-                if downstream is not None:
-                    downstream.body(b"", not event[2], event[2])
+                downstream.body(b"", not event[2], event[2])
             elif event[0] == DRAINED:
-                downstream = streams.get(event[1])
-                if downstream is not None:
-                    downstream.exchange.on_downstream_writable()
-            elif event[0] == RESET:
-                self._lost(event[1], event[4])
-            elif event[0] == INVALID:
-                self._refuse(event[1], event[2])
-            elif event[0] == CLOSED:
-                self._closed(event[1])
+                downstream.exchange.on_downstream_writable()
+            elif event[4]:
+                self.runtime.stats.downstream_cx_protocol_error += 1
+                downstream.exchange.on_request_broken(ProtocolError(400, "http2.protocol_error"))
+            else:
+                downstream.exchange.on_downstream_lost()
 
     def _begin(self, number: int, head: RequestHead, data: bytes, end: bool) -> None:
         runtime = self.runtime
@@ -364,12 +377,16 @@ class Http2Door:
             self.consumed(number, len(data))
         exchange.begin(data, end)
 
-    def _lost(self, number: int, ours: bool) -> None:
+    def _fail(self, number: int) -> None:
+        """A fault of ours costs its request, and no other of the connection."""
+        self.codec.reset(number, INTERNAL_ERROR)
+        self.mark()
         downstream = self._streams.pop(number, None)
-        if ours:
-            self.runtime.stats.downstream_cx_protocol_error += 1
         if downstream is not None:
-            downstream.exchange.on_downstream_lost()
+            try:
+                downstream.exchange.on_downstream_lost()
+            except Exception:
+                _log.failure("a request failed inside the proxy, and again while it was ended")
 
     def _lose_all(self) -> None:
         lost = list(self._streams.values())

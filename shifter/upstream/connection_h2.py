@@ -11,6 +11,8 @@ Rule 4. What an endpoint breaks on one stream costs that request; what it breaks
 
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
+
 from shifter.net.transport import Transport
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import Failed, FailureKind, ResponseListener
@@ -21,6 +23,8 @@ from shifter.wire.h2_events import CANCEL, CLOSED, DATA, DRAINED, GOAWAY, INTERI
 if TYPE_CHECKING:
     from shifter.upstream.pool import EndpointPool
     from shifter.upstream.pool_h2 import Http2Pool
+
+_log = Logger()
 
 # The connection's window is wide, for a few readers that rest must not stop all others; each stream's own is what bounds.
 _OPTIONS = Http2Options(stream_window=256 * 1024, connection_window=64 << 20)
@@ -326,52 +330,77 @@ class Http2Connection:
 
     def _happened(self, events: list[Event]) -> None:
         streams = self._streams
-        at = 0
-        while at < len(events):
-            event = events[at]
-            at += 1
-            if event[0] == RESPONSE:
-                stream = streams.get(event[1])
-                head = event[2]
-                end = event[3]
-                data = b""
-                if not end and at < len(events):
-                    # by far the most common: a small body came along with its head
-                    following = events[at]
-                    if following[0] == DATA and following[1] == event[1]:
-                        data = following[2]
-                        end = following[3]
-                        at += 1
-                if stream is not None:
-                    stream.head(head, data, end)
-            elif event[0] == DATA:
-                stream = streams.get(event[1])
-                if stream is not None:
-                    stream.data(event[2], event[3])
-            elif event[0] == TRAILERS:
-                stream = streams.get(event[1])
-                if stream is not None:
-                    stream.data(b"", not event[2], event[2])
-            elif event[0] == RESET:
-                self._reset(event[1], event[2], event[3], event[4])
-            elif event[0] == INTERIM:
-                stream = streams.get(event[1])
-                if stream is not None:
-                    stream.interim(event[2])
-            elif event[0] == DRAINED:
-                stream = streams.get(event[1])
-                if stream is not None:
-                    stream.writable()
-            elif event[0] == SETTINGS:
-                self.pool.freed(self)
-            elif event[0] == GOAWAY:
-                self.retired = True
-                self.pool.stats.upstream_cx_close_notify += 1
-                self.pool.freed(self)
-            elif event[0] == CLOSED:
-                self._closed(event[1], event[2])
+        heads: dict[int, ResponseHead] = {}  # heads that wait for their first bytes: small answers arrive whole
+        for event in events:
+            try:
+                if event[0] == RESPONSE:
+                    if not event[3]:
+                        heads[event[1]] = event[2]
+                    elif (stream := streams.get(event[1])) is not None:
+                        stream.head(event[2], b"", True)
+                elif event[0] == DATA:
+                    head = heads.pop(event[1], None) if heads else None
+                    stream = streams.get(event[1])
+                    if stream is None:
+                        continue
+                    if head is not None:
+                        stream.head(head, event[2], event[3])
+                    else:
+                        stream.data(event[2], event[3])
+                else:
+                    if heads:
+                        self._heads_alone(heads)
+                    self._happened_rarely(event)
+            except Exception:
+                _log.failure("a request failed inside the proxy")
+                if len(event) > 1:
+                    self._fail(event[1])
+        if heads:
+            self._heads_alone(heads)
 
-    def _reset(self, number: int, code: int, refused: bool, ours: bool) -> None:
+    def _heads_alone(self, heads: dict[int, ResponseHead]) -> None:
+        while heads:
+            number, head = heads.popitem()
+            stream = self._streams.get(number)
+            try:
+                if stream is not None:
+                    stream.head(head, b"", False)
+            except Exception:
+                _log.failure("a request failed inside the proxy")
+                self._fail(number)
+
+    def _fail(self, number: int) -> None:
+        """A fault of ours costs its request, and no other of the connection."""
+        stream = self._streams.get(number)
+        if stream is not None:
+            try:
+                stream.cancel()
+            except Exception:
+                _log.failure("a request failed inside the proxy, and again while it was ended")
+
+    def _happened_rarely(self, event: Event) -> None:
+        if event[0] == RESET:
+            self._reset(event[1], event[3], event[4])
+        elif event[0] == SETTINGS:
+            self.pool.freed(self)
+        elif event[0] == GOAWAY:
+            self.retired = True
+            self.pool.stats.upstream_cx_close_notify += 1
+            self.pool.freed(self)
+        elif event[0] == CLOSED:
+            self._closed(event[1], event[2])
+        elif event[0] == TRAILERS or event[0] == INTERIM or event[0] == DRAINED:
+            stream = self._streams.get(event[1])
+            if stream is None:
+                return
+            if event[0] == TRAILERS:
+                stream.data(b"", not event[2], event[2])
+            elif event[0] == INTERIM:
+                stream.interim(event[2])
+            else:
+                stream.writable()
+
+    def _reset(self, number: int, refused: bool, ours: bool) -> None:
         stream = self._streams.get(number)
         if stream is None:
             return

@@ -1,0 +1,532 @@
+"""One client connection that carries many requests: what exchanges and clients hear of each other."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+from twisted.python.failure import Failure
+
+from shifter.model.address import SocketAddress
+from shifter.model.bootstrap import HttpConnectionManager, Listener
+from shifter.model.route import RouteConfiguration
+from shifter.observe.logformat import LogEntry
+from shifter.proxy.door_h2 import Http2Door, take_over
+from shifter.proxy.downstream import Downstream, Exchange
+from shifter.proxy.listener import ListenerRuntime
+from shifter.proxy.tree import ListenerResource
+from shifter.proxy.worker import Worker
+from shifter.wire import h2_events as ev
+from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead
+from shifter.wire.h2 import ClientConnection, Http2Options
+from tests.support import h2frames as raw
+from tests.support.wires import MemoryNetwork, MemoryTransport
+
+T = TypeVar("T")
+
+SETTINGS = HttpConnectionManager("test", route_config=RouteConfiguration("none", ()))
+GET = RequestHead(b"GET", b"/", b"a.example")
+POST = RequestHead(b"POST", b"/", b"a.example", length=UNTIL_END)
+
+
+class Recorder:
+    """An exchange that keeps what it hears, and answers when the test says so."""
+
+    def __init__(self, head: RequestHead, downstream: Downstream) -> None:
+        self.head = head
+        self.downstream = downstream
+        self.heard: list[tuple[object, ...]] = []
+        self.then: Callable[[], None] = lambda: None
+
+    def begin(self, data: bytes, end: bool) -> None:
+        self._hears("begin", data, end)
+
+    def on_request_data(self, data: bytes, end: bool) -> None:
+        self._hears("data", data, end)
+
+    def on_request_trailers(self, block: bytes) -> None:
+        self._hears("trailers", block)
+
+    def on_request_broken(self, error: ProtocolError) -> None:
+        self._hears("broken", error.status)
+        self.downstream.finished()
+
+    def on_downstream_lost(self) -> None:
+        self._hears("lost")
+        self.downstream.finished()
+
+    def on_downstream_blocked(self) -> None:
+        self._hears("blocked")
+
+    def on_downstream_writable(self) -> None:
+        self._hears("writable")
+
+    def _hears(self, *what: object) -> None:
+        self.heard.append(what)
+        self.then()
+
+    def answer(self, status: int = 200, data: bytes = b"", block: bytes = b"") -> None:
+        """Answer whole, and be over."""
+        self.downstream.send_head(status, block, len(data) or NO_BODY, data, True)
+        self.downstream.finished()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(bytes(said[1]) for said in self.heard if said[0] in ("begin", "data"))  # type: ignore[call-overload]
+
+
+class Tree:
+    """Every route leads here."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[Recorder] = []
+        self.then: Callable[[Recorder], None] = lambda exchange: None
+
+    def locate(self, head: RequestHead) -> "Tree":
+        return self
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        exchange = Recorder(head, downstream)
+        exchange.then = lambda: self.then(exchange)
+        self.exchanges.append(exchange)
+        return exchange
+
+
+class Log:
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+
+    def write(self, entry: LogEntry) -> None:
+        self.entries.append(entry)
+
+
+class Client:
+    """A client of another make, and the door it came through."""
+
+    def __init__(self, settings: HttpConnectionManager = SETTINGS, options: Http2Options | None = None, first: bytes | None = b"") -> None:
+        self.network = MemoryNetwork()
+        worker = Worker(self.network, lambda: 0.5, lambda: 0.0)  # type: ignore[arg-type]  # a network of the same shape
+        self.tree = Tree()
+        self.log = Log()
+        tree = ListenerResource(settings.route_config, lambda name: pytest.fail(name))
+        self.runtime = ListenerRuntime(Listener("l", SocketAddress("127.0.0.1", 80), settings), worker, tree, (), take_over)  # type: ignore[arg-type]
+        self.runtime.tree = self.tree  # type: ignore[assignment]  # it locates
+        self.runtime.access_logs = (self.log,)  # type: ignore[assignment]  # it writes
+        self.codec = ClientConnection(options or Http2Options())
+        self.transport = MemoryTransport()
+        hello = self.codec.data_to_send()
+        self.runtime.stats.downstream_cx_total += 1
+        door = take_over(self.transport, self.runtime, hello[:30] if first is not None else b"")
+        assert isinstance(door, Http2Door)
+        self.door = door
+        self.transport.handler = door
+        self.heard: list[ev.Event] = []
+        self.raw = b""
+        if first is not None:
+            self.network.turn()
+            self.transport.say(hello[30:])
+            self.turn()
+
+    def turn(self) -> None:
+        """Let both ends talk until they have nothing more to say."""
+        busy = True
+        while busy:
+            self.network.turn()
+            data = self.transport.take()
+            self.raw += data
+            self.heard += self.codec.receive(data) if data else []
+            answer = self.codec.data_to_send()
+            self.heard += self.codec.events()
+            if answer and not self.transport.closed:
+                self.transport.say(answer)
+            busy = bool(data or answer)
+
+    def ask(self, head: RequestHead = GET, end: bool = True) -> tuple[int, Recorder]:
+        number = self.codec.send_request(head, end)
+        self.turn()
+        return number, self.tree.exchanges[-1]
+
+    def sees(self, number: int) -> list[tuple[object, ...]]:
+        """What the client has heard of one of its streams."""
+        seen: list[tuple[object, ...]] = []
+        for event in self.heard:
+            if event[0] == ev.RESPONSE and event[1] == number:
+                seen.append(("head", event[2].status, event[3]))
+            elif event[0] == ev.INTERIM and event[1] == number:
+                seen.append(("interim", event[2].status))
+            elif event[0] == ev.DATA and event[1] == number:
+                seen.append(("data", event[2], event[3]))
+            elif event[0] == ev.TRAILERS and event[1] == number:
+                seen.append(("trailers", event[2]))
+            elif event[0] == ev.RESET and event[1] == number:
+                seen.append(("reset", event[2]))
+        return seen
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def test_a_request_and_its_answer(client: Client) -> None:
+    number, exchange = client.ask(RequestHead(b"GET", b"/x", b"b.example", b"\r\nx: y"))
+    head = exchange.head
+    assert (head.path, head.authority, head.version, head.length) == (b"/x", b"b.example", 20, NO_BODY)
+    assert exchange.heard == [("begin", b"", True)]
+    assert (exchange.downstream.peer, exchange.downstream.connection_id) == (b"192.0.2.7:4711", 1)
+    exchange.answer(data=b"hello")
+    client.turn()
+    assert client.sees(number) == [("head", 200, False), ("data", b"hello", True)]
+    stats = client.runtime.stats
+    assert (stats.downstream_rq_http2_total, stats.downstream_cx_http2_total, stats.downstream_cx_http1_total) == (1, 1, -1)
+    assert stats.downstream_rq_response_before_rq_complete == 0
+    assert exchange.heard == [("begin", b"", True)]
+
+
+def test_many_requests_at_a_time(client: Client) -> None:
+    asked = [client.ask(RequestHead(b"GET", b"/%d" % at, b"a")) for at in range(50)]
+    for _, exchange in reversed(asked):
+        exchange.answer(data=exchange.head.path)
+    client.turn()
+    for number, exchange in asked:
+        assert client.sees(number) == [("head", 200, False), ("data", exchange.head.path, True)]
+    assert client.door.codec.active == 0
+
+
+def test_what_is_answered_in_one_turn_leaves_in_one_piece(client: Client) -> None:
+    client.tree.then = lambda exchange: exchange.answer(data=b"x")
+    for _ in range(5):
+        client.codec.send_request(GET, True)
+    client.transport.say(client.codec.data_to_send())
+    assert client.transport.written == b""
+    client.network.turn()
+    assert [one.kind for one in raw.frames(client.transport.written)] == [raw.HEADERS] * 5 + [raw.DATA] * 5
+
+
+def test_bodies_and_trailers_both_ways(client: Client) -> None:
+    number = client.codec.send_request(POST, False)
+    client.codec.send_data(number, b"a", False)
+    client.turn()
+    (exchange,) = client.tree.exchanges
+    downstream = exchange.downstream
+    downstream.send_continue()
+    downstream.send_head(200, b"", UNTIL_END, b"x", False)
+    client.codec.send_data(number, b"b", False)
+    client.codec.send_trailers(number, b"\r\nsum: 1")
+    client.turn()
+    downstream.send_data(b"y", False)
+    downstream.send_trailers(b"\r\nsum: 2")
+    downstream.finished()
+    client.turn()
+    assert exchange.heard == [("begin", b"a", False), ("data", b"b", False), ("trailers", b"\r\nsum: 1")]
+    body = [said for said in client.sees(number) if said[0] != "data"]
+    assert body == [("interim", 100), ("head", 200, False), ("trailers", b"\r\nsum: 2")]
+    assert client.door.codec.active == 0
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304)])
+def test_answers_without_a_body(client: Client, method: bytes, status: int) -> None:
+    number, exchange = client.ask(RequestHead(method, b"/", b"a"))
+    exchange.downstream.send_head(status, b"", 5, b"hello", False)
+    exchange.downstream.send_data(b"more", False)
+    exchange.downstream.send_trailers(b"\r\na: b")
+    exchange.downstream.finished()
+    client.turn()
+    assert client.sees(number) == [("head", status, True)]
+
+
+@pytest.mark.parametrize("trailers", [False, True])
+def test_answers_that_end_with_nothing(client: Client, trailers: bool) -> None:
+    number, exchange = client.ask()
+    exchange.downstream.send_head(200, b"", UNTIL_END, b"x", False)
+    client.turn()
+    if trailers:
+        exchange.downstream.send_trailers(b"")
+    else:
+        exchange.downstream.send_data(b"", True)
+    exchange.downstream.finished()
+    client.turn()
+    assert client.sees(number) == [("head", 200, False), ("data", b"x", False), ("data", b"", True)]
+
+
+def test_an_early_answer_stops_the_request(client: Client) -> None:
+    number, exchange = client.ask(POST, end=False)
+    exchange.answer(413, b"too large")
+    client.turn()
+    assert client.sees(number) == [("head", 413, False), ("data", b"too large", True), ("reset", ev.NO_ERROR)]
+    assert client.runtime.stats.downstream_rq_response_before_rq_complete == 1
+    other, again = client.ask()
+    again.answer()
+    client.turn()
+    assert client.sees(other) == [("head", 200, True)]
+
+
+def test_a_cut_answer_can_be_told_from_a_whole_one(client: Client) -> None:
+    number, exchange = client.ask()
+    exchange.downstream.send_head(200, b"", UNTIL_END, b"x", False)
+    client.turn()
+    exchange.downstream.reset()
+    exchange.downstream.finished()
+    client.turn()
+    assert client.sees(number) == [("head", 200, False), ("data", b"x", False), ("reset", ev.INTERNAL_ERROR)]
+    assert client.runtime.stats.downstream_rq_tx_reset == 1
+
+
+def test_an_exchange_that_rests_holds_a_window_at_most() -> None:
+    client = Client(replace(SETTINGS, initial_stream_window_size=70_000))
+    number = client.codec.send_request(POST, False)
+    client.turn()
+    (exchange,) = client.tree.exchanges
+    exchange.downstream.pause_request()
+    body = bytes(range(256)) * 2000
+    client.codec.send_data(number, body, True)
+    client.turn()
+    assert exchange.heard == [("begin", b"", False)]
+    assert client.codec.queued(number) == len(body) - 70_000
+    # other requests go on meanwhile
+    other, quick = client.ask()
+    quick.answer()
+    client.turn()
+    assert client.sees(other) == [("head", 200, True)]
+    exchange.downstream.resume_request()
+    assert exchange.heard == [("begin", b"", False)], "not from inside the call"
+    client.turn()
+    assert exchange.body == body
+    assert exchange.heard[-1][-1] is True
+    stats = client.runtime.stats
+    assert (stats.downstream_flow_control_paused_reading_total, stats.downstream_flow_control_resumed_reading_total) == (1, 1)
+
+
+def test_resting_again_while_it_is_served(client: Client) -> None:
+    number, exchange = client.ask(POST, end=False)
+    exchange.downstream.pause_request()
+    exchange.then = exchange.downstream.pause_request
+    body = b"x" * 100_000
+    client.codec.send_data(number, body, False)
+    client.codec.send_trailers(number, b"\r\na: b")
+    client.turn()
+    while exchange.heard[-1][0] != "trailers":
+        before = len(exchange.heard)
+        exchange.downstream.resume_request()
+        client.turn()
+        assert len(exchange.heard) == before + 1, "one piece, then it rests"
+    assert exchange.body == body
+
+
+def test_held_bytes_of_an_exchange_that_ends_give_the_windows_back() -> None:
+    client = Client(replace(SETTINGS, initial_connection_window_size=65_535, initial_stream_window_size=65_535))
+    for _ in range(20):
+        number = client.codec.send_request(POST, False)
+        client.turn()
+        exchange = client.tree.exchanges[-1]
+        exchange.downstream.pause_request()
+        client.codec.send_data(number, b"x" * 30_000, True)
+        client.turn()
+        exchange.answer()
+        client.turn()
+        assert client.sees(number)[0] == ("head", 200, True)
+    assert client.codec.queued(number) == 0
+
+
+def test_upstreams_rest_while_the_client_does() -> None:
+    client = Client(options=Http2Options(stream_window=65_535))
+    number, exchange = client.ask()
+    exchange.downstream.send_head(200, b"", UNTIL_END, b"", False)
+    sent = 0
+    while exchange.heard[-1] != ("blocked",):
+        exchange.downstream.send_data(b"x" * 50_000, False)
+        sent += 50_000
+        client.turn()
+        assert sent < 500_000
+    assert client.door.codec.queued(number) == sent - 65_535
+    client.codec.consumed(number, 65_535)
+    client.turn()
+    client.codec.consumed(number, 65_535)
+    client.turn()
+    assert exchange.heard[-1] == ("writable",)
+
+
+def test_nothing_is_written_while_the_client_takes_nothing(client: Client) -> None:
+    number, exchange = client.ask()
+    client.door.write_blocked()
+    exchange.downstream.send_head(200, b"", UNTIL_END, b"x" * 100_000, False)
+    client.turn()
+    assert client.sees(number) == []
+    assert exchange.heard[-1] == ("blocked",)
+    client.door.write_drained()
+    client.turn()
+    assert client.sees(number)[0] == ("head", 200, False)
+    assert exchange.heard[-1] == ("writable",)
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_a_client_that_cancels(client: Client, end: bool) -> None:
+    number, exchange = client.ask(POST, end)
+    client.codec.reset(number)
+    client.turn()
+    assert exchange.heard[-1] == ("lost",)
+    exchange.answer()
+    client.turn()
+    assert client.sees(number) == []
+    assert not client.transport.closed
+
+
+def test_a_client_that_breaks_its_request(client: Client) -> None:
+    number, exchange = client.ask(RequestHead(b"POST", b"/", b"a", b"\r\ncontent-length: 5"), end=False)
+    client.codec.send_data(number, b"toomuch", True)
+    client.turn()
+    assert exchange.heard[-1] == ("broken", 400)
+    assert client.sees(number) == [("reset", ev.PROTOCOL_ERROR)]
+    assert client.runtime.stats.downstream_cx_protocol_error == 1
+    assert not client.transport.closed
+
+
+@pytest.mark.parametrize(("reason", "local"), [("closed", False), ("aborted", True)])
+def test_a_connection_that_dies(client: Client, reason: str, local: bool) -> None:
+    exchanges = [client.ask()[1] for _ in range(3)]
+    client.transport.lose(reason)
+    for exchange in exchanges:
+        assert exchange.heard == [("begin", b"", True), ("lost",)]
+    client.turn()
+    stats = client.runtime.stats
+    assert (stats.downstream_cx_destroy_local, stats.downstream_cx_destroy_remote) == (int(local), int(not local))
+    assert (stats.downstream_cx_destroy_local_active_rq, stats.downstream_cx_destroy_remote_active_rq) == (int(local), int(not local))
+    assert client.runtime.listener_stats.downstream_cx_destroy == 1
+    assert client.runtime.doors == set()
+    exchanges[0].answer()
+
+
+def test_a_connection_that_breaks_the_rules(client: Client) -> None:
+    _, exchange = client.ask()
+    client.transport.say(raw.frame(raw.PING, payload=b"x"))
+    client.network.turn()
+    assert exchange.heard[-1] == ("lost",)
+    assert (client.transport.closed, client.transport.linger) == ("close", 1.0)
+    assert raw.frames(client.transport.written)[-1].kind == raw.GOAWAY
+    assert client.runtime.stats.downstream_cx_protocol_error == 1
+
+
+def test_a_request_that_is_too_large_is_refused(client: Client) -> None:
+    number = client.codec.send_request(RequestHead(b"GET", b"/", b"a", b"\r\na: b" * 101), True)
+    client.turn()
+    assert client.tree.exchanges == []
+    assert client.sees(number)[0] == ("head", 431, False)
+    stats = client.runtime.stats
+    assert (stats.downstream_rq_too_large, stats.downstream_rq_active, stats.codes[431]) == (1, 0, 1)
+    assert [(entry.status, entry.details, entry.protocol) for entry in client.log.entries] == [(431, "http2.too_many_headers", b"HTTP/2")]
+
+
+def test_a_fault_of_ours_costs_one_request(client: Client, logged_failures: list[Failure]) -> None:
+    def fail(exchange: Recorder) -> None:
+        if exchange.head.path == b"/fail":
+            raise RuntimeError("on purpose")
+        exchange.answer()
+
+    client.tree.then = fail
+    numbers = [client.codec.send_request(RequestHead(b"GET", path, b"a"), True) for path in (b"/fail", b"/")]
+    client.turn()
+    assert [client.sees(number) for number in numbers] == [[("reset", ev.INTERNAL_ERROR)], [("head", 200, True)]]
+    assert len(logged_failures) == 2
+    logged_failures.clear()
+
+
+def test_an_idle_connection_drains_at_once(client: Client) -> None:
+    client.door.drain()
+    client.turn()
+    assert (ev.GOAWAY, 0, 0, "") in client.heard
+    assert client.transport.closed == "close"
+    assert client.runtime.stats.downstream_cx_drain_close == 1
+
+
+def test_a_busy_connection_drains_when_it_is_done(client: Client) -> None:
+    number, exchange = client.ask()
+    client.door.drain()
+    client.turn()
+    assert (ev.GOAWAY, 2**31 - 1, 0, "") in client.heard
+    assert not client.transport.closed
+    client.door.sweep(client.network.now + 1)
+    client.turn()
+    assert (ev.GOAWAY, 1, 0, "") in client.heard
+    exchange.answer(data=b"bye")
+    client.turn()
+    assert client.sees(number) == [("head", 200, False), ("data", b"bye", True)]
+    assert client.transport.closed == "close"
+
+
+def test_requests_are_counted_per_connection() -> None:
+    client = Client(replace(SETTINGS, max_requests_per_connection=2))
+    client.ask()[1].answer()
+    client.turn()
+    assert not client.codec.going_away
+    number, exchange = client.ask()
+    assert client.codec.going_away
+    exchange.answer()
+    client.turn()
+    assert client.sees(number) == [("head", 200, True)]
+    assert client.transport.closed == "close"
+    assert client.runtime.stats.downstream_cx_max_requests_reached == 1
+
+
+def test_idle_connections_close(client: Client) -> None:
+    _, exchange = client.ask()
+    client.door.sweep(client.network.now + 10_000)
+    client.turn()
+    assert not client.transport.closed
+    client.runtime.worker.now += 5000
+    exchange.answer()
+    client.turn()
+    client.door.sweep(client.network.now + 5000 + 3599)
+    client.turn()
+    assert not client.transport.closed
+    client.door.sweep(client.network.now + 5000 + 3600)
+    client.turn()
+    assert client.transport.closed == "close"
+    assert client.runtime.stats.downstream_cx_idle_timeout == 1
+
+
+def test_a_client_that_never_says_hello() -> None:
+    client = Client(first=None)
+    client.transport.say(raw.PREFACE[:10])
+    client.network.turn()
+    client.door.sweep(client.network.now + 59)
+    assert not client.transport.closed
+    client.door.sweep(client.network.now + 60)
+    client.network.turn()
+    assert client.transport.closed == "close"
+    assert client.runtime.stats.downstream_rq_header_timeout == 1
+
+
+def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    client = Client(options=Http2Options(stream_window=65_535))
+    number, exchange = client.ask()
+    exchange.answer(data=b"x" * 200_000)
+    other, moving = client.ask()
+    moving.answer(data=b"x" * 200_000)
+    client.turn()
+    now = client.network.now
+    client.door.sweep(now)
+    client.codec.consumed(other, 65_535)
+    client.turn()
+    client.door.sweep(now + 299)
+    client.turn()
+    client.door.sweep(now + 301)
+    client.turn()
+    assert client.sees(number)[-1] == ("reset", ev.INTERNAL_ERROR)
+    assert client.sees(other)[-1][0] == "data"
+    client.codec.consumed(other, 200_000)
+    client.turn()
+    client.codec.consumed(other, 200_000)
+    client.turn()
+    assert client.sees(other)[-1][-1] is True
+
+
+def test_dropping(client: Client) -> None:
+    client.ask()
+    client.door.drop()
+    assert client.transport.closed == "abort"
+
+
+def test_it_says_what_it_is(client: Client) -> None:
+    _, exchange = client.ask()
+    assert repr(client.door) == "<Http2Door 192.0.2.7:4711 requests=1 active=1>"
+    assert repr(exchange.downstream) == "<Http2Downstream 1 of 192.0.2.7:4711>"
