@@ -6,9 +6,12 @@ Rule 2. A transport calls its handler from the reactor only, never from inside a
 Rule 3. After `Handler.connection_lost` no other call follows, and writing is allowed and ignored.
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shifter.model.address import SocketAddress
+
+if TYPE_CHECKING:
+    from shifter.net.tcp import Flushable
 
 
 class Transport(Protocol):
@@ -54,3 +57,22 @@ class Handler(Protocol):
 
     def write_drained(self) -> None:
         """All that was queued has been sent."""
+
+
+class Connector(Protocol):
+    """What transports come from, and the clock that goes with them (`tcp.Network`)."""
+
+    now: float
+    """Seconds of the monotonic clock, as of the last tick."""
+
+    def monotonic(self) -> float:
+        """Seconds of the monotonic clock."""
+
+    def mark(self, transport: "Flushable") -> None:
+        """Have *transport*, or something that writes to one, flushed when the events at hand are handled."""
+
+    def connect(self, address: SocketAddress, handler: Handler) -> Transport:
+        """Begin to connect to *address*, an IP literal; *handler* hears of the outcome from the reactor."""
+
+    def tick(self) -> None:
+        """Read the clock, and end what has taken too long."""

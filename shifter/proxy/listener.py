@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shifter.model.bootstrap import HttpConnectionManager, Listener
-from shifter.net.tcp import TcpTransport
-from shifter.net.transport import Handler
+from shifter.net.transport import Handler, Transport
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import Formatter, LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
@@ -58,7 +57,7 @@ class ListenerRuntime:
         worker: Worker,
         tree: ListenerResource,
         access_logs: Sequence[AccessLog],
-        make_door: Callable[[TcpTransport, "ListenerRuntime"], Handler],
+        make_door: Callable[[Transport, "ListenerRuntime"], Handler],
     ) -> None:
         self.worker = worker
         self.stats = HttpStats()
@@ -80,7 +79,7 @@ class ListenerRuntime:
         self.access_logs = tuple(access_logs)
         self.tree = tree
 
-    def accept(self, transport: TcpTransport) -> Handler | None:
+    def accept(self, transport: Transport) -> Handler | None:
         """Return the door for a connection that was just accepted."""
         self.listener_stats.downstream_cx_total += 1
         self.stats.downstream_cx_total += 1

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from shifter.net.tcp import Network
+from shifter.net.transport import Connector
 from shifter.wire.request_id import uuids
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Worker:
 
     __slots__ = ("_ids", "_ticks", "date", "listeners", "monotonic", "network", "now", "random", "streams", "wall", "wall_now")
 
-    def __init__(self, network: Network, random: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(self, network: Connector, random: Callable[[], float], wall: Callable[[], float]) -> None:
         self.network = network
         self.monotonic = network.monotonic
         self.random = random

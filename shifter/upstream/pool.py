@@ -15,8 +15,7 @@ from twisted.internet.defer import Deferred, fail
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
-from shifter.net.tcp import Network
-from shifter.net.transport import Transport
+from shifter.net.transport import Connector, Transport
 from shifter.observe.stats import ClusterStats, EndpointStats
 from shifter.routing.retry import Reached
 from shifter.upstream.connection import Http1Connection
@@ -55,7 +54,7 @@ class EndpointPool:
         "stats", "waiting", "weight",
     )  # fmt: skip
 
-    def __init__(self, state: ClusterState, address: SocketAddress, network: Network) -> None:
+    def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
         self.state = state
         self.stats = state.stats
         self.endpoint_stats = EndpointStats()
@@ -222,7 +221,7 @@ class Http1Pool(EndpointPool):
 
     __slots__ = ("idle",)
 
-    def __init__(self, state: ClusterState, address: SocketAddress, network: Network) -> None:
+    def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
         super().__init__(state, address, network)
         self.idle: list[Http1Connection] = []
 

@@ -8,7 +8,7 @@ Rule 2. Another connection is made only when all others are full, within the lim
 from collections.abc import Callable
 
 from shifter.model.address import SocketAddress
-from shifter.net.tcp import Network
+from shifter.net.transport import Connector
 from shifter.upstream.connection_h2 import Http2Connection, Http2Stream
 from shifter.upstream.interfaces import UpstreamStream
 from shifter.upstream.pool import ClusterState, EndpointPool, PooledConnection
@@ -23,7 +23,7 @@ class Http2Pool(EndpointPool):
 
     __slots__ = ("_open", "_ticked")
 
-    def __init__(self, state: ClusterState, address: SocketAddress, network: Network) -> None:
+    def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
         super().__init__(state, address, network)
         self._open: list[Http2Connection] = []
         self._ticked = network.now

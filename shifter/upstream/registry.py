@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, UpstreamProtocol
-from shifter.net.tcp import Network
+from shifter.net.transport import Connector
 from shifter.upstream.pool import ClusterState, EndpointPool
 
 EndpointKey = tuple[str, UpstreamProtocol, SocketAddress]
-PoolFactory = Callable[[ClusterState, SocketAddress, Network], EndpointPool]
+PoolFactory = Callable[[ClusterState, SocketAddress, Connector], EndpointPool]
 
 
 class Registry:
     """The pools of one process. ``factories`` names the pool for each upstream protocol."""
 
-    def __init__(self, network: Network, factories: dict[UpstreamProtocol, PoolFactory]) -> None:
+    def __init__(self, network: Connector, factories: dict[UpstreamProtocol, PoolFactory]) -> None:
         self._network = network
         self._factories = factories
         self._pools: dict[EndpointKey, EndpointPool] = {}
