@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode, maps, plain, value_of
-from shifter.config.report import Report, Spot, nearest, shown
+from shifter.config.report import Report, Spot, shown
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _MAX_WEIGHTS = 2**32 - 1
@@ -248,6 +248,9 @@ class _Routes:
         action = _map(node, "route")
         if action is not None:
             self._cluster(_text(action, "cluster"))
+            rewrite = _map(action, "regex_rewrite")
+            if rewrite is not None:
+                self._regex(_map(rewrite, "pattern"))
             weighted = _map(action, "weighted_clusters")
             if weighted is not None:
                 self._weights(action, weighted)
@@ -262,8 +265,7 @@ class _Routes:
     def _cluster(self, name: TextNode | None) -> None:
         if not name or name in self._clusters:
             return
-        near = nearest(name, self._clusters)
-        hint = f"did you mean `{near}`?" if near else f"known: {_some(self._clusters)}"
+        hint = self._report.did_you_mean(name, self._clusters)
         if self._may_be_unknown:
             self._report.warn(name, f"no cluster is named `{shown(name)}`, so every request here gets a 503", hint)
         else:
@@ -366,11 +368,6 @@ class _Routes:
             problem = self._judge.format_problem(str(line))
             if problem is not None:
                 self._report.error(line, f"this format cannot be used: {problem}")
-
-
-def _some(names: Collection[str]) -> str:
-    ordered = sorted(map(str, names))
-    return ", ".join(map(shown, ordered[:20])) + (f", and {len(ordered) - 20} more" if len(ordered) > 20 else "") if ordered else "none"
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode
-from shifter.config.report import Report, Spot, did_you_mean, nearest, shown
+from shifter.config.report import Report, Spot, shown
 from shifter.config.schema.base import Message, kind, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.words import FIELDS, GONE
@@ -84,7 +84,7 @@ def _unknown_field(message: type[BaseModel] | None, name: str, owner: MapNode, l
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
         return None
     envoys = FIELDS.get(envoy, {}).keys()
-    near = nearest(name, known | envoys)
+    near = report.nearest(name, known | envoys)
     if near is None and name in _OWNERS:
         report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(_OWNERS[name])}")
     elif near is not None and near not in known:
@@ -92,7 +92,7 @@ def _unknown_field(message: type[BaseModel] | None, name: str, owner: MapNode, l
     elif near is not None and near in owner:
         report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? It is given at line {owner.key(near).line} already")
     else:
-        report.error(spot, f"unknown field `{shown(name)}`", did_you_mean(name, known))
+        report.error(spot, f"unknown field `{shown(name)}`", report.did_you_mean(name, known))
         return near
     return None
 

@@ -7,7 +7,7 @@ Rule 3. The same words about the same place are said once, and at most ``MAX_PRO
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, Protocol
@@ -18,6 +18,9 @@ MAX_PROBLEMS = 1000
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _MAX_SHOWN = 100
 _MAX_COMPARED = 120
+_MAX_LISTED = 40
+_PATIENCE = 1_000_000
+"""How much may be compared in search of the word that was meant: about a second's worth."""
 
 
 class ShifterError(Exception):
@@ -64,12 +67,13 @@ class Problem:
 class Report:
     """Collects the problems of one file."""
 
-    __slots__ = ("_said", "errors", "name", "unsaid")
+    __slots__ = ("_patience", "_said", "errors", "name", "unsaid")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.errors = 0
         self.unsaid = 0
+        self._patience = _PATIENCE
         self._said: dict[tuple[int, int, str], Problem] = {}
 
     @property
@@ -94,6 +98,25 @@ class Report:
         """The configuration means something else, or will, than its author may think."""
         self._add("warning", spot, message, hint)
 
+    def nearest(self, word: str, known: Collection[str]) -> str | None:
+        """Return the one of *known* that was probably meant by *word*; ``None`` also when too much was compared already."""
+        effort = len(known) * (len(word) + 10)
+        if len(word) > _MAX_COMPARED or effort > self._patience:
+            return None
+        self._patience -= effort
+        lower = {name.lower(): name for name in known}
+        found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
+        return lower[found[0]] if found else None
+
+    def did_you_mean(self, word: str, known: Collection[str]) -> str:
+        """Return the hint for a word that is none of *known*: the nearest, or what is known."""
+        near = self.nearest(word, known)
+        if near is not None:
+            return f"did you mean `{near}`?"
+        if len(known) > _MAX_LISTED:
+            return f"none of the {len(known)} that are known is like it"
+        return f"known: {', '.join(map(shown, sorted(known)))}" if known else "none is known"
+
     def problems(self) -> list[Problem]:
         """Return everything in the order of the file; errors before warnings about the same place."""
         found = sorted(self._said.values(), key=lambda problem: (problem.place.line, problem.place.column, problem.level))
@@ -113,28 +136,6 @@ class Report:
             self.unsaid += 1
             return
         self._said[key] = Problem(level, self.place(spot), message, hint)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the one of *known* that was probably meant by *word*."""
-    if len(word) > _MAX_COMPARED:
-        return None
-    lower = {name.lower(): name for name in known}
-    found = get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
-    return lower[found[0]] if found else None
-
-
-def did_you_mean(word: str, known: Collection[str]) -> str:
-    """Return the hint for a word that is none of *known*: the nearest, or all of them (if they fit a line or two)."""
-    near = nearest(word, known)
-    if near is not None:
-        return f"did you mean `{near}`?"
-    if not known:
-        return ""
-    names = sorted(known)
-    if len(names) > 40:
-        return f"known: {', '.join(names[:40])}, and {len(names) - 40} more"
-    return f"known: {', '.join(names)}"
 
 
 def shown(value: str) -> str:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.config.document import TextNode
-from shifter.config.report import MAX_PROBLEMS, Place, Problem, Report, did_you_mean, nearest, render, shown
+from shifter.config.report import MAX_PROBLEMS, Place, Problem, Report, render, shown
 
 
 def test_in_the_order_of_the_file_each_once() -> None:
@@ -37,14 +37,24 @@ def test_what_is_too_much_is_counted() -> None:
 
 def test_nearest() -> None:
     known = ["connect_timeout", "lb_policy", "name"]
-    assert nearest("conect_timeout", known) == "connect_timeout"
-    assert nearest("CONNECT_TIMEOUT", known) == "connect_timeout"
-    assert nearest("zzz", known) is None
-    assert nearest("connect_timeout" * 20, known) is None
-    assert did_you_mean("nmae", known) == "did you mean `name`?"
-    assert did_you_mean("zzz", known) == "known: connect_timeout, lb_policy, name"
-    assert did_you_mean("zzz", []) == ""
-    assert did_you_mean("zzz", [f"a{i:02}" for i in range(50)]).endswith("a39, and 10 more")
+    report = Report("f")
+    assert report.nearest("conect_timeout", known) == "connect_timeout"
+    assert report.nearest("CONNECT_TIMEOUT", known) == "connect_timeout"
+    assert report.nearest("zzz", known) is None
+    assert report.nearest("connect_timeout" * 20, known) is None
+    assert report.did_you_mean("nmae", known) == "did you mean `name`?"
+    assert report.did_you_mean("zzz", known) == "known: connect_timeout, lb_policy, name"
+    assert report.did_you_mean("zzz", []) == "none is known"
+    assert report.did_you_mean("zzz", [f"a{i:02}" for i in range(50)]) == "none of the 50 that are known is like it"
+
+
+def test_no_file_makes_it_compare_for_ever() -> None:
+    report = Report("f")
+    assert report.nearest("nmae", ["name"] + ["x"] * 100_000) is None
+    for _ in range(20_000):
+        report.nearest("a" * 100, ["name"])
+    assert report.nearest("nmae", ["name", *map(str, range(1000))]) is None
+    assert Report("f").nearest("nmae", ["name", *map(str, range(1000))]) == "name"
 
 
 @given(st.text())

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from shifter.config.document import ListNode, MapNode, Plain, TextNode, plain, value_of
-from shifter.config.report import Report, nearest, shown
+from shifter.config.report import Report, shown
 from shifter.config.schema.words import TYPES
 
 E = TypeVar("E", bound=Enum)
@@ -132,7 +132,7 @@ def word(enum: type[E], unsupported: str = "") -> BeforeValidator:
             return member
         if upper in others:
             raise wrong(f"Envoy knows `{shown(value)}`, shifter does not support it yet", f"supported: {', '.join(names)}")
-        near = nearest(upper, names)
+        near = report_of(info).nearest(upper, names)
         hint = f"did you mean `{near}`? known: {', '.join(names)}" if near and len(names) > 1 else f"known: {', '.join(names)}"
         raise wrong(f"`{shown(value)}` is none of the values of `{info.field_name}`", hint)
 
@@ -282,13 +282,13 @@ class Choice(Message):
     def _choose(cls, data: object, info: ValidationInfo) -> object:
         if isinstance(data, MapNode):
             if cls.types:
-                _check_type(cls.types, data)
+                _check_type(cls.types, data, report_of(info))
             for group in cls.one_of:
                 _choose_one(cls, group, data, report_of(info))
         return data
 
 
-def _check_type(types: tuple[str, ...], data: MapNode) -> None:
+def _check_type(types: tuple[str, ...], data: MapNode, report: Report) -> None:
     """Raise unless *data* says it is one of *types*: its other fields mean nothing to us then."""
     want = f'"@type": {TYPE_PREFIX}{types[0]}'
     url = data.get("@type")
@@ -301,7 +301,7 @@ def _check_type(types: tuple[str, ...], data: MapNode) -> None:
         return
     if name in TYPES:
         raise wrong(f"Envoy knows `{shown(name)}`, shifter does not support it yet", f"supported here: {', '.join(types)}", url)
-    near = nearest(name, types)
+    near = report.nearest(name, types)
     raise wrong(f'`{shown(name)}` is no "@type" that is known here', f"did you mean {near}?" if near else f"known: {', '.join(types)}", url)
 
 
