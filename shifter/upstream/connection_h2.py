@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = Logger()
 
 # The connection's window is wide, for a few readers that rest must not stop all others; each stream's own is what bounds.
-_OPTIONS = Http2Options(stream_window=256 * 1024, connection_window=64 << 20)
+_OPTIONS = Http2Options(stream_window=64 * 1024, connection_window=64 << 20)
 
 _Held = tuple[bytes, bool, bytes]  # data, whether the answer ends, trailers
 

@@ -267,7 +267,7 @@ def test_a_listener_that_rests_holds_a_window_at_most(endpoint: Endpoint) -> Non
     endpoint.answer(data=body, end=True)
     assert listener.told == []
     held = stream._held  # type: ignore[attr-defined]
-    assert sum(len(data) for data, _, _ in held) == 256 * 1024
+    assert sum(len(data) for data, _, _ in held) == 64 * 1024
     # another request on the same connection is not held up
     other = endpoint.ask()
     endpoint.answer(data=b"quick")
