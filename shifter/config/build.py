@@ -34,6 +34,7 @@ from shifter.model.route import (
     PathMatchKind,
     RangeMatcher,
     RedirectAction,
+    RegexRewrite,
     Route,
     RouteAction,
     RouteConfiguration,
@@ -45,6 +46,11 @@ from shifter.model.route import (
 )
 
 _NO_CHANGES = HeaderMutations()
+_NOT_FOUND_CODES = {
+    route.ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE: 503,
+    route.ClusterNotFoundResponseCode.NOT_FOUND: 404,
+    route.ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR: 500,
+}
 _REDIRECT_CODES = {
     route.RedirectCode.MOVED_PERMANENTLY: 301,
     route.RedirectCode.FOUND: 302,
@@ -341,13 +347,17 @@ def _route_action(config: route.RouteAction) -> RouteAction:
     if config.weighted_clusters is not None:
         clusters = tuple(WeightedCluster(item.name, item.weight, _changes(item)) for item in config.weighted_clusters.clusters)
     else:
-        assert config.cluster is not None
-        clusters = (WeightedCluster(config.cluster, 1),)
+        clusters = (WeightedCluster(config.cluster, 1),) if config.cluster is not None else ()
+    rewrite = config.regex_rewrite
     return RouteAction(
         clusters=clusters,
         idle_timeout=config.idle_timeout,
         prefix_rewrite=_bytes(config.prefix_rewrite) or None,
+        regex_rewrite=RegexRewrite(rewrite.pattern.regex.encode(), rewrite.substitution.encode()) if rewrite is not None else None,
         host_rewrite_literal=_bytes(config.host_rewrite_literal) or None,
+        host_rewrite_header=_bytes(config.host_rewrite_header) or None,
+        cluster_header=_bytes(config.cluster_header) or None,
+        cluster_not_found_response_code=_NOT_FOUND_CODES[config.cluster_not_found_response_code],
         append_x_forwarded_host=config.append_x_forwarded_host,
         **_given(timeout=config.timeout),
     )

@@ -266,6 +266,7 @@ class ProxyStream:
                 head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
             )
             block += runtime.server_line
+            head.flags = head.flags | HAS_DATE if block.find(b"\r\ndate: ") >= 0 else head.flags & ~HAS_DATE
         elif self.leaf.suppress_envoy_headers:
             block = head.block + runtime.server_line
         else:

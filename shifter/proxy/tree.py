@@ -33,6 +33,7 @@ from shifter.upstream.cluster import LiveCluster
 from shifter.wire.events import RequestHead, first_value
 
 FindCluster = Callable[[str], LiveCluster]
+"""Returns the cluster of that name; raises ``KeyError`` when there is none."""
 
 
 class ListenerResource:
@@ -65,21 +66,25 @@ class VirtualHostResource:
 
 def make_leaf(
     route: Route, levels: tuple[HeaderMutations, ...], find_cluster: FindCluster, suppress_envoy_headers: bool
-) -> "RouteResource | ClusterHeaderResource | RedirectResource | DirectResponseResource":
+) -> "RouteResource | LateBoundResource | RedirectResource | DirectResponseResource":
     """Compile one route; *levels* are the header mutations around it, innermost first."""
     if isinstance(route.action, RedirectAction):
         return RedirectResource(route, route.action, compile_editor((route.headers, *levels)))
     if isinstance(route.action, DirectResponseAction):
         return DirectResponseResource(route, route.action, compile_editor((route.headers, *levels)))
-    if route.action.cluster_header is not None:
-        return ClusterHeaderResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
-    return RouteResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
+    if route.action.cluster_header is None:
+        try:
+            return RouteResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
+        except KeyError:
+            pass  # a cluster is missing, and the configuration said that this may be
+    return LateBoundResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
 
 
-class ClusterHeaderResource:
-    """A route whose requests name their cluster themselves (``cluster_header``)."""
+class LateBoundResource:
+    """A route whose cluster is known only when a request is there: ``cluster_header``, or a cluster that may be missing
+    (``validate_clusters: false``). A name that no cluster has is answered with ``cluster_not_found_response_code``."""
 
-    __slots__ = ("_code", "_header", "_leaf_for", "_leaves", "config")
+    __slots__ = ("_code", "_leaf_for", "_leaves", "_name_for", "config")
 
     def __init__(
         self,
@@ -91,27 +96,45 @@ class ClusterHeaderResource:
     ) -> None:
         self.config = route
         self._code = action.cluster_not_found_response_code
-        self._header = action.cluster_header or b""
-        self._leaves: dict[bytes, RouteResource] = {}  # one for each cluster that was asked for
+        self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
+        if action.cluster_header is not None:
+            self._name_for = _by_header(action.cluster_header)
+        else:
+            self._name_for = _by_weight(Split([(entry.name, entry.weight) for entry in action.clusters]))
+        entries = {entry.name: entry for entry in action.clusters}
 
         def leaf_for(name: str) -> RouteResource:
-            chosen = replace(action, clusters=(WeightedCluster(name, 1),))
+            entry = entries.get(name, WeightedCluster(name, 1))
+            chosen = replace(action, clusters=(replace(entry, weight=1),), cluster_header=None)
             return RouteResource(route, chosen, levels, find_cluster, suppress_envoy_headers)
 
         self._leaf_for = leaf_for
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        name = head.authority if self._header == b":authority" else first_value(head.block, self._header)
-        leaf = None if not name else self._leaves.get(name)
-        if leaf is None and name:
-            try:
-                leaf = self._leaves[name] = self._leaf_for(name.decode())
-            except (KeyError, UnicodeDecodeError):
-                leaf = None
+        name = self._name_for(head, downstream)
+        leaf = self._leaves.get(name)
         if leaf is None:
-            downstream.runtime.stats.no_cluster += 1
-            return LocalReply(head, downstream, self._code, flags=b"NC", details="cluster_not_found", route=self.config.name)
+            try:
+                leaf = self._leaves[name] = self._leaf_for(name)
+            except KeyError:
+                downstream.runtime.stats.no_cluster += 1
+                return LocalReply(head, downstream, self._code, flags=b"NC", details="cluster_not_found", route=self.config.name)
         return leaf.start(head, downstream)
+
+
+NameFor = Callable[[RequestHead, Downstream], str]
+
+
+def _by_header(header: bytes) -> NameFor:
+    """The cluster that a request names itself; one that names none gets the name that no cluster has."""
+    pseudo = {b":authority": "authority", b"host": "authority", b":method": "method", b":path": "path", b":scheme": "scheme"}.get(header)
+    if pseudo is not None:
+        return lambda head, _: str(getattr(head, pseudo), "utf-8", "replace")
+    return lambda head, _: (first_value(head.block, header) or b"").decode("utf-8", "replace")
+
+
+def _by_weight(split: Split[str]) -> NameFor:
+    return lambda _, downstream: split.at(downstream.runtime.worker.random())
 
 
 class RouteResource:

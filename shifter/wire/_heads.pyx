@@ -10,6 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.string cimport memcmp, memcpy
 
 from shifter.wire import _pure_heads
+from shifter.wire.characters import PLAIN_PATH
 from shifter.wire.events import RequestHead, ResponseHead
 from shifter.wire import events as _events
 
@@ -49,7 +50,7 @@ cdef void fill() except *:
         c = chr(i)
         LOWER[i] = (ord(c.lower()) if i < 128 and (c.isalnum() or c in "!#$%&'*+-.^_`|~") else 0)
         VALUE[i] = 1 if (i >= 32 and i != 127) or i == 9 else 0
-        PLAIN[i] = (2 if c in "#%\\" else 1) if 0x21 <= i <= 0x7E else 0
+        PLAIN[i] = 1 if i in PLAIN_PATH else 2 if 0x21 <= i <= 0x7E else 0
         HOSTCHAR[i] = 1 if i < 128 and (c.isalnum() or c in "-._~") else 0
 
 fill()

@@ -8,6 +8,7 @@ Rule 3. Most field lines of a connection were seen before, so what a line means 
 
 import re
 
+from shifter.wire.characters import CONTROLS, PLAIN_PATH, TOKEN, VISIBLE
 from shifter.wire.events import (
     CLOSE,
     EXPECT_CONTINUE,
@@ -38,9 +39,6 @@ METHODS = frozenset(
 )
 """Methods that are forwarded; like Envoy's codec, anything else is refused (custom methods are off by default)."""
 
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_VISIBLE = bytes(range(0x21, 0x7F))
-_PLAIN = bytes(c for c in _VISIBLE if c not in b"#%\\")
 
 UNREMOVABLE = frozenset((b"content-length", b"transfer-encoding", b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id"))
 """Fields that ``Connection`` cannot nominate away: doing so would change what the message means to the next hop."""
@@ -54,7 +52,6 @@ _Name = tuple[bytes, int, int, bool]  # canonical prefix, code, flags, whether i
 _CACHED_LINES = 4096
 _CACHED_LINE_LENGTH = 512
 _CACHED_NAMES = 1024
-_CONTROLS = bytes(c for c in range(32) if c != 9) + b"\x7f"
 
 _UNREPEATED = frozenset(
     b"authorization cookie set-cookie traceparent tracestate x-request-id if-none-match if-modified-since etag last-modified "
@@ -94,7 +91,7 @@ _RESPONSE_CODES = {
 def _split_field(line: bytes, status: int) -> tuple[bytes, bytes]:
     """Return the canonical name and value of a field line (RFC 9112 section 5)."""
     name, colon, value = line.partition(b":")
-    if not colon or not name or name.translate(None, _TOKEN) or value.translate(None, _CONTROLS) != value:
+    if not colon or not name or name.translate(None, TOKEN) or value.translate(None, CONTROLS) != value:
         raise ProtocolError(status, "http1.invalid_field_line")
     return name.lower(), value.strip(b" \t")
 
@@ -128,7 +125,7 @@ class _Lines(dict[bytes, "bytes | _Special"]):
         if known is None:
             known = self._learn(line, name)
         prefix, code, flags, memorable = known
-        if not colon or value.translate(None, _CONTROLS) != value:
+        if not colon or value.translate(None, CONTROLS) != value:
             raise ProtocolError(self._status, "http1.invalid_field_line")
         value = value.strip(b" \t")
         meaning: bytes | _Special
@@ -219,8 +216,14 @@ def parse_request(buffer: bytes, end: int, max_fields: int) -> RequestHead:
     if method not in METHODS:
         raise ProtocolError(400, "http1.invalid_method")
     flags = 0
-    if target[:1] != b"/" or method == b"CONNECT" or target.translate(None, _PLAIN) or b"//" in target or b"/." in target:
-        if not target or target.translate(None, _VISIBLE):
+    if (
+        target[:1] != b"/"
+        or method == b"CONNECT"
+        or target.translate(None, PLAIN_PATH)
+        or target.find(b"//") >= 0
+        or target.find(b"/.") >= 0
+    ):
+        if not target or target.translate(None, VISIBLE):
             raise ProtocolError(400, "http1.invalid_url")
         flags = ODD_PATH
     host: bytes | None = None

@@ -31,7 +31,7 @@ HAS_REQUEST_ID = 64  # x-request-id is in the block
 HAS_XFF = 128  # x-forwarded-for is in the block
 HAS_X_ENVOY = 256  # a field whose name begins with "x-envoy-", or x-forwarded-client-cert, is in the block
 HAS_UNDERSCORE = 512  # a field name with "_" is in the block
-ODD_PATH = 1024  # the target needs a look: absolute form, "*", "#", "%", "\\", "//", "/.", or bytes that are not visible ASCII
+ODD_PATH = 1024  # the target needs a look: it is not an origin form, or has "//", "/.", or one of # % \ " < > ^ ` { | }
 HAS_DATE = 2048  # response: date is in the block
 REPEATED_LENGTH = 4096  # response: content-length stood there although the body does not follow it (HEAD, 304)
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from shifter.wire.characters import LOWER_TOKEN, PLAIN_PATH, TOKEN, VISIBLE
 from shifter.wire.events import (
     EXPECT_CONTINUE,
     HAS_DATE,
@@ -35,11 +36,7 @@ FieldList = Sequence[Field]
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{0,5})?")
 _LONGEST_HOST = 512
-_LOWER_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-_TOKEN = _LOWER_TOKEN + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _CONTROLS = bytes(c for c in range(32) if c != 9) + b"\x7f"
-_VISIBLE = bytes(range(0x21, 0x7F))
-_PLAIN = bytes(c for c in _VISIBLE if c not in b"#%\\")
 
 _CACHED = 4096
 _CACHED_LENGTH = 256
@@ -113,7 +110,7 @@ class _Meanings(dict[Field, "bytes | _Special"]):
         return meaning
 
     def _learn(self, name: bytes) -> _Name:
-        if not name or name.translate(None, _LOWER_TOKEN):
+        if not name or name.translate(None, LOWER_TOKEN):
             raise ProtocolError(self._status, "http2.invalid_field_name")
         if name in _CONNECTION_SPECIFIC:
             raise ProtocolError(self._status, "http2.connection_specific_field")
@@ -227,10 +224,10 @@ def request_head(fields: FieldList, end: bool, max_fields: int, max_size: int) -
         authority = host
     elif not is_authority(authority) or (host is not None and host != authority):
         raise ProtocolError(400, "http2.invalid_authority")
-    if path.translate(None, _PLAIN) or b"//" in path or b"/." in path or path[:1] != b"/":
+    if path.translate(None, PLAIN_PATH) or path.find(b"//") >= 0 or path.find(b"/.") >= 0 or path[:1] != b"/":
         flags |= ODD_PATH
         _check_odd_path(method, path)
-    if method not in METHODS and (not method or method.translate(None, _TOKEN)):
+    if method not in METHODS and (not method or method.translate(None, TOKEN)):
         raise ProtocolError(400, "http2.invalid_method")
     block = b"\r\n".join(kept)
     if len(kept) - 1 > max_fields:
@@ -264,7 +261,7 @@ def _unusual_pseudo_fields(fields: FieldList) -> tuple[bytes, bytes, bytes | Non
 
 
 def _check_odd_path(method: bytes, path: bytes) -> None:
-    if path.translate(None, _VISIBLE) or (path[:1] != b"/" and method != b"CONNECT" and (path != b"*" or method != b"OPTIONS")):
+    if path.translate(None, VISIBLE) or (path[:1] != b"/" and method != b"CONNECT" and (path != b"*" or method != b"OPTIONS")):
         raise ProtocolError(400, "http2.invalid_path")
 
 

@@ -112,7 +112,12 @@ ERRORS = {
         "unknown field `retry_polcy`",
         "did you mean `retry_policy`? Envoy knows it, shifter does not support it yet",
     ),
-    "member of a oneof that is Envoy's": (ROUTE_1A, "                  «cluster_header»: x-to\n", NOT_YET.format("cluster_header"), ""),
+    "member of a oneof that is Envoy's": (
+        ROUTE_1A,
+        "                  «cluster_specifier_plugin»: x-to\n",
+        NOT_YET.format("cluster_specifier_plugin"),
+        "",
+    ),
     "matcher of Envoy's": (
         OLD_ROUTE,
         OLD_ROUTE + "                  «query_parameters»: [{name: a}]\n",

@@ -140,6 +140,15 @@ class RegexMatcher(Message):
     regex: Name
 
 
+class RegexMatchAndSubstitute(Message):
+    """``type.matcher.v3.RegexMatchAndSubstitute``."""
+
+    envoy = "envoy.type.matcher.v3.RegexMatchAndSubstitute"
+
+    pattern: RegexMatcher
+    substitution: Visible = ""
+
+
 class StringMatcher(Choice):
     """``type.matcher.v3.StringMatcher``."""
 

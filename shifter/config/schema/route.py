@@ -21,7 +21,7 @@ from shifter.config.schema.base import (
     whole,
     word,
 )
-from shifter.config.schema.core import DataSource, HeaderChanges, Int64Range, RegexMatcher, StringMatcher
+from shifter.config.schema.core import DataSource, HeaderChanges, Int64Range, RegexMatchAndSubstitute, RegexMatcher, StringMatcher
 
 
 class HeaderMatcher(Choice):
@@ -75,29 +75,43 @@ class WeightedCluster(Message):
     total_weight: UInt32 | None = None
 
 
+class ClusterNotFoundResponseCode(Enum):
+    """``RouteAction.ClusterNotFoundResponseCode``."""
+
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
+    NOT_FOUND = "NOT_FOUND"
+    INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+
+
 class RouteAction(Choice):
     """``route.v3.RouteAction``."""
 
     envoy = "envoy.config.route.v3.RouteAction"
     one_of = (
         OneOf(
-            ("cluster", "weighted_clusters"),
-            ("cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin"),
+            ("cluster", "weighted_clusters", "cluster_header"),
+            ("cluster_specifier_plugin", "inline_cluster_specifier_plugin"),
             "this route does not say where to",
         ),
         OneOf(
-            ("host_rewrite_literal",),
-            ("auto_host_rewrite", "host_rewrite_header", "host_rewrite_path_regex", "host_rewrite"),
+            ("host_rewrite_literal", "host_rewrite_header"),
+            ("auto_host_rewrite", "host_rewrite_path_regex", "host_rewrite"),
         ),
-        OneOf(("prefix_rewrite",), ("regex_rewrite", "path_rewrite_policy", "path_rewrite")),
+        OneOf(("prefix_rewrite", "regex_rewrite"), ("path_rewrite_policy", "path_rewrite")),
     )
 
     cluster: Name | None = None
     weighted_clusters: WeightedCluster | None = None
+    cluster_header: MatchedName | None = None
+    cluster_not_found_response_code: Annotated[ClusterNotFoundResponseCode, word(ClusterNotFoundResponseCode)] = (
+        ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE
+    )
     timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
     prefix_rewrite: Visible | None = None
+    regex_rewrite: RegexMatchAndSubstitute | None = None
     host_rewrite_literal: Visible | None = None
+    host_rewrite_header: MatchedName | None = None
     append_x_forwarded_host: Bool = False
 
 

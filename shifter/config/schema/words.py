@@ -154,6 +154,7 @@ _FIELDS = {
     ),
     "envoy.type.matcher.v3.StringMatcher": "exact prefix suffix safe_regex contains custom ignore_case=",
     "envoy.type.matcher.v3.RegexMatcher": "google_re2 regex=",
+    "envoy.type.matcher.v3.RegexMatchAndSubstitute": "pattern substitution=",
     "envoy.type.matcher.v3.RegexMatcher.GoogleRE2": "max_program_size",
     "envoy.type.v3.Int64Range": "start= end=",
     "envoy.type.v3.Percent": "value=",
