@@ -173,6 +173,24 @@ def maps(node: object) -> Iterator[MapNode]:
         yield from (item for item in node if isinstance(item, MapNode))
 
 
+def text_in(node: MapNode, key: str) -> TextNode | None:
+    """Return the text at *key*, if there is one."""
+    value = node.get(key)
+    return value if isinstance(value, TextNode) else None
+
+
+def map_in(node: MapNode, key: str) -> MapNode | None:
+    """Return the mapping at *key*, if there is one."""
+    value = node.get(key)
+    return value if isinstance(value, MapNode) else None
+
+
+def is_false(node: MapNode, key: str) -> bool:
+    """Is something that the schema takes for false given at *key*?"""
+    text = text_in(node, key)
+    return text is not None and text.lower() in ("false", "no", "off", "n")
+
+
 @dataclass(slots=True)
 class _Frame:
     """A container that is still open. ``size`` counts nodes, ``height`` levels, aliases expanded."""

@@ -9,7 +9,7 @@ Rule 4. Anything of an unexpected shape is left alone: the schema will say what 
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from shifter.config.document import ListNode, MapNode, Node, TextNode, maps
+from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, maps
 from shifter.config.report import Report, Spot
 from shifter.config.schema.base import TYPE_PREFIX
 from shifter.config.schema.listener import FILE_LOG, HCM, ROUTER
@@ -42,7 +42,7 @@ _HEADER_LISTS = ("request_headers_to_add", "response_headers_to_add")
 
 def modernise(root: MapNode, report: Report) -> None:
     """Rewrite *root* in place."""
-    static = _map(root, "static_resources")
+    static = map_in(root, "static_resources")
     if static is None:
         return
     old = _Rewriter(report)
@@ -52,11 +52,6 @@ def modernise(root: MapNode, report: Report) -> None:
         for chain in maps(listener.get("filter_chains")):
             for network_filter in maps(chain.get("filters")):
                 old.network_filter(network_filter)
-
-
-def _map(node: MapNode, key: str) -> MapNode | None:
-    value = node.get(key)
-    return value if isinstance(value, MapNode) else None
 
 
 def _text(value: str, at: Spot) -> TextNode:
@@ -114,7 +109,7 @@ class _Rewriter:
 
     def network_filter(self, node: MapNode) -> None:
         self._extension(node, _NETWORK_FILTERS)
-        manager = _map(node, "typed_config")
+        manager = map_in(node, "typed_config")
         if manager is None:
             return
         if "idle_timeout" in manager and "common_http_protocol_options" not in manager:
@@ -128,7 +123,7 @@ class _Rewriter:
         for log in maps(manager.get("access_log")):
             self._extension(log, _ACCESS_LOGS)
         self._http_filters(node, manager)
-        routes = _map(manager, "route_config")
+        routes = map_in(manager, "route_config")
         if routes is not None:
             self._headers_to_add(routes)
             for host in maps(routes.get("virtual_hosts")):
@@ -185,12 +180,12 @@ class _Rewriter:
 
     def _route(self, node: MapNode) -> None:
         self._headers_to_add(node)
-        match = _map(node, "match")
+        match = map_in(node, "match")
         if match is not None:
             self._rename(match, "regex", "safe_regex", "write safe_regex: {regex: …}, in RE2 syntax", _regex)
             for header in maps(match.get("headers")):
                 self._header(header)
-        action = _map(node, "route")
+        action = map_in(node, "route")
         if action is not None:
             self._milliseconds(action, "timeout_ms", "timeout")
             host = action.get("host_rewrite")
@@ -205,7 +200,7 @@ class _Rewriter:
                     "write weighted_clusters: {clusters: […]}",
                     lambda value: _new_map(value, {"clusters": value}),
                 )
-            weighted = _map(action, "weighted_clusters")
+            weighted = map_in(action, "weighted_clusters")
             if weighted is not None:
                 for entry in maps(weighted.get("clusters")):
                     self._headers_to_add(entry)
