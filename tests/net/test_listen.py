@@ -91,6 +91,8 @@ def test_ipv6() -> None:
     made.connect().close()
     made.reactor.turn()
     assert made.accepted[0].peer.host == "::1"
+    made.accepted[0].abort()
+    made.network.flush()
     made.port.stop()
 
 
