@@ -9,18 +9,15 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import click
 
 from shifter import __version__
-from shifter.config import Loaded, Problem, load, render
-from shifter.config.document import MAX_CHARACTERS
+from shifter.config import Problem, render
+from shifter.service.sources import MAX_BYTES, load_checked, read_bounded
 
 EXIT_ERRORS = 1
 EXIT_USAGE = 2
-
-_MAX_BYTES = 4 * MAX_CHARACTERS + 1
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +61,7 @@ def check(context: click.Context, files: Sequence[str], form: str, strict: bool)
     unreadable = failed = False
     for name in files:
         try:
-            text = _read(name)
+            text = sys.stdin.buffer.read(MAX_BYTES) if name == "-" else read_bounded(name)
         except (OSError, ValueError) as error:
             click.echo(f"{name}: cannot be read: {_reason(error)}", err=True)
             unreadable = True
@@ -81,11 +78,6 @@ def check(context: click.Context, files: Sequence[str], form: str, strict: bool)
     context.exit(EXIT_USAGE if unreadable else EXIT_ERRORS if failed else 0)
 
 
-def load_checked(text: str | bytes, name: str) -> Loaded:
-    """Load a configuration as it will be used: with what other rooms say of patterns and formats, and with files."""
-    return load(text, name, files=_read_file, regex_problem=_regex_problem, format_problem=_format_problem)
-
-
 def _tell(problems: Sequence[Problem], text: bytes, name: str, errors: int) -> None:
     if problems:
         click.echo(render(problems, text.decode("utf-8", "replace")))
@@ -100,40 +92,20 @@ def _as_dict(problem: Problem) -> dict[str, object]:
     return {"level": problem.level, **place, "message": problem.message, "hint": problem.hint}
 
 
-def _read(name: str) -> bytes:
-    """Return the content of a file, but no more than a configuration may have.
-
-    :raises OSError: it cannot be read
-    :raises ValueError: the name cannot be one of a file
-    """
-    if name == "-":
-        return sys.stdin.buffer.read(_MAX_BYTES)
-    return _read_file(name)
-
-
-def _read_file(name: str) -> bytes:
-    with Path(name).open("rb") as stream:
-        return stream.read(_MAX_BYTES)
-
-
 def _reason(error: OSError | ValueError) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
-def _regex_problem(pattern: bytes) -> str | None:
-    from shifter.routing.regex import regex_problem
+@main.command()
+@click.option("-c", "--config", required=True, type=click.Path(), help="Configuration file, in Envoy's spelling (YAML or JSON).")
+@click.option("--dns-resolver", metavar="HOST:PORT", help="Name server for clusters that do not name their own.")
+def run(config: str, dns_resolver: str | None) -> None:
+    """Serve a configuration until Ctrl-C or SIGTERM: the same as `twistd -n --pidfile= shifter --config FILE`."""
+    from twisted.scripts.twistd import run as twistd
 
-    return regex_problem(pattern)
-
-
-def _format_problem(text: str) -> str | None:
-    from shifter.observe.logformat import FormatError, compile_format
-
-    try:
-        compile_format(text)
-    except FormatError as error:
-        return str(error)
-    return None
+    resolver = ["--dns-resolver", dns_resolver] if dns_resolver else []
+    sys.argv = ["twistd", "-n", "--pidfile=", "shifter", "--config", config, *resolver]
+    twistd()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Where a candidate configuration comes from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shifter.config import Loaded, load
-from shifter.config.report import render
+from shifter.config import Loaded, load, render
+from shifter.config.document import MAX_CHARACTERS
 from shifter.model.bootstrap import Bootstrap
 from shifter.observe.logformat import FormatError, compile_format
 from shifter.routing.regex import regex_problem
+
+MAX_BYTES = 4 * MAX_CHARACTERS + 1
+"""More bytes than any configuration that is not refused for its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,33 @@ class FileSource:
         return read(self.path)
 
 
+def read(path: str) -> Candidate:
+    """Read and check the configuration file *path*."""
+    try:
+        text = read_bounded(path)
+    except (OSError, ValueError) as error:
+        problem = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        return Candidate(path, None, None, (problem,), (), problem)
+    loaded = load_checked(text, path)
+    errors = [str(problem) for problem in loaded.problems if problem.level == "error"]
+    warnings = [str(problem) for problem in loaded.problems if problem.level != "error"]
+    return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, render(loaded.problems, text.decode("utf-8", "replace")))
+
+
+def load_checked(text: bytes, name: str) -> Loaded:
+    """Load a configuration as it will be used: with what other rooms say of patterns and formats, and with files."""
+    return load(text, name, files=read_bounded, regex_problem=regex_problem, format_problem=format_problem)
+
+
+def read_bounded(path: str) -> bytes:
+    """Return the content of a file, but no more than a configuration may have and one byte.
+
+    Raises ``OSError`` when it cannot be read and ``ValueError`` when *path* cannot be the name of a file.
+    """
+    with Path(path).open("rb") as stream:
+        return stream.read(MAX_BYTES)
+
+
 def format_problem(text: str) -> str | None:
     """Say what is wrong with an access log format, ``None`` if nothing."""
     try:
@@ -42,17 +72,3 @@ def format_problem(text: str) -> str | None:
     except FormatError as error:
         return str(error)
     return None
-
-
-def read(path: str, loader: Callable[..., Loaded] = load) -> Candidate:
-    """Read and check the configuration file *path*."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        problem = f"{path}: {reason}"
-        return Candidate(path, None, None, (problem,), (), problem)
-    loaded = loader(text, path, files=lambda name: Path(name).read_bytes(), regex_problem=regex_problem, format_problem=format_problem)
-    errors = [str(problem) for problem in loaded.problems if problem.level == "error"]
-    warnings = [str(problem) for problem in loaded.problems if problem.level != "error"]
-    return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, render(loaded.problems, text))
