@@ -72,6 +72,7 @@ def _path_step(change: Callable[[bytes], bytes], keep_original: bool) -> Rewrite
     def rewrite_path(head: RequestHead) -> None:
         path = head.path
         if keep_original:
+            head.original_path = path
             head.block = _put(head.block, _ORIGINAL_PATH, path)
         head.path = change(path)
 

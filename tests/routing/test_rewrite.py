@@ -159,3 +159,4 @@ def test_the_query_stays_and_the_original_path_is_told(prefix: bytes, rest: byte
     assert head.path == rewrite + rest + query
     assert path_only(head.path) + query == head.path
     assert head.block == b"\r\nx-envoy-original-path: " + prefix + rest + query
+    assert head.original_path == prefix + rest + query
