@@ -363,7 +363,11 @@ class Http1Door:
     def reset(self) -> None:
         self._close = True
         self._decoder = None
-        self.transport.abort()
+        linger = self.runtime.settings.delayed_close_timeout
+        if self._version == 10 or not linger:
+            self.transport.abort()  # where a body may end with its connection only a reset tells that it is not whole
+        else:
+            self.transport.close(linger)  # its framing tells, and what there is of it arrives
 
     def finished(self) -> None:
         self.exchange = None
