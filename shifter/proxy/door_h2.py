@@ -140,7 +140,7 @@ class Http2Downstream:
             self.exchange.on_request_trailers(trailers)
             return
         if data:
-            self._door.consumed(self._id, len(data))
+            self._door.codec.consumed(self._id, len(data))
         self.exchange.on_request_data(data, end)
 
     def __repr__(self) -> str:
@@ -272,13 +272,6 @@ class Http2Door:
 
     # for the streams
 
-    def consumed(self, number: int, amount: int) -> None:
-        """The exchange takes *amount* bytes of a request: open the windows."""
-        codec = self.codec
-        codec.consumed(number, amount)
-        if not self._marked and codec.wants_to_send:
-            self.mark()
-
     def left(self, number: int) -> None:
         """The exchange of a stream is over."""
         self._streams.pop(number, None)
@@ -374,7 +367,7 @@ class Http2Door:
         self._streams[number] = downstream
         exchange = downstream.exchange = exchange_for(head, downstream, self._host)
         if data:
-            self.consumed(number, len(data))
+            self.codec.consumed(number, len(data))
         exchange.begin(data, end)
 
     def _fail(self, number: int) -> None:

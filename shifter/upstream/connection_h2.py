@@ -166,7 +166,7 @@ class Http2Stream:
             return
         self.answer_begun = True
         if data:
-            self._connection.consumed(self._id, len(data))
+            self._connection.codec.consumed(self._id, len(data))
         if end:
             self._end()
         listener.on_head(head, data, end)
@@ -180,7 +180,7 @@ class Http2Stream:
             listener.on_trailers(trailers)
             return
         if data:
-            self._connection.consumed(self._id, len(data))
+            self._connection.codec.consumed(self._id, len(data))
         if end:
             self._end()
         listener.on_data(data, end)
@@ -254,13 +254,6 @@ class Http2Connection:
         self._streams[number] = stream
         self.mark()
         return number
-
-    def consumed(self, number: int, amount: int) -> None:
-        """The listener takes *amount* bytes of an answer: open the windows."""
-        codec = self.codec
-        codec.consumed(number, amount)
-        if not self._marked and codec.wants_to_send:
-            self.mark()
 
     def leave(self, number: int) -> None:
         """A stream is over."""

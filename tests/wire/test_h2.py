@@ -542,6 +542,14 @@ def test_bad_servers_cost_the_connection(name: str) -> None:
     assert not codec.can_request
 
 
+def test_a_server_that_answers_and_then_breaks_the_rules_is_asked_no_more() -> None:
+    codec = client()
+    events = codec.receive(raw.headers(OK) + raw.frame(raw.PING, payload=b"x"))
+    assert [event[0] for event in events] == [ev.RESPONSE]
+    assert not codec.can_request
+    assert [event[:2] for event in answered(codec)] == [(ev.CLOSED, 6)]
+
+
 @settings(max_examples=300)
 @given(st.binary(max_size=200), st.booleans())
 def test_no_bytes_make_it_fail(noise: bytes, greeted: bool) -> None:
