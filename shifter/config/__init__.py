@@ -42,15 +42,17 @@ def load(
     files: Callable[[str], bytes] | None = None,
     regex_problem: Callable[[bytes], str | None] | None = None,
     format_problem: Callable[[str], str | None] | None = None,
+    rewrite_problem: Callable[[bytes, bytes], str | None] | None = None,
 ) -> Loaded:
     """Read the configuration *text* that came from *name*. Never raises for what stands in the text.
 
     :param files: returns the content of a file named in the configuration (``OSError`` when it cannot); without it such files are refused
     :param regex_problem: says what is wrong with a regular expression (UTF-8, RE2 syntax), ``None`` if nothing
     :param format_problem: the same for the format of an access log line
+    :param rewrite_problem: the same for the pattern and the substitution of a ``regex_rewrite``
     """
     report = Report(name)
-    model, document = _load(text, report, Judge(files, regex_problem, format_problem))
+    model, document = _load(text, report, Judge(files, regex_problem, format_problem, rewrite_problem))
     return Loaded(None if report.failed else model, report.problems(), {} if report.failed else document)
 
 

@@ -28,6 +28,7 @@ class Judge:
     files: Callable[[str], bytes] | None = None
     regex_problem: Callable[[bytes], str | None] | None = None
     format_problem: Callable[[str], str | None] | None = None
+    rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
 
 
 def check(root: MapNode, report: Report, judge: Judge) -> dict[str, bytes]:
@@ -235,7 +236,7 @@ class _Routes:
             self._cluster(text_in(action, "cluster"))
             rewrite = map_in(action, "regex_rewrite")
             if rewrite is not None:
-                self._regex(map_in(rewrite, "pattern"))
+                self._rewrite(rewrite)
             weighted = map_in(action, "weighted_clusters")
             if weighted is not None:
                 self._weights(action, weighted)
@@ -303,6 +304,16 @@ class _Routes:
         problem = self._judge.regex_problem(regex.encode())
         if problem is not None:
             self._report.error(regex, f"this regular expression cannot be used: {problem}")
+
+    def _rewrite(self, node: MapNode) -> None:
+        pattern = map_in(node, "pattern")
+        regex = text_in(pattern, "regex") if pattern is not None else None
+        if not regex or self._judge.rewrite_problem is None:
+            return
+        substitution = text_in(node, "substitution")
+        problem = self._judge.rewrite_problem(regex.encode(), (substitution or "").encode())
+        if problem is not None:
+            self._report.error(substitution if substitution is not None else regex, f"this rewrite cannot be used: {problem}")
 
     def _body(self, node: MapNode) -> None:
         name, text = text_in(node, "filename"), text_in(node, "inline_string")
