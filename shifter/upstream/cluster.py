@@ -8,7 +8,7 @@ Rule 2. An endpoint that cannot be connected to costs the request nothing but ti
 
 from collections.abc import Iterable, Iterator
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
@@ -111,7 +111,8 @@ def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool]) -> 
         if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
             another = next(others, None)
             if another is not None:
-                return another.lease().addErrback(try_next)
+                stream = another.take()
+                return another.lease().addErrback(try_next) if stream is None else succeed(stream)
         return fail(reason)  # nobody is left, the cluster as a whole is full, or the wait was cancelled
 
     return pool.lease().addErrback(try_next)

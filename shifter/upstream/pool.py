@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
@@ -88,6 +88,9 @@ class EndpointPool:
                 self._connect()
             else:
                 stats.upstream_cx_overflow += 1
+                stream = self.take()
+                if stream is not None:
+                    return succeed(stream)  # better than none: nobody will give it back, for it is idle
         waiter: Deferred[UpstreamStream] = Deferred(self._give_up)
         self.waiting.append(waiter)
         stats.upstream_rq_pending_active += 1

@@ -1,0 +1,210 @@
+"""A stream on some endpoint of a cluster, or the reason why there is none."""
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import Clock
+
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import CircuitBreakers, Cluster, DnsLookupFamily, LbEndpoint, UpstreamProtocol
+from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.discovery import Discovery, ResolvedEndpoint
+from shifter.upstream.dns import Answer, ResolutionFailed
+from shifter.upstream.interfaces import FailureKind
+from shifter.upstream.pool import Http1Pool
+from shifter.upstream.registry import Registry
+from tests.support.transports import FakeNetwork
+from tests.support.upstreams import GET, Leased, RecordingListener
+
+EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+def address(number: int) -> SocketAddress:
+    return SocketAddress(f"192.0.2.{number}", 80)
+
+
+class NoNames:
+    """A resolver for clusters that need none."""
+
+    def lookup(self, name: str, family: DnsLookupFamily) -> Deferred[Answer]:
+        return fail(ResolutionFailed(f"{name}: nothing is resolved here"))
+
+
+class Made:
+    """A static cluster on a network in memory."""
+
+    def __init__(self, endpoints: int = 3, **limits: int) -> None:
+        self.clock = Clock()
+        self.network = FakeNetwork(self.clock)
+        self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
+        hosts = tuple(LbEndpoint(address(number)) for number in range(1, endpoints + 1))
+        self.config = Cluster("c", endpoints=hosts, circuit_breakers=CircuitBreakers(**limits))
+        self.cluster = LiveCluster(self.config, self.registry, Discovery(self.config, NoNames(), self.clock))
+        self.cluster.start()
+        self.stats = self.cluster.state.stats
+
+    def lease(self) -> Leased:
+        return Leased(self.cluster.lease(self.cluster.pick()))
+
+    def refuse(self, times: int) -> list[SocketAddress]:
+        """Refuse so many connections, one after the other; return where to they were."""
+        to = []
+        for _ in range(times):
+            transport = next(one for one in self.network.outgoing if one.connecting and one.lost is None)
+            to.append(transport.peer)
+            transport.refuse()
+        return to
+
+    def ask(self) -> RecordingListener:
+        leased = self.lease()
+        if leased.stream is None:
+            self.network.outgoing[-1].establish()
+        assert leased.stream is not None
+        listener = RecordingListener()
+        leased.stream.send(GET, b"", True, listener)
+        self.network.run()
+        return listener
+
+
+def test_endpoints_take_turns() -> None:
+    made = Made()
+    picked = [made.cluster.pick() for _ in range(6)]
+    assert len(set(picked)) == 3
+    assert picked[:3] == picked[3:]
+    assert repr(made.cluster) == "<LiveCluster c endpoints=3>"
+
+
+def test_an_endpoint_that_refuses_is_made_up_for_by_the_next() -> None:
+    made = Made()
+    leased = made.lease()
+    tried = made.refuse(2)
+    assert leased.stream is None
+    assert leased.failure is None
+    made.network.outgoing[-1].establish()
+    assert leased.stream is not None
+    tried.append(leased.stream.pool.address)
+    assert sorted(map(str, tried)) == [str(address(number)) for number in (1, 2, 3)]
+
+
+def test_an_idle_connection_elsewhere_is_taken_at_once() -> None:
+    made = Made(endpoints=2)
+    made.ask()
+    made.network.outgoing[-1].say(EMPTY)
+    warm = made.network.outgoing[-1].peer
+    leased = made.lease()
+    made.refuse(1)
+    assert leased.stream is not None
+    assert leased.stream.pool.address == warm
+    assert len(made.network.outgoing) == 2
+
+
+def test_each_is_tried_once_and_the_last_reason_is_told() -> None:
+    made = Made()
+    leased = made.lease()
+    tried = made.refuse(3)
+    assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
+    assert getattr(leased.failure, "host", "") == str(tried[-1])
+    assert made.stats.upstream_cx_connect_fail == 3
+    assert made.stats.upstream_rq_pending_active == 0
+
+
+def test_no_endpoint() -> None:
+    made = Made(endpoints=0)
+    assert made.cluster.pick() is None
+    assert made.lease().failed.kind is FailureKind.NO_HEALTHY_UPSTREAM
+    assert made.stats.upstream_cx_none_healthy == 1
+
+
+def test_max_requests() -> None:
+    made = Made(max_requests=2)
+    listeners = [made.ask(), made.ask()]
+    failed = made.lease().failed
+    assert failed.kind is FailureKind.OVERFLOW
+    assert made.stats.upstream_rq_pending_overflow == 1
+    made.network.outgoing[0].say(EMPTY)
+    assert listeners[0].saw[-1] == "end"
+    assert made.cluster.pick() is not None
+
+
+def test_a_full_cluster_is_full_at_every_endpoint() -> None:
+    made = Made(max_pending_requests=1)
+    made.lease()
+    assert made.lease().failed.kind is FailureKind.OVERFLOW
+    assert len(made.network.outgoing) == 1
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_cancelling_ends_the_wait_wherever_it_is(refused: int) -> None:
+    made = Made()
+    leased = made.lease()
+    made.refuse(refused)
+    leased.deferred.cancel()
+    assert isinstance(leased.failure, CancelledError)
+    assert made.stats.upstream_rq_pending_active == 0
+    made.network.outgoing[-1].refuse()
+    assert len(made.network.outgoing) == 1 + refused  # nobody else is tried
+
+
+def updated(made: Made, *endpoints: ResolvedEndpoint) -> None:
+    made.cluster.update(endpoints)
+
+
+def test_an_update_keeps_what_stays_and_drains_what_goes() -> None:
+    made = Made(endpoints=2)
+    kept, gone = made.cluster.pools
+    updated(made, ResolvedEndpoint(kept.address, 5, "five"), ResolvedEndpoint(address(9)))
+    assert next(iter(made.cluster.pools)) is kept
+    assert (kept.weight, kept.hostname) == (5, "five")
+    assert gone.draining
+    assert {pool.address for pool in made.cluster.pools} == {kept.address, address(9)}
+    assert gone not in {made.cluster.pick() for _ in range(20)}
+    assert made.stats.membership_change == 2
+
+
+def test_an_address_named_twice_counts_with_both_weights() -> None:
+    made = Made(endpoints=0)
+    updated(made, ResolvedEndpoint(address(1), 2), ResolvedEndpoint(address(1), 3), ResolvedEndpoint(address(2)))
+    assert [pool.weight for pool in made.cluster.pools] == [5, 1]
+
+
+def test_a_new_version_of_a_cluster_takes_the_connections_over() -> None:
+    made = Made(endpoints=1)
+    made.ask()
+    made.network.outgoing[0].say(EMPTY)
+    config = Cluster("c", endpoints=made.config.endpoints, idle_timeout=1.0)
+    fresh = LiveCluster(config, made.registry, Discovery(config, NoNames(), made.clock))
+    fresh.inherit(made.cluster)
+    fresh.start()
+    assert fresh.state.config is made.config
+    fresh.activate()
+    assert fresh.state.config is config
+    made.cluster.stop()
+    made.network.run()
+    assert list(made.cluster.pools) == []
+    assert made.network.outgoing[0].lost is None
+    (pool,) = fresh.pools
+    assert pool.take() is not None
+
+
+def test_stopping_lets_go_of_endpoints() -> None:
+    made = Made(endpoints=1)
+    listener = made.ask()
+    (pool,) = made.cluster.pools
+    made.cluster.stop()
+    assert pool.draining
+    made.network.outgoing[0].say(EMPTY)
+    assert listener.saw[-1] == "end"
+    assert made.network.outgoing[0].lost == "closed locally"
+    assert made.cluster.pick() is None
+
+
+def test_the_first_endpoints_are_there_when_start_says_so() -> None:
+    made = Made()
+    config = made.config
+    fresh = LiveCluster(config, made.registry, Discovery(config, NoNames(), made.clock))
+    done: list[None] = []
+    add: Callable[[None], None] = done.append
+    fresh.start().addCallback(add)
+    assert done == [None]
+    assert len(list(fresh.pools)) == 3
