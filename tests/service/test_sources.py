@@ -27,7 +27,7 @@ def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
     path.write_text(GOOD.replace("cluster: service1a", "cluster: servce1a"))
     candidate = source.read()
     assert candidate.bootstrap is None
-    assert candidate.problems[0].startswith(f"{path}:27:28: error: no cluster is named `servce1a`")
+    assert candidate.problems[0].startswith(f"{path}:28:28: error: no cluster is named `servce1a`")
     assert "did you mean `service1a`?" in candidate.text
     assert gc.isenabled()
 
