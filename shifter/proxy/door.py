@@ -189,7 +189,7 @@ class Http1Door:
             self._refuse(ProtocolError(431, "http1.headers_too_large"))
         elif not self.requests and PREFACE.startswith(data[: len(PREFACE)]) and self._take_over is not None:
             self._buffer = data
-        elif data.find(b"\n", 0, 1) == 0 or _has_bare_lf(data):
+        elif _has_bare_lf(data):
             self._refuse(ProtocolError(400, "http1.bare_lf"))
         else:
             self._buffer = data

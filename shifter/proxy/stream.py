@@ -31,6 +31,7 @@ _log = Logger()
 _NEVER = float("inf")
 _REPLAY_LIMIT = 64 * 1024
 _WAITING_LIMIT = 64 * 1024
+_REPEATABLE = (FailureKind.CONNECTION_TERMINATION, FailureKind.REFUSED_STREAM)
 _DISCONNECTED = b"upstream connect error or disconnect/reset before headers. reset reason: "
 
 
@@ -164,8 +165,6 @@ class ProxyStream:
 
     def on_request_trailers(self, block: bytes) -> None:
         self._request_ended()
-        if not self.runtime.settings.enable_trailers:
-            block = b""
         self.trailers = block
         if self.upstream is not None:
             self.upstream.send_trailers(block)
@@ -212,11 +211,11 @@ class ProxyStream:
         self.lease = None
         waited = self.unsent or []
         self.unsent = None
+        if not self.request_done:
+            self.downstream.resume_request()  # before what is sent now may pause it again
         self._send(upstream, b"".join(waited), self.request_done and self.trailers is None)
         if self.trailers is not None:
             upstream.send_trailers(self.trailers)
-        if not self.request_done:
-            self.downstream.resume_request()
 
     def _lease_failed(self, reason: Failure) -> None:
         self.lease = None
@@ -239,10 +238,7 @@ class ProxyStream:
         self.upstream = upstream
         self.pool = upstream.pool
         self.attempts += 1
-        if upstream.reused and not self.repeated:
-            self.replay = [data]
-        else:
-            self.replay = None
+        self.replay = None if self.repeated else [data]
         upstream.send(self.head, data, end, self)
 
     # ResponseListener: what the upstream connection calls
@@ -295,7 +291,7 @@ class ProxyStream:
 
     def on_trailers(self, block: bytes) -> None:
         self.upstream = None
-        self.downstream.send_trailers(block if self.runtime.settings.enable_trailers else b"")
+        self.downstream.send_trailers(block)
         self._end(self.status, "via_upstream")
 
     def on_failed(self, failed: Failed) -> None:
@@ -306,10 +302,10 @@ class ProxyStream:
         assert upstream is not None
         if (
             not self.repeated
-            and failed.kind is FailureKind.CONNECTION_TERMINATION
+            and failed.kind in _REPEATABLE
             and may_repeat(self.head.method, failed.reached, upstream.reused, replay is not None)
         ):
-            # the connection had been kept alive and died under the request: not a retry but the request's first real try
+            # the connection died under the request, or would not take it: not a retry but the request's first real try
             self.repeated = True
             self.unsent = replay
             self._await(self.target.cluster.lease(self.target.cluster.pick()))
@@ -370,7 +366,7 @@ class ProxyStream:
             return
         status, block, body = local_reply(self.runtime, self.head, status, body, fields)
         self.response_block = block
-        self.bytes_sent = len(body)
+        self.bytes_sent = 0 if self.head.method == b"HEAD" else len(body)
         self.downstream.send_head(status, block, len(body), body, True)
         self._end(status, details)
 
