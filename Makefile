@@ -1,12 +1,13 @@
 # Everything a fresh clone needs is Python 3.11 or newer and make:
 #
 #     make run     the tutorial's stack on http://localhost:8000, until Ctrl-C
+#     make shift   while it runs: the canary from 1 % to 100 %            make shift STEPS='10 50'
 #     make test    the tests            make test ARGS='tests/wire -k chunk'
 #     make lint    style, types, import rules
 #     make bench   shifter beside other proxies
 #     make clean   remove what these made
 #
-# The first three create .venv once and refresh it when what is shipped changes.
+# All but the last create .venv once and refresh it when what is shipped changes.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,10 +16,13 @@ SHIPPED := setup.cfg setup.py pyproject.toml shifter/wire/_heads.pyx
 FOR_USE := .venv/installed
 FOR_WORK := .venv/installed-dev
 
-.PHONY: run test lint bench clean
+.PHONY: run shift test lint bench clean
 
 run: $(FOR_USE)
 	@$(BIN)/python -m demo.stack $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(DNS_PORT),--dns-port $(DNS_PORT))
+
+shift: $(FOR_USE)
+	@$(BIN)/python -m demo.shift $(if $(PORT),--port $(PORT)) $(STEPS)
 
 test: $(FOR_WORK)
 	$(BIN)/python -m pytest -n auto $(ARGS)

@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
@@ -24,6 +25,7 @@ from twisted.web.http_headers import Headers
 
 from demo.addresses import ADMIN, FRONT, SERVICE, SIDECAR, Address, rebind
 from demo.crew import LOOK_AGAIN, ROOT, CannotStart, Crew, Member, Program, Run, proxy, python, say
+from demo.running import Front, announce, withdraw
 
 SERVICES = ("1", "1a", "2")
 START_LIMIT = 60.0  # seconds until the stack must answer
@@ -52,6 +54,10 @@ Now try, in another terminal:
 To shift traffic, change the two weights in {config} and say
 
     kill -HUP {pid}
+
+or watch it being done, from 1 % to 100 %:
+
+    make shift{ports}
 
 The front proxy's log follows.
 """
@@ -107,6 +113,7 @@ class Stack:
         self._place = place
         self._twistd = twistd
         self._directory = directory
+        self._announced = False
 
     async def up(self) -> None:
         """Start everything, wait until the front proxy reaches every service, and say how to use it."""
@@ -116,8 +123,18 @@ class Stack:
         config, front = await waiting
         place = self._place
         shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
-        say(BANNER.format(port=place.front, admin=place.admin, host=place.network, config=shown, pid=front.pid))
+        ports = "" if place.front == FRONT.port else f" PORT={place.front}"
+        assert front.pid is not None  # it has just answered
+        with suppress(OSError):  # in a checkout that cannot be written there is no `make shift`
+            announce(place.front, Front(front.pid, config, place.admin))
+            self._announced = True
+        say(BANNER.format(port=place.front, admin=place.admin, host=place.network, config=shown, pid=front.pid, ports=ports))
         front.show = say
+
+    def down(self) -> None:
+        """Take back what `up` told others."""
+        if self._announced:
+            withdraw(self._place.front)
 
     async def _start(self) -> tuple[Path, Member]:
         services = [program for service in SERVICES for program in self._service(service)]
@@ -185,7 +202,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="shifter-") as directory:
         crew = Crew(reactor, Path(directory))
         stack = Stack(reactor, crew, place, options.twistd.absolute(), Path(directory))
-        return Run(reactor, crew).main(stack.up, on_hangup=reactor.stop)
+        try:
+            return Run(reactor, crew).main(stack.up, on_hangup=reactor.stop)
+        finally:
+            stack.down()
 
 
 if __name__ == "__main__":
