@@ -25,6 +25,8 @@ _log = Logger()
 _SMALL_READ = 16 * 1024
 _LARGE_READ = 256 * 1024
 _LARGE_WRITE = 16 * 1024
+_PATIENCE = 60.0
+"""Seconds that a connection being closed may take to accept another byte of what is still queued for it."""
 _RESET = struct.pack("ii", 1, 0)
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
 
@@ -37,7 +39,7 @@ class Flushable(Protocol):
 
 
 class Network:
-    """The connections of one process: what was written this turn, and who is lingering."""
+    """The connections of one process: what was written this turn, and until when those being closed may take."""
 
     def __init__(self, reactor: Any, monotonic: Callable[[], float]) -> None:
         self.reactor: IReactorFDSet = reactor
@@ -230,6 +232,8 @@ class TcpTransport:
             return True
         was_waiting = isinstance(queue[0], memoryview)
         self.queue = [memoryview(data)[sent:]]  # type: ignore[list-item]  # join and send take either; no copy of the rest
+        if sent and self.closing:
+            self.network.lingering[self] = self.network.monotonic() + _PATIENCE
         if not was_waiting:
             self.network.reactor.addWriter(self)
             if not self.closing:
@@ -291,10 +295,9 @@ class TcpTransport:
             self.abort()
             return
         self.linger = linger
+        self.network.lingering[self] = self.network.monotonic() + _PATIENCE
         if linger:
-            # what still comes is read and dropped, so that the close is not a reset
-            self.network.lingering[self] = self.network.monotonic() + linger
-            self.resume()
+            self.resume()  # what still comes is read and dropped, so that the close is not a reset
         else:
             self.pause()
         self.closing = True
@@ -310,6 +313,8 @@ class TcpTransport:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.finish("reset")
+        else:
+            self.network.lingering[self] = self.network.monotonic() + self.linger
 
     def abort(self) -> None:
         if self.fd < 0:

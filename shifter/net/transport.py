@@ -32,7 +32,7 @@ class Transport(Protocol):
         """Undo `pause`."""
 
     def close(self, linger: float = 0.0) -> None:
-        """Send what is queued, then close. With *linger* seconds the peer gets that long to close first: closing while
+        """Send what is queued, then close. With *linger* seconds the peer then gets that long to close first: closing while
         its bytes are unread would reset the connection and could destroy what we just sent (RFC 9112 section 9.6)."""
 
     def abort(self) -> None:

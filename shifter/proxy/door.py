@@ -30,6 +30,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _AHEAD = 64 * 1024
+_JUST_NOW = 1.0
 
 # why reading is paused; any of them is enough
 _BY_UPSTREAM, _BY_PIPELINE, _BY_OUTPUT = 1, 2, 4
@@ -140,10 +141,13 @@ class Http1Door:
         elif settings.idle_timeout and now - self._since >= settings.idle_timeout:
             self.runtime.stats.downstream_cx_idle_timeout += 1
             self._close = True
-            self.transport.close()
+            self.transport.close(settings.delayed_close_timeout)
+        elif self.runtime.draining:
+            self.drain()
 
     def drain(self) -> None:
-        if self.exchange is None and not self._buffer and not self._close:
+        # A client that was busy just now is likely to have its next request on the way: that one's answer tells it.
+        if self.exchange is None and not self._buffer and not self._close and self.runtime.worker.now - self._since >= _JUST_NOW:
             self.runtime.stats.downstream_cx_drain_close += 1
             self._close = True
             self.transport.close(self.runtime.settings.delayed_close_timeout)
@@ -246,7 +250,7 @@ class Http1Door:
                     return
             if decoder.done:
                 self._buffer = decoder.rest
-                trailers = decoder.trailers
+                trailers = decoder.trailers if settings.enable_trailers else b""
             else:
                 self._decoder = decoder
                 end = False
@@ -278,7 +282,7 @@ class Http1Door:
             return
         self._decoder = None
         self._buffer = decoder.rest
-        if decoder.trailers:
+        if decoder.trailers and self.runtime.settings.enable_trailers:
             if payload:
                 exchange.on_request_data(payload, False)
             if self.exchange is exchange:
@@ -358,7 +362,7 @@ class Http1Door:
 
     def send_trailers(self, block: bytes) -> None:
         if self._chunked and not self._no_body:
-            self.transport.write(h1.last_chunk(block))
+            self.transport.write(h1.last_chunk(block if self.runtime.settings.enable_trailers else b""))
 
     def reset(self) -> None:
         self._close = True
