@@ -288,8 +288,9 @@ class DataPlane:
         worker = self._worker
         worker.tick()
         self._registry.tick(worker.now)
-        if self._leaving:
-            self._leaving = [runtime for runtime in self._leaving if runtime.doors]
+        for runtime in [runtime for runtime in self._leaving if not runtime.doors]:
+            self._leaving.remove(runtime)
+            worker.listeners.remove(runtime)
         if self._drained and not self._connections():
             waiting, self._drained = self._drained, []
             for deferred in waiting:

@@ -26,7 +26,9 @@ from tests.support.wireclient import Wire
 
 Config = dict[str, Any]
 
-LOG_FORMAT = "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%\n"
+LOG_FORMAT = (
+    "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%\n"
+)
 ACCESS_LOG = "/dev/fd/ACCESS"
 """Stands in a configuration for the access log that `Proxy.logged` reads."""
 
@@ -91,6 +93,8 @@ class Proxy:
         self.path = directory / "front.yaml"
         self._arguments = arguments
         self._environment = {**os.environ, **(environment or {})}
+        self.exit_code = 0
+        """What it must end with."""
         self.log: list[str] = []
         self.access: list[str] = []
         self._said = threading.Condition()
@@ -186,7 +190,7 @@ class Proxy:
         """Have it end and see that it ends well (rule 2)."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
-        assert self.wait() == 0
+        assert self.wait() == self.exit_code
         self.assert_no_traceback()
 
     def assert_no_traceback(self) -> None:

@@ -4,6 +4,7 @@ It reads answers by itself, not with the project's parsers, and says of each whe
 answer is the worst of all.
 """
 
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -90,10 +91,8 @@ class Wire:
 
     def ask(self, method: str, path: str, *fields: str, body: bytes = b"", host: str = "front.test") -> Answer:
         """Send one request and read its answer; one that was refused before all of it was sent counts as answered."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.request(method, path, *fields, body=body, host=host)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
         return self.answer(method)
 
     # receiving
@@ -106,7 +105,7 @@ class Wire:
             if head is None:
                 return answer
             lines = head.split(b"\r\n")
-            version, status, answer.reason = (lines[0].split(b" ", 2) + [b""])[:3]
+            version, status, answer.reason = [*lines[0].split(b" ", 2), b""][:3]
             assert version == b"HTTP/1.1", bytes(head)
             answer.status = int(status)
             answer.fields = [_field(line) for line in lines[1:]]
