@@ -93,24 +93,10 @@ class Http1Door:
             self._run(self._buffer + data if self._buffer else data)
 
     def connection_lost(self, reason: str) -> None:
-        runtime = self.runtime
-        runtime.doors.discard(self)
-        stats = runtime.stats
-        local = reason in ("closed locally", "aborted")
-        if local:
-            stats.downstream_cx_destroy_local += 1
-        else:
-            stats.downstream_cx_destroy_remote += 1
-        runtime.listener_stats.downstream_cx_destroy += 1
-        stats.downstream_cx_rx_bytes_total += self.transport.bytes_received
-        stats.downstream_cx_tx_bytes_total += self.transport.bytes_sent
-        self._close = True
         exchange = self.exchange
+        self.runtime.lost(self, self.transport, reason, exchange is not None)
+        self._close = True
         if exchange is not None:
-            if local:
-                stats.downstream_cx_destroy_local_active_rq += 1
-            else:
-                stats.downstream_cx_destroy_remote_active_rq += 1
             exchange.on_downstream_lost()
 
     def write_blocked(self) -> None:
@@ -411,7 +397,7 @@ class Http1Door:
 
 def _plain_answer(status: int, body: bytes, runtime: ListenerRuntime) -> bytes:
     kind = TEXT if body else b""
-    return b"%b\r\ncontent-length: %d%b\r\nconnection: close\r\ndate: %b%b\r\n\r\n%b" % (
+    return b"%b\r\ncontent-length: %d%b\r\ndate: %b%b\r\nconnection: close\r\n\r\n%b" % (
         h1.STATUS_LINES[status], len(body), kind, runtime.worker.date, runtime.server_line, body,
     )  # fmt: skip
 

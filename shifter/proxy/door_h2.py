@@ -208,22 +208,8 @@ class Http2Door:
             self.mark()
 
     def connection_lost(self, reason: str) -> None:
-        runtime = self.runtime
-        runtime.doors.discard(self)
-        stats = runtime.stats
-        local = reason in ("closed locally", "aborted")
-        if local:
-            stats.downstream_cx_destroy_local += 1
-        else:
-            stats.downstream_cx_destroy_remote += 1
-        runtime.listener_stats.downstream_cx_destroy += 1
-        stats.downstream_cx_rx_bytes_total += self.transport.bytes_received
-        stats.downstream_cx_tx_bytes_total += self.transport.bytes_sent
+        self.runtime.lost(self, self.transport, reason, bool(self._streams))
         if self._streams:
-            if local:
-                stats.downstream_cx_destroy_local_active_rq += 1
-            else:
-                stats.downstream_cx_destroy_remote_active_rq += 1
             self._lose_all()
 
     def write_blocked(self) -> None:

@@ -85,6 +85,20 @@ class ListenerRuntime:
         self.stats.downstream_cx_total += 1
         return self.make_door(transport, self)
 
+    def lost(self, door: Door, transport: Transport, reason: str, active: bool) -> None:
+        """*door* has lost its connection; *reason* as in ``Handler.connection_lost``, *active* when that cost a request."""
+        self.doors.discard(door)
+        self.listener_stats.downstream_cx_destroy += 1
+        stats = self.stats
+        if reason in ("closed locally", "aborted"):
+            stats.downstream_cx_destroy_local += 1
+            stats.downstream_cx_destroy_local_active_rq += active
+        else:
+            stats.downstream_cx_destroy_remote += 1
+            stats.downstream_cx_destroy_remote_active_rq += active
+        stats.downstream_cx_rx_bytes_total += transport.bytes_received
+        stats.downstream_cx_tx_bytes_total += transport.bytes_sent
+
     def log(self, entry: LogEntry) -> None:
         """Write *entry* to every access log."""
         for access_log in self.access_logs:

@@ -7,7 +7,7 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shifter.model.route import (
     DirectResponseAction,
@@ -36,6 +36,16 @@ FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a route is compiled in: the header edits around it (innermost first), the clusters that are alive, and whether
+    ``x-envoy-*`` fields are written."""
+
+    levels: tuple[HeaderMutations, ...]
+    find_cluster: FindCluster
+    suppress_envoy_headers: bool
+
+
 class ListenerResource:
     """All virtual hosts of one connection manager (Envoy's ``RouteConfiguration``)."""
 
@@ -43,7 +53,10 @@ class ListenerResource:
 
     def __init__(self, config: RouteConfiguration, find_cluster: FindCluster, suppress_envoy_headers: bool = False) -> None:
         self.config = config
-        hosts = [VirtualHostResource(host, config.headers, find_cluster, suppress_envoy_headers) for host in config.virtual_hosts]
+        hosts = [
+            VirtualHostResource(host, Surroundings((host.headers, config.headers), find_cluster, suppress_envoy_headers))
+            for host in config.virtual_hosts
+        ]
         self._hosts = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
 
     def locate(self, head: RequestHead) -> Leaf | None:
@@ -57,27 +70,24 @@ class VirtualHostResource:
 
     __slots__ = ("config", "locate")
 
-    def __init__(self, config: VirtualHost, outer: HeaderMutations, find_cluster: FindCluster, suppress_envoy_headers: bool) -> None:
+    def __init__(self, config: VirtualHost, around: Surroundings) -> None:
         self.config = config
-        levels = (config.headers, outer)
-        routes = RouteList([(route.match, make_leaf(route, levels, find_cluster, suppress_envoy_headers)) for route in config.routes])
+        routes = RouteList([(route.match, make_leaf(route, around)) for route in config.routes])
         self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
 
 
-def make_leaf(
-    route: Route, levels: tuple[HeaderMutations, ...], find_cluster: FindCluster, suppress_envoy_headers: bool
-) -> "RouteResource | LateBoundResource | RedirectResource | DirectResponseResource":
-    """Compile one route; *levels* are the header mutations around it, innermost first."""
+def make_leaf(route: Route, around: Surroundings) -> "RouteResource | LateBoundResource | RedirectResource | DirectResponseResource":
+    """Compile one route."""
     if isinstance(route.action, RedirectAction):
-        return RedirectResource(route, route.action, compile_editor((route.headers, *levels)))
+        return RedirectResource(route, route.action, compile_editor((route.headers, *around.levels)))
     if isinstance(route.action, DirectResponseAction):
-        return DirectResponseResource(route, route.action, compile_editor((route.headers, *levels)))
+        return DirectResponseResource(route, route.action, compile_editor((route.headers, *around.levels)))
     if route.action.cluster_header is None:
         try:
-            return RouteResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
+            return RouteResource(route, route.action, around)
         except KeyError:
             pass  # a cluster is missing, and the configuration said that this may be
-    return LateBoundResource(route, route.action, levels, find_cluster, suppress_envoy_headers)
+    return LateBoundResource(route, route.action, around)
 
 
 class LateBoundResource:
@@ -86,14 +96,7 @@ class LateBoundResource:
 
     __slots__ = ("_code", "_leaf_for", "_leaves", "_name_for", "config")
 
-    def __init__(
-        self,
-        route: Route,
-        action: RouteAction,
-        levels: tuple[HeaderMutations, ...],
-        find_cluster: FindCluster,
-        suppress_envoy_headers: bool,
-    ) -> None:
+    def __init__(self, route: Route, action: RouteAction, around: Surroundings) -> None:
         self.config = route
         self._code = action.cluster_not_found_response_code
         self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
@@ -106,7 +109,7 @@ class LateBoundResource:
         def leaf_for(name: str) -> RouteResource:
             entry = entries.get(name, WeightedCluster(name, 1))
             chosen = replace(action, clusters=(replace(entry, weight=1),), cluster_header=None)
-            return RouteResource(route, chosen, levels, find_cluster, suppress_envoy_headers)
+            return RouteResource(route, chosen, around)
 
         self._leaf_for = leaf_for
 
@@ -142,26 +145,19 @@ class RouteResource:
 
     __slots__ = ("added", "config", "idle_timeout", "only", "rewrite", "split", "suppress_envoy_headers", "timeout")
 
-    def __init__(
-        self,
-        route: Route,
-        action: RouteAction,
-        levels: tuple[HeaderMutations, ...],
-        find_cluster: FindCluster,
-        suppress_envoy_headers: bool,
-    ) -> None:
+    def __init__(self, route: Route, action: RouteAction, around: Surroundings) -> None:
         self.config = route
         targets = [
-            (Target(find_cluster(entry.name), compile_editor((entry.headers, route.headers, *levels))), entry.weight)
+            (Target(around.find_cluster(entry.name), compile_editor((entry.headers, route.headers, *around.levels))), entry.weight)
             for entry in action.clusters
         ]
         self.split = Split(targets)
         self.only: Target | None = self.split.only
-        self.rewrite = compile_rewrite(route.match, action, not suppress_envoy_headers)
+        self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers)
         self.timeout = action.timeout
         self.idle_timeout = action.idle_timeout
-        self.suppress_envoy_headers = suppress_envoy_headers
-        self.added = b"" if suppress_envoy_headers else expected_timeout(action.timeout)
+        self.suppress_envoy_headers = around.suppress_envoy_headers
+        self.added = b"" if around.suppress_envoy_headers else expected_timeout(action.timeout)
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         return ProxyStream(self, head, downstream)
