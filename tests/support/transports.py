@@ -14,6 +14,7 @@ from shifter.net.tcp import Flushable
 from shifter.net.transport import Connector, Handler, Transport
 
 LARGE = 16 * 1024
+PATIENCE = 60.0
 
 
 class FakeTransport:
@@ -69,7 +70,7 @@ class FakeTransport:
             return
         self.closing = True
         self._linger = linger
-        self._until = self.network.monotonic() + linger
+        self._until = self.network.monotonic() + PATIENCE
         self.network.mark(self)
 
     def abort(self) -> None:
@@ -95,6 +96,7 @@ class FakeTransport:
         if self.closing:
             if self.end == "":
                 self.end = "fin"
+                self._until = self.network.monotonic() + self._linger
             if not self._linger:
                 self._finish("closed locally")
         elif blocked:
@@ -116,7 +118,7 @@ class FakeTransport:
         return False
 
     def tick(self, now: float) -> None:
-        if self.closing and self._linger and self._until <= now:
+        if self.closing and self._until <= now:
             self._finish("closed locally")
 
     def _push(self) -> bool:
@@ -125,6 +127,8 @@ class FakeTransport:
             self.room -= len(sent)
         self.written += sent
         self.bytes_sent += len(sent)
+        if sent and self.closing:
+            self._until = self.network.monotonic() + PATIENCE
         self._queue = self._queue[len(sent) :]
         was_blocked = self._blocked
         self._blocked = bool(self._queue)
