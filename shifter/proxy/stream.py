@@ -226,7 +226,10 @@ class ProxyStream:
             reason.raiseException()
         else:
             self.attempts += 1
-            self._fail(error.failed, error.host)
+            if error.pool is not None:
+                self.pool = error.pool
+                error.pool.endpoint_stats.rq_error += 1
+            self._fail(error.failed)
 
     def _broken(self, reason: Failure) -> None:
         """A fault of ours inside a Deferred: say so, and end the exchange as such."""
@@ -314,7 +317,7 @@ class ProxyStream:
             self.pool.endpoint_stats.rq_error += 1
         if failed.kind is FailureKind.REMOTE_RESET:
             self.target.cluster.state.stats.upstream_rq_rx_reset += 1
-        self._fail(failed, "")
+        self._fail(failed)
 
     def on_blocked(self) -> None:
         if not self.request_done:
@@ -345,7 +348,7 @@ class ProxyStream:
             self.target.cluster.state.stats.upstream_rq_timeout += 1
             self._reply(504, b"upstream request timeout", b"UT", "response_timeout")
 
-    def _fail(self, failed: Failed, host: str) -> None:
+    def _fail(self, failed: Failed) -> None:
         kind = failed.kind
         flag = kind.flag.encode("ascii")
         if kind is FailureKind.NO_HEALTHY_UPSTREAM:

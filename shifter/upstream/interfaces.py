@@ -59,12 +59,12 @@ class Failed:
 
 
 class LeaseFailed(Exception):
-    """No stream can be had; ``failed`` says why, ``host`` names the endpoint that was tried last, if any."""
+    """No stream can be had; ``failed`` says why, ``pool`` is the endpoint that was tried last, if any."""
 
-    def __init__(self, failed: Failed, host: str = "") -> None:
+    def __init__(self, failed: Failed, pool: "EndpointPool | None" = None) -> None:
         super().__init__(f"{failed.kind.reason or failed.kind.details}: {failed.detail}" if failed.detail else failed.kind.details)
         self.failed = failed
-        self.host = host
+        self.pool = pool
 
 
 class ResponseListener(Protocol):

@@ -82,7 +82,7 @@ class EndpointPool:
         stats = self.stats
         if stats.upstream_rq_pending_active >= limits.max_pending_requests:
             stats.upstream_rq_pending_overflow += 1
-            return _failed(FailureKind.OVERFLOW, "too many pending requests", self)
+            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many pending requests")))
         if self._needs_connection():
             if state.connections < limits.max_connections or not self.connections:
                 self._connect()
@@ -144,7 +144,7 @@ class EndpointPool:
         self._forget(connection, remote=reason != "timeout")
         kind = FailureKind.CONNECTION_TIMEOUT if reason == "timeout" else FailureKind.REMOTE_CONNECTION_FAILURE
         while self.waiting and len(self.waiting) > self._places_coming():
-            self._next_waiting().errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), str(self.address)))
+            self._next_waiting().errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
 
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         """The connection will not be used again; *remote* when the endpoint closed it, *active* when that cost a request."""
@@ -267,7 +267,3 @@ class Http1Pool(EndpointPool):
             self.stats.upstream_cx_idle_timeout += not self.draining
             self.remove(connection)
             connection.transport.close()
-
-
-def _failed(kind: FailureKind, detail: str, pool: EndpointPool | None = None) -> Deferred[UpstreamStream]:
-    return fail(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, detail), str(pool.address) if pool else ""))

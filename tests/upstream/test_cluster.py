@@ -11,7 +11,7 @@ from shifter.model.cluster import CircuitBreakers, Cluster, DnsLookupFamily, LbE
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery, ResolvedEndpoint
 from shifter.upstream.dns import Answer, ResolutionFailed
-from shifter.upstream.interfaces import FailureKind
+from shifter.upstream.interfaces import FailureKind, LeaseFailed
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
@@ -104,7 +104,9 @@ def test_each_is_tried_once_and_the_last_reason_is_told() -> None:
     leased = made.lease()
     tried = made.refuse(3)
     assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
-    assert getattr(leased.failure, "host", "") == str(tried[-1])
+    assert isinstance(leased.failure, LeaseFailed)
+    assert leased.failure.pool is not None
+    assert leased.failure.pool.address == tried[-1]
     assert made.stats.upstream_cx_connect_fail == 3
     assert made.stats.upstream_rq_pending_active == 0
 
