@@ -311,7 +311,7 @@ class ProxyStream:
             # the connection died under the request, or would not take it: not a retry but the request's first real try
             self.repeated = True
             self.unsent = replay
-            self._await(self.target.cluster.lease(self.target.cluster.pick()))
+            self._await(self.target.cluster.lease(self.target.cluster.pick(), fresh=True))
             return
         if self.pool is not None:
             self.pool.endpoint_stats.rq_error += 1

@@ -88,13 +88,13 @@ class LiveCluster:
             return None
         return self._balancer.pick()
 
-    def lease(self, picked: EndpointPool | None) -> Deferred[UpstreamStream]:
+    def lease(self, picked: EndpointPool | None, fresh: bool = False) -> Deferred[UpstreamStream]:
         """Return a stream when there is one, on *picked* or, when that cannot be connected to, on another endpoint.
 
-        Fails with `LeaseFailed`; cancelling ends the wait.
+        Fails with `LeaseFailed`; cancelling ends the wait. *fresh* as in ``EndpointPool.lease``.
         """
         if picked is not None:
-            return _one_after_the_other(picked, self._balancer.order(picked))
+            return _one_after_the_other(picked, self._balancer.order(picked), fresh)
         if self._stats.upstream_rq_active >= self._max_requests:
             self.state.stats.upstream_rq_pending_overflow += 1
             return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
@@ -105,14 +105,14 @@ class LiveCluster:
         return f"<LiveCluster {self.name} endpoints={len(self._pools)}>"
 
 
-def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool]) -> Deferred[UpstreamStream]:
+def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool], fresh: bool) -> Deferred[UpstreamStream]:
     def try_next(reason: Failure) -> Deferred[UpstreamStream]:
         error = reason.value
         if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
             another = next(others, None)
             if another is not None:
                 stream = another.take()
-                return another.lease().addErrback(try_next) if stream is None else succeed(stream)
+                return another.lease(fresh).addErrback(try_next) if stream is None else succeed(stream)
         return fail(reason)  # nobody is left, the cluster as a whole is full, or the wait was cancelled
 
-    return pool.lease().addErrback(try_next)
+    return pool.lease(fresh).addErrback(try_next)

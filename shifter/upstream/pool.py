@@ -50,8 +50,8 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "active", "address", "address_text", "connections", "draining", "endpoint_stats", "hostname", "network", "started", "state",
-        "stats", "waiting", "weight",
+        "active", "address", "address_text", "choosy", "connections", "draining", "endpoint_stats", "hostname", "network", "started",
+        "state", "stats", "waiting", "weight",
     )  # fmt: skip
 
     def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
@@ -68,6 +68,7 @@ class EndpointPool:
         self.connections: set[PooledConnection] = set()
         self.started: dict[PooledConnection, float] = {}  # connecting: when each began
         self.waiting: deque[Deferred[UpstreamStream]] = deque()
+        self.choosy: deque[Deferred[UpstreamStream]] = deque()  # these take a new connection only
 
     # for the cluster
 
@@ -75,15 +76,22 @@ class EndpointPool:
         """Return a stream that can be used at once, or ``None``."""
         raise NotImplementedError
 
-    def lease(self) -> Deferred[UpstreamStream]:
-        """Return a stream once there is one; fails with `LeaseFailed`. Cancelling gives the place in the queue up."""
+    def lease(self, fresh: bool = False) -> Deferred[UpstreamStream]:
+        """Return a stream once there is one; fails with `LeaseFailed`. Cancelling gives the place in the queue up.
+
+        *fresh*: on a connection that has carried nothing yet, if one can be opened. It is for a request whose kept-alive
+        connection died under it: another such connection could do the same.
+        """
         state = self.state
         limits = state.config.circuit_breakers
         stats = self.stats
         if stats.upstream_rq_pending_active >= limits.max_pending_requests:
             stats.upstream_rq_pending_overflow += 1
             return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many pending requests")))
-        if self._needs_connection():
+        queue = self.waiting
+        if fresh and self._open_another():
+            queue = self.choosy
+        elif self._needs_connection():
             if state.connections < limits.max_connections or not self.connections:
                 self._connect()
             else:
@@ -92,7 +100,7 @@ class EndpointPool:
                 if stream is not None:
                     return succeed(stream)  # better than none: nobody will give it back, for it is idle
         waiter: Deferred[UpstreamStream] = Deferred(self._give_up)
-        self.waiting.append(waiter)
+        queue.append(waiter)
         stats.upstream_rq_pending_active += 1
         stats.upstream_rq_pending_total += 1
         return waiter
@@ -143,6 +151,8 @@ class EndpointPool:
         self.endpoint_stats.cx_connect_fail += 1
         self._forget(connection, remote=reason != "timeout")
         kind = FailureKind.CONNECTION_TIMEOUT if reason == "timeout" else FailureKind.REMOTE_CONNECTION_FAILURE
+        while len(self.choosy) > len(self.started):
+            self._next_waiting(self.choosy).errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
         while self.waiting and len(self.waiting) > self._places_coming():
             self._next_waiting().errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
 
@@ -164,7 +174,12 @@ class EndpointPool:
         return len(self.waiting) >= self._places_coming()
 
     def _places_coming(self) -> int:
-        return len(self.started)
+        return len(self.started) - len(self.choosy)
+
+    def _open_another(self) -> bool:
+        """Open a connection for somebody who takes a new one only; return whether that may be. Where connections are shared
+        there is no such thing: a new one is opened when the old is gone, and only then."""
+        return False
 
     def _made_available(self, connection: PooledConnection) -> None:
         raise NotImplementedError
@@ -205,14 +220,15 @@ class EndpointPool:
             self._next_waiting().errback(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
         return bool(self.waiting)
 
-    def _next_waiting(self) -> Deferred[UpstreamStream]:
+    def _next_waiting(self, queue: deque[Deferred[UpstreamStream]] | None = None) -> Deferred[UpstreamStream]:
         self.stats.upstream_rq_pending_active -= 1
-        return self.waiting.popleft()
+        return (self.waiting if queue is None else queue).popleft()
 
     def _give_up(self, waiter: Deferred[UpstreamStream]) -> None:
-        if waiter in self.waiting:
-            self.waiting.remove(waiter)
-            self.stats.upstream_rq_pending_active -= 1
+        for queue in (self.waiting, self.choosy):
+            if waiter in queue:
+                queue.remove(waiter)
+                self.stats.upstream_rq_pending_active -= 1
 
     def __repr__(self) -> str:
         busy = self.active
@@ -260,7 +276,21 @@ class Http1Pool(EndpointPool):
 
     def _made_available(self, connection: PooledConnection) -> None:
         assert isinstance(connection, Http1Connection)
-        self.release(connection)
+        if self.choosy:
+            self._next_waiting(self.choosy).callback(connection)
+        else:
+            self.release(connection)
+
+    def _open_another(self) -> bool:
+        limit = self.state.config.circuit_breakers.max_connections
+        if self.state.connections >= limit and self.idle:
+            oldest = self.idle[0]
+            self.remove(oldest)
+            oldest.transport.close()
+        if self.state.connections >= limit and self.connections:
+            return False
+        self._connect()
+        return True
 
     def _close_idle(self, which: Callable[[PooledConnection], bool]) -> None:
         for connection in [connection for connection in self.idle if which(connection)]:
