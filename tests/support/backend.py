@@ -74,6 +74,10 @@ class Backend:
 
     def __init__(self, name: str = "backend", host: str = "127.0.0.1", port: int = 0, *, backlog: int = 512) -> None:
         self.name = name
+        self.turns = 0
+        """Requests that a connection may carry; the next one is read and not answered (0: no limit)."""
+        self.last_turn = "close"
+        """How the connection ends then: ``"close"``, ``"reset"``, or ``"at once"`` behind the last answer."""
         self.requests: list[Seen] = []
         self.opened = 0
         self.open = 0
@@ -190,6 +194,7 @@ class Conversation:
         self.buffer = b""
 
     def run(self) -> None:
+        served = 0
         while (head := self._until(b"\r\n\r\n")) is not None:
             lines = head.decode("latin-1").split("\r\n")
             method, target, _ = lines[0].split(" ")
@@ -197,6 +202,11 @@ class Conversation:
             options = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
             request = Seen(method, target, fields, self.number, options=options)
             self.backend.note(request)
+            if self.backend.turns and served >= self.backend.turns:
+                if self.backend.last_turn == "reset":
+                    self.reset()
+                return
+            served += 1
             mode = MODES.get(request.path.split("/")[1] if "/" in request.path else "", ok)
             try:
                 if mode not in UNREAD:
@@ -208,6 +218,8 @@ class Conversation:
                 return
             except Gone:
                 self.backend.note(request, ended="closed")
+                return
+            if served == self.backend.turns and self.backend.last_turn == "at once":
                 return
 
     # what modes are made of

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, TypeVar
 
 import yaml
 
@@ -25,6 +25,13 @@ from tests.support.programs import BIN, PATIENCE
 from tests.support.wireclient import Wire
 
 Config = dict[str, Any]
+
+
+class Closable(Protocol):
+    def close(self) -> object: ...
+
+
+Owned = TypeVar("Owned", bound=Closable)
 
 LOG_FORMAT = (
     "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_HOST%\n"
@@ -115,7 +122,12 @@ class Proxy:
 
     def reserve(self, host: str = "127.0.0.1") -> int:
         """Return one more port that belongs to this proxy."""
-        return self._owned.enter_context(ReservedPort(host)).port
+        return self.own(ReservedPort(host)).port
+
+    def own(self, thing: Owned) -> Owned:
+        """Have *thing* closed when this proxy has ended."""
+        self._owned.callback(thing.close)
+        return thing
 
     # configuration
 

@@ -1,0 +1,284 @@
+"""SIGHUP under load: not one request fails, not one gets a wrong answer; what is wrong changes nothing and says where."""
+
+import itertools
+import re
+import signal
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from tests.support.backend import Backend
+from tests.support.programs import PATIENCE
+from tests.support.proxy import Config, Proxy, bootstrap, cluster, http2, listener, route, split
+from tests.support.wireclient import Wire, ask
+
+
+class Load:
+    """Clients that ask without a pause, on kept and on new connections, and check every answer. A context manager."""
+
+    def __init__(self, port: int, names: str, kept: int = 3, fresh: int = 2) -> None:
+        self._port = port
+        self._names = names
+        self._over = threading.Event()
+        self._changed = threading.Condition()
+        self.answers: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.reconnects = 0
+        self._threads = [threading.Thread(target=self._run, args=(number, number < kept)) for number in range(kept + fresh)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        self.more(50)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def more(self, count: int) -> None:
+        """Wait until *count* more requests have been answered."""
+        with self._changed:
+            goal = self.answers.total() + count
+            assert self._changed.wait_for(lambda: self.wrong or self.answers.total() >= goal, PATIENCE)
+
+    def _run(self, number: int, kept: bool) -> None:
+        wire = None
+        for count in itertools.count():
+            if self._over.is_set():
+                break
+            target = f"/name/{number}/{count}"
+            try:
+                if wire is None:
+                    wire = Wire(self._port)
+                    self.reconnects += kept
+                answer = wire.ask("POST" if count % 3 == 0 else "GET", target, body=b"b" * (count % 3 == 0))
+                good = re.fullmatch(rf"({self._names}) {target}", answer.body.decode())
+                problem = "" if good else f"{target}: {answer}"
+                if good and kept and not answer.kept:
+                    problem = f"{target}: the connection was closed"
+            except OSError as error:
+                good, problem = None, f"{target}: {error!r}"
+            with self._changed:
+                if problem:
+                    self.wrong.append(problem)
+                if good:
+                    self.answers[good[1]] += 1
+                self._changed.notify_all()
+            if wire is not None and (problem or not kept):
+                wire.close()
+                wire = None
+        if wire is not None:
+            wire.close()
+
+
+@pytest.fixture
+def backends() -> Iterator[list[Backend]]:
+    backends = [Backend(name) for name in ("one", "two", "three")]
+    yield backends
+    for backend in backends:
+        backend.stop()
+
+
+def test_everything_changes_under_load(proxy: Proxy, backends: list[Backend]) -> None:
+    one, two, three = backends
+    second = proxy.reserve()
+
+    def config(number: int) -> Config:
+        """Weights, a listener, a cluster, endpoints and settings: each changes, in a rhythm of its own."""
+        clusters = [
+            cluster("one", *([one.port, three.port] if number % 2 else [one.port])),
+            cluster("two", two.port, lb_policy="LEAST_REQUEST" if number % 3 else "ROUND_ROBIN"),
+        ]
+        routes = [split("/name", one=100 - number, two=number)]
+        listeners = [listener(proxy.port, routes, stream_idle_timeout=f"{300 + number}s")]
+        if number % 4 == 1:
+            clusters.append(cluster("three", three.port))
+            listeners.append(listener(second, [route("/", "three")], name="second"))
+        return bootstrap(proxy.admin, listeners, clusters)
+
+    proxy.start(config(0))
+    with Load(proxy.port, "one|two|three") as load:
+        for number in range(1, 41):
+            proxy.reload(config(number))
+            load.more(10)
+            if number % 4 == 1:
+                assert ask(second, "GET", "/name/second").body == b"three /name/second"
+            elif number % 4 == 2:
+                with pytest.raises(ConnectionRefusedError):
+                    Wire(second)
+    assert not load.wrong
+    assert load.reconnects == 3
+    assert load.answers.total() > 500
+    assert all(load.answers[backend.name] for backend in backends)
+    stats = proxy.at_rest()
+    assert stats["shifter.config.version"] == 41
+    assert stats["shifter.config.reload_success"] == 40
+    assert stats["shifter.config.reload_rejected"] == 0
+    assert stats["listener_manager.total_listeners_active"] == 1
+    assert stats["cluster_manager.active_clusters"] == 2
+    for name in ("one", "two"):
+        assert not [path for path in stats if path.startswith(f"cluster.{name}.upstream_rq_5") and stats[path]]
+    three.wait(lambda backend: backend.open == 0)  # neither its cluster nor its endpoint is left
+
+
+def test_signals_in_a_burst_end_in_the_last_configuration(proxy: Proxy, backends: list[Backend]) -> None:
+    def config(name: str, backend: Backend) -> Config:
+        return bootstrap(proxy.admin, [listener(proxy.port, [route("/", name)])], [cluster(name, backend.port)])
+
+    proxy.start(config("one", backends[0]))
+    with Load(proxy.port, "one|two|three") as load:
+        for number in range(200):
+            proxy.write(config("two", backends[1]) if number % 2 else config("three", backends[2]))
+            proxy.signal(signal.SIGHUP)
+        proxy.reload(config("one", backends[0]))
+        load.more(20)
+    assert not load.wrong
+    assert ask(proxy.port, "GET", "/name/last").body == b"one /name/last"
+
+
+def test_a_request_under_way_keeps_what_it_started_with(proxy: Proxy, backends: list[Backend]) -> None:
+    one, two, _ = backends
+    proxy.start(bootstrap(proxy.admin, [listener(proxy.port, [route("/", "one")])], [cluster("one", one.port)]))
+    with proxy.connect() as waiting, proxy.connect() as streaming, proxy.connect() as uploading:
+        waiting.request("GET", "/hold")
+        streaming.request("GET", "/hold-body")
+        uploading.send(b"POST /sink HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc")
+        one.seen(lambda request: True, 3)
+        routes = [{"match": {"prefix": "/"}, "route": {"cluster": "two", "timeout": "1s"}}]
+        proxy.reload(bootstrap(proxy.admin, [listener(proxy.port, routes)], [cluster("two", two.port)]))
+        assert ask(proxy.port, "GET", "/name").body == b"two /name"
+        uploading.send(b"def")
+        assert uploading.answer().body.startswith(b"6 ")
+        one.release()
+        assert waiting.answer().whole
+        assert streaming.answer().body == b"x" * 100 + b"y" * 100
+        one.wait(lambda backend: backend.open == 0)  # and then the old endpoint's connections are closed
+        for wire in (waiting, streaming, uploading):
+            assert wire.ask("GET", "/name").body == b"two /name"
+
+
+def test_a_removed_listener_finishes_what_it_has(proxy: Proxy, backends: list[Backend]) -> None:
+    one = backends[0]
+    second = proxy.reserve()
+    both = [listener(proxy.port, [route("/", "one")]), listener(second, [route("/", "one")], name="second")]
+    clusters = [cluster("one", one.port)]
+    proxy.start(bootstrap(proxy.admin, both, clusters))
+    with Wire(second) as waiting, Wire(second) as busy:
+        assert busy.ask("GET", "/name").kept
+        waiting.request("GET", "/hold")
+        one.seen(lambda request: request.path == "/hold")
+        proxy.reload(bootstrap(proxy.admin, both[:1], clusters))
+        with pytest.raises(ConnectionRefusedError):
+            Wire(second)
+        told = busy.ask("GET", "/name/told")
+        assert (told.body, told.kept) == (b"one /name/told", False)
+        one.release()
+        answer = waiting.answer()
+        assert (answer.status, answer.kept) == (200, False)
+    # and its address can be taken again
+    proxy.reload(bootstrap(proxy.admin, both, clusters))
+    assert ask(second, "GET", "/name").status == 200
+
+
+def test_a_kept_endpoint_keeps_its_connections(proxy: Proxy, backends: list[Backend]) -> None:
+    one = backends[0]
+
+    def config(timeout: str) -> Config:
+        return bootstrap(proxy.admin, [listener(proxy.port, [route("/", "one")])], [cluster("one", one.port, connect_timeout=timeout)])
+
+    proxy.start(config("1s"))
+    for seconds in range(2, 7):
+        assert ask(proxy.port, "GET", "/name").status == 200
+        proxy.reload(config(f"{seconds}s"))
+    assert one.opened == 1
+    assert proxy.stats()["cluster.one.upstream_rq_total"] == 5
+
+
+def test_the_protocol_of_a_cluster_changes_under_load(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy, backends: list[Backend]) -> None:
+    one = backends[0]
+    with Proxy(tmp_path_factory.mktemp("sidecar")) as sidecar:
+        sidecar.front([route("/", "one")], [cluster("one", one.port)])
+
+        def config(**protocol: object) -> Config:
+            listeners = [listener(proxy.port, [route("/", "sidecar")])]
+            return bootstrap(proxy.admin, listeners, [cluster("sidecar", sidecar.port, **protocol)])
+
+        proxy.start(config())
+        with Load(proxy.port, "one") as load:
+            for _ in range(5):
+                proxy.reload(config(**http2()))
+                load.more(20)
+                proxy.reload(config())
+                load.more(20)
+        assert not load.wrong
+        assert sidecar.stats()["http.front.downstream_cx_http2_total"] >= 5
+
+
+class Mistakes:
+    """Configurations that must change nothing, each with what the log must say."""
+
+    @staticmethod
+    def yaml_error(proxy: Proxy, good: Config) -> tuple[str, str]:
+        text = yaml.safe_dump(good, sort_keys=False)
+        return text + "bad: [unclosed\n", rf"front\.yaml:{text.count(chr(10)) + 2}:\d+"
+
+    @staticmethod
+    def unknown_cluster(proxy: Proxy, good: Config) -> tuple[str, str]:
+        text = yaml.safe_dump(good, sort_keys=False).replace("cluster: one\n", "cluster: oen\n")
+        before = text[: text.index("oen")]
+        return text, rf"front\.yaml:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}.*oen.*one"
+
+    @staticmethod
+    def taken_port(proxy: Proxy, good: Config) -> tuple[str, str]:
+        port = proxy.own(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        more = listener(port, [route("/", "one")], name="second")
+        clusters = good["static_resources"]["clusters"]
+        listeners = [*good["static_resources"]["listeners"], more]
+        return yaml.safe_dump(bootstrap(proxy.admin, listeners, clusters)), rf"cannot listen on 127\.0\.0\.1:{port}.*in use"
+
+    @staticmethod
+    def unknown_field(proxy: Proxy, good: Config) -> tuple[str, str]:
+        return yaml.safe_dump(good).replace("stat_prefix", "stat_perfix"), r"front\.yaml:\d+:\d+.*stat_perfix.*stat_prefix"
+
+    @staticmethod
+    def empty(proxy: Proxy, good: Config) -> tuple[str, str]:
+        return "", r"front\.yaml"
+
+    @staticmethod
+    def access_log_in_no_folder(proxy: Proxy, good: Config) -> tuple[str, str]:
+        text = yaml.safe_dump(good)
+        assert "/dev/fd/ACCESS" in text
+        return text.replace("/dev/fd/ACCESS", "/nonexistent/access.log"), r"/nonexistent/access\.log"
+
+
+MISTAKES = [name for name in vars(Mistakes) if not name.startswith("_")]
+
+
+def test_a_mistake_changes_nothing_and_is_told_with_its_place(proxy: Proxy, backends: list[Backend]) -> None:
+    good = bootstrap(proxy.admin, [listener(proxy.port, [route("/", "one")])], [cluster("one", backends[0].port)])
+    proxy.start(good)
+    with Load(proxy.port, "one") as load:
+        for number, name in enumerate(MISTAKES, 1):
+            text, words = getattr(Mistakes, name)(proxy, good)
+            said = proxy.refuse(text)
+            assert [line for line in said if re.search(words, line)], (name, said)
+            load.more(20)
+            stats = proxy.stats()
+            assert stats["shifter.config.problems"] >= 1
+            assert stats["shifter.config.reload_rejected"] == number
+            assert stats["shifter.config.version"] == 1
+        proxy.path.unlink()
+        proxy.signal(signal.SIGHUP)
+        proxy.says("new configuration is refused", len(MISTAKES) + 1)
+        assert proxy.lines(r"front\.yaml.*[Nn]o such file")
+        proxy.reload(good)
+        assert proxy.stats()["shifter.config.problems"] == 0
+        load.more(20)
+    assert not load.wrong
+    assert load.reconnects == 3
