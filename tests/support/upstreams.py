@@ -76,8 +76,8 @@ class Endpoint:
         """Every connection that was ever begun."""
         return self.network.outgoing
 
-    def lease(self) -> "Leased":
-        return Leased(self.pool.lease())
+    def lease(self, fresh: bool = False) -> "Leased":
+        return Leased(self.pool.lease(fresh))
 
     def ask(
         self, head: RequestHead = GET, data: bytes = b"", end: bool = True, listener: RecordingListener | None = None

@@ -306,3 +306,60 @@ def test_what_protocols_must_add() -> None:
     for call in (bare.take, bare.lease, bare.drain):
         with pytest.raises(NotImplementedError):
             call()
+
+
+def test_who_wants_a_fresh_connection_is_not_given_one_that_was_used() -> None:
+    endpoint = Endpoint()
+    busy = endpoint.ask()
+    choosy = endpoint.lease(fresh=True)
+    assert len(endpoint.connections) == 2
+    endpoint.connections[0].say(EMPTY)  # this one is free now, and still not for them
+    assert busy.saw[-1] == "end"
+    assert choosy.stream is None
+    assert len(endpoint.pool.idle) == 1
+    endpoint.connections[1].establish()
+    assert choosy.stream is not None
+    assert not choosy.stream.reused
+    assert endpoint.stats.upstream_rq_pending_active == 0
+
+
+def test_a_fresh_connection_takes_the_place_of_an_idle_one_where_there_is_no_room() -> None:
+    endpoint = limited(max_connections=1)
+    idle(endpoint)
+    old = endpoint.connections[0]
+    choosy = endpoint.lease(fresh=True)
+    endpoint.network.run()
+    assert old.lost is not None
+    endpoint.connections[-1].establish()
+    assert choosy.stream is not None
+    assert not choosy.stream.reused
+
+
+def test_without_room_or_an_idle_connection_a_used_one_must_do() -> None:
+    endpoint = limited(max_connections=1)
+    endpoint.ask()
+    choosy = endpoint.lease(fresh=True)
+    assert len(endpoint.connections) == 1
+    endpoint.connections[0].say(EMPTY)
+    assert choosy.stream is not None
+
+
+def test_a_fresh_connection_that_cannot_be_made() -> None:
+    endpoint = Endpoint()
+    choosy = endpoint.lease(fresh=True)
+    other = endpoint.lease()
+    endpoint.connections[0].refuse()
+    assert choosy.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
+    assert other.failure is None
+    endpoint.connections[1].establish()
+    assert other.stream is not None
+    assert endpoint.stats.upstream_rq_pending_active == 0
+
+
+def test_a_wait_for_a_fresh_connection_can_be_given_up() -> None:
+    endpoint = Endpoint()
+    choosy = endpoint.lease(fresh=True)
+    choosy.deferred.cancel()
+    assert endpoint.stats.upstream_rq_pending_active == 0
+    endpoint.connections[0].establish()
+    assert len(endpoint.pool.idle) == 1
