@@ -151,7 +151,7 @@ class EndpointPool:
         self.endpoint_stats.cx_connect_fail += 1
         self._forget(connection, remote=reason != "timeout")
         kind = FailureKind.CONNECTION_TIMEOUT if reason == "timeout" else FailureKind.REMOTE_CONNECTION_FAILURE
-        while len(self.choosy) > len(self.started):
+        if self.choosy and len(self.choosy) + len(self.waiting) > len(self.started):
             self._next_waiting(self.choosy).errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
         while self.waiting and len(self.waiting) > self._places_coming():
             self._next_waiting().errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
