@@ -121,10 +121,13 @@ def test_many_answers_to_a_client_that_stops_reading_between_them() -> None:
     client = proxy.connect(get(b"/one"))
     client.say(get(b"/one") + get(b"/direct"))
     client.room = 0
+    proxy.backend.take()
     proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % LARGE + b"x" * LARGE)
     assert client.waiting > LARGE
     assert proxy.stats.codes[200] == 1
+    assert proxy.backend.take() == b""  # the next request has to wait
     client.drain()
+    assert proxy.backend.take().startswith(b"GET /one ")
     proxy.backend.say(EMPTY)
     assert client.take().endswith(DIRECT)
     proxy.settled(c200=2, c403=1)

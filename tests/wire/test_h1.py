@@ -79,6 +79,7 @@ REFUSED = [
     (b"\r\n", "http1.invalid_chunk_size"),
     (b";a\r\n", "http1.invalid_chunk_size"),
     (b" 5\r\n", "http1.invalid_chunk_size"),
+    (b" 5;a\r\n", "http1.invalid_chunk_size"),
     (b"\t5\r\n", "http1.invalid_chunk_size"),
     (b"5 \r\n", "http1.invalid_chunk_size"),
     (b"5\t\r\n", "http1.invalid_chunk_size"),
