@@ -16,7 +16,7 @@ from typing import NoReturn, TypeAlias, cast
 
 
 class LogEntry:
-    """What access log lines can tell about one request; the stream of a request may inherit it and be its own entry.
+    """What access log lines can tell about one request.
 
     ``start`` is the wall clock at the request's first byte, in seconds since the epoch. ``path`` is the target as forwarded
     and ``original_path`` what ``x-envoy-original-path`` says when a route rewrote it. ``status`` is 0 when the client got no

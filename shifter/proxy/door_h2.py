@@ -184,7 +184,8 @@ class Http2Door:
 
     @property
     def peer(self) -> bytes:
-        return str(self.transport.peer).encode("ascii")
+        form = b"[%b]:%d" if self._host.find(b":") >= 0 else b"%b:%d"
+        return form % (self._host, self.transport.peer.port)
 
     @property
     def connection_id(self) -> int:

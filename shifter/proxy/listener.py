@@ -47,7 +47,7 @@ class ListenerRuntime:
     """See the module. ``accept`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "doors", "draining", "forwarding", "listener", "listener_stats", "make_door", "max_head",
+        "_next_id", "access_logs", "doors", "draining", "entry", "forwarding", "listener", "listener_stats", "make_door", "max_head",
         "server_line", "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class ListenerRuntime:
     ) -> None:
         self.worker = worker
         self.stats = HttpStats()
+        self.entry = LogEntry(0.0, b"", b"", b"")  # the one that `outcome.log_entry` fills in
         self.listener_stats = ListenerStats()
         self.doors: set[Door] = set()
         self.draining = False

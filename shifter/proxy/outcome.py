@@ -31,8 +31,16 @@ def _percent_encoded(message: bytes) -> bytes:
 
 
 def log_entry(downstream: "Downstream", head: RequestHead, status: int, flags: bytes, details: str, seconds: float) -> LogEntry:
-    """Return the access log entry of an exchange that ended *seconds* after it began, but for what its kind alone knows."""
-    entry = LogEntry(downstream.runtime.worker.wall() - seconds, head.method, head.path, head.authority)
+    """Return the access log entry of an exchange that ended *seconds* after it began, but for what its kind alone knows.
+
+    It is the listener's one entry, filled in anew: a line is made of it at once, and nobody keeps it.
+    """
+    runtime = downstream.runtime
+    entry = runtime.entry
+    entry.start = runtime.worker.wall() - seconds
+    entry.method = head.method
+    entry.path = head.path
+    entry.authority = head.authority
     entry.scheme = head.scheme
     entry.original_path = head.original_path
     entry.protocol = PROTOCOLS[head.version]
@@ -43,6 +51,10 @@ def log_entry(downstream: "Downstream", head: RequestHead, status: int, flags: b
     entry.request_block = head.block
     entry.peer = downstream.peer
     entry.connection_id = downstream.connection_id
+    entry.bytes_received = entry.bytes_sent = entry.attempts = 0
+    entry.response_block = b""
+    entry.cluster = entry.route = ""
+    entry.upstream_host = entry.upstream_service_time = None
     return entry
 
 
