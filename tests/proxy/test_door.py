@@ -116,6 +116,19 @@ def test_a_client_that_does_not_read_gets_no_further_answers() -> None:
     proxy.settled(c403=4)
 
 
+def test_many_answers_at_once_wait_for_a_client_that_does_not_read() -> None:
+    proxy = Proxy()
+    client = proxy.connect()
+    client.room = 1000
+    client.say(get(b"/direct") * 1000)
+    assert proxy.stats.codes[403] < 100
+    for _ in range(1000):
+        client.drain(1000)
+    client.drain()
+    assert client.take() == DIRECT * 1000
+    proxy.settled(c403=1000)
+
+
 def test_many_answers_to_a_client_that_stops_reading_between_them() -> None:
     proxy = Proxy()
     client = proxy.connect(get(b"/one"))

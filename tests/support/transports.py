@@ -1,6 +1,6 @@
 """The network in memory: transports that behave as `shifter.net.tcp` does, without sockets.
 
-Rule 1. As with the real one, what is written leaves at the end of a turn (large pieces at once), and handlers are called from
+Rule 1. As with the real one, what is written leaves at the end of a turn (large pieces and many at once), and handlers are called from
         the reactor only: from `FakeNetwork.run`, which is what the reactor does between two waits.
 Rule 2. The other end is the test: `FakeTransport.say`, `FakeTransport.hang_up`, and ``room`` for how much it takes.
 """
@@ -14,6 +14,7 @@ from shifter.net.tcp import Flushable
 from shifter.net.transport import Connector, Handler, Transport
 
 LARGE = 16 * 1024
+MANY = 16
 PATIENCE = 60.0
 
 
@@ -38,6 +39,7 @@ class FakeTransport:
         self.end = ""
         self.room: int | None = None  # bytes that the other end still takes; None for all
         self._queue = b""
+        self._pieces = 0
         self._blocked = False
         self._linger = 0.0
         self._until = 0.0
@@ -51,7 +53,8 @@ class FakeTransport:
         if self.lost is not None or self.closing:
             return
         self._queue += data
-        if len(data) >= LARGE and not self._blocked and not self.connecting:
+        self._pieces += 1
+        if (len(data) >= LARGE or self._pieces >= MANY) and not self._blocked and not self.connecting:
             self._push()
         else:
             self.network.mark(self)
@@ -122,6 +125,7 @@ class FakeTransport:
             self._finish("closed locally")
 
     def _push(self) -> bool:
+        self._pieces = 0
         sent = self._queue if self.room is None else self._queue[: self.room]
         if self.room is not None:
             self.room -= len(sent)
