@@ -3,7 +3,7 @@
 Rule 1. One ``recv`` an event; the piece grows for a connection that fills it and shrinks back for one that does not.
 Rule 2. Small writes of one reactor turn leave in one ``send`` a connection, after the events of that turn were handled
         (`Network.flush`): the peers are woken once, and a write can never fail inside its caller. Large ones leave at once,
-        while they are still in the cache.
+        while they are still in the cache, and so do many, so that their writer hears in time that it is blocked.
 Rule 3. EPOLLOUT is asked for only while the kernel's buffer is full.
 """
 
@@ -25,6 +25,7 @@ _log = Logger()
 _SMALL_READ = 16 * 1024
 _LARGE_READ = 256 * 1024
 _LARGE_WRITE = 16 * 1024
+_MANY_WRITES = 16
 _PATIENCE = 60.0
 """Seconds that a connection being closed may take to accept another byte of what is still queued for it."""
 _RESET = struct.pack("ii", 1, 0)
@@ -203,7 +204,7 @@ class TcpTransport:
         elif not self.closing:
             waiting = queue and isinstance(queue[0], memoryview)
             queue.append(data)
-            if len(data) >= _LARGE_WRITE and not waiting and not self.connecting and self.failure is None:
+            if (len(data) >= _LARGE_WRITE or len(queue) >= _MANY_WRITES) and not waiting and not self.connecting and self.failure is None:
                 self._send_now()
 
     def _send_now(self) -> None:

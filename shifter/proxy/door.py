@@ -176,6 +176,7 @@ class Http1Door:
     def _incomplete(self, data: bytes) -> None:
         if data and not self._buffer:
             self._since = self.runtime.worker.now
+        self._resume(_BY_PIPELINE)
         if len(data) >= self.runtime.max_head + 4:
             self._refuse(ProtocolError(431, "http1.headers_too_large"))
         elif not self.requests and PREFACE.startswith(data[: len(PREFACE)]) and self._take_over is not None:
@@ -369,7 +370,8 @@ class Http1Door:
             return
         self._since = self.runtime.worker.now
         if self._paused:
-            self._resume(_BY_UPSTREAM | _BY_PIPELINE)
+            # one request fewer may leave too many still: more is read when what is there has been served
+            self._resume(_BY_UPSTREAM | _BY_PIPELINE if len(self._buffer) <= _AHEAD else _BY_UPSTREAM)
         if self._buffer and not self._running and not self._blocked:
             self._run(self._buffer)
 
