@@ -82,7 +82,7 @@ def backends() -> Iterator[list[Backend]]:
     backends = [Backend(name) for name in ("one", "two", "three")]
     yield backends
     for backend in backends:
-        backend.stop()
+        backend.close()
 
 
 def test_everything_changes_under_load(proxy: Proxy, backends: list[Backend]) -> None:

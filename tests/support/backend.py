@@ -1,6 +1,6 @@
 """A backend that does what its caller asks for by path: it answers, or it breaks off in every way a server can.
 
-Rule 1. It listens on a free port of loopback, one thread a connection; `Backend.stop` ends every one of them.
+Rule 1. It listens on a free port of loopback, one thread a connection; `Backend.close` ends every one of them.
 Rule 2. It remembers each request it was sent, with the checksum of its body and with how its connection ended. Tests wait
         for that (`Backend.seen`), never for time to pass.
 Rule 3. It sends whatever its mode says byte by byte, so it is not a model of a good server.
@@ -96,7 +96,7 @@ class Backend:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.close()
 
     # for tests
 
@@ -121,7 +121,7 @@ class Backend:
         """Let everything go on that waits at ``/hold``."""
         self._gate.close()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End everything; a second time is one time too many and does no harm."""
         if self.stopping.is_set():
             return
@@ -207,7 +207,7 @@ class Conversation:
                     self.reset()
                 return
             served += 1
-            mode = MODES.get(request.path.split("/")[1] if "/" in request.path else "", ok)
+            mode = next((MODES[word] for word in request.path.split("/") if word in MODES), ok)
             try:
                 if mode not in UNREAD:
                     self.read_body(request)
@@ -288,7 +288,7 @@ UNREAD: set[Callable[[Conversation, Seen], object]] = set()
 
 
 def mode(name: str, unread: bool = False) -> Callable[[Callable[[Conversation, Seen], object]], Callable[[Conversation, Seen], object]]:
-    """What happens to requests under ``/name``. Returning ``False`` ends the connection."""
+    """What happens to requests that have ``name`` among the segments of their path. Returning ``False`` ends the connection."""
 
     def register(function: Callable[[Conversation, Seen], object]) -> Callable[[Conversation, Seen], object]:
         MODES[name] = function
