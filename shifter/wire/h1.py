@@ -5,13 +5,15 @@ Rule 2. Nothing that arrived is passed on as it arrived: chunk sizes, extensions
         anew, so that the next hop sees one possible message only (RFC 9112 section 7.1).
 """
 
-from shifter.wire.events import UNTIL_END, ProtocolError, RequestHead
+from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead
 from shifter.wire.heads import parse_trailers
 
 _MAX_CHUNK_LINE = 4096
 _MAX_EXTENSIONS = 64 * 1024
 _HEX = b"0123456789abcdefABCDEF"
 _EXTENSION_CONTROLS = bytes(c for c in range(32) if c != 9) + b"\x7f"
+
+_BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"))
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -207,6 +209,11 @@ def last_chunk(trailers: bytes) -> bytes:
 
 
 def request_bytes(head: RequestHead) -> bytes:
-    """Write a request head in origin form; what has no known length is sent chunked."""
-    end = b"\r\ntransfer-encoding: chunked\r\n\r\n" if head.length == UNTIL_END else b"\r\n\r\n"
+    """Write a request head in origin form; what has no known length is sent chunked, and a body that could be there and is
+    not is announced as empty (RFC 9110 section 8.6)."""
+    end = b"\r\n\r\n"
+    if head.length == UNTIL_END:
+        end = b"\r\ntransfer-encoding: chunked\r\n\r\n"
+    elif head.length == NO_BODY and head.method not in _BODILESS:
+        end = b"\r\ncontent-length: 0\r\n\r\n"
     return b"".join((head.method, b" ", head.path, b" HTTP/1.1\r\nhost: ", head.authority, head.block, end))

@@ -231,6 +231,8 @@ def test_every_status_has_a_line() -> None:
 REQUESTS: list[tuple[RequestHead, bytes]] = [
     (RequestHead(b"GET", b"/a?b", b"a:80"), b"GET /a?b HTTP/1.1\r\nhost: a:80\r\n\r\n"),
     (RequestHead(b"GET", b"/", b"a", b"\r\nx: 1\r\nx: 2"), b"GET / HTTP/1.1\r\nhost: a\r\nx: 1\r\nx: 2\r\n\r\n"),
+    (RequestHead(b"DELETE", b"/", b"a"), b"DELETE / HTTP/1.1\r\nhost: a\r\n\r\n"),
+    (RequestHead(b"POST", b"/", b"a", b"\r\nx: 1"), b"POST / HTTP/1.1\r\nhost: a\r\nx: 1\r\ncontent-length: 0\r\n\r\n"),
     (RequestHead(b"PUT", b"/", b"a", b"\r\ncontent-length: 3", 3), b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n"),
     (RequestHead(b"PUT", b"/", b"a", b"\r\nx: 1", UNTIL_END), b"PUT / HTTP/1.1\r\nhost: a\r\nx: 1\r\ntransfer-encoding: chunked\r\n\r\n"),
 ]
@@ -242,7 +244,7 @@ def test_requests_as_they_are_written(head: RequestHead, raw: bytes) -> None:
 
 
 @given(
-    st.sampled_from([b"GET", b"POST", b"DELETE"]),
+    st.sampled_from([b"GET", b"HEAD", b"DELETE"]),
     st.sampled_from([b"/", b"/a?b=c", b"/a//b"]),
     st.sampled_from([b"a", b"a.example:8080", b"[::1]:1"]),
     st.lists(st.sampled_from([b"\r\nx: 1", b"\r\nx: ", b"\r\na-b: \xff \t."]), max_size=4).map(b"".join),
