@@ -6,6 +6,7 @@ from collections.abc import Callable
 from shifter.routing.regex import RegexError, compile_regex
 
 _LITERAL = re.compile(r"[\w /-]+", re.ASCII)
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|.", re.DOTALL)
 
 LONGEST = 1000
 """How many characters a filter may have."""
@@ -37,9 +38,21 @@ def _somewhere(pattern: str) -> str:
     """Return a pattern that fits every text with a match of *pattern* in it."""
     before = after = "(?s:.*)"
     # Not every engine of `routing.regex` takes anchors in the middle, and most filters that have any begin or end with them.
-    if "|" not in pattern:
+    if not _has_alternatives(pattern):
         if pattern.startswith("^"):
             before, pattern = "", pattern[1:]
         if pattern.endswith("$") and not pattern.endswith("\\$"):
             after, pattern = "", pattern[:-1]
     return f"{before}(?:{pattern}){after}"
+
+
+def _has_alternatives(pattern: str) -> bool:
+    """Whether *pattern*, which was found good, is several patterns with ``|`` between them, outside of all parentheses."""
+    if "\\Q" in pattern:
+        return "|" in pattern  # a quotation, in which nothing means what it does elsewhere
+    depth = 0
+    for piece in _PIECE.findall(pattern):
+        if piece == "|" and not depth:
+            return True
+        depth += (piece == "(") - (piece == ")")
+    return False

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shifter.admin.filters import FilterError, compile_filter
+from shifter.admin.filters import FilterError, _has_alternatives, compile_filter
 from shifter.routing import regex
 
 NAMES = ["cluster.service1.upstream_rq_200", "cluster.service1a.upstream_rq_total", "http.ingress_http.downstream_rq_2xx", "server.live"]
@@ -22,6 +22,10 @@ PATTERNS = [
     "[0-9]xx",
     "cost\\$",
     "(?i)SERVER",
+    "^cluster\\.service(1|1a)\\.upstream_rq_(200|total)$",
+    "^http[.|]",
+    "service1a|xx",
+    "a]|[]|]live",
 ]
 
 
@@ -44,6 +48,38 @@ def test_filters_search(pattern: str) -> None:
 def test_what_is_no_regular_expression_is_refused(pattern: str) -> None:
     with pytest.raises(FilterError):
         compile_filter(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whether"),
+    [
+        ("a|b", True),
+        ("(a|b)|c", True),
+        ("[(]a|b", True),
+        ("\\(a|b", True),
+        ("[[:alpha:]]|b", True),
+        ("\\Q(|\\E", True),
+        ("^a(b|c)$", False),
+        ("((a|b)c)", False),
+        ("^a[|]b$", False),
+        ("a\\|b", False),
+        ("[]|]", False),
+        ("[^]|]", False),
+        ("[[:alpha:]|]", False),
+    ],
+)
+def test_alternatives_are_told_from_bars_that_are_none(pattern: str, whether: bool) -> None:
+    assert _has_alternatives(pattern) is whether
+
+
+@given(st.text(alphabet="ab|()^$[]\\", min_size=1, max_size=8), st.text(alphabet="ab|()[]", max_size=6))
+def test_filters_that_are_understood_find_what_python_finds(pattern: str, name: str) -> None:
+    try:
+        found = re.search(pattern, name) is not None
+        keep = compile_filter(pattern)
+    except (re.error, FutureWarning, FilterError):  # Python warns of sets that it may read otherwise one day
+        assume(False)
+    assert keep(name) is found
 
 
 @given(st.text(alphabet="ab_-/ 09", min_size=1), st.text(alphabet="ab_-/ 09."))
