@@ -19,7 +19,7 @@ FOR_WORK := .venv/installed-dev
 .PHONY: run shift test lint bench clean
 
 run: $(FOR_USE)
-	@$(BIN)/python -m demo.stack $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(DNS_PORT),--dns-port $(DNS_PORT))
+	@$(BIN)/python -m demo.stack $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(DNS_PORT),--dns-port $(DNS_PORT)) $(if $(NETWORK),--network $(NETWORK))
 
 shift: $(FOR_USE)
 	@$(BIN)/python -m demo.shift $(if $(PORT),--port $(PORT)) $(STEPS)

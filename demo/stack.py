@@ -100,7 +100,7 @@ def refuse_taken_ports(place: Place) -> None:
             except OSError as error:
                 taken.append(f"    {address} for {who}: {error.strerror}")
     if taken:
-        remedy = "End what listens there, or choose other ports: make run PORT=9000 ADMIN_PORT=9001 DNS_PORT=9053"
+        remedy = "End what listens there, or choose other places: make run PORT=9000 ADMIN_PORT=9001 DNS_PORT=9053 NETWORK=127.0.2"
         raise CannotStart("\n".join(["Cannot listen on", *dict.fromkeys(taken), "", remedy]))
 
 
