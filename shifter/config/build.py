@@ -218,7 +218,6 @@ class _Listeners:
                 request_timeout=config.request_timeout,
                 request_headers_timeout=config.request_headers_timeout,
                 delayed_close_timeout=config.delayed_close_timeout,
-                drain_timeout=config.drain_timeout,
                 accept_http_10=http1.accept_http_10 if http1 is not None else None,
                 default_host_for_http_10=http1.default_host_for_http_10.encode() if http1 is not None else None,
                 enable_trailers=http1.enable_trailers if http1 is not None else None,

@@ -68,7 +68,6 @@ class HttpConnectionManager:
     ``idle_timeout``: a connection without a request. ``stream_idle_timeout``: a request on which nothing moves.
     ``request_timeout``: from the first byte of a request to its last. ``request_headers_timeout``: to its last header.
     ``delayed_close_timeout``: how long the client may take to read an answer after which the connection closes.
-    ``drain_timeout``: how long a connection may linger while its listener drains.
     """
 
     stat_prefix: str
@@ -91,7 +90,6 @@ class HttpConnectionManager:
     request_timeout: float = 0.0
     request_headers_timeout: float = 60.0
     delayed_close_timeout: float = 1.0
-    drain_timeout: float = 5.0
     accept_http_10: bool = False
     default_host_for_http_10: bytes = b""
     enable_trailers: bool = False

@@ -264,13 +264,13 @@ class TcpTransport:
 
     def _flush_rest(self) -> None:
         if self.failure is not None:
-            self.finish(self.failure)
+            self._give_up(self.failure)
             return
         queue = self.queue
         waited = bool(queue) and isinstance(queue[0], memoryview)  # type: ignore[index]
         done = self._push()
         if self.failure is not None:
-            self.finish(self.failure)
+            self._give_up(self.failure)
         elif done:
             if waited:
                 self.network.reactor.removeWriter(self)
@@ -278,6 +278,15 @@ class TcpTransport:
                 self._end_output()
             elif waited:
                 self.handler.write_drained()
+
+    def _give_up(self, why: str) -> None:
+        """Writing failed. What the peer had said before is read first: a server that refuses an upload answers, then resets."""
+        while self.reading and not self.closing:
+            received = self.bytes_received
+            self.doRead()
+            if self.bytes_received == received:
+                break
+        self.finish(why)
 
     def pause(self) -> None:
         if self.reading:
@@ -340,6 +349,8 @@ class TcpTransport:
         self.network.lingering.pop(self, None)
         if self.closing and reason != "aborted":
             reason = "closed locally"
+        elif self.failure is not None:
+            reason = self.failure  # writing failed first, and says more than the end of reading
         self.fd = -1
         self.queue = None
         self.reading = False

@@ -268,7 +268,6 @@ def test_virtual_hosts() -> None:
         ("request_timeout: 1s", {"request_timeout": 1.0}),
         ("request_headers_timeout: 0s", {"request_headers_timeout": 0.0}),
         ("delayed_close_timeout: 0.5s", {"delayed_close_timeout": 0.5}),
-        ("drain_timeout: 6s", {"drain_timeout": 6.0}),
         ("max_request_headers_kb: 96", {"max_request_headers_kb": 96}),
         ("server_name: shifty 2", {"server_name": "shifty 2"}),
         ("use_remote_address: true", {"use_remote_address": True}),

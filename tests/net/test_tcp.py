@@ -441,3 +441,14 @@ def test_closing_the_network_ends_what_lingers(pair: Pair) -> None:
 )
 def test_reasons(code: int, word: str) -> None:
     assert tcp._words(code) == word
+
+
+def test_what_the_peer_said_before_it_reset_is_heard(pair: Pair) -> None:
+    pair.transport.start()
+    pair.peer.sendall(b"413, keep it")
+    pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp._RESET)
+    pair.peer.close()
+    pair.transport.write(b"more of an upload")
+    pair.network.flush()
+    assert pair.handler.saw == ["data", "lost reset"]
+    assert pair.handler.data == b"413, keep it"
