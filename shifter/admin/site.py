@@ -90,6 +90,8 @@ class AdminSite(Site):
             reactor=reactor,
         )
 
+    noisy = False  # the service says where the admin listener is
+
     def startFactory(self) -> None:
         """Nothing to start: there is no log whose clock would have to tick."""
 

@@ -19,6 +19,7 @@ _MAX_WEIGHTS = 2**32 - 1
 _NO_NUMBER = 2**64
 _DEFAULT_BODY_LIMIT = 4096
 _PERCENT = 100
+_BUFFERS = "at most one read, 256 KiB, is held for a peer that is slow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+def _no_effect(report: Report, node: MapNode, name: str, why: str) -> None:
+    if name in node:
+        report.warn(node.key(name), f"`{name}` has no effect", why)
+
+
 class _Clusters:
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -105,6 +111,7 @@ class _Clusters:
         self._resolvers(node)
         for owner, options in ((node, "http2_protocol_options"), (node, "http_protocol_options")):
             self._windows(owner, options)
+        _no_effect(self._report, node, "per_connection_buffer_limit_bytes", _BUFFERS)
         typed = map_in(node, "typed_extension_protocol_options")
         http = map_in(typed, "envoy.extensions.upstreams.http.v3.HttpProtocolOptions") if typed is not None else None
         explicit = map_in(http, "explicit_http_config") if http is not None else None
@@ -150,6 +157,7 @@ class _Listeners:
             first = self._names.setdefault(name, name)
             if first is not name:
                 self._report.error(name, f"a second listener is named `{shown(name)}`", f"the first stands at line {first.line}")
+        _no_effect(self._report, node, "per_connection_buffer_limit_bytes", _BUFFERS)
         chains = node.get("filter_chains")
         if isinstance(chains, ListNode) and len(chains) > 1:
             self._report.error(chains[1], "shifter does not support more than one filter chain yet")
@@ -190,6 +198,7 @@ class _Routes:
         self._body_limit = _DEFAULT_BODY_LIMIT
 
     def manager(self, node: MapNode) -> None:
+        _no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
         filters = node.get("http_filters")
         if isinstance(filters, ListNode) and len(filters) > 1:
             self._report.error(filters[1], "the router is the last filter, and one is enough")

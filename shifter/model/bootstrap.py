@@ -1,6 +1,6 @@
 """The whole configuration of one process (Envoy ``bootstrap.v3.Bootstrap``). Durations are seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from shifter.model.address import SocketAddress
@@ -108,7 +108,7 @@ class Listener:
     manager: HttpConnectionManager
     per_connection_buffer_limit_bytes: int = 1 << 20
     backlog: int = 4096
-    place: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

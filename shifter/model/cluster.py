@@ -1,6 +1,6 @@
 """Clusters as Envoy's ``cluster.v3.Cluster`` describes them. Durations are seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from shifter.model.address import SocketAddress
@@ -82,4 +82,4 @@ class Cluster:
     dns_lookup_family: DnsLookupFamily = DnsLookupFamily.AUTO
     dns_resolvers: tuple[SocketAddress, ...] = ()
     max_concurrent_streams: int = 1024
-    place: str = ""
+    place: str = field(default="", compare=False)

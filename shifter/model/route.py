@@ -171,7 +171,7 @@ class Route:
     action: RouteAction | RedirectAction | DirectResponseAction
     name: str = ""
     headers: HeaderMutations = HeaderMutations()
-    place: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

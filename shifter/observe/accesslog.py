@@ -92,7 +92,9 @@ class AccessLogWriter:
             return
         try:
             while buffer:
-                written = self._sink.write(bytes(buffer[:_BLOCK]))
+                # up to the end of a line where there is one: others may write to the same pipe between two of our writes
+                end = buffer.rfind(b"\n", 0, _BLOCK) + 1 or _BLOCK
+                written = self._sink.write(bytes(buffer[:end]))
                 self.writes += 1
                 self._torn = buffer[written - 1] != 0x0A if written else self._torn
                 del buffer[:written]

@@ -176,7 +176,7 @@ class ShifterService(MultiService):
         if change.moves_admin:
             self._move_admin(change.admin)
         if self._snapshot is not None:
-            changes = "; ".join(prepared.plan.lines()) or "same clusters, same listeners"
+            changes = "; ".join(prepared.plan.lines()) or "it says what the old one said"
             _log.info("configuration {version} is served: {changes}", version=snapshot.version, changes=changes)
             self._stats.config_reload_success += 1
         self._snapshot = snapshot

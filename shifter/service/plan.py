@@ -1,6 +1,5 @@
 """What a change of configuration amounts to: a pure comparison that an operator can read."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shifter.model.address import SocketAddress
@@ -22,6 +21,8 @@ class Plan:
     listeners_added: tuple[Listener, ...]
     listeners_kept: tuple[Listener, ...]
     listeners_removed: tuple[SocketAddress, ...]
+    listener_changes: tuple[str, ...] = ()
+    """What changed in each of ``listeners_kept``, in words; empty where nothing did."""
 
     def lines(self) -> list[str]:
         """Say it in words, one change a line."""
@@ -29,6 +30,7 @@ class Plan:
         text += [f"~ cluster {cluster.name}" for cluster in self.clusters_added if cluster.name in self.clusters_removed]
         added = {cluster.name for cluster in self.clusters_added}
         text += [f"- cluster {name}" for name in self.clusters_removed if name not in added]
+        text += [change for change in self.listener_changes if change]
         text += [f"+ listener {listener.name} on {listener.address}" for listener in self.listeners_added]
         text += [f"- listener on {address}" for address in self.listeners_removed]
         return text
@@ -36,9 +38,9 @@ class Plan:
 
 def diff(old: Bootstrap | None, new: Bootstrap) -> Plan:
     """Return what leads from *old* (``None``: nothing runs yet) to *new*."""
-    before = _without_places(old.clusters) if old else {}
-    after = _without_places(new.clusters)
-    addresses_before = {listener.address for listener in old.listeners} if old else set()
+    before = {cluster.name: cluster for cluster in old.clusters} if old else {}
+    after = {cluster.name: cluster for cluster in new.clusters}
+    addresses_before = {listener.address: listener for listener in old.listeners} if old else {}
     addresses_after = {listener.address for listener in new.listeners}
     return Plan(
         tuple(cluster for name, cluster in after.items() if before.get(name) != cluster),
@@ -46,10 +48,16 @@ def diff(old: Bootstrap | None, new: Bootstrap) -> Plan:
         tuple(name for name, cluster in before.items() if after.get(name) != cluster),
         tuple(listener for listener in new.listeners if listener.address not in addresses_before),
         tuple(listener for listener in new.listeners if listener.address in addresses_before),
-        tuple(sorted(addresses_before - addresses_after, key=str)),
+        tuple(address for address in addresses_before if address not in addresses_after),
+        tuple(_changes(addresses_before[listener.address], listener) for listener in new.listeners if listener.address in addresses_before),
     )
 
 
-def _without_places(clusters: Iterable[Cluster]) -> Mapping[str, Cluster]:
-    """Clusters by name, told apart by what they say and not by the line they say it on."""
-    return {cluster.name: replace(cluster, place="") for cluster in clusters}
+def _changes(old: Listener, new: Listener) -> str:
+    """Say what differs between two versions of a listener; empty when nothing does."""
+    if old == new:
+        return ""
+    routes = old.manager.route_config != new.manager.route_config
+    others = replace(old.manager, route_config=new.manager.route_config) != new.manager or replace(old, manager=new.manager) != new
+    what = [word for word, changed in (("routes", routes), ("settings", others)) if changed]
+    return f"~ {' and '.join(what)} of listener {new.name}"

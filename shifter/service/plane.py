@@ -85,6 +85,7 @@ class DataPlane:
         self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
         self._leaving: list[ListenerRuntime] = []
         self._logs: dict[str, AccessLogWriter] = {}
+        self._closed_logs: list[AccessLogWriter] = []
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
         self._make_door = make_door(take_over)
@@ -245,10 +246,11 @@ class DataPlane:
     def report(self) -> Report:
         """Return what this process has counted, and what it serves."""
         stats = self._stats
-        stats.access_log_lines = sum(writer.lines for writer in self._logs.values())
-        stats.access_log_writes = sum(writer.writes for writer in self._logs.values())
-        stats.access_log_failures = sum(writer.failures for writer in self._logs.values())
-        stats.access_log_lost = sum(writer.lost for writer in self._logs.values())
+        writers = [*self._logs.values(), *self._closed_logs]
+        stats.access_log_lines = sum(writer.lines for writer in writers)
+        stats.access_log_writes = sum(writer.writes for writer in writers)
+        stats.access_log_failures = sum(writer.failures for writer in writers)
+        stats.access_log_lost = sum(writer.lost for writer in writers)
         listeners = []
         managers = []
         for address, runtime in self._runtimes.items():
@@ -303,7 +305,9 @@ class DataPlane:
         runtimes = [*self._runtimes.values(), *self._leaving]
         used = {access_log.writer for runtime in runtimes for access_log in runtime.access_logs}
         for path in [path for path, writer in self._logs.items() if writer not in used]:
-            self._logs.pop(path).close()
+            writer = self._logs.pop(path)
+            writer.close()
+            self._closed_logs.append(writer)  # what it counted still counts
 
 
 def _resident() -> int:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
 from shifter.model.cluster import Cluster, LbPolicy
-from shifter.model.route import RouteConfiguration
+from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.service.plan import diff
 
 MANAGER = HttpConnectionManager("ingress", RouteConfiguration())
@@ -47,7 +47,17 @@ def test_listeners_go_by_address_whatever_they_are_called() -> None:
     assert plan.listeners_kept == (listener(1, "renamed"),)
     assert plan.listeners_added == (listener(3, "three"),)
     assert plan.listeners_removed == (SocketAddress("127.0.0.1", 2),)
-    assert plan.lines() == ["+ listener three on 127.0.0.1:3", "- listener on 127.0.0.1:2"]
+    assert plan.lines() == ["~ settings of listener renamed", "+ listener three on 127.0.0.1:3", "- listener on 127.0.0.1:2"]
+
+
+def test_weights_that_moved_are_a_change_of_routes() -> None:
+    def weighted(weight: int) -> Listener:
+        action = RouteAction((WeightedCluster("a", weight), WeightedCluster("b", 100 - weight)))
+        host = VirtualHost("all", (b"*",), (Route(RouteMatch(PathMatchKind.PREFIX, b"/"), action, place=f"x.yaml:{weight}:1"),))
+        return replace(listener(1), manager=replace(MANAGER, route_config=RouteConfiguration(virtual_hosts=(host,))))
+
+    assert diff(Bootstrap((weighted(25),)), Bootstrap((weighted(50),))).lines() == ["~ routes of listener front"]
+    assert diff(Bootstrap((weighted(25),)), Bootstrap((weighted(25),))).lines() == []
 
 
 clusters = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 3), max_size=5).map(
