@@ -1,80 +1,17 @@
 """SIGHUP under load: not one request fails, not one gets a wrong answer; what is wrong changes nothing and says where."""
 
-import itertools
 import re
 import signal
 import socket
-import threading
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from tests.support.backend import Backend
-from tests.support.programs import PATIENCE
+from tests.support.load import Load
 from tests.support.proxy import Config, Proxy, bootstrap, cluster, http2, listener, route, split
 from tests.support.wireclient import Wire, ask
-
-
-class Load:
-    """Clients that ask without a pause, on kept and on new connections, and check every answer. A context manager."""
-
-    def __init__(self, port: int, names: str, kept: int = 3, fresh: int = 2) -> None:
-        self._port = port
-        self._names = names
-        self._over = threading.Event()
-        self._changed = threading.Condition()
-        self.answers: Counter[str] = Counter()
-        self.wrong: list[str] = []
-        self.reconnects = 0
-        self._threads = [threading.Thread(target=self._run, args=(number, number < kept)) for number in range(kept + fresh)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        self.more(50)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def more(self, count: int) -> None:
-        """Wait until *count* more requests have been answered."""
-        with self._changed:
-            goal = self.answers.total() + count
-            assert self._changed.wait_for(lambda: self.wrong or self.answers.total() >= goal, PATIENCE)
-
-    def _run(self, number: int, kept: bool) -> None:
-        wire = None
-        for count in itertools.count():
-            if self._over.is_set():
-                break
-            target = f"/name/{number}/{count}"
-            try:
-                if wire is None:
-                    wire = Wire(self._port)
-                    self.reconnects += kept
-                answer = wire.ask("POST" if count % 3 == 0 else "GET", target, body=b"b" * (count % 3 == 0))
-                good = re.fullmatch(rf"({self._names}) {target}", answer.body.decode())
-                problem = "" if good else f"{target}: {answer}"
-                if good and kept and not answer.kept:
-                    problem = f"{target}: the connection was closed"
-            except OSError as error:
-                good, problem = None, f"{target}: {error!r}"
-            with self._changed:
-                if problem:
-                    self.wrong.append(problem)
-                if good:
-                    self.answers[good[1]] += 1
-                self._changed.notify_all()
-            if wire is not None and (problem or not kept):
-                wire.close()
-                wire = None
-        if wire is not None:
-            wire.close()
 
 
 @pytest.fixture
