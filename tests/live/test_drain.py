@@ -119,7 +119,7 @@ def test_a_second_signal_ends_it_at_once(backend: Backend, proxy: Proxy) -> None
     start(proxy, backend)
     with proxy.connect() as wire:
         wire.request("GET", "/hang")
-        [request] = backend.seen(lambda request: request.path == "/hang")
+        [_] = backend.seen(lambda request: request.path == "/hang")
         proxy.signal(signal.SIGTERM)
         proxy.says("draining")
         proxy.signal(signal.SIGTERM)

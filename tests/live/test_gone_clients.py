@@ -44,7 +44,7 @@ def test_download(backend: Backend, proxy: Proxy, path: str, how: str) -> None:
         if "body" in path or "big" in path:
             wire.socket.recv(100)
         leave(wire, how)
-    [request] = backend.seen(lambda request: request.ended)
+    [_] = backend.seen(lambda request: request.ended)
     assert_nothing_left(proxy, backend)
     line = proxy.logged(path)
     assert line[3] == "DC"

@@ -137,7 +137,9 @@ def test_a_kept_endpoint_keeps_its_connections(proxy: Proxy, backends: list[Back
     assert proxy.stats()["cluster.one.upstream_rq_total"] == 5
 
 
-def test_the_protocol_of_a_cluster_changes_under_load(tmp_path_factory: pytest.TempPathFactory, proxy: Proxy, backends: list[Backend]) -> None:
+def test_the_protocol_of_a_cluster_changes_under_load(
+    tmp_path_factory: pytest.TempPathFactory, proxy: Proxy, backends: list[Backend]
+) -> None:
     one = backends[0]
     with Proxy(tmp_path_factory.mktemp("sidecar")) as sidecar:
         sidecar.front([route("/", "one")], [cluster("one", one.port)])
