@@ -396,20 +396,24 @@ class ProxyStream:
         stats = runtime.stats
         stats.codes[status] += 1
         stats.downstream_rq_time.record(took)
-        upstream_stats = self.target.cluster.state.stats
-        if status:
-            upstream_stats.codes[status] += 1
-            upstream_stats.upstream_rq_time.record(took)
         if details == "via_upstream":
+            self._charge(status, took)
             pool = self.pool
             if pool is not None:
                 if status < 500:
                     pool.endpoint_stats.rq_success += 1
                 else:
                     pool.endpoint_stats.rq_error += 1
+        elif self.responding or self.flags.startswith(b"U"):
+            self._charge(status, took)  # an answer that was cut, or one in the upstream's place; not what the client brought upon itself
         if runtime.access_logs:
             self._log(status, details, seconds)
         self.downstream.finished()
+
+    def _charge(self, status: int, took: float) -> None:
+        stats = self.target.cluster.state.stats
+        stats.codes[status] += 1
+        stats.upstream_rq_time.record(took)
 
     def _log(self, status: int, details: str, seconds: float) -> None:
         entry = log_entry(self.downstream, self.head, status, self.flags, details, seconds)

@@ -643,6 +643,7 @@ def test_the_route_timeout() -> None:
     assert proxy.backend.lost == "aborted"
     assert proxy.lines[0].split()[3:6] == ["504", "UT", "response_timeout"]
     assert proxy.clusters["one"].state.stats.upstream_rq_timeout == 1
+    assert dict(proxy.clusters["one"].state.stats.codes) == {504: 1}
     (pool,) = proxy.clusters["one"].pools
     assert (pool.endpoint_stats.rq_timeout, pool.endpoint_stats.rq_error) == (1, 1)
     proxy.settled(c504=1, c403=1)
@@ -721,6 +722,7 @@ def test_a_request_that_takes_too_long() -> None:
     assert client.take() == local(b"408 Request Timeout", b"request timeout", close=True)
     assert proxy.stats.downstream_rq_timeout == 1
     assert client.end == "fin"
+    assert not proxy.clusters["one"].state.stats.codes  # the client's doing, not the cluster's
     proxy.settled(c408=1)
 
 
