@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
@@ -20,9 +20,8 @@ from shifter.wire import h2_events as ev
 from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead
 from shifter.wire.h2 import ClientConnection, Http2Options
 from tests.support import h2frames as raw
-from tests.support.wires import MemoryNetwork, MemoryTransport
-
-T = TypeVar("T")
+from tests.support.h2ends import converse
+from tests.support.transports import FakeNetwork
 
 SETTINGS = HttpConnectionManager("test", route_config=RouteConfiguration("none", ()))
 GET = RequestHead(b"GET", b"/", b"a.example")
@@ -103,43 +102,57 @@ class Log:
 class Client:
     """A client of another make, and the door it came through."""
 
-    def __init__(self, settings: HttpConnectionManager = SETTINGS, options: Http2Options | None = None, first: bytes | None = b"") -> None:
-        self.network = MemoryNetwork()
-        worker = Worker(self.network, lambda: 0.5, lambda: 0.0)  # type: ignore[arg-type]  # a network of the same shape
+    def __init__(self, settings: HttpConnectionManager = SETTINGS, options: Http2Options | None = None, greets: bool = True) -> None:
+        self.clock = Clock()
+        self.network = FakeNetwork(self.clock)
+        worker = Worker(self.network, lambda: 0.5, lambda: 0.0)
         self.tree = Tree()
         self.log = Log()
+        self.codec = ClientConnection(options or Http2Options())
         tree = ListenerResource(settings.route_config, lambda name: pytest.fail(name))
-        self.runtime = ListenerRuntime(Listener("l", SocketAddress("127.0.0.1", 80), settings), worker, tree, (), take_over)  # type: ignore[arg-type]
+        hello = self.codec.data_to_send()
+        first, rest = (hello[:30], hello[30:]) if greets else (b"", b"")
+        self.runtime = ListenerRuntime(
+            Listener("l", SocketAddress("127.0.0.1", 80), settings),
+            worker,
+            tree,
+            (),
+            lambda transport, runtime: take_over(transport, runtime, first),
+        )
         self.runtime.tree = self.tree  # type: ignore[assignment]  # it locates
         self.runtime.access_logs = (self.log,)  # type: ignore[assignment]  # it writes
-        self.codec = ClientConnection(options or Http2Options())
-        self.transport = MemoryTransport()
-        hello = self.codec.data_to_send()
-        self.runtime.stats.downstream_cx_total += 1
-        door = take_over(self.transport, self.runtime, hello[:30] if first is not None else b"")
+        self.heard: list[ev.Event] = []
+        self.transport = self.network.accept(self.runtime.accept)
+        door = self.transport.handler
         assert isinstance(door, Http2Door)
         self.door = door
-        self.transport.handler = door
-        self.heard: list[ev.Event] = []
-        self.raw = b""
-        if first is not None:
-            self.network.turn()
-            self.transport.say(hello[30:])
+        if greets:
+            self.network.run()
+            self.transport.say(rest)
             self.turn()
 
     def turn(self) -> None:
         """Let both ends talk until they have nothing more to say."""
-        busy = True
-        while busy:
-            self.network.turn()
-            data = self.transport.take()
-            self.raw += data
-            self.heard += self.codec.receive(data) if data else []
-            answer = self.codec.data_to_send()
-            self.heard += self.codec.events()
-            if answer and not self.transport.closed:
-                self.transport.say(answer)
-            busy = bool(data or answer)
+        converse(self.network, {self.transport: self.codec}, lambda _, event: self.heard.append(event))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and the door look at what has taken too long."""
+        self.clock.advance(seconds)
+        self.runtime.worker.tick()
+        self.door.sweep(self.runtime.worker.now)
+        self.network.run()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the door has closed the connection behind all that it wrote, and waits for the client to do the same."""
+        return self.transport.lost is None and (self.transport.end, self.transport.waiting) == ("fin", 0)
+
+    def closes_after(self, seconds: float) -> bool:
+        """Let *seconds* pass, and say whether the door closes the connection then and not a second earlier."""
+        self.wait(seconds - 1)
+        before = self.transport.open
+        self.wait(1)
+        return before and self.closed
 
     def ask(self, head: RequestHead = GET, end: bool = True) -> tuple[int, Recorder]:
         number = self.codec.send_request(head, end)
@@ -197,9 +210,10 @@ def test_what_is_answered_in_one_turn_leaves_in_one_piece(client: Client) -> Non
     client.tree.then = lambda exchange: exchange.answer(data=b"x")
     for _ in range(5):
         client.codec.send_request(GET, True)
-    client.transport.say(client.codec.data_to_send())
+    client.transport.arrive(client.codec.data_to_send())
+    assert client.transport.receive()
     assert client.transport.written == b""
-    client.network.turn()
+    client.network.flush()
     assert [one.kind for one in raw.frames(client.transport.written)] == [raw.HEADERS] * 5 + [raw.DATA] * 5
 
 
@@ -348,12 +362,16 @@ def test_upstreams_rest_while_the_client_does() -> None:
 
 def test_nothing_is_written_while_the_client_takes_nothing(client: Client) -> None:
     number, exchange = client.ask()
-    client.door.write_blocked()
+    client.transport.room = 0
+    client.transport.say(raw.frame(raw.PING, payload=b"12345678"))
+    waiting = client.transport.waiting
+    assert waiting > 0, "the answer to the ping"
     exchange.downstream.send_head(200, b"", UNTIL_END, b"x" * 100_000, False)
     client.turn()
     assert client.sees(number) == []
     assert exchange.heard[-1] == ("blocked",)
-    client.door.write_drained()
+    assert client.transport.waiting == waiting
+    client.transport.drain()
     client.turn()
     assert client.sees(number)[0] == ("head", 200, False)
     assert exchange.heard[-1] == ("writable",)
@@ -368,7 +386,7 @@ def test_a_client_that_cancels(client: Client, end: bool) -> None:
     exchange.answer()
     client.turn()
     assert client.sees(number) == []
-    assert not client.transport.closed
+    assert client.transport.open
 
 
 def test_a_client_that_breaks_its_request(client: Client) -> None:
@@ -378,13 +396,18 @@ def test_a_client_that_breaks_its_request(client: Client) -> None:
     assert exchange.heard[-1] == ("broken", 400)
     assert client.sees(number) == [("reset", ev.PROTOCOL_ERROR)]
     assert client.runtime.stats.downstream_cx_protocol_error == 1
-    assert not client.transport.closed
+    assert client.transport.open
 
 
-@pytest.mark.parametrize(("reason", "local"), [("closed", False), ("aborted", True)])
+@pytest.mark.parametrize(("reason", "local"), [("closed", False), ("reset", False), ("aborted", True)])
 def test_a_connection_that_dies(client: Client, reason: str, local: bool) -> None:
     exchanges = [client.ask()[1] for _ in range(3)]
-    client.transport.lose(reason)
+    if local:
+        client.door.drop()
+        client.network.run()
+    else:
+        client.transport.hang_up(reason)
+    assert client.transport.lost == reason
     for exchange in exchanges:
         assert exchange.heard == [("begin", b"", True), ("lost",)]
     client.turn()
@@ -399,10 +422,13 @@ def test_a_connection_that_dies(client: Client, reason: str, local: bool) -> Non
 def test_a_connection_that_breaks_the_rules(client: Client) -> None:
     _, exchange = client.ask()
     client.transport.say(raw.frame(raw.PING, payload=b"x"))
-    client.network.turn()
     assert exchange.heard[-1] == ("lost",)
-    assert (client.transport.closed, client.transport.linger) == ("close", 1.0)
+    assert client.closed
     assert raw.frames(client.transport.written)[-1].kind == raw.GOAWAY
+    client.wait(0.75)
+    assert client.closed
+    client.wait(0.25)
+    assert client.transport.lost == "closed locally"
     assert client.runtime.stats.downstream_cx_protocol_error == 1
 
 
@@ -434,7 +460,7 @@ def test_an_idle_connection_drains_at_once(client: Client) -> None:
     client.door.drain()
     client.turn()
     assert (ev.GOAWAY, 0, 0, "") in client.heard
-    assert client.transport.closed == "close"
+    assert client.closed
     assert client.runtime.stats.downstream_cx_drain_close == 1
 
 
@@ -443,14 +469,14 @@ def test_a_busy_connection_drains_when_it_is_done(client: Client) -> None:
     client.door.drain()
     client.turn()
     assert (ev.GOAWAY, 2**31 - 1, 0, "") in client.heard
-    assert not client.transport.closed
-    client.door.sweep(client.network.now + 1)
+    assert client.transport.open
+    client.wait(1)
     client.turn()
     assert (ev.GOAWAY, 1, 0, "") in client.heard
     exchange.answer(data=b"bye")
     client.turn()
     assert client.sees(number) == [("head", 200, False), ("data", b"bye", True)]
-    assert client.transport.closed == "close"
+    assert client.closed
 
 
 def test_requests_are_counted_per_connection() -> None:
@@ -463,36 +489,24 @@ def test_requests_are_counted_per_connection() -> None:
     exchange.answer()
     client.turn()
     assert client.sees(number) == [("head", 200, True)]
-    assert client.transport.closed == "close"
+    assert client.closed
     assert client.runtime.stats.downstream_cx_max_requests_reached == 1
 
 
 def test_idle_connections_close(client: Client) -> None:
     _, exchange = client.ask()
-    client.door.sweep(client.network.now + 10_000)
-    client.turn()
-    assert not client.transport.closed
-    client.runtime.worker.now += 5000
+    client.wait(10_000)
+    assert client.transport.open
     exchange.answer()
     client.turn()
-    client.door.sweep(client.network.now + 5000 + 3599)
-    client.turn()
-    assert not client.transport.closed
-    client.door.sweep(client.network.now + 5000 + 3600)
-    client.turn()
-    assert client.transport.closed == "close"
+    assert client.closes_after(3600)
     assert client.runtime.stats.downstream_cx_idle_timeout == 1
 
 
 def test_a_client_that_never_says_hello() -> None:
-    client = Client(first=None)
+    client = Client(greets=False)
     client.transport.say(raw.PREFACE[:10])
-    client.network.turn()
-    client.door.sweep(client.network.now + 59)
-    assert not client.transport.closed
-    client.door.sweep(client.network.now + 60)
-    client.network.turn()
-    assert client.transport.closed == "close"
+    assert client.closes_after(60)
     assert client.runtime.stats.downstream_rq_header_timeout == 1
 
 
@@ -503,13 +517,12 @@ def test_an_answer_that_nobody_takes_is_given_up() -> None:
     other, moving = client.ask()
     moving.answer(data=b"x" * 200_000)
     client.turn()
-    now = client.network.now
-    client.door.sweep(now)
+    client.wait(0)
     client.codec.consumed(other, 65_535)
     client.turn()
-    client.door.sweep(now + 299)
+    client.wait(299)
     client.turn()
-    client.door.sweep(now + 301)
+    client.wait(2)
     client.turn()
     assert client.sees(number)[-1] == ("reset", ev.INTERNAL_ERROR)
     assert client.sees(other)[-1][0] == "data"
@@ -523,7 +536,8 @@ def test_an_answer_that_nobody_takes_is_given_up() -> None:
 def test_dropping(client: Client) -> None:
     client.ask()
     client.door.drop()
-    assert client.transport.closed == "abort"
+    client.network.run()
+    assert (client.transport.lost, client.transport.end) == ("aborted", "reset")
 
 
 def test_it_says_what_it_is(client: Client) -> None:

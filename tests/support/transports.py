@@ -193,6 +193,11 @@ class FakeTransport:
         self.network.run()
 
     @property
+    def open(self) -> bool:
+        """Whether its handler has neither lost it nor begun to close it."""
+        return not self.closing and self.lost is None
+
+    @property
     def waiting(self) -> int:
         """Bytes written that the other end has not taken."""
         return len(self._queue)

@@ -1,25 +1,34 @@
 """An endpoint in memory: pools over a `FakeNetwork`, and a listener that writes down what it is told."""
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
+from shifter.net.transport import Connector
 from shifter.upstream.interfaces import Failed, LeaseFailed, ResponseListener, UpstreamStream
-from shifter.upstream.pool import ClusterState, Http1Pool
+from shifter.upstream.pool import ClusterState, EndpointPool, Http1Pool
 from shifter.wire.events import RequestHead, ResponseHead
 from tests.support.transports import FakeNetwork, FakeTransport
 
 ADDRESS = SocketAddress("192.0.2.1", 80)
 GET = RequestHead(b"GET", b"/", b"a")
 
+P = TypeVar("P", bound=EndpointPool)
+
 
 class RecordingListener:
-    """A `ResponseListener`: ``saw`` has a word for each call, ``body`` and ``block`` what came with them."""
+    """A `ResponseListener`: ``told`` has each call as it came, ``saw`` a word for each; ``then`` is what it does whenever it is
+    told something."""
 
     def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
         self.saw: list[str] = []
+        self.then: Callable[[], object] = lambda: None
         self.head: ResponseHead | None = None
         self.body = b""
         self.block = b""
@@ -27,49 +36,49 @@ class RecordingListener:
         self.stream: UpstreamStream | None = None
 
     def on_interim(self, head: ResponseHead) -> None:
-        self.saw.append(f"interim {head.status}")
+        self._hears("interim", head.status, words=[f"interim {head.status}"])
 
     def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
         self.head = head
         self.block = head.block
         self.body += data
-        self.saw.append(f"head {head.status}")
-        if end:
-            self.saw.append("end")
+        self._hears("head", head.status, data, end, words=[f"head {head.status}", *["end"] * end])
 
     def on_data(self, data: bytes, end: bool) -> None:
         self.body += data
-        if data:
-            self.saw.append("data")
-        if end:
-            self.saw.append("end")
+        self._hears("data", data, end, words=["data"] * bool(data) + ["end"] * end)
 
     def on_trailers(self, block: bytes) -> None:
-        self.saw.append(f"trailers {block!r}")
+        self._hears("trailers", block, words=[f"trailers {block!r}"])
 
     def on_failed(self, failed: Failed) -> None:
         self.failed = failed
-        self.saw.append(f"failed {failed.kind.name} {failed.reached.name}")
+        self._hears("failed", failed.kind, failed.reached, words=[f"failed {failed.kind.name} {failed.reached.name}"])
 
     def on_blocked(self) -> None:
-        self.saw.append("blocked")
+        self._hears("blocked", words=["blocked"])
 
     def on_writable(self) -> None:
-        self.saw.append("writable")
+        self._hears("writable", words=["writable"])
+
+    def _hears(self, *what: object, words: list[str]) -> None:
+        self.told.append(what)
+        self.saw += words
+        self.then()
 
 
 _: ResponseListener = RecordingListener()
 
 
-class Endpoint:
+class AnyEndpoint(Generic[P]):
     """One pool, and the other ends of its connections."""
 
-    def __init__(self, config: Cluster | None = None, address: SocketAddress = ADDRESS) -> None:
+    def __init__(self, make: Callable[[ClusterState, SocketAddress, Connector], P], config: Cluster, address: SocketAddress) -> None:
         self.clock = Clock()
         self.network = FakeNetwork(self.clock)
-        self.state = ClusterState(config or Cluster("c"))
+        self.state = ClusterState(config)
         self.stats = self.state.stats
-        self.pool = Http1Pool(self.state, address, self.network)
+        self.pool = make(self.state, address, self.network)
 
     @property
     def connections(self) -> list[FakeTransport]:
@@ -78,6 +87,20 @@ class Endpoint:
 
     def lease(self, fresh: bool = False) -> "Leased":
         return Leased(self.pool.lease(fresh))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and the pool look at what has taken too long."""
+        self.clock.advance(seconds)
+        self.network.tick()
+        self.pool.expire(self.clock.seconds())
+        self.network.run()
+
+
+class Endpoint(AnyEndpoint[Http1Pool]):
+    """One that speaks HTTP/1: what it says is up to the test, byte by byte."""
+
+    def __init__(self, config: Cluster | None = None, address: SocketAddress = ADDRESS) -> None:
+        super().__init__(Http1Pool, config or Cluster("c"), address)
 
     def ask(
         self, head: RequestHead = GET, data: bytes = b"", end: bool = True, listener: RecordingListener | None = None
@@ -94,13 +117,6 @@ class Endpoint:
         stream.send(head, data, end, listener)
         self.network.run()
         return listener
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, and the pool look at what has taken too long."""
-        self.clock.advance(seconds)
-        self.network.tick()
-        self.pool.expire(self.clock.seconds())
-        self.network.run()
 
 
 class Leased:

@@ -1,125 +1,71 @@
 """Requests that share an HTTP/2 connection to an endpoint: from the lease to the end, however it comes."""
 
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from shifter.model.address import SocketAddress
 from shifter.model.cluster import CircuitBreakers, Cluster, UpstreamProtocol
 from shifter.routing.retry import Reached
-from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, ResponseListener
-from shifter.upstream.pool import ClusterState
+from shifter.upstream.interfaces import FailureKind, UpstreamStream
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.wire import h2_events as ev
-from shifter.wire.events import NO_BODY, UNTIL_END, RequestHead, ResponseHead
+from shifter.wire.events import NO_BODY, UNTIL_END, RequestHead
 from shifter.wire.h2 import Http2Options, ServerConnection
 from tests.support import h2frames as raw
-from tests.support.wires import MemoryNetwork, MemoryTransport
+from tests.support.h2ends import converse
+from tests.support.transports import FakeTransport
+from tests.support.upstreams import ADDRESS, AnyEndpoint, RecordingListener
 
 GET = RequestHead(b"GET", b"/", b"a.example")
 POST = RequestHead(b"POST", b"/", b"a.example", length=UNTIL_END)
-ADDRESS = SocketAddress("127.0.0.1", 80)
 
 
-class Listener:
-    """Keeps what it is told."""
+class Endpoint(AnyEndpoint[Http2Pool]):
+    """A pool, and at the far end of each of its connections a server of another make."""
 
-    def __init__(self) -> None:
-        self.told: list[tuple[object, ...]] = []
-        self.then: Callable[[], None] = lambda: None
-        """What it does whenever it is told something."""
-
-    def on_interim(self, head: ResponseHead) -> None:
-        self._hears("interim", head.status)
-
-    def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
-        self._hears("head", head.status, data, end)
-
-    def on_data(self, data: bytes, end: bool) -> None:
-        self._hears("data", data, end)
-
-    def on_trailers(self, block: bytes) -> None:
-        self._hears("trailers", block)
-
-    def on_failed(self, failed: Failed) -> None:
-        self._hears("failed", failed.kind, failed.reached)
-
-    def on_blocked(self) -> None:
-        self._hears("blocked")
-
-    def on_writable(self) -> None:
-        self._hears("writable")
-
-    def _hears(self, *what: object) -> None:
-        self.told.append(what)
-        self.then()
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(bytes(said[-2]) for said in self.told if said[0] in ("head", "data"))  # type: ignore[call-overload]
-
-
-_: ResponseListener = Listener()
-
-
-class Endpoint:
-    """A pool, and at the far end of each of its connections a server of another make: the codec's other role."""
-
-    def __init__(self, config: Cluster | None = None, options: Http2Options | None = None) -> None:
-        self.network = MemoryNetwork()
-        config = config or Cluster("c", protocol=UpstreamProtocol.HTTP2)
-        self.state = ClusterState(config)
-        self.pool = Http2Pool(self.state, ADDRESS, self.network)  # type: ignore[arg-type]  # a network of the same shape
+    def __init__(self, options: Http2Options | None = None, **config: Any) -> None:
+        super().__init__(Http2Pool, Cluster("c", protocol=UpstreamProtocol.HTTP2, **config), ADDRESS)
         self.options = options or Http2Options()
-        self.servers: dict[MemoryTransport, ServerConnection] = {}
+        self.servers: dict[FakeTransport, ServerConnection] = {}
         self.requests: list[tuple[ServerConnection, int, RequestHead]] = []
         self.heard: list[ev.Event] = []
 
-    @property
-    def stats(self) -> object:
-        return self.state.stats
-
-    def connect(self) -> MemoryTransport:
-        """Complete the connection that was begun last."""
-        transport = self.network.transports[-1]
+    def connect(self) -> FakeTransport:
+        """Accept the connection that was begun last."""
+        transport = self.connections[-1]
         self.servers[transport] = ServerConnection(self.options)
-        assert transport.handler is not None
-        transport.handler.connection_made()
+        transport.establish()
         self.turn()
         return transport
 
     def turn(self) -> None:
         """Let both ends talk until they have nothing more to say."""
-        busy = True
-        while busy:
-            busy = False
-            self.network.turn()
-            for transport, server in self.servers.items():
-                data = transport.take()
-                for event in server.receive(data) if data else ():
-                    self.heard.append(event)
-                    if event[0] == ev.REQUEST:
-                        self.requests.append((server, event[1], event[2]))
-                answer = server.data_to_send()
-                server.events()
-                if answer and not transport.closed:
-                    transport.say(answer)
-                busy = busy or bool(data) or bool(answer and not transport.closed)
+        converse(self.network, self.servers, self._hears)
 
-    def ask(self, head: RequestHead = GET, data: bytes = b"", end: bool = True) -> Listener:
-        """Send a request on a connection that has room."""
-        listener = Listener()
+    def _hears(self, server: ServerConnection, event: ev.Event) -> None:
+        self.heard.append(event)
+        if event[0] == ev.REQUEST:
+            self.requests.append((server, event[1], event[2]))
+
+    def begin(self, head: RequestHead = GET, data: bytes = b"", end: bool = True) -> tuple[RecordingListener, UpstreamStream]:
+        """Write a request to a connection that has room; it leaves with the next `turn`."""
+        listener = RecordingListener()
         stream = self.pool.take()
         assert stream is not None
         stream.send(head, data, end, listener)
-        self.streams[listener] = stream
+        return listener, stream
+
+    def ask(self, head: RequestHead = GET) -> RecordingListener:
+        """Send a request without a body on a connection that has room."""
+        listener, _ = self.begin(head)
         self.turn()
         return listener
 
-    @property
-    def streams(self) -> dict[Listener, object]:
-        self.__dict__.setdefault("_streams", {})
-        return self.__dict__["_streams"]  # type: ignore[no-any-return]
+    def enqueue(self, listener: RecordingListener | None = None) -> RecordingListener:
+        """Have a request wait for its place."""
+        listener = listener or RecordingListener()
+        self.pool.lease().addCallback(lambda stream: stream.send(GET, b"", True, listener))
+        return listener
 
     def answer(self, at: int = -1, status: int = 200, data: bytes = b"", end: bool = True) -> None:
         server, number, _ = self.requests[at]
@@ -133,17 +79,21 @@ class Endpoint:
 def endpoint() -> Endpoint:
     """An endpoint with one connection on which nothing is under way."""
     made = Endpoint()
-    first = made.pool.lease()
-    first.addCallback(lambda stream: stream.send(GET, b"", True, Listener()))
+    made.enqueue()
     made.connect()
     made.answer()
     assert made.pool.active == 0
     return made
 
 
-def connection(endpoint: Endpoint) -> MemoryTransport:
+def connection(endpoint: Endpoint) -> FakeTransport:
     (transport,) = endpoint.servers
     return transport
+
+
+def was_closed(transport: FakeTransport) -> bool:
+    """Whether we have closed it, after everything that was written had left."""
+    return (transport.lost, transport.end, transport.waiting) == ("closed locally", "fin", 0)
 
 
 def test_an_exchange(endpoint: Endpoint) -> None:
@@ -179,10 +129,8 @@ def test_many_share_the_connection(endpoint: Endpoint) -> None:
 
 def test_the_first_request_waits_for_the_connection_only() -> None:
     endpoint = Endpoint()
-    listeners = [Listener() for _ in range(3)]
-    for listener in listeners:
-        endpoint.pool.lease().addCallback(lambda stream, to=listener: stream.send(GET, b"", True, to))
-    assert len(endpoint.network.transports) == 1
+    listeners = [endpoint.enqueue() for _ in range(3)]
+    assert len(endpoint.connections) == 1
     assert endpoint.pool.take() is None
     endpoint.connect()
     assert len(endpoint.requests) == 3
@@ -196,14 +144,12 @@ def test_the_first_request_waits_for_the_connection_only() -> None:
 def test_an_endpoint_that_takes_one_at_a_time() -> None:
     """Ten requests: they wait or get connections of their own, and none fails."""
     breakers = CircuitBreakers(max_connections=3)
-    endpoint = Endpoint(Cluster("c", protocol=UpstreamProtocol.HTTP2, circuit_breakers=breakers), Http2Options(max_concurrent_streams=1))
-    listeners = [Listener() for _ in range(10)]
-    for listener in listeners:
-        endpoint.pool.lease().addCallback(lambda stream, to=listener: stream.send(GET, b"", True, to))
+    endpoint = Endpoint(Http2Options(max_concurrent_streams=1), circuit_breakers=breakers)
+    listeners = [endpoint.enqueue() for _ in range(10)]
     connected = 0
     answered = 0
     for _ in range(40):
-        if len(endpoint.network.transports) > connected:
+        if len(endpoint.connections) > connected:
             connected += 1
             endpoint.connect()
         while answered < len(endpoint.requests):
@@ -215,10 +161,7 @@ def test_an_endpoint_that_takes_one_at_a_time() -> None:
 
 
 def test_bodies_stream_both_ways(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(POST, b"a", False, listener)
+    listener, stream = endpoint.begin(POST, b"a", end=False)
     endpoint.turn()
     endpoint.answer(status=200, end=False)
     stream.send_data(b"b", False)
@@ -239,10 +182,7 @@ def test_bodies_stream_both_ways(endpoint: Endpoint) -> None:
 
 
 def test_an_empty_trailer_section_just_ends(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(POST, b"a", False, listener)
+    _, stream = endpoint.begin(POST, b"a", end=False)
     stream.send_trailers(b"")
     endpoint.turn()
     assert endpoint.heard[-1] == (ev.DATA, 3, b"a", True)
@@ -257,10 +197,7 @@ def test_interim_answers(endpoint: Endpoint) -> None:
 
 
 def test_a_listener_that_rests_holds_a_window_at_most(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(GET, b"", True, listener)
+    listener, stream = endpoint.begin()
     endpoint.turn()
     stream.pause()
     body = bytes(range(256)) * 20_000
@@ -281,10 +218,7 @@ def test_a_listener_that_rests_holds_a_window_at_most(endpoint: Endpoint) -> Non
 
 
 def test_resting_again_while_it_is_served(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(GET, b"", True, listener)
+    listener, stream = endpoint.begin()
     endpoint.turn()
     listener.then = stream.pause
     body = b"x" * 100_000
@@ -299,14 +233,11 @@ def test_resting_again_while_it_is_served(endpoint: Endpoint) -> None:
 
 
 def test_a_whole_answer_outlives_its_connection(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(GET, b"", True, listener)
+    listener, stream = endpoint.begin()
     endpoint.turn()
     stream.pause()
     endpoint.answer(data=b"hello")
-    connection(endpoint).lose()
+    connection(endpoint).hang_up()
     assert listener.told == []
     stream.resume()
     endpoint.turn()
@@ -315,10 +246,7 @@ def test_a_whole_answer_outlives_its_connection(endpoint: Endpoint) -> None:
 
 
 def test_an_upload_rests_while_the_endpoint_does(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(POST, b"", False, listener)
+    listener, stream = endpoint.begin(POST, end=False)
     sent = 0
     while ("blocked",) not in listener.told:
         stream.send_data(b"x" * 60_000, False)
@@ -341,21 +269,20 @@ def test_an_upload_rests_while_the_endpoint_does(endpoint: Endpoint) -> None:
 
 def test_nothing_is_written_while_the_peer_takes_nothing(endpoint: Endpoint) -> None:
     transport = connection(endpoint)
-    handler = transport.handler
-    assert handler is not None
-    handler.write_blocked()
+    transport.room = 0
     endpoint.ask()
+    waiting = transport.waiting
+    assert waiting > 0
+    endpoint.ask()
+    assert transport.waiting == waiting, "the second stays in the codec"
     assert len(endpoint.requests) == 1
-    handler.write_drained()
+    transport.drain()
     endpoint.turn()
-    assert len(endpoint.requests) == 2
+    assert len(endpoint.requests) == 3
 
 
 def test_an_early_answer_ends_the_request(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(POST, b"a", False, listener)
+    listener, stream = endpoint.begin(POST, b"a", end=False)
     endpoint.turn()
     endpoint.answer(status=413)
     assert listener.told == [("head", 413, b"", True)]
@@ -366,10 +293,7 @@ def test_an_early_answer_ends_the_request(endpoint: Endpoint) -> None:
 
 
 def test_cancelling_resets_the_stream_and_keeps_the_connection(endpoint: Endpoint) -> None:
-    listener = Listener()
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(GET, b"", True, listener)
+    listener, stream = endpoint.begin()
     endpoint.turn()
     stream.cancel()
     assert endpoint.pool.active == 0
@@ -380,7 +304,7 @@ def test_cancelling_resets_the_stream_and_keeps_the_connection(endpoint: Endpoin
     stream.resume()
     endpoint.answer()
     assert listener.told == []
-    assert not connection(endpoint).closed
+    assert connection(endpoint).open
 
 
 FAILURES = {
@@ -415,13 +339,11 @@ def test_failures(endpoint: Endpoint, name: str) -> None:
 
 @pytest.mark.parametrize(("answer", "reached"), [(b"", Reached.REQUEST_SENT), (raw.headers(raw.OK, 3, end=False), Reached.ANSWER_BEGUN)])
 def test_a_connection_that_dies_fails_what_is_under_way(endpoint: Endpoint, answer: bytes, reached: Reached) -> None:
-    listener, unsent = endpoint.ask(), Listener()
+    listener = endpoint.ask()
     transport = connection(endpoint)
     transport.say(answer)
-    stream = endpoint.pool.take()
-    assert stream is not None
-    stream.send(GET, b"", True, unsent)
-    transport.lose("reset")
+    unsent, _ = endpoint.begin()
+    transport.hang_up("reset")
     assert listener.told[-1] == ("failed", FailureKind.CONNECTION_TERMINATION, reached)
     assert unsent.told == [("failed", FailureKind.CONNECTION_TERMINATION, Reached.NOTHING_SENT)]
     assert (endpoint.pool.active, endpoint.pool.connections) == (0, set())
@@ -431,9 +353,9 @@ def test_a_connection_that_dies_fails_what_is_under_way(endpoint: Endpoint, answ
 
 def test_what_failed_can_begin_again_at_once(endpoint: Endpoint) -> None:
     """From inside ``on_failed``, on another connection."""
-    listener, again = endpoint.ask(), Listener()
-    listener.then = lambda: endpoint.pool.lease().addCallback(lambda stream: stream.send(GET, b"", True, again)) and None
-    connection(endpoint).lose()
+    listener, again = endpoint.ask(), RecordingListener()
+    listener.then = lambda: endpoint.enqueue(again)
+    connection(endpoint).hang_up()
     listener.then = lambda: None
     endpoint.servers.clear()
     endpoint.connect()
@@ -450,7 +372,7 @@ def test_goaway_lets_the_rest_finish_and_then_closes(endpoint: Endpoint) -> None
     assert endpoint.state.stats.upstream_cx_close_notify == 1
     endpoint.answer(data=b"hello")
     assert listener.told == [("head", 200, b"hello", True)]
-    assert connection(endpoint).closed == "close"
+    assert was_closed(connection(endpoint))
     assert endpoint.pool.connections == set()
 
 
@@ -458,26 +380,26 @@ def test_goaway_on_an_idle_connection_closes_it(endpoint: Endpoint) -> None:
     (server,) = endpoint.servers.values()
     server.goaway()
     endpoint.turn()
-    assert connection(endpoint).closed == "close"
+    assert was_closed(connection(endpoint))
     assert endpoint.pool.connections == set()
 
 
 def test_requests_are_counted_per_connection() -> None:
-    endpoint = Endpoint(Cluster("c", protocol=UpstreamProtocol.HTTP2, max_requests_per_connection=2))
-    endpoint.pool.lease().addCallback(lambda stream: stream.send(GET, b"", True, Listener()))
+    endpoint = Endpoint(max_requests_per_connection=2)
+    endpoint.enqueue()
     transport = endpoint.connect()
     endpoint.answer()
     listener = endpoint.ask()
     assert endpoint.pool.take() is None
     endpoint.answer()
     assert listener.told == [("head", 200, b"", True)]
-    assert transport.closed == "close"
+    assert was_closed(transport)
     assert endpoint.state.stats.upstream_cx_max_requests == 1
 
 
 def test_streams_are_limited_by_the_configuration_too(endpoint: Endpoint) -> None:
-    limited = Endpoint(Cluster("c", protocol=UpstreamProtocol.HTTP2, max_concurrent_streams=2))
-    limited.pool.lease().addCallback(lambda stream: stream.send(GET, b"", True, Listener()))
+    limited = Endpoint(max_concurrent_streams=2)
+    limited.enqueue()
     limited.connect()
     limited.ask()
     assert limited.pool.take() is None
@@ -488,40 +410,37 @@ def test_streams_are_limited_by_the_configuration_too(endpoint: Endpoint) -> Non
 def test_drained_pools_close_when_the_last_answer_is_out(endpoint: Endpoint) -> None:
     listener = endpoint.ask()
     endpoint.pool.drain()
-    assert not connection(endpoint).closed
+    assert connection(endpoint).open
     endpoint.answer()
     assert listener.told == [("head", 200, b"", True)]
-    assert connection(endpoint).closed == "close"
+    assert was_closed(connection(endpoint))
 
 
 def test_idle_connections_close(endpoint: Endpoint) -> None:
     idle_timeout = endpoint.state.config.idle_timeout
-    endpoint.network.now += idle_timeout - 1
-    endpoint.pool.expire(endpoint.network.now)
+    endpoint.wait(idle_timeout - 1)
     listener = endpoint.ask()
-    endpoint.network.now += idle_timeout
-    endpoint.pool.expire(endpoint.network.now)
-    assert not connection(endpoint).closed, "it carries a request"
+    endpoint.wait(idle_timeout)
+    assert connection(endpoint).open, "it carries a request"
     endpoint.answer()
     assert listener.told
-    endpoint.network.now += idle_timeout
-    endpoint.pool.expire(endpoint.network.now)
-    assert connection(endpoint).closed == "close"
+    endpoint.wait(idle_timeout - 1)
+    assert connection(endpoint).open, "it is idle since the answer"
+    endpoint.wait(1)
+    assert was_closed(connection(endpoint))
     assert raw.frames(connection(endpoint).written)[-1].kind == raw.GOAWAY
     assert endpoint.state.stats.upstream_cx_idle_timeout == 1
 
 
 def test_connections_that_never_come() -> None:
     endpoint = Endpoint()
-    failures: list[LeaseFailed] = []
-    for _ in range(2):
-        endpoint.pool.lease().addErrback(lambda reason: failures.append(reason.value))
-    endpoint.network.transports[-1].lose("refused")
-    assert [failure.failed.kind for failure in failures] == [FailureKind.REMOTE_CONNECTION_FAILURE] * 2
-    endpoint.pool.lease().addErrback(lambda reason: failures.append(reason.value))
-    endpoint.network.now += 10
-    endpoint.pool.expire(endpoint.network.now)
-    assert failures[-1].failed.kind is FailureKind.CONNECTION_TIMEOUT
+    leased = [endpoint.lease() for _ in range(2)]
+    endpoint.connections[-1].refuse()
+    assert [one.failed.kind for one in leased] == [FailureKind.REMOTE_CONNECTION_FAILURE] * 2
+    late = endpoint.lease()
+    endpoint.wait(10)
+    assert late.failed.kind is FailureKind.CONNECTION_TIMEOUT
+    assert endpoint.connections[-1].lost == "aborted"
     assert (endpoint.pool.connections, endpoint.pool.waiting) == (set(), type(endpoint.pool.waiting)())
 
 
@@ -530,17 +449,15 @@ def test_pings_are_forgiven_with_time(endpoint: Endpoint) -> None:
     endpoint.servers.clear()
     for _ in range(50):
         transport.say(raw.frame(raw.PING, payload=b"12345678") * 50)
-        endpoint.network.now += 1
-        endpoint.pool.expire(endpoint.network.now)
-        endpoint.turn()
-    assert not transport.closed
+        endpoint.wait(1)
+    assert transport.open
     transport.say(raw.frame(raw.PING, payload=b"12345678") * 2000)
     endpoint.turn()
-    assert transport.closed
+    assert was_closed(transport)
     assert endpoint.state.stats.upstream_cx_protocol_error == 1
 
 
 def test_it_says_what_it_is(endpoint: Endpoint) -> None:
     endpoint.ask()
     (made,) = endpoint.pool.connections
-    assert repr(made) == "<Http2Connection 127.0.0.1:80 open active=1 requests=2>"
+    assert repr(made) == "<Http2Connection 192.0.2.1:80 open active=1 requests=2>"
