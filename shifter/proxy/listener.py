@@ -31,13 +31,17 @@ class Door(Protocol):
 
 
 class AccessLog:
-    """One access log of a connection manager: a compiled format and the file it goes to."""
+    """One access log of a connection manager: a compiled format and the file it goes to.
 
-    __slots__ = ("_format", "writer")
+    *shows_connection* as `logformat.asks_for_connection` says of the format.
+    """
 
-    def __init__(self, formatter: Formatter, writer: AccessLogWriter) -> None:
+    __slots__ = ("_format", "shows_connection", "writer")
+
+    def __init__(self, formatter: Formatter, writer: AccessLogWriter, shows_connection: bool = True) -> None:
         self._format = formatter
         self.writer = writer
+        self.shows_connection = shows_connection
 
     def write(self, entry: LogEntry) -> None:
         self.writer.write(self._format(entry))
@@ -47,8 +51,8 @@ class ListenerRuntime:
     """See the module. ``accept`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "doors", "draining", "entry", "forwarding", "listener", "listener_stats", "make_door", "max_head",
-        "server_line", "settings", "stats", "tree", "worker",
+        "_next_id", "access_logs", "doors", "draining", "entry", "forwarding", "listener", "listener_stats", "logs_connections",
+        "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +82,7 @@ class ListenerRuntime:
         self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
         self.max_head = settings.max_request_headers_kb * 1024
         self.access_logs = tuple(access_logs)
+        self.logs_connections = any(access_log.shows_connection for access_log in self.access_logs)
         self.tree = tree
 
     def accept(self, transport: Transport) -> Handler | None:

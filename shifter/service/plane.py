@@ -22,7 +22,7 @@ from shifter.model.report import Report
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.tcp import Network
 from shifter.observe.accesslog import AccessLogWriter
-from shifter.observe.logformat import compile_format
+from shifter.observe.logformat import asks_for_connection, compile_format
 from shifter.observe.stats import ServerStats
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
@@ -36,6 +36,7 @@ from shifter.upstream.dns import Resolver
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
+from shifter.wire.heads import first_value
 
 WARMING_DEADLINE = 5.0
 """Seconds that the first resolution of a new cluster's names may take before it is served without them."""
@@ -284,7 +285,14 @@ class DataPlane:
         return Discovery(cluster, resolver, self._reactor, self._registry.state(cluster).stats)
 
     def _access_logs(self, configs: Sequence[FileAccessLog]) -> list[AccessLog]:
-        return [AccessLog(compile_format(config.format, hostname=self._hostname), self._logs[config.path]) for config in configs]
+        return [
+            AccessLog(
+                compile_format(config.format, hostname=self._hostname, find=first_value),
+                self._logs[config.path],
+                asks_for_connection(config.format),
+            )
+            for config in configs
+        ]
 
     def _tick(self) -> None:
         worker = self._worker

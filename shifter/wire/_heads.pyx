@@ -7,7 +7,7 @@ Rule 2. What is refused here is looked at again by `_pure_heads`, whose word cou
 Rule 3. The canonical block is written into one static buffer: the interpreter lock is held throughout.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from shifter.wire import _pure_heads
 from shifter.wire.characters import PLAIN_PATH
@@ -397,3 +397,18 @@ def uuids(bytes random not None):
             out += 2
         made.append(one)
     return made
+
+def first_value(bytes block not None, bytes name not None):
+    """See `events.first_value`."""
+    cdef const char *p = PyBytes_AS_STRING(block)
+    cdef const char *wanted = PyBytes_AS_STRING(name)
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(name), size = PyBytes_GET_SIZE(block), at = 0, end
+    cdef const char *next_line
+    while at + 2 + n + 2 <= size:
+        at += 2  # over CRLF
+        next_line = <const char *>memchr(p + at, 13, size - at)
+        end = size if next_line == NULL else next_line - p
+        if end - at >= n + 2 and p[at + n] == 58 and p[at] == wanted[0] and memcmp(p + at, wanted, n) == 0:
+            return PyBytes_FromStringAndSize(p + at + n + 2, end - at - n - 2)
+        at = end
+    return None

@@ -8,16 +8,27 @@ import os
 
 from shifter.wire._pure_heads import FORBIDDEN_TRAILERS, METHODS, UNREMOVABLE, parse_trailers
 
-__all__ = ["FORBIDDEN_TRAILERS", "IMPLEMENTATION", "METHODS", "UNREMOVABLE", "parse_request", "parse_response", "parse_trailers"]
+__all__ = [
+    "FORBIDDEN_TRAILERS",
+    "IMPLEMENTATION",
+    "METHODS",
+    "UNREMOVABLE",
+    "first_value",
+    "parse_request",
+    "parse_response",
+    "parse_trailers",
+]
 
 IMPLEMENTATION = "pure python"
 
 if os.environ.get("SHIFTER_PURE", "0") in ("", "0"):
     try:
-        from shifter.wire._heads import parse_request, parse_response
+        from shifter.wire._heads import first_value, parse_request, parse_response
 
         IMPLEMENTATION = "compiled"
     except ImportError:
         from shifter.wire._pure_heads import parse_request, parse_response
+        from shifter.wire.events import first_value
 else:
     from shifter.wire._pure_heads import parse_request, parse_response
+    from shifter.wire.events import first_value

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shifter.model.bootstrap import DEFAULT_ACCESS_LOG_FORMAT
-from shifter.observe.logformat import OPERATORS, FormatError, LogEntry, compile_format
+from shifter.observe.logformat import OPERATORS, FormatError, LogEntry, asks_for_connection, compile_format
 
 # Envoy 1.40 was asked the same; these are its lines.
 START = 1795409043.328476
@@ -183,3 +183,10 @@ def test_every_operator_is_known_to_itself() -> None:
     for name in OPERATORS:
         argument = "(server)" if name in ("REQ", "RESP") else ""
         assert compile_format(f"%{name}{argument}%")(an_entry())
+
+
+def test_formats_that_show_the_connection_say_so() -> None:
+    assert asks_for_connection("%DOWNSTREAM_REMOTE_ADDRESS%\n")
+    assert asks_for_connection("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n")
+    assert asks_for_connection("%CONNECTION_ID%\n")
+    assert not asks_for_connection(DEFAULT_ACCESS_LOG_FORMAT)

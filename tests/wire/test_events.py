@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.wire.events import ProtocolError, RequestHead, ResponseHead, block_of, fields, first_value, values, without
+from shifter.wire.heads import first_value as in_use
 
 names = st.sampled_from([b"a", b"b", b"ab", b"b-a", b"a_b", b"x-request-id"])
 # values that try to look like fields; no CR, LF or outer blanks
@@ -42,3 +43,9 @@ def test_heads_and_errors_say_what_they_are() -> None:
     assert repr(ResponseHead(204)) == "<ResponseHead 204 length=-1>"
     error = ProtocolError(400, "http1.invalid_url")
     assert (error.status, error.detail, str(error)) == (400, "http1.invalid_url", "(400, 'http1.invalid_url')")
+
+
+@given(pairs, names)
+def test_the_finder_in_use_finds_the_same(fields_of_it: list[tuple[bytes, bytes]], name: bytes) -> None:
+    block = block_of(fields_of_it)
+    assert in_use(block, name) == first_value(block, name)
