@@ -49,8 +49,9 @@ def log_entry(downstream: "Downstream", head: RequestHead, status: int, flags: b
     entry.details = details
     entry.duration_ms = int(seconds * 1000)
     entry.request_block = head.block
-    entry.peer = downstream.peer
-    entry.connection_id = downstream.connection_id
+    if runtime.logs_connections:
+        entry.peer = downstream.peer
+        entry.connection_id = downstream.connection_id
     entry.bytes_received = entry.bytes_sent = entry.attempts = 0
     entry.response_block = b""
     entry.cluster = entry.route = ""
@@ -129,7 +130,8 @@ def local_reply(runtime: "ListenerRuntime", head: RequestHead, status: int, body
     tail = b"%b\r\ndate: %b%b" % (fields, runtime.worker.date, runtime.server_line)
     if is_grpc(head):
         message = b"\r\ngrpc-message: " + _percent_encoded(body) if body else b""
-        block = b"\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (GRPC_STATUS.get(status, 2), message, tail)
+        length = b"" if head.version == 20 else b"\r\ncontent-length: 0"  # HTTP/1 has no other way to say that the answer is over
+        block = b"%b\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (length, GRPC_STATUS.get(status, 2), message, tail)
         return 200, block, b""
     if status == 204 or status == 304:
         return status, tail, b""

@@ -367,6 +367,8 @@ class ProxyStream:
             self.downstream.reset()
             self._end(self.status, details)
             return
+        if self.target.edit_response is not None:
+            fields = self.target.edit_response(fields)
         status, block, body = local_reply(self.runtime, self.head, status, body, fields)
         self.response_block = block
         self.bytes_sent = 0 if self.head.method == b"HEAD" else len(body)

@@ -94,11 +94,13 @@ class LateBoundResource:
     """A route whose cluster is known only when a request is there: ``cluster_header``, or a cluster that may be missing
     (``validate_clusters: false``). A name that no cluster has is answered with ``cluster_not_found_response_code``."""
 
-    __slots__ = ("_code", "_leaf_for", "_leaves", "_name_for", "config")
+    __slots__ = ("_code", "_edit", "_leaf_for", "_leaves", "_name_for", "config")
 
     def __init__(self, route: Route, action: RouteAction, around: Surroundings) -> None:
         self.config = route
         self._code = action.cluster_not_found_response_code
+        editor = compile_editor((route.headers, *around.levels))
+        self._edit = editor.response if editor is not None else None
         self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
         if action.cluster_header is not None:
             self._name_for = _by_header(action.cluster_header)
@@ -121,7 +123,8 @@ class LateBoundResource:
                 leaf = self._leaves[name] = self._leaf_for(name)
             except KeyError:
                 downstream.runtime.stats.no_cluster += 1
-                return LocalReply(head, downstream, self._code, flags=b"NC", details="cluster_not_found", route=self.config.name)
+                fields = b"" if self._edit is None else self._edit(b"")
+                return LocalReply(head, downstream, self._code, b"", fields, b"NC", "cluster_not_found", self.config.name)
         return leaf.start(head, downstream)
 
 
