@@ -320,6 +320,13 @@ def status(it: Conversation, request: Seen) -> None:
     it.answer(b"as you wish", int(request.path.split("/")[2]), method=request.method)
 
 
+@mode("raw")
+def raw(it: Conversation, request: Seen) -> bool:
+    """Exactly these ``bytes``; ``keep=1`` keeps the connection."""
+    it.send(request.options["bytes"].encode("latin-1"))
+    return "keep" in request.options
+
+
 @mode("close-start")
 def close_start(it: Conversation, request: Seen) -> bool:
     return False

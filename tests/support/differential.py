@@ -1,0 +1,189 @@
+"""The same configuration and the same bytes through Envoy and through shifter: all that a client and a backend can see is compared.
+
+A case file has ``config`` (``@listen@``, ``@listen2@``, ``@admin@``, ``@dead@`` and the names of ``backends`` between two ``@``
+stand for ports) and ``requests``. A request is ``path`` with, as needed, ``method``, ``host``, ``headers`` (list of ``name:
+value``), ``pad`` (bytes of one field more), ``body``, ``listener``, or it is ``raw``: the bytes themselves. ``answer`` is what
+the backend says, byte by byte; without it the backend tells what it was sent. ``differs`` says why shifter does not do as Envoy
+does there; then the two must differ, and shifter's status must be ``status``.
+"""
+
+import os
+import re
+import subprocess
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import yaml
+
+from tests.support.backend import Backend, ReservedPort, Seen
+from tests.support.programs import until
+from tests.support.proxy import Proxy
+from tests.support.wireclient import Answer, Wire
+
+UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+HIDDEN = {b"date", b"server"}
+"""Fields of an answer that are not compared: one is the time, the other a name."""
+MASKED = {b"x-envoy-upstream-service-time", b"x-request-id"}
+"""Fields of which only the presence is compared, if their value was made by the proxy."""
+
+LOCAL = re.compile(rb"(?<![^,])[0-9.]+$")
+"""The last entry of ``x-forwarded-for``: Envoy writes the machine's own address for a client from loopback."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What can be seen of one exchange from outside."""
+
+    status: int
+    version: bytes
+    reason: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    whole: bool
+    interims: tuple[int, ...]
+    kept: bool
+    """Whether the connection is still open when the answer has been read."""
+    forwarded: tuple[object, ...]
+
+    def against(self, other: "View") -> str:
+        """What differs, for people."""
+        pairs = ((name, getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
+        return "\n".join(f"{name}:\n  Envoy   {ours}\n  shifter {theirs}" for name, ours, theirs in pairs if ours != theirs)
+
+
+class EitherWire(Wire):
+    """Envoy answers HTTP/1.0 in kind."""
+
+    versions = (b"HTTP/1.0", b"HTTP/1.1")
+
+
+class Side:
+    """One of the two, running."""
+
+    def __init__(self, ports: dict[str, int], backends: list[Backend]) -> None:
+        self._ports = ports
+        self._backends = backends
+
+    def view(self, request: dict[str, Any]) -> View:
+        """Make *request* on a connection of its own."""
+        before = [len(backend.requests) for backend in self._backends]
+        sent = bytes_of(request)
+        method = sent.split(b" ", 1)[0].decode("latin-1")
+        with EitherWire(self._ports[request.get("listener", "listen")]) as wire:
+            wire.send(sent)
+            answer = wire.answer(method)
+            if not answer.kept or not answer.whole:
+                wire.rest()
+            kept = wire.silent()
+        seen = [one for backend, start in zip(self._backends, before, strict=True) for one in told(backend, start)]
+        return View(
+            answer.status,
+            answer.version,
+            answer.reason,
+            tuple(sorted(_masked(name, value, sent) for name, value in answer.fields if name not in HIDDEN)),
+            _without_ids(answer, sent),
+            answer.whole,
+            tuple(answer.interims),
+            kept,
+            tuple(seen),
+        )
+
+
+def told(backend: Backend, start: int) -> list[object]:
+    """What the backend was sent since its request number *start*."""
+
+    def shown(request: Seen) -> object:
+        fields = sorted(_masked(name.encode("latin-1"), value.encode("latin-1"), b"") for name, value in request.fields)
+        return (backend.name, request.method, request.target, fields, request.body, request.whole)
+
+    return [shown(request) for request in backend.requests[start:]]
+
+
+def bytes_of(request: dict[str, Any]) -> bytes:
+    """The bytes that the client sends."""
+    if "raw" in request:
+        return str(request["raw"]).encode("latin-1")
+    body = str(request.get("body", "")).encode()
+    path = request["path"]
+    if "answer" in request:
+        path += "?bytes=" + quote(request["answer"].encode("latin-1"), safe="")
+    lines = [f"{request.get('method', 'GET')} {path} HTTP/1.1", f"host: {request.get('host', 'front.test')}", *request.get("headers", [])]
+    if "pad" in request:
+        lines.append("x-pad: " + "x" * request["pad"])
+    if body:
+        lines.append(f"content-length: {len(body)}")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def _masked(name: bytes, value: bytes, sent: bytes) -> tuple[bytes, bytes]:
+    """A field without what only the proxy could know; *sent* is what the client sent, the backend's answer included."""
+    if name == b"x-forwarded-for":
+        return (name, LOCAL.sub(b"(the client)", value))
+    made = UUID.fullmatch(value) if name == b"x-request-id" else value.isdigit()
+    if name in MASKED and made and b"%b: %b" % (name, value) not in unquote_to_bytes(sent).lower():
+        return (name, b"(made by the proxy)")
+    return (name, value)
+
+
+def _without_ids(answer: Answer, sent: bytes) -> bytes:
+    """The body; what the backend tells in it of a made-up request id is none of the comparison."""
+    body = UUID.sub(lambda found: found[0] if found[0] in sent else b"(made by the proxy)", answer.body)
+    return b"" if answer.body.startswith(b'{"backend"') else body
+
+
+class Comparison:
+    """One case file: both sides, started; views of every request. A context manager."""
+
+    def __init__(self, case: dict[str, Any], envoy: str, directory: Path) -> None:
+        self._case = case
+        self._envoy = envoy
+        self._directory = directory
+        self._stack = ExitStack()
+
+    def __enter__(self) -> dict[int, tuple[View, View]]:
+        with self._stack as starting:
+            backends = [starting.enter_context(Backend(name)) for name in self._case["backends"]]
+            sides = [self._start(starting, backends, kind) for kind in ("envoy", "shifter")]
+            views = {number: tuple(side.view(request) for side in sides) for number, request in enumerate(self._case["requests"])}
+            self._stack = starting.pop_all()
+        return views  # type: ignore[return-value]  # each is a pair
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack, backends: list[Backend], kind: str) -> Side:
+        ports = {backend.name: backend.port for backend in backends}
+        for name in ("listen", "listen2", "admin", "dead"):
+            ports[name] = stack.enter_context(ReservedPort()).port
+        text = self._case["config"]
+        for name, port in ports.items():
+            text = text.replace(f"@{name}@", str(port))
+        (yaml.safe_load(text),)
+        if kind == "envoy":
+            self._start_envoy(stack, text, ports["admin"])
+        else:
+            stack.enter_context(Proxy(self._directory / "shifter")).start(text)
+        return Side(ports, backends)
+
+    def _start_envoy(self, stack: ExitStack, text: str, admin: int) -> None:
+        config = self._directory / "envoy.yaml"
+        config.write_text(text)
+        command = [self._envoy, "-c", str(config), "--concurrency", "1", "--log-level", "error", "--disable-hot-restart"]
+        with open(self._directory / "envoy.log", "w", encoding="utf-8") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._directory, text=True, env=dict(os.environ))
+
+        def end() -> None:
+            process.kill()
+            process.wait()
+
+        stack.callback(end)
+
+        def live() -> None:
+            with Wire(admin) as wire:
+                if wire.ask("GET", "/ready").status != 200:
+                    raise BlockingIOError("not ready yet")
+
+        until(process, live)
