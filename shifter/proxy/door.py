@@ -14,7 +14,7 @@ from shifter.net.transport import Handler, Transport
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
-from shifter.proxy.outcome import TEXT, log_entry
+from shifter.proxy.outcome import TEXT, local_entry
 from shifter.wire import h1
 from shifter.wire.events import (
     CLOSE,
@@ -296,7 +296,7 @@ class Http1Door:
         body = b"" if error.detail == "missing_host_header" else h1.REASONS[error.status]
         if runtime.access_logs:
             flags = b"" if error.status == 408 else b"DPE"
-            entry = log_entry(self, head or RequestHead(b"", b"", b""), error.status, flags, error.detail, 0.0)
+            entry = local_entry(self, head or RequestHead(b"", b"", b""), error.status, flags, error.detail, 0.0)
             entry.bytes_sent = len(body)
             runtime.log(entry)
         self.transport.write(_plain_answer(error.status, body, runtime))

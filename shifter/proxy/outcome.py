@@ -52,6 +52,12 @@ def log_entry(downstream: "Downstream", head: RequestHead, status: int, flags: b
     if runtime.logs_connections:
         entry.peer = downstream.peer
         entry.connection_id = downstream.connection_id
+    return entry
+
+
+def local_entry(downstream: "Downstream", head: RequestHead, status: int, flags: bytes, details: str, seconds: float) -> LogEntry:
+    """`log_entry` of an exchange that no upstream had to do with."""
+    entry = log_entry(downstream, head, status, flags, details, seconds)
     entry.bytes_received = entry.bytes_sent = entry.attempts = 0
     entry.response_block = b""
     entry.cluster = entry.route = ""
@@ -105,7 +111,7 @@ class LocalReply:
         runtime.stats.codes[status] += 1
         runtime.stats.downstream_rq_time.record(seconds * 1000)
         if runtime.access_logs:
-            entry = log_entry(self.downstream, self.head, status, self.flags, self.details, seconds)
+            entry = local_entry(self.downstream, self.head, status, self.flags, self.details, seconds)
             entry.response_block = block
             entry.bytes_received = received
             entry.bytes_sent = 0 if self.head.method == b"HEAD" else sent

@@ -425,10 +425,8 @@ class ProxyStream:
         entry.cluster = self.target.cluster.name
         entry.route = self.leaf.config.name
         entry.attempts = self.attempts
-        if self.pool is not None:
-            entry.upstream_host = self.pool.address_text
-        if details == "via_upstream":
-            entry.upstream_service_time = b"%d" % self.service_time
+        entry.upstream_host = self.pool.address_text if self.pool is not None else None
+        entry.upstream_service_time = b"%d" % self.service_time if details == "via_upstream" else None
         self.runtime.log(entry)
 
     def __repr__(self) -> str:
