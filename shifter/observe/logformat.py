@@ -243,7 +243,7 @@ class _Compiler:
         clock = _StartTime(form)
         name = self._constant("t", clock)
         now = self._value()
-        self._emit(f"{now} = int(e.start * {clock.scale})", f"{now} = {name}.text if {now} == {name}.at else {name}.tick({now})")
+        self._emit(f"{now} = {name}[int(e.start * {clock.scale})]")
         return now
 
     def _function(self) -> Formatter:
@@ -282,17 +282,19 @@ class _Compiler:
         return name
 
 
-class _StartTime:
+class _StartTime(dict[int, bytes]):
     """``%START_TIME(...)%`` in UTC: ``strftime`` words and Envoy's ``%s``, ``%f`` (nanoseconds) and ``%1f`` to ``%9f``.
 
-    ``scale`` is how many different texts a second can have, ``text`` the one for ``at`` (in seconds times ``scale``).
+    ``scale`` is how many different texts a second can have; the key of a text is its time in seconds times that. The last
+    ones are kept: requests that end together began within a few milliseconds of each other, in any order.
     """
 
-    __slots__ = ("_fractions", "_parts", "_second", "_template", "at", "scale", "text")
+    __slots__ = ("_fractions", "_parts", "_second", "_template", "scale")
 
     _WORDS = re.compile(r"%([1-9]?f|s|%)")
     # A clock in floating point tells microseconds and no more.
     _DIGITS = 6
+    _KEPT = 256
 
     def __init__(self, form: str) -> None:
         self._parts = self._WORDS.split(form)
@@ -300,21 +302,21 @@ class _StartTime:
         self.scale = 10 ** min(self._DIGITS, max(self._fractions, default=0))
         self._second = -1
         self._template = b""
-        self.tick(0)
+        self[0]  # a form that strftime refuses is refused now
 
-    def tick(self, at: int) -> bytes:
-        """Make the text for *at* and keep it: requests that begin together share it."""
+    def __missing__(self, at: int) -> bytes:
         second, fraction = divmod(at, self.scale)
         if second != self._second:
             self._second = second
             self._template = self._of_second(second)
         micros = fraction * (10**self._DIGITS // self.scale)
-        self.at = at
-        self.text = self._template % tuple(
+        if len(self) >= self._KEPT:
+            self.clear()
+        text = self[at] = self._template % tuple(
             micros // 10 ** (self._DIGITS - digits) if digits <= self._DIGITS else micros * 10 ** (digits - self._DIGITS)
             for digits in self._fractions
         )
-        return self.text
+        return text
 
     def _of_second(self, second: int) -> bytes:
         when = time.gmtime(second)
