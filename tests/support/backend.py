@@ -508,10 +508,10 @@ def early(it: Conversation, request: Seen) -> bool:
 
 
 @mode("early-kept", unread=True)
-def early_kept(it: Conversation, request: Seen) -> bool:
-    """The same, but the rest is read and dropped."""
+def early_kept(it: Conversation, request: Seen) -> None:
+    """The same, but the rest is read, if the proxy goes on to send it, and the connection stays good for another request."""
     it.answer(b"too much", 413)
-    return it.until_gone(request)
+    it.read_body(request)
 
 
 @mode("hold")
