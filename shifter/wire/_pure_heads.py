@@ -13,11 +13,6 @@ from shifter.wire.events import (
     CLOSE,
     EXPECT_CONTINUE,
     HAS_DATE,
-    HAS_REQUEST_ID,
-    HAS_UNDERSCORE,
-    HAS_X_ENVOY,
-    HAS_XFF,
-    HAS_XFP,
     KEEP_ALIVE,
     NO_BODY,
     ODD_PATH,
@@ -28,6 +23,7 @@ from shifter.wire.events import (
     RequestHead,
     ResponseHead,
 )
+from shifter.wire.fields import UNREPEATED, noticed
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]*)(?::[0-9]{0,5})?")
 _REASON = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
@@ -53,12 +49,6 @@ _CACHED_LINES = 4096
 _CACHED_LINE_LENGTH = 512
 _CACHED_NAMES = 1024
 
-_UNREPEATED = frozenset(
-    b"authorization cookie set-cookie traceparent tracestate x-request-id if-none-match if-modified-since etag last-modified "
-    b"content-length referer x-amzn-trace-id x-b3-traceid x-b3-spanid".split()
-)
-"""Fields whose lines are not remembered: they are secrets, or hardly ever the same twice."""
-
 _REQUEST_CODES = {
     b"host": (_HOST_LINE, 0),
     b"connection": (_CONNECTION, 0),
@@ -69,10 +59,6 @@ _REQUEST_CODES = {
     b"te": (_TE, 0),
     b"upgrade": (_UPGRADE, 0),
     b"expect": (_EXPECT, 0),
-    b"x-forwarded-for": (_FLAG, HAS_XFF),
-    b"x-forwarded-proto": (_FLAG, HAS_XFP),
-    b"x-request-id": (_FLAG, HAS_REQUEST_ID),
-    b"x-forwarded-client-cert": (_FLAG, HAS_X_ENVOY),
 }
 _RESPONSE_CODES = {
     b"connection": (_CONNECTION, 0),
@@ -110,11 +96,8 @@ class _Lines(dict[bytes, "bytes | _Special"]):
         canonical, _ = _split_field(line, self._status)
         code, flags = self._codes.get(canonical, (_FLAG, 0))
         if self._request and code == _FLAG:
-            if canonical.startswith(b"x-envoy-"):
-                flags |= HAS_X_ENVOY
-            if b"_" in canonical:
-                flags |= HAS_UNDERSCORE
-        known = (canonical + b": ", code, flags, canonical not in _UNREPEATED)
+            flags = noticed(canonical)
+        known = (canonical + b": ", code, flags, canonical not in UNREPEATED)
         if len(name) <= 64 and len(self._names) < _CACHED_NAMES:
             self._names[name] = known
         return known

@@ -5,13 +5,13 @@ Rule 2. Nothing that arrived is passed on as it arrived: chunk sizes, extensions
         anew, so that the next hop sees one possible message only (RFC 9112 section 7.1).
 """
 
+from shifter.wire.characters import CONTROLS
 from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead
 from shifter.wire.heads import parse_trailers
 
 _MAX_CHUNK_LINE = 4096
 _MAX_EXTENSIONS = 64 * 1024
 _HEX = b"0123456789abcdefABCDEF"
-_EXTENSION_CONTROLS = bytes(c for c in range(32) if c != 9) + b"\x7f"
 
 _BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"))
 
@@ -133,7 +133,7 @@ class ChunkedDecoder:
             self._extensions += len(extension)
             if self._extensions > _MAX_EXTENSIONS:
                 self._refuse("http1.chunk_extensions_too_long")
-            if extension.translate(None, _EXTENSION_CONTROLS) != extension:
+            if extension.translate(None, CONTROLS) != extension:
                 self._refuse("http1.invalid_chunk_extension")
         if not digits or len(digits) > 15 or digits.translate(None, _HEX):
             self._refuse("http1.invalid_chunk_size")

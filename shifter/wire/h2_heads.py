@@ -11,15 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from shifter.wire.characters import LOWER_TOKEN, PLAIN_PATH, TOKEN, VISIBLE
+from shifter.wire.characters import CONTROLS, LOWER_TOKEN, PLAIN_PATH, TOKEN, VISIBLE
 from shifter.wire.events import (
     EXPECT_CONTINUE,
     HAS_DATE,
-    HAS_REQUEST_ID,
-    HAS_UNDERSCORE,
-    HAS_X_ENVOY,
-    HAS_XFF,
-    HAS_XFP,
     NO_BODY,
     ODD_PATH,
     REPEATED_LENGTH,
@@ -29,6 +24,7 @@ from shifter.wire.events import (
     RequestHead,
     ResponseHead,
 )
+from shifter.wire.fields import UNREPEATED, noticed
 from shifter.wire.heads import FORBIDDEN_TRAILERS, METHODS
 
 Field = tuple[bytes, bytes]
@@ -36,7 +32,6 @@ FieldList = Sequence[Field]
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{0,5})?")
 _LONGEST_HOST = 512
-_CONTROLS = bytes(c for c in range(32) if c != 9) + b"\x7f"
 
 _CACHED = 4096
 _CACHED_LENGTH = 256
@@ -50,20 +45,12 @@ _Name = tuple[bytes, int, int, bool]  # prefix of its lines, code, flags, whethe
 
 _CONNECTION_SPECIFIC = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
-_UNREPEATED = frozenset(
-    b"authorization proxy-authorization cookie set-cookie traceparent tracestate x-request-id if-none-match if-modified-since etag "
-    b"last-modified content-length referer x-amzn-trace-id x-b3-traceid x-b3-spanid grpc-timeout".split()
-)
-
 _REQUEST_CODES = {
     b"host": (_HOST_FIELD, 0),
     b"content-length": (_LENGTH, 0),
     b"cookie": (_COOKIE, 0),
     b"te": (_TE, 0),
     b"expect": (_EXPECT, 0),
-    b"x-forwarded-for": (_FLAG, HAS_XFF),
-    b"x-forwarded-proto": (_FLAG, HAS_XFP),
-    b"x-request-id": (_FLAG, HAS_REQUEST_ID),
 }
 _RESPONSE_CODES = {
     b"content-length": (_LENGTH, 0),
@@ -116,17 +103,14 @@ class _Meanings(dict[Field, "bytes | _Special"]):
             raise ProtocolError(self._status, "http2.connection_specific_field")
         code, flags = self._codes.get(name, (_FLAG, 0))
         if code == _FLAG and self._status == 400:
-            if name.startswith(b"x-envoy-"):
-                flags |= HAS_X_ENVOY
-            if b"_" in name:
-                flags |= HAS_UNDERSCORE
-        known = (name + b": ", code, flags, name not in _UNREPEATED)
+            flags = noticed(name)
+        known = (name + b": ", code, flags, name not in UNREPEATED)
         if len(name) <= 64 and len(self._names) < _CACHED_NAMES:
             self._names[name] = known
         return known
 
     def _check(self, value: bytes) -> None:
-        if value.translate(None, _CONTROLS) != value or value.strip(b" \t") != value:
+        if value.translate(None, CONTROLS) != value or value.strip(b" \t") != value:
             raise ProtocolError(self._status, "http2.invalid_field_value")
 
     def _special(self, code: int, prefix: bytes, value: bytes) -> "bytes | _Special":
@@ -148,7 +132,7 @@ class _Lines(dict[bytes, Field]):
     def __missing__(self, line: bytes) -> Field:
         name, _, value = line.partition(b": ")
         field = (name, value)
-        if name not in _UNREPEATED and len(line) <= _CACHED_LENGTH:
+        if name not in UNREPEATED and len(line) <= _CACHED_LENGTH:
             if len(self) >= _CACHED:
                 self.clear()
             self[line] = field

@@ -17,7 +17,7 @@ from shifter.proxy.listener import ListenerRuntime
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
 from shifter.wire import h2_events as ev
-from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead
+from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead, fields
 from shifter.wire.h2 import ClientConnection, Http2Options
 from tests.support import h2frames as raw
 from tests.support.h2ends import converse
@@ -194,6 +194,15 @@ def test_a_request_and_its_answer(client: Client) -> None:
     assert (stats.downstream_rq_http2_total, stats.downstream_cx_http2_total, stats.downstream_cx_http1_total) == (1, 1, -1)
     assert stats.downstream_rq_response_before_rq_complete == 0
     assert exchange.heard == [("begin", b"", True)]
+
+
+def test_what_only_the_proxy_may_say_is_not_taken_from_a_client(client: Client) -> None:
+    forged = b"\r\nx-forwarded-client-cert: By=me\r\nx-envoy-retry-on: 5xx\r\nx-mine: 1"
+    _, exchange = client.ask(RequestHead(b"GET", b"/x", b"b.example", forged))
+    names = [name for name, _ in fields(exchange.head.block)]
+    assert b"x-mine" in names
+    assert b"x-forwarded-client-cert" not in names
+    assert b"x-envoy-retry-on" not in names
 
 
 def test_many_requests_at_a_time(client: Client) -> None:

@@ -99,6 +99,7 @@ def test_content_length_comes_once_and_agrees_with_the_end() -> None:
         ((b"x-forwarded-proto", b"https"), HAS_XFP, True),
         ((b"x-request-id", b"1-2"), HAS_REQUEST_ID, True),
         ((b"x-envoy-retry-on", b"5xx"), HAS_X_ENVOY, True),
+        ((b"x-forwarded-client-cert", b"By=me"), HAS_X_ENVOY, True),
         ((b"x_under", b"1"), HAS_UNDERSCORE, True),
         ((b"x-envoy-a_b", b"1"), HAS_UNDERSCORE | HAS_X_ENVOY, True),
         ((b"te", b"trailers"), TE_TRAILERS, False),
