@@ -92,7 +92,7 @@ class EndpointPool:
         if fresh and self._open_another():
             queue = self.choosy
         elif self._needs_connection():
-            if state.connections < limits.max_connections or not self.connections:
+            if self._may_connect:
                 self._connect()
             else:
                 stats.upstream_cx_overflow += 1
@@ -159,12 +159,15 @@ class EndpointPool:
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         """The connection will not be used again; *remote* when the endpoint closed it, *active* when that cost a request."""
         self._forget(connection, remote, active)
-        if self.waiting and len(self.waiting) > self._places_coming():
-            limits = self.state.config.circuit_breakers
-            if self.state.connections < limits.max_connections or not self.connections:
-                self._connect()
+        if self.waiting and len(self.waiting) > self._places_coming() and self._may_connect:
+            self._connect()
 
     # inside
+
+    @property
+    def _may_connect(self) -> bool:
+        """Whether the circuit breaker allows another connection; rule 2."""
+        return self.state.connections < self.state.config.circuit_breakers.max_connections or not self.connections
 
     def _new_connection(self) -> PooledConnection:
         raise NotImplementedError
@@ -282,12 +285,11 @@ class Http1Pool(EndpointPool):
             self.release(connection)
 
     def _open_another(self) -> bool:
-        limit = self.state.config.circuit_breakers.max_connections
-        if self.state.connections >= limit and self.idle:
+        if not self._may_connect and self.idle:
             oldest = self.idle[0]
             self.remove(oldest)
             oldest.transport.close()
-        if self.state.connections >= limit and self.connections:
+        if not self._may_connect:
             return False
         self._connect()
         return True

@@ -63,8 +63,7 @@ class Http2Pool(EndpointPool):
             self._connect()
 
     def _needs_another(self) -> bool:
-        limit = self.state.config.circuit_breakers.max_connections
-        return len(self.waiting) > self._places_coming() and (self.state.connections < limit or not self.connections)
+        return len(self.waiting) > self._places_coming() and self._may_connect
 
     def _places_coming(self) -> int:
         coming = len(self.started) + sum(not connection.codec.settled for connection in self._open)
