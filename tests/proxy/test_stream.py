@@ -1,4 +1,7 @@
-"""An exchange from both ends: what goes through, who waits for whom, and how it ends when one of them fails."""
+"""An exchange from both ends: what goes through, who waits for whom, and how it ends when one of them fails.
+
+Over 600 lines, for a stream has one life: framing, backpressure, second tries and timeouts share one stack and its last check.
+"""
 
 import pytest
 from twisted.python.failure import Failure

@@ -4,6 +4,8 @@ Rule 1. It listens on a free port of loopback, one thread a connection; `Backend
 Rule 2. It remembers each request it was sent, with the checksum of its body and with how its connection ended. Tests wait
         for that (`Backend.seen`), never for time to pass.
 Rule 3. It sends whatever its mode says byte by byte, so it is not a model of a good server.
+
+A little over 600 lines: half of them are the modes, a few lines each, which are read side by side.
 """
 
 import contextlib
