@@ -244,7 +244,7 @@ class _Listeners:
         )
 
     def _route(self, config: route.Route, node: MapNode) -> Route:
-        return Route(_match(config.match), self._action(config), config.name, _changes(config), str(self._report.place(node)))
+        return Route(_match(config.match), self._action(config), config.name, _changes(config), place=str(self._report.place(node)))
 
     def _action(self, config: route.Route) -> RouteAction | RedirectAction | DirectResponseAction:
         if config.route is not None:

@@ -1,11 +1,15 @@
 """The whole configuration of one process (Envoy ``bootstrap.v3.Bootstrap``). Durations are seconds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
-from shifter.model.route import RouteConfiguration
+from shifter.model.filters import HttpFilter
+from shifter.model.format import SubstitutionFormat
+from shifter.model.logfilter import LogFilter
+from shifter.model.route import FractionalPercent, HeaderValueOption, RouteConfiguration, UpgradeConfig
 
 
 class CodecType(Enum):
@@ -31,6 +35,41 @@ class Underscores(Enum):
     ALLOW = "ALLOW"
     REJECT_REQUEST = "REJECT_REQUEST"
     DROP_HEADER = "DROP_HEADER"
+
+
+class ServerHeader(Enum):
+    """``HttpConnectionManager.ServerHeaderTransformation``: what becomes of the ``server`` field of answers."""
+
+    OVERWRITE = "OVERWRITE"
+    APPEND_IF_ABSENT = "APPEND_IF_ABSENT"
+    PASS_THROUGH = "PASS_THROUGH"
+
+
+class StripPort(Enum):
+    """``strip_matching_host_port`` and ``strip_any_host_port``: which port is taken off the request's authority."""
+
+    NONE = "NONE"
+    MATCHING = "MATCHING"
+    ANY = "ANY"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMapper:
+    """``ResponseMapper``: what becomes of local replies that ``filter`` fits. ``None`` leaves as it is."""
+
+    filter: LogFilter
+    status_code: int | None = None
+    body: bytes | None = None
+    body_format: SubstitutionFormat | None = None
+    headers: tuple[HeaderValueOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalReplyConfig:
+    """``LocalReplyConfig``: the first mapper that fits changes a local reply; ``body_format`` words those without one."""
+
+    mappers: tuple[ResponseMapper, ...] = ()
+    body_format: SubstitutionFormat | None = None
 
 
 DEFAULT_ACCESS_LOG_FORMAT = (
@@ -68,6 +107,8 @@ class HttpConnectionManager:
     ``idle_timeout``: a connection without a request. ``stream_idle_timeout``: a request on which nothing moves.
     ``request_timeout``: from the first byte of a request to its last. ``request_headers_timeout``: to its last header.
     ``delayed_close_timeout``: how long the client may take to read an answer after which the connection closes.
+    ``max_stream_duration``: a whole exchange. ``http_filters`` are those before the router. ``internal_addresses`` are the CIDR
+    ranges of ``internal_address_config``: who comes from there may use ``x-envoy-*`` control fields.
     """
 
     stat_prefix: str
@@ -97,6 +138,17 @@ class HttpConnectionManager:
     max_concurrent_streams: int = 100
     initial_stream_window_size: int = 256 * 1024
     initial_connection_window_size: int = 1 << 20
+    http_filters: tuple[HttpFilter, ...] = ()
+    via: bytes = b""
+    server_header: ServerHeader = ServerHeader.OVERWRITE
+    strip_port: StripPort = StripPort.NONE
+    strip_trailing_host_dot: bool = False
+    local_reply: LocalReplyConfig | None = None
+    always_set_request_id_in_response: bool = False
+    append_x_forwarded_port: bool = False
+    internal_addresses: tuple[str, ...] | None = None
+    upgrades: tuple[UpgradeConfig, ...] = ()
+    max_stream_duration: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +170,17 @@ class Admin:
     address: SocketAddress
 
 
+RuntimeValue = bool | int | float | str | FractionalPercent
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeLayer:
+    """``bootstrap.v3.RuntimeLayer.static_layer``: values by their dotted keys. A later layer hides an earlier one."""
+
+    name: str
+    values: Mapping[str, RuntimeValue] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
     """Everything a configuration file says. Names of listeners and clusters are unique (``config.check``)."""
@@ -127,6 +190,7 @@ class Bootstrap:
     admin: Admin | None = None
     node_id: str = ""
     node_cluster: str = ""
+    runtime: tuple[RuntimeLayer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from shifter.wire.events import CLOSE, ODD_PATH, RequestHead
 def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exchange:
     """Return the exchange for *head*, which came from the client at *host*; nothing has been sent yet."""
     runtime = downstream.runtime
+    head.random = runtime.worker.random()
     try:
         if head.flags & ODD_PATH:
             _make_canonical(head, downstream)

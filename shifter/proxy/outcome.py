@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from shifter.observe.logformat import LogEntry
+from shifter.routing.headers import Edit
 from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, first_value
 
 if TYPE_CHECKING:
@@ -68,11 +69,11 @@ def local_entry(downstream: "Downstream", head: RequestHead, status: int, flags:
 class LocalReply:
     """An exchange that the proxy answers itself: no route, a redirect, a direct response, a refusal.
 
-    *fields* are further response fields as a field block. The request's body, if any comes, is not read: the door closes
-    the connection behind the answer.
+    *fields* are further response fields as a field block, *edit* what the route table does to them. The request's body, if
+    any comes, is not read: the door closes the connection behind the answer.
     """
 
-    __slots__ = ("body", "details", "downstream", "fields", "flags", "head", "over", "route", "started", "status")
+    __slots__ = ("body", "details", "downstream", "edit", "fields", "flags", "head", "over", "route", "started", "status")
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class LocalReply:
         flags: bytes = b"",
         details: str = "",
         route: str = "",
+        edit: Edit | None = None,
     ) -> None:
         self.head = head
         self.downstream = downstream
@@ -93,13 +95,15 @@ class LocalReply:
         self.flags = flags
         self.details = details
         self.route = route
+        self.edit = edit
         self.started = downstream.runtime.worker.monotonic()
         self.over = False
 
     def begin(self, data: bytes, end: bool) -> None:
         downstream = self.downstream
         runtime = downstream.runtime
-        status, block, body = local_reply(runtime, self.head, self.status, self.body, self.fields)
+        fields = self.fields if self.edit is None else self.edit(self.fields, self)
+        status, block, body = local_reply(runtime, self.head, self.status, self.body, fields)
         downstream.send_head(status, block, len(body), body, True)
         self._epilogue(status, block, len(data), len(body))
         downstream.finished()
@@ -111,12 +115,20 @@ class LocalReply:
         runtime.stats.codes[status] += 1
         runtime.stats.downstream_rq_time.record(seconds * 1000)
         if runtime.access_logs:
-            entry = local_entry(self.downstream, self.head, status, self.flags, self.details, seconds)
+            entry = self._entry(status, seconds)
             entry.response_block = block
             entry.bytes_received = received
             entry.bytes_sent = 0 if self.head.method == b"HEAD" else sent
-            entry.route = self.route
             runtime.log(entry)
+
+    def describe(self) -> LogEntry:
+        """What is known by now, for formats in header edits."""
+        return self._entry(self.status, self.downstream.runtime.worker.monotonic() - self.started)
+
+    def _entry(self, status: int, seconds: float) -> LogEntry:
+        entry = local_entry(self.downstream, self.head, status, self.flags, self.details, seconds)
+        entry.route = self.route
+        return entry
 
     def on_request_data(self, data: bytes, end: bool) -> None: ...
 

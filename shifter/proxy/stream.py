@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from shifter.observe.logformat import LogEntry
 from shifter.proxy.outcome import expects_continue, local_reply, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
@@ -116,10 +117,10 @@ class ProxyStream:
         leaf = self.leaf
         head = self.head
         worker = self.worker
-        self.target = target = leaf.only or leaf.split.at(worker.random())
+        self.target = target = leaf.only or leaf.split.at(head.random)
         head.block += leaf.added
         if target.edit_request is not None:
-            head.block = target.edit_request(head.block)
+            head.block = target.edit_request(head.block, self)
         if leaf.rewrite is not None:
             leaf.rewrite(head)
         idle = leaf.idle_timeout if leaf.idle_timeout is not None else self.runtime.settings.stream_idle_timeout
@@ -262,7 +263,7 @@ class ProxyStream:
         edit = self.target.edit_response
         if edit is not None:
             block = edit(
-                head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
+                head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took), self
             )
             block += runtime.server_line
             head.flags = head.flags | HAS_DATE if block.find(b"\r\ndate: ") >= 0 else head.flags & ~HAS_DATE
@@ -368,7 +369,7 @@ class ProxyStream:
             self._end(self.status, details)
             return
         if self.target.edit_response is not None:
-            fields = self.target.edit_response(fields)
+            fields = self.target.edit_response(fields, self)
         status, block, body = local_reply(self.runtime, self.head, status, body, fields)
         self.response_block = block
         self.bytes_sent = 0 if self.head.method == b"HEAD" else len(body)
@@ -417,7 +418,14 @@ class ProxyStream:
         stats.codes[status] += 1
         stats.upstream_rq_time.record(took)
 
+    def describe(self) -> LogEntry:
+        """What is known by now, for formats in header edits."""
+        return self._entry(self.status, "", self.worker.monotonic() - self.started)
+
     def _log(self, status: int, details: str, seconds: float) -> None:
+        self.runtime.log(self._entry(status, details, seconds))
+
+    def _entry(self, status: int, details: str, seconds: float) -> LogEntry:
         entry = log_entry(self.downstream, self.head, status, self.flags, details, seconds)
         entry.bytes_received = self.bytes_received
         entry.bytes_sent = self.bytes_sent
@@ -427,7 +435,7 @@ class ProxyStream:
         entry.attempts = self.attempts
         entry.upstream_host = self.pool.address_text if self.pool is not None else None
         entry.upstream_service_time = b"%d" % self.service_time if details == "via_upstream" else None
-        self.runtime.log(entry)
+        return entry
 
     def __repr__(self) -> str:
         state = "over" if self.over else "responding" if self.responding else "waiting" if self.upstream is None else "sent"

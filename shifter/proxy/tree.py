@@ -123,8 +123,7 @@ class LateBoundResource:
                 leaf = self._leaves[name] = self._leaf_for(name)
             except KeyError:
                 downstream.runtime.stats.no_cluster += 1
-                fields = b"" if self._edit is None else self._edit(b"")
-                return LocalReply(head, downstream, self._code, b"", fields, b"NC", "cluster_not_found", self.config.name)
+                return LocalReply(head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", self.config.name, self._edit)
         return leaf.start(head, downstream)
 
 
@@ -140,7 +139,7 @@ def _by_header(header: bytes) -> NameFor:
 
 
 def _by_weight(split: Split[str]) -> NameFor:
-    return lambda _, downstream: split.at(downstream.runtime.worker.random())
+    return lambda head, _: split.at(head.random)
 
 
 class RouteResource:
@@ -180,9 +179,7 @@ class RedirectResource:
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
         fields = b"\r\nlocation: " + self._location(head)
-        if self._edit is not None:
-            fields = self._edit(fields)
-        return LocalReply(head, downstream, self._code, b"", fields, details="direct_response", route=self.config.name)
+        return LocalReply(head, downstream, self._code, b"", fields, b"", "direct_response", self.config.name, self._edit)
 
 
 class DirectResponseResource:
@@ -197,6 +194,5 @@ class DirectResponseResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
-        fields = b"" if self._edit is None else self._edit(b"")
         action = self._action
-        return LocalReply(head, downstream, action.status, action.body, fields, details="direct_response", route=self.config.name)
+        return LocalReply(head, downstream, action.status, action.body, b"", b"", "direct_response", self.config.name, self._edit)

@@ -23,11 +23,11 @@ _IDS = 256
 
 
 class Worker:
-    """See the module. ``random`` returns a float in [0, 1); ``wall`` is the wall clock in seconds, for logs and dates."""
+    """See the module. ``random`` returns 63 random bits; ``wall`` is the wall clock in seconds, for logs and dates."""
 
     __slots__ = ("_ids", "_ticks", "date", "listeners", "monotonic", "network", "now", "random", "streams", "wall", "wall_now")
 
-    def __init__(self, network: Connector, random: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(self, network: Connector, random: Callable[[], int], wall: Callable[[], float]) -> None:
         self.network = network
         self.monotonic = network.monotonic
         self.random = random

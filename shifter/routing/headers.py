@@ -10,13 +10,24 @@ Rule 4. What frames a message or belongs to one connection cannot be edited (Env
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from shifter.model.route import AppendAction, HeaderMutations, HeaderValueOption
+from shifter.observe.logformat import LogEntry
 from shifter.routing.errors import RoutingError
 from shifter.routing.match import JOINED
 from shifter.wire.events import values, without
 
-Edit = Callable[[bytes], bytes]
+
+class Subject(Protocol):
+    """What formats in values are about."""
+
+    def describe(self) -> LogEntry:
+        """Return what is known of the exchange by now."""
+
+
+Edit = Callable[[bytes, Subject], bytes]
+"""Returns an edited field block."""
 
 JOINED_IN_RESPONSES = frozenset(
     b"access-control-allow-credentials access-control-allow-headers access-control-allow-methods access-control-allow-origin "
@@ -82,7 +93,7 @@ class _Level:
         if not self._remove and not self._overwrites and not any(absent or joins for _, _, absent, joins in self._appends):
             self.lines = b"".join([b"\r\n" + name + b": " + value for name, value, _, _ in self._appends])
 
-    def edit(self, block: bytes) -> bytes:
+    def edit(self, block: bytes, subject: Subject) -> bytes:
         """Return *block* after the edits of this level."""
         for name in self._remove:
             block = _cut(block, name)
@@ -114,14 +125,14 @@ def _compiled(levels: list[_Level]) -> Edit | None:
         return None
     lines = b"".join([level.lines for level in levels if level.lines is not None])
     if all(level.lines is not None for level in levels):
-        return lambda block: block + lines
+        return lambda block, subject: block + lines
     edits = [level.edit for level in levels]
     if len(edits) == 1:
         return edits[0]
 
-    def all_levels(block: bytes) -> bytes:
+    def all_levels(block: bytes, subject: Subject) -> bytes:
         for edit in edits:
-            block = edit(block)
+            block = edit(block, subject)
         return block
 
     return all_levels

@@ -1,16 +1,13 @@
 """Weighted choice (``route.v3.WeightedCluster``).
 
-Rule 1. A weight is a stretch of the line from 0 to 1, in the order of the list. Zero is no stretch at all, so it is never
-        chosen, and an entry that has all the weight always is.
-Rule 2. Who asks keeps a point. When the entry that is listed first grows, its stretch grows at its far end only: callers
-        move to it and none moves away; when it shrinks, the same backwards.
+Rule 1. A weight is a stretch of the numbers below the sum of the weights, in the order of the list. Zero is no stretch at all,
+        so it is never chosen, and an entry that has all the weight always is.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
-from zlib import crc32
 
 from shifter.routing.errors import RoutingError
 
@@ -41,15 +38,10 @@ class Split(Generic[T]):
             raise RoutingError(f"the sum of the weights must be at most {MAX_TOTAL}")
         self.only: T | None = self._entries[0] if len(chosen) == 1 else None
 
-    def at(self, point: float) -> T:
-        """Return the entry that owns *point*, which lies in [0, 1)."""
-        return self._entries[bisect_right(self._bounds, point * self._total)]
+    def at(self, number: int) -> T:
+        """Return the entry that owns *number*, 0 or more and much larger than the sum of the weights, modulo that sum."""
+        return self._entries[bisect_right(self._bounds, number % self._total)]
 
     def __repr__(self) -> str:
         shares = [after - before for before, after in zip([0, *self._bounds], [*self._bounds, self._total], strict=True)]
         return f"<Split {' '.join(f'{entry}={share}/{self._total}' for entry, share in zip(self._entries, shares, strict=True))}>"
-
-
-def point_of(key: bytes) -> float:
-    """Return the point in [0, 1) that *key* (a cookie, a user name, an address) always gets."""
-    return crc32(key) / 2**32

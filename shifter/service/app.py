@@ -14,6 +14,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -74,7 +75,7 @@ class ShifterService(MultiService):
         self._wall = wall
         self._source = source
         self._stats = ServerStats(__version__, wall())
-        self._plane = DataPlane(reactor, monotonic, wall, random.random, self._stats, dns_servers, socket.gethostname())
+        self._plane = DataPlane(reactor, monotonic, wall, partial(random.getrandbits, 63), self._stats, dns_servers, socket.gethostname())
         self._snapshot: Snapshot | None = None
         self._problems: tuple[str, ...] = ()
         self._changing = False

@@ -66,7 +66,7 @@ class DataPlane:
         reactor: Any,
         monotonic: Callable[[], float],
         wall: Callable[[], float],
-        random: Callable[[], float],
+        random: Callable[[], int],
         stats: ServerStats,
         dns_servers: Sequence[SocketAddress] = (),
         hostname: str = "-",

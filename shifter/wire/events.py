@@ -42,10 +42,12 @@ class RequestHead:
     """One request without its body.
 
     ``path`` is the origin-form target with its query, after normalisation; ``authority`` is empty when HTTP/1.0 sent
-    none. ``version`` is 10, 11 or 20. ``length`` is ``NO_BODY``, ``UNTIL_END`` or the ``content-length``.
+    none. ``version`` is 10, 11 or 20. ``length`` is ``NO_BODY``, ``UNTIL_END`` or the ``content-length``. ``random`` is the
+    number that all random choices about this request are made with (Envoy's stream id): 63 bits, set before it is routed.
+    ``metadata`` is what filters leave for conditions, formats and each other (Envoy's dynamic metadata), by their names.
     """
 
-    __slots__ = ("authority", "block", "flags", "length", "method", "original_path", "path", "scheme", "version")
+    __slots__ = ("authority", "block", "flags", "length", "metadata", "method", "original_path", "path", "random", "scheme", "version")
 
     def __init__(
         self,
@@ -67,6 +69,8 @@ class RequestHead:
         self.version = version
         self.scheme = scheme
         self.original_path: bytes | None = None
+        self.metadata: dict[str, dict[str, object]] | None = None
+        self.random = 0
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method!r} {self.authority!r} {self.path!r} length={self.length}>"

@@ -180,7 +180,7 @@ def test_weights_choose_the_cluster() -> None:
     proxy = Proxy((Route(RouteMatch(PathMatchKind.PREFIX, b"/"), action),))
     proxy.connect(get(b"/"))
     assert proxy.backend.peer in TWO
-    proxy.worker.random = lambda: 0.2
+    proxy.worker.random = lambda: 20
     proxy.connect(get(b"/"))
     assert proxy.backend.peer == ONE
 

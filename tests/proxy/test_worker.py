@@ -18,7 +18,7 @@ EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 def test_request_ids_are_random_uuids() -> None:
-    worker = Worker(FakeNetwork(Clock()), random=lambda: 0.0, wall=lambda: WALL)
+    worker = Worker(FakeNetwork(Clock()), random=lambda: 0, wall=lambda: WALL)
     ids = [worker.request_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert all(UUID.fullmatch(one) for one in ids)
@@ -34,7 +34,7 @@ def test_request_ids_are_random_uuids() -> None:
     ],
 )
 def test_dates(wall: float, date: bytes) -> None:
-    assert Worker(FakeNetwork(Clock()), random=lambda: 0.0, wall=lambda: wall).date == date
+    assert Worker(FakeNetwork(Clock()), random=lambda: 0, wall=lambda: wall).date == date
 
 
 def test_the_date_is_kept_up_to_the_second() -> None:

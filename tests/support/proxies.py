@@ -102,7 +102,7 @@ class Proxy:
         self.clock = Clock()
         self.network = FakeNetwork(self.clock)
         self.network.answers = True
-        self.worker = Worker(self.network, random=lambda: 0.5, wall=lambda: WALL)
+        self.worker = Worker(self.network, random=lambda: 50, wall=lambda: WALL)
         self.worker._ids = [REQUEST_ID] * 5000
         self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
         self.clusters = {one.name: LiveCluster(one, self.registry, Discovery(one, NoNames(), self.clock)) for one in clusters}

@@ -1,0 +1,101 @@
+"""Which exchanges an access log, or a mapper of local replies, is about (``accesslog.v3.AccessLogFilter``)."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from shifter.model.route import HeaderMatcher, RuntimeFraction
+
+
+class Comparison(Enum):
+    """``ComparisonFilter.Op``."""
+
+    EQ = "EQ"
+    GE = "GE"
+    LE = "LE"
+    NE = "NE"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCodeFilter:
+    """``StatusCodeFilter``: the status of the answer; runtime may say another ``value`` under ``runtime_key``."""
+
+    op: Comparison
+    value: int
+    runtime_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DurationFilter:
+    """``DurationFilter``: how long the exchange took, in milliseconds."""
+
+    op: Comparison
+    value: int
+    runtime_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotHealthCheckFilter:
+    """``NotHealthCheckFilter``: the request was not answered by the health check filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceableFilter:
+    """``TraceableFilter``: the request is traced; while there is no tracing, none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFilter:
+    """``RuntimeFilter``: this share of requests."""
+
+    fraction: RuntimeFraction
+    use_independent_randomness: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFilter:
+    """``HeaderFilter``: a request header fits."""
+
+    header: HeaderMatcher
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFlagFilter:
+    """``ResponseFlagFilter``: one of these flags is set, or any when there are none here."""
+
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcStatusFilter:
+    """``GrpcStatusFilter``: the gRPC status is one of these numbers; none of them with ``exclude``."""
+
+    statuses: frozenset[int]
+    exclude: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AndFilter:
+    """``AndFilter``: all fit."""
+
+    filters: tuple["LogFilter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrFilter:
+    """``OrFilter``: one fits."""
+
+    filters: tuple["LogFilter", ...]
+
+
+LogFilter = (
+    StatusCodeFilter
+    | DurationFilter
+    | NotHealthCheckFilter
+    | TraceableFilter
+    | RuntimeFilter
+    | HeaderFilter
+    | ResponseFlagFilter
+    | GrpcStatusFilter
+    | AndFilter
+    | OrFilter
+)
