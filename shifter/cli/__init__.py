@@ -1,0 +1,61 @@
+"""The ``shifter`` command: one module per subcommand.
+
+Exit codes of them all: 0 all is well, 1 a configuration has errors, 2 the command line is wrong or a file cannot be read, 3 the
+proxy cannot be reached.
+
+Rule 1. A subcommand NAME is the ``click`` command called ``command`` in the module ``shifter.cli.NAME``, and a word of ``_COMMANDS``.
+Rule 2. Its module is imported when it is called, so that ``shifter check`` starts as fast as it can.
+Rule 3. What a command does is in the other rooms; here it is asked for and printed.
+"""
+
+import platform
+import sys
+from importlib import import_module
+
+import click
+
+from shifter import __version__
+from shifter.cli.common import EXIT_USAGE
+
+_COMMANDS = ("check", "run")
+"""In the order of the help."""
+
+
+class _Group(click.Group):
+    """Imports the module of a command when that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"shifter.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, help="Print the version and stop; with -v also what it runs on.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell more.")
+@click.pass_context
+def main(context: click.Context, version: bool, verbose: bool) -> None:
+    """A reverse proxy for incremental releases that reads Envoy's configuration."""
+    if version:
+        click.echo("\n".join(_version(verbose)))
+        context.exit(0)
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(EXIT_USAGE)
+
+
+def _version(verbose: bool) -> list[str]:
+    lines = [f"shifter {__version__}"]
+    if verbose:
+        from shifter.wire.heads import IMPLEMENTATION
+        from twisted import __version__ as twisted_version
+
+        lines.append(f"Python {platform.python_version()} ({platform.python_implementation()}, {sys.platform})")
+        lines.append(f"Twisted {twisted_version}")
+        lines.append(f"head parser: {IMPLEMENTATION}")
+    return lines

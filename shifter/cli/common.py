@@ -1,0 +1,38 @@
+"""What several commands share: exit codes, reading a file, and saying what was found in it."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from shifter.config import Problem, render
+from shifter.service.sources import MAX_BYTES, read_bounded
+
+EXIT_ERRORS = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+
+
+def read(name: str) -> bytes | None:
+    """Return the content of the file *name* ("-" is the standard input); ``None`` when it cannot be read, and that was said."""
+    try:
+        return sys.stdin.buffer.read(MAX_BYTES) if name == "-" else read_bounded(name)
+    except (OSError, ValueError) as error:
+        click.echo(f"{name}: cannot be read: {reason(error)}", err=True)
+        return None
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Say why a file cannot be read or written."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def title(name: str) -> str:
+    """Return how problems call the file *name*."""
+    return name if name != "-" else "<stdin>"
+
+
+def tell(problems: Sequence[Problem], text: bytes, *, err: bool = False) -> None:
+    """Print *problems* with the lines of *text* that they are about."""
+    if problems:
+        click.echo(render(problems, text.decode("utf-8", "replace")), err=err)
