@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shifter.config.build import build
-from shifter.config.check import Judge, check
+from shifter.config.check import check
 from shifter.config.document import MapNode, Refused, decode, parse
 from shifter.config.explain import validate
+from shifter.config.judge import Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Place, Problem, Report, ShifterError, render
 from shifter.config.schema.base import kind

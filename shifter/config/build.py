@@ -4,17 +4,16 @@ Rule 1. What the configuration does not say is left to the model's defaults; no 
 Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names become lower case.
 """
 
-from base64 import b64decode
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
+from shifter.config.build_common import Sources, given, pairs
+from shifter.config.build_route import route_configuration
 from shifter.config.document import MapNode, maps
 from shifter.config.report import Report
 from shifter.config.schema import bootstrap as schema
 from shifter.config.schema import cluster as cluster_schema
-from shifter.config.schema import core, route
+from shifter.config.schema import core
 from shifter.config.schema import listener as listener_schema
-from shifter.config.schema.base import literal
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import (
     Admin,
@@ -26,38 +25,6 @@ from shifter.model.bootstrap import (
     PathNormalization,
 )
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, UpstreamProtocol
-from shifter.model.route import (
-    DirectResponseAction,
-    HeaderMatcher,
-    HeaderMutations,
-    HeaderValueOption,
-    PathMatchKind,
-    RangeMatcher,
-    RedirectAction,
-    RegexRewrite,
-    Route,
-    RouteAction,
-    RouteConfiguration,
-    RouteMatch,
-    StringMatcher,
-    StringMatchKind,
-    VirtualHost,
-    WeightedCluster,
-)
-
-_NO_CHANGES = HeaderMutations()
-_NOT_FOUND_CODES = {
-    route.ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE: 503,
-    route.ClusterNotFoundResponseCode.NOT_FOUND: 404,
-    route.ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR: 500,
-}
-_REDIRECT_CODES = {
-    route.RedirectCode.MOVED_PERMANENTLY: 301,
-    route.RedirectCode.FOUND: 302,
-    route.RedirectCode.SEE_OTHER: 303,
-    route.RedirectCode.TEMPORARY_REDIRECT: 307,
-    route.RedirectCode.PERMANENT_REDIRECT: 308,
-}
 
 
 def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mapping[str, bytes]) -> Bootstrap:
@@ -65,26 +32,16 @@ def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mappin
     static = root["static_resources"]
     assert isinstance(static, MapNode)
     resolvers = _resolvers(config)
-    listeners = _Listeners(report, files, {listener.name for listener in config.static_resources.listeners})
+    listeners = _Listeners(Sources(report, files), {listener.name for listener in config.static_resources.listeners})
     return Bootstrap(
-        listeners=tuple(listeners.listener(item, node) for item, node in _pairs(config.static_resources.listeners, static, "listeners")),
+        listeners=tuple(listeners.listener(item, node) for item, node in pairs(config.static_resources.listeners, static, "listeners")),
         clusters=tuple(
-            _cluster(item, str(report.place(node)), resolvers)
-            for item, node in _pairs(config.static_resources.clusters, static, "clusters")
+            _cluster(item, str(report.place(node)), resolvers) for item, node in pairs(config.static_resources.clusters, static, "clusters")
         ),
         admin=Admin(address(config.admin.address)) if config.admin is not None and config.admin.address is not None else None,
         node_id=config.node.id if config.node is not None else "",
         node_cluster=config.node.cluster if config.node is not None else "",
     )
-
-
-def _pairs(items: list[Any], owner: MapNode, key: str) -> Iterable[tuple[Any, MapNode]]:
-    return zip(items, maps(owner.get(key)), strict=True)
-
-
-def _given(**values: object) -> dict[str, Any]:
-    """Return what was given: the rest is for the model to say."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def address(written: core.Address) -> SocketAddress:
@@ -126,7 +83,7 @@ def _cluster(config: cluster_schema.Cluster, place: str, resolvers: tuple[Socket
         dns_lookup_family=config.dns_lookup_family,
         dns_resolvers=_resolvers(config) or resolvers,
         place=place,
-        **_given(
+        **given(
             least_request_choice_count=least.choice_count if least is not None else None,
             connect_timeout=config.connect_timeout,
             idle_timeout=common.idle_timeout if common is not None else None,
@@ -151,7 +108,7 @@ def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitB
     if thresholds is None:
         return CircuitBreakers()
     return CircuitBreakers(
-        **_given(
+        **given(
             max_connections=thresholds.max_connections,
             max_pending_requests=thresholds.max_pending_requests,
             max_requests=thresholds.max_requests,
@@ -163,9 +120,8 @@ def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitB
 class _Listeners:
     """What listeners need beside their own words: names for those that have none, places, contents of files."""
 
-    def __init__(self, report: Report, files: Mapping[str, bytes], names: set[str]) -> None:
-        self._report = report
-        self._files = files
+    def __init__(self, sources: Sources, names: set[str]) -> None:
+        self._sources = sources
         self._used = names
 
     def listener(self, config: listener_schema.Listener, node: MapNode) -> Listener:
@@ -176,8 +132,8 @@ class _Listeners:
             name=config.name or self._unused(str(where)),
             address=where,
             manager=self._manager(config.filter_chains[0].filters[0].typed_config, network_filter["typed_config"]),
-            place=str(self._report.place(node)),
-            **_given(per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes, backlog=config.tcp_backlog_size),
+            place=self._sources.place(node),
+            **given(per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes, backlog=config.tcp_backlog_size),
         )
 
     def _unused(self, name: str) -> str:
@@ -197,12 +153,12 @@ class _Listeners:
         common, http1, http2 = config.common_http_protocol_options, config.http_protocol_options, config.http2_protocol_options
         return HttpConnectionManager(
             stat_prefix=config.stat_prefix,
-            route_config=self._route_config(config.route_config, routes),
+            route_config=route_configuration(config.route_config, routes, self._sources),
             codec_type=config.codec_type,
             access_log=tuple(_access_log(log.typed_config) for log in config.access_log),
             path_normalization=_path_normalization(config),
             suppress_envoy_headers=any(item.typed_config.suppress_envoy_headers for item in config.http_filters),
-            **_given(
+            **given(
                 server_name=config.server_name,
                 use_remote_address=config.use_remote_address,
                 skip_xff_append=config.skip_xff_append,
@@ -227,45 +183,12 @@ class _Listeners:
             ),
         )
 
-    def _route_config(self, config: route.RouteConfiguration, node: MapNode) -> RouteConfiguration:
-        return RouteConfiguration(
-            name=config.name,
-            virtual_hosts=tuple(
-                VirtualHost(
-                    name=host.name,
-                    domains=tuple(domain.lower().encode() for domain in host.domains),
-                    routes=tuple(self._route(item, at) for item, at in _pairs(host.routes, host_node, "routes")),
-                    headers=_changes(host),
-                )
-                for host, host_node in _pairs(config.virtual_hosts, node, "virtual_hosts")
-            ),
-            headers=_changes(config),
-            ignore_port_in_host_matching=config.ignore_port_in_host_matching,
-        )
-
-    def _route(self, config: route.Route, node: MapNode) -> Route:
-        return Route(_match(config.match), self._action(config), config.name, _changes(config), place=str(self._report.place(node)))
-
-    def _action(self, config: route.Route) -> RouteAction | RedirectAction | DirectResponseAction:
-        if config.route is not None:
-            return _route_action(config.route)
-        if config.redirect is not None:
-            return _redirect(config.redirect)
-        assert config.direct_response is not None
-        body = config.direct_response.body
-        return DirectResponseAction(config.direct_response.status, self._data(body) if body is not None else b"")
-
-    def _data(self, source: core.DataSource) -> bytes:
-        if source.filename is not None:
-            return self._files[source.filename]
-        return b64decode(source.inline_bytes) if source.inline_bytes is not None else (source.inline_string or "").encode()
-
 
 def _path_normalization(config: listener_schema.HttpConnectionManager) -> PathNormalization:
     action = config.path_with_escaped_slashes_action
     default = action is listener_schema.EscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
     return PathNormalization(
-        **_given(
+        **given(
             normalize_path=config.normalize_path,
             merge_slashes=config.merge_slashes,
             escaped_slashes=None if default else EscapedSlashes(action.value),
@@ -280,96 +203,4 @@ def _access_log(config: listener_schema.AccessLogConfig) -> FileAccessLog:
     if config.log_format is not None:
         source = config.log_format.text_format_source
         line = source.inline_string if source is not None else config.log_format.text_format
-    return FileAccessLog(path, **_given(format=line))
-
-
-def _changes(config: core.HeaderChanges) -> HeaderMutations:
-    if not config.model_fields_set.isdisjoint(core.HeaderChanges.model_fields):
-        return HeaderMutations(
-            request_add=tuple(map(_header_option, config.request_headers_to_add)),
-            request_remove=_names(config.request_headers_to_remove),
-            response_add=tuple(map(_header_option, config.response_headers_to_add)),
-            response_remove=_names(config.response_headers_to_remove),
-        )
-    return _NO_CHANGES
-
-
-def _names(names: list[str]) -> tuple[bytes, ...]:
-    return tuple(name.lower().encode() for name in names)
-
-
-def _header_option(config: core.HeaderValueOption) -> HeaderValueOption:
-    value = literal(config.header.value).strip(" \t").encode()
-    return HeaderValueOption(config.header.key.lower().encode(), value, config.append_action, config.keep_empty_value)
-
-
-def _match(config: route.RouteMatch) -> RouteMatch:
-    if config.prefix is not None:
-        kind, text = PathMatchKind.PREFIX, config.prefix
-    elif config.path is not None:
-        kind, text = PathMatchKind.PATH, config.path
-    else:
-        assert config.safe_regex is not None
-        kind, text = PathMatchKind.SAFE_REGEX, config.safe_regex.regex
-    return RouteMatch(kind, text.encode(), config.case_sensitive, tuple(map(_header_match, config.headers)))
-
-
-def _header_match(config: route.HeaderMatcher) -> HeaderMatcher:
-    text, span, present = config.string_match, config.range_match, config.present_match
-    return HeaderMatcher(
-        name=config.name.lower().encode(),
-        string=_string_match(text) if text is not None else None,
-        range=RangeMatcher(span.start, span.end) if span is not None else None,
-        present=True if text is None and span is None and present is None else present,
-        invert=config.invert_match,
-        treat_missing_as_empty=config.treat_missing_header_as_empty,
-    )
-
-
-def _string_match(config: core.StringMatcher) -> StringMatcher:
-    given = {
-        StringMatchKind.EXACT: config.exact,
-        StringMatchKind.PREFIX: config.prefix,
-        StringMatchKind.SUFFIX: config.suffix,
-        StringMatchKind.CONTAINS: config.contains,
-        StringMatchKind.SAFE_REGEX: config.safe_regex.regex if config.safe_regex is not None else None,
-    }
-    kind, text = next((kind, text) for kind, text in given.items() if text is not None)
-    return StringMatcher(kind, text.encode(), config.ignore_case)
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return text.encode() if text is not None else None
-
-
-def _route_action(config: route.RouteAction) -> RouteAction:
-    if config.weighted_clusters is not None:
-        clusters = tuple(WeightedCluster(item.name, item.weight, _changes(item)) for item in config.weighted_clusters.clusters)
-    else:
-        clusters = (WeightedCluster(config.cluster, 1),) if config.cluster is not None else ()
-    rewrite = config.regex_rewrite
-    return RouteAction(
-        clusters=clusters,
-        idle_timeout=config.idle_timeout,
-        prefix_rewrite=_bytes(config.prefix_rewrite) or None,
-        regex_rewrite=RegexRewrite(rewrite.pattern.regex.encode(), rewrite.substitution.encode()) if rewrite is not None else None,
-        host_rewrite_literal=_bytes(config.host_rewrite_literal) or None,
-        host_rewrite_header=_bytes(config.host_rewrite_header) or None,
-        cluster_header=_bytes(config.cluster_header) or None,
-        cluster_not_found_response_code=_NOT_FOUND_CODES[config.cluster_not_found_response_code],
-        append_x_forwarded_host=config.append_x_forwarded_host,
-        **_given(timeout=config.timeout),
-    )
-
-
-def _redirect(config: route.RedirectAction) -> RedirectAction:
-    return RedirectAction(
-        scheme_redirect=_bytes(config.scheme_redirect) or None,
-        https_redirect=config.https_redirect,
-        host_redirect=_bytes(config.host_redirect) or None,
-        port_redirect=config.port_redirect or None,
-        path_redirect=_bytes(config.path_redirect) or None,
-        prefix_rewrite=_bytes(config.prefix_rewrite),
-        response_code=_REDIRECT_CODES[config.response_code],
-        strip_query=config.strip_query,
-    )
+    return FileAccessLog(path, **given(format=line))

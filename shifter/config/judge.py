@@ -1,0 +1,34 @@
+"""What the checks of every part of a configuration share: who is asked about a text, and how a number is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shifter.config.document import MapNode, TextNode, text_in, value_of
+from shifter.config.report import Report
+
+_NO_NUMBER = 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What the composition root knows and this room may not: files, and what other rooms say of a text."""
+
+    files: Callable[[str], bytes] | None = None
+    regex_problem: Callable[[bytes], str | None] | None = None
+    format_problem: Callable[[str], str | None] | None = None
+    rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
+
+
+def number(node: MapNode, key: str) -> int | None:
+    """Return what the schema takes for a whole number."""
+    text = text_in(node, key)
+    meant = value_of(TextNode(text, 0, 0, plain=True)) if text is not None else None
+    if isinstance(meant, float):
+        return int(meant) if meant.is_integer() and abs(meant) < _NO_NUMBER else None
+    return meant if isinstance(meant, int) and not isinstance(meant, bool) else None
+
+
+def no_effect(report: Report, node: MapNode, name: str, why: str) -> None:
+    """Warn when *name* is given in *node*."""
+    if name in node:
+        report.warn(node.key(name), f"`{name}` has no effect", why)
