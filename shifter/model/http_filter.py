@@ -2,3 +2,195 @@
 
 Names and meaning are those of Envoy's ``extensions.filters.http``. Durations are seconds.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from shifter.model.route import FractionalPercent, HeaderValueOption, RouteMatch, RuntimeFraction, StringMatcher
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """``basic_auth.v3.BasicAuth``, and ``BasicAuthPerRoute``, which says ``users`` only.
+
+    ``users`` are SHA-1 digests by name. ``forward_username_header`` tells the upstream who it was;
+    ``authentication_header`` is looked into in place of ``authorization``.
+    """
+
+    users: Mapping[bytes, bytes]
+    forward_username_header: bytes = b""
+    authentication_header: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """``buffer.v3.Buffer``, and ``BufferPerRoute``, which may be ``disabled``: requests go on when their body is whole."""
+
+    max_request_bytes: int
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBucket:
+    """``type.v3.TokenBucket``: ``tokens_per_fill`` tokens come in every ``fill_interval``, and no more than ``max_tokens`` stay."""
+
+    max_tokens: int
+    fill_interval: float
+    tokens_per_fill: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRateLimit:
+    """``local_ratelimit.v3.LocalRateLimit``, of the listener or of a route.
+
+    Without ``token_bucket`` nothing is limited. Of the share ``filter_enabled`` tokens are taken, and of the share
+    ``filter_enforced`` of those that got none are answered with ``status``; the rest goes on, with
+    ``request_headers_to_add_when_not_enforced``. ``per_connection`` gives each downstream connection a bucket of its own.
+    """
+
+    stat_prefix: str
+    token_bucket: TokenBucket | None = None
+    filter_enabled: RuntimeFraction = RuntimeFraction(FractionalPercent(0))
+    filter_enforced: RuntimeFraction = RuntimeFraction(FractionalPercent(0))
+    status: int = 429
+    response_headers_to_add: tuple[HeaderValueOption, ...] = ()
+    request_headers_to_add_when_not_enforced: tuple[HeaderValueOption, ...] = ()
+    per_connection: bool = False
+    x_ratelimit_headers: bool = False
+    rate_limited_as_resource_exhausted: bool = False
+
+
+class Compression(Enum):
+    """The ``compressor_library``; the value is the content coding (RFC 9110 section 8.4.1)."""
+
+    GZIP = "gzip"
+    BROTLI = "br"
+    ZSTD = "zstd"
+
+
+COMPRESSED_TYPES = frozenset(
+    b"application/javascript application/json application/xhtml+xml application/wasm application/xml image/svg+xml text/css "
+    b"text/html text/javascript text/plain text/xml".split()
+)
+"""Media types that are compressed unless a configuration names others."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompressorDirection:
+    """``Compressor.CommonDirectionConfig`` and the two messages that hold it."""
+
+    enabled: bool = True
+    runtime_key: str = ""
+    min_content_length: int = 30
+    content_types: frozenset[bytes] = COMPRESSED_TYPES
+    disable_on_etag_header: bool = False
+    remove_accept_encoding_header: bool = False
+    uncompressible_response_codes: frozenset[int] = frozenset()
+    status_header_enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Compressor:
+    """``compressor.v3.Compressor``. ``level`` and ``window`` (base-2 logarithm) are the library's, ``None`` its default;
+    ``library_name`` is part of the names of its counters. ``request`` is ``None`` where requests are left alone."""
+
+    compression: Compression
+    library_name: str = ""
+    level: int | None = None
+    window: int | None = None
+    chunk_size: int = 4096
+    response: CompressorDirection | None = CompressorDirection()
+    request: CompressorDirection | None = None
+    choose_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompressorPerRoute:
+    """``compressor.v3.CompressorPerRoute``: what is ``None`` is left as it is."""
+
+    disabled: bool = False
+    remove_accept_encoding_header: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JwtHeader:
+    """``jwt_authn.v3.JwtHeader``: a token is in the field ``name``, behind ``value_prefix``."""
+
+    name: bytes
+    value_prefix: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class JwtProvider:
+    """``jwt_authn.v3.JwtProvider``. ``jwks`` is a JWK set (RFC 7517 section 5) or a certificate in PEM, as it was read.
+
+    Where neither headers, parameters nor cookies are named, a token is looked for in ``authorization: Bearer`` and in the
+    query parameter ``access_token``. ``claim_to_headers`` are (header, claim). Times are seconds.
+    """
+
+    jwks: bytes
+    issuer: str = ""
+    audiences: frozenset[str] = frozenset()
+    subject: StringMatcher | None = None
+    require_expiration: bool = False
+    max_lifetime: float | None = None
+    clock_skew: float = 60.0
+    forward: bool = False
+    from_headers: tuple[JwtHeader, ...] = ()
+    from_params: tuple[bytes, ...] = ()
+    from_cookies: tuple[bytes, ...] = ()
+    forward_payload_header: bytes = b""
+    pad_forward_payload_header: bool = False
+    payload_in_metadata: str = ""
+    header_in_metadata: str = ""
+    failed_status_in_metadata: str = ""
+    claim_to_headers: tuple[tuple[bytes, str], ...] = ()
+    clear_route_cache: bool = False
+
+
+class JwtCombination(Enum):
+    """How a `JwtRequirement` with several parts is met."""
+
+    ANY = "requires_any"
+    ALL = "requires_all"
+
+
+@dataclass(frozen=True, slots=True)
+class JwtRequirement:
+    """``jwt_authn.v3.JwtRequirement``: one provider (with audiences of its own, if any), or ``parts``, of which any or all
+    must be met. ``allow_missing``: no token is good, too; ``allow_failed``: so is a bad one."""
+
+    provider: str = ""
+    audiences: frozenset[str] = frozenset()
+    combination: JwtCombination | None = None
+    parts: tuple["JwtRequirement", ...] = ()
+    allow_missing: bool = False
+    allow_failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JwtRule:
+    """``jwt_authn.v3.RequirementRule``: requests that fit ``match`` must meet ``requires``; ``None`` asks for nothing."""
+
+    match: RouteMatch
+    requires: JwtRequirement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JwtAuthentication:
+    """``jwt_authn.v3.JwtAuthentication``: the first rule that fits counts. ``requirement_map`` holds what routes may name."""
+
+    providers: Mapping[str, JwtProvider] = field(default_factory=dict)
+    rules: tuple[JwtRule, ...] = ()
+    requirement_map: Mapping[str, JwtRequirement] = field(default_factory=dict)
+    bypass_cors_preflight: bool = False
+    strip_failure_response: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JwtPerRoute:
+    """``jwt_authn.v3.PerRouteConfig``."""
+
+    disabled: bool = False
+    requirement_name: str = ""
