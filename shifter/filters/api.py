@@ -27,13 +27,15 @@ C = TypeVar("C")
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer in the upstream's place. ``fields`` is a field block (without ``content-length``), ``flags`` Envoy's response
-    flags, ``details`` what ``%RESPONSE_CODE_DETAILS%`` prints."""
+    flags, ``details`` what ``%RESPONSE_CODE_DETAILS%`` prints. ``grpc_status`` is for gRPC clients, where it is not the one
+    that follows from ``status``."""
 
     status: int
     body: bytes = b""
     fields: bytes = b""
     flags: bytes = b""
     details: str = ""
+    grpc_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class FactoryContext:
 
     ``monotonic`` is a clock in seconds, ``wall`` the time of day in seconds since the epoch; ``call_later(seconds, call)``
     returns something with ``cancel()`` and ``active()``; ``random`` returns 63 random bits. ``count("fault.aborts_injected")``
-    adds one to (or *by* to) the counter ``http.<stat_prefix>.fault.aborts_injected``, which outlives a reload.
+    adds one to (or *by* to) the counter ``http.<stat_prefix>.fault.aborts_injected``, which outlives a reload; ``count_global``
+    is for counters that Envoy names without ``http.<stat_prefix>``.
     """
 
     name: str
@@ -118,6 +121,7 @@ class FactoryContext:
     random: Callable[[], int]
     runtime: Runtime
     count: Callable[..., None]
+    count_global: Callable[..., None]
 
 
 class FilterFactory(Generic[C]):

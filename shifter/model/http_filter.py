@@ -40,23 +40,25 @@ class TokenBucket:
     tokens_per_fill: int = 1
 
 
+NEVER = RuntimeFraction(FractionalPercent(0))
+
+
 @dataclass(frozen=True, slots=True)
 class LocalRateLimit:
     """``local_ratelimit.v3.LocalRateLimit``, of the listener or of a route.
 
     Without ``token_bucket`` nothing is limited. Of the share ``filter_enabled`` tokens are taken, and of the share
     ``filter_enforced`` of those that got none are answered with ``status``; the rest goes on, with
-    ``request_headers_to_add_when_not_enforced``. ``per_connection`` gives each downstream connection a bucket of its own.
+    ``request_headers_to_add_when_not_enforced``.
     """
 
     stat_prefix: str
     token_bucket: TokenBucket | None = None
-    filter_enabled: RuntimeFraction = RuntimeFraction(FractionalPercent(0))
-    filter_enforced: RuntimeFraction = RuntimeFraction(FractionalPercent(0))
+    filter_enabled: RuntimeFraction = NEVER
+    filter_enforced: RuntimeFraction = NEVER
     status: int = 429
     response_headers_to_add: tuple[HeaderValueOption, ...] = ()
     request_headers_to_add_when_not_enforced: tuple[HeaderValueOption, ...] = ()
-    per_connection: bool = False
     x_ratelimit_headers: bool = False
     rate_limited_as_resource_exhausted: bool = False
 
