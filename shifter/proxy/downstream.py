@@ -82,5 +82,12 @@ class Exchange(Protocol):
 class Leaf(Protocol):
     """Where a route ends: it starts the exchange that serves a request."""
 
+    def choose(self, head: RequestHead, downstream: Downstream) -> "Leaf":
+        """Return the leaf that serves *head*: the entry of a route with weights, for the others themselves.
+
+        Who wants to know the entry before the exchange starts (it may say things about filters) chooses, and starts what was
+        chosen; a choice that is made twice may fall otherwise.
+        """
+
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         """Return the exchange for *head*; nothing has been sent yet."""

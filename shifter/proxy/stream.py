@@ -117,7 +117,7 @@ class ProxyStream:
         leaf = self.leaf
         head = self.head
         worker = self.worker
-        self.target = target = leaf.only or leaf.split.at(head.random)
+        self.target = target = leaf.target
         head.block += leaf.added
         if target.edit_request is not None:
             head.block = target.edit_request(head.block, self)

@@ -7,7 +7,7 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shifter.model.route import (
     DirectResponseAction,
@@ -27,6 +27,7 @@ from shifter.routing.headers import HeaderEditor, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.rewrite import compile_rewrite
+from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
@@ -35,15 +36,18 @@ from shifter.wire.events import RequestHead, first_value
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
 
+_NO_RUNTIME = Runtime()
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a route is compiled in: the header edits around it (innermost first), the clusters that are alive, and whether
-    ``x-envoy-*`` fields are written."""
+    """What a route is compiled in: the header edits around it (innermost first), the clusters that are alive, whether
+    ``x-envoy-*`` fields are written, and the values that can change while the proxy runs."""
 
     levels: tuple[HeaderMutations, ...]
     find_cluster: FindCluster
     suppress_envoy_headers: bool
+    runtime: Runtime
 
 
 class ListenerResource:
@@ -51,10 +55,16 @@ class ListenerResource:
 
     __slots__ = ("_hosts", "config")
 
-    def __init__(self, config: RouteConfiguration, find_cluster: FindCluster, suppress_envoy_headers: bool = False) -> None:
+    def __init__(
+        self,
+        config: RouteConfiguration,
+        find_cluster: FindCluster,
+        suppress_envoy_headers: bool = False,
+        runtime: Runtime = _NO_RUNTIME,
+    ) -> None:
         self.config = config
         hosts = [
-            VirtualHostResource(host, Surroundings((host.headers, config.headers), find_cluster, suppress_envoy_headers))
+            VirtualHostResource(host, Surroundings((host.headers, config.headers), find_cluster, suppress_envoy_headers, runtime))
             for host in config.virtual_hosts
         ]
         self._hosts = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
@@ -76,93 +86,123 @@ class VirtualHostResource:
         self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
 
 
-def make_leaf(route: Route, around: Surroundings) -> "RouteResource | LateBoundResource | RedirectResource | DirectResponseResource":
+def make_leaf(route: Route, around: Surroundings) -> Leaf:
     """Compile one route."""
-    if isinstance(route.action, RedirectAction):
-        return RedirectResource(route, route.action, compile_editor((route.headers, *around.levels)))
-    if isinstance(route.action, DirectResponseAction):
-        return DirectResponseResource(route, route.action, compile_editor((route.headers, *around.levels)))
-    if route.action.cluster_header is None:
+    action = route.action
+    if isinstance(action, RedirectAction):
+        return RedirectResource(route, action, compile_editor((route.headers, *around.levels)))
+    if isinstance(action, DirectResponseAction):
+        return DirectResponseResource(route, action, compile_editor((route.headers, *around.levels)))
+    entries = action.clusters or (WeightedCluster("", 1, cluster_header=action.cluster_header),)
+    split = Split([(_entry_leaf(route, action, entry, around), entry.weight) for entry in entries])
+    return split.only or WeightedResource(route, split)
+
+
+def _entry_leaf(route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> "RouteResource | LateBoundResource":
+    if entry.cluster_header is None:
         try:
-            return RouteResource(route, route.action, around)
+            return RouteResource(route, action, entry, around.find_cluster(entry.name), around)
         except KeyError:
             pass  # a cluster is missing, and the configuration said that this may be
-    return LateBoundResource(route, route.action, around)
-
-
-class LateBoundResource:
-    """A route whose cluster is known only when a request is there: ``cluster_header``, or a cluster that may be missing
-    (``validate_clusters: false``). A name that no cluster has is answered with ``cluster_not_found_response_code``."""
-
-    __slots__ = ("_code", "_edit", "_leaf_for", "_leaves", "_name_for", "config")
-
-    def __init__(self, route: Route, action: RouteAction, around: Surroundings) -> None:
-        self.config = route
-        self._code = action.cluster_not_found_response_code
-        editor = compile_editor((route.headers, *around.levels))
-        self._edit = editor.response if editor is not None else None
-        self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
-        if action.cluster_header is not None:
-            self._name_for = _by_header(action.cluster_header)
-        else:
-            self._name_for = _by_weight(Split([(entry.name, entry.weight) for entry in action.clusters]))
-        entries = {entry.name: entry for entry in action.clusters}
-
-        def leaf_for(name: str) -> RouteResource:
-            entry = entries.get(name, WeightedCluster(name, 1))
-            chosen = replace(action, clusters=(replace(entry, weight=1),), cluster_header=None)
-            return RouteResource(route, chosen, around)
-
-        self._leaf_for = leaf_for
-
-    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        name = self._name_for(head, downstream)
-        leaf = self._leaves.get(name)
-        if leaf is None:
-            try:
-                leaf = self._leaves[name] = self._leaf_for(name)
-            except KeyError:
-                downstream.runtime.stats.no_cluster += 1
-                return LocalReply(head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", self.config.name, self._edit)
-        return leaf.start(head, downstream)
-
-
-NameFor = Callable[[RequestHead, Downstream], str]
-
-
-def _by_header(header: bytes) -> NameFor:
-    """The cluster that a request names itself; one that names none gets the name that no cluster has."""
-    pseudo = {b":authority": "authority", b"host": "authority", b":method": "method", b":path": "path", b":scheme": "scheme"}.get(header)
-    if pseudo is not None:
-        return lambda head, _: str(getattr(head, pseudo), "utf-8", "replace")
-    return lambda head, _: (first_value(head.block, header) or b"").decode("utf-8", "replace")
-
-
-def _by_weight(split: Split[str]) -> NameFor:
-    return lambda head, _: split.at(head.random)
+    return LateBoundResource(route, action, entry, around)
 
 
 class RouteResource:
-    """A route that forwards upstream."""
+    """A route that forwards to one cluster, or one entry of a route that has several."""
 
-    __slots__ = ("added", "config", "idle_timeout", "only", "rewrite", "split", "suppress_envoy_headers", "timeout")
+    __slots__ = ("added", "config", "entry", "idle_timeout", "rewrite", "suppress_envoy_headers", "target", "timeout")
 
-    def __init__(self, route: Route, action: RouteAction, around: Surroundings) -> None:
+    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> None:
         self.config = route
-        targets = [
-            (Target(around.find_cluster(entry.name), compile_editor((entry.headers, route.headers, *around.levels))), entry.weight)
-            for entry in action.clusters
-        ]
-        self.split = Split(targets)
-        self.only: Target | None = self.split.only
+        self.entry = entry
+        self.target = Target(cluster, compile_editor((entry.headers, route.headers, *around.levels)))
         self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers)
         self.timeout = action.timeout
         self.idle_timeout = action.idle_timeout
         self.suppress_envoy_headers = around.suppress_envoy_headers
         self.added = b"" if around.suppress_envoy_headers else expected_timeout(action.timeout)
 
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        return self
+
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         return ProxyStream(self, head, downstream)
+
+
+class WeightedResource:
+    """A route to several clusters, by their weights and the request's random number."""
+
+    __slots__ = ("_split", "config")
+
+    def __init__(self, route: Route, split: "Split[RouteResource | LateBoundResource]") -> None:
+        self.config = route
+        self._split = split
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        return self._split.at(head.random).choose(head, downstream)
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self._split.at(head.random).start(head, downstream)
+
+
+class LateBoundResource:
+    """A route, or one entry, whose cluster is known only when a request is there: ``cluster_header``, or a cluster that may be
+    missing (``validate_clusters: false``)."""
+
+    __slots__ = ("_leaves", "_make", "_missing", "_name_of", "config", "entry")
+
+    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> None:
+        self.config = route
+        self.entry = entry
+        self._missing = MissingClusterResource(route, action, entry, around)
+        self._name_of = _named_in(entry.cluster_header) if entry.cluster_header is not None else lambda head: entry.name
+        self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
+
+        def make(name: str) -> RouteResource:
+            return RouteResource(route, action, entry, around.find_cluster(name), around)
+
+        self._make = make
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        name = self._name_of(head)
+        leaf = self._leaves.get(name)
+        if leaf is None:
+            try:
+                leaf = self._leaves[name] = self._make(name)
+            except KeyError:
+                return self._missing
+        return leaf
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self.choose(head, downstream).start(head, downstream)
+
+
+def _named_in(header: bytes) -> Callable[[RequestHead], str]:
+    """The cluster that a request names itself; one that names none gets the name that no cluster has."""
+    pseudo = {b":authority": "authority", b"host": "authority", b":method": "method", b":path": "path", b":scheme": "scheme"}.get(header)
+    if pseudo is not None:
+        return lambda head: str(getattr(head, pseudo), "utf-8", "replace")
+    return lambda head: (first_value(head.block, header) or b"").decode("utf-8", "replace")
+
+
+class MissingClusterResource:
+    """A route whose cluster does not exist: it answers with ``cluster_not_found_response_code``."""
+
+    __slots__ = ("_code", "_edit", "config", "entry")
+
+    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> None:
+        self.config = route
+        self.entry = entry
+        self._code = action.cluster_not_found_response_code
+        editor = compile_editor((entry.headers, route.headers, *around.levels))
+        self._edit = editor.response if editor is not None else None
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        return self
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        downstream.runtime.stats.no_cluster += 1
+        return LocalReply(head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", self.config.name, self._edit)
 
 
 class RedirectResource:
@@ -175,6 +215,9 @@ class RedirectResource:
         self._code = action.response_code
         self._location = compile_redirect(route.match, action)
         self._edit = editor.response if editor is not None else None
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        return self
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
@@ -191,6 +234,9 @@ class DirectResponseResource:
         self.config = route
         self._action = action
         self._edit = editor.response if editor is not None else None
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        return self
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1

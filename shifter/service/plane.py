@@ -29,6 +29,7 @@ from shifter.proxy.door_h2 import take_over
 from shifter.proxy.listener import AccessLog, ListenerRuntime
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import TICK, Worker
+from shifter.routing.runtime import Runtime
 from shifter.service.plan import Plan, diff
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery
@@ -115,6 +116,7 @@ class DataPlane:
                 cluster.inherit(self._clusters[cluster.name])
         clusters = {name: self._clusters[name] for name in plan.clusters_kept} | {cluster.name: cluster for cluster in fresh}
         prepared = Prepared(snapshot, plan, clusters, fresh)
+        runtime = Runtime(bootstrap.runtime)
         try:
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
@@ -123,7 +125,7 @@ class DataPlane:
                     if access_log.path not in self._logs and access_log.path not in prepared.logs:
                         prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
                 prepared.trees[listener.address] = ListenerResource(
-                    listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers
+                    listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers, runtime
                 )
         except Exception:
             self.discard(prepared)
