@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from shifter.model.route import FractionalPercent, HeaderValueOption, RouteMatch, RuntimeFraction, StringMatcher
+from shifter.model.route import FractionalPercent, HeaderMatcher, HeaderValueOption, RouteMatch, RuntimeFraction, StringMatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,9 @@ class Compression(Enum):
 
 
 COMPRESSED_TYPES = frozenset(
-    b"application/javascript application/json application/xhtml+xml application/wasm application/xml image/svg+xml text/css "
-    b"text/html text/javascript text/plain text/xml".split()
+    b"application/ecmascript application/javascript application/json application/x-javascript application/x-json application/xhtml+xml "
+    b"application/xml image/svg+xml text/css text/ecmascript text/html text/javascript text/js text/jscript text/plain "
+    b"text/x-javascript text/x-js text/xml".split()
 )
 """Media types that are compressed unless a configuration names others."""
 
@@ -94,14 +95,16 @@ class CompressorDirection:
 
 @dataclass(frozen=True, slots=True)
 class Compressor:
-    """``compressor.v3.Compressor``. ``level`` and ``window`` (base-2 logarithm) are the library's, ``None`` its default;
-    ``library_name`` is part of the names of its counters. ``request`` is ``None`` where requests are left alone."""
+    """``compressor.v3.Compressor``. ``level``, ``window`` (base-2 logarithm of bytes), ``memory`` (1 to 9) and ``strategy`` are
+    zlib's, ``level`` and ``window`` also the others'; ``None`` is the library's default. ``library_name`` is part of the names of
+    its counters. ``request`` is ``None`` where requests are left alone."""
 
     compression: Compression
     library_name: str = ""
     level: int | None = None
     window: int | None = None
-    chunk_size: int = 4096
+    memory: int | None = None
+    strategy: int = 0
     response: CompressorDirection | None = CompressorDirection()
     request: CompressorDirection | None = None
     choose_first: bool = False
@@ -196,3 +199,37 @@ class JwtPerRoute:
 
     disabled: bool = False
     requirement_name: str = ""
+
+
+Mutation = HeaderValueOption | bytes | StringMatcher
+"""``common.mutation_rules.v3.HeaderMutation``: ``append``, ``remove`` (a name, lower case), or ``remove_on_match``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutations:
+    """``header_mutation.v3.Mutations``, each list in its order."""
+
+    request: tuple[Mutation, ...] = ()
+    response: tuple[Mutation, ...] = ()
+    request_trailers: tuple[Mutation, ...] = ()
+    response_trailers: tuple[Mutation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderMutation:
+    """``header_mutation.v3.HeaderMutation``, and ``HeaderMutationPerRoute``, which adds to it."""
+
+    mutations: Mutations = Mutations()
+    most_specific_wins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """``health_check.v3.HealthCheck``: requests that all ``headers`` fit are health checks of this proxy itself.
+
+    Without ``pass_through`` it answers them; with it the upstream does, at most once in ``cache_time`` seconds.
+    """
+
+    pass_through: bool
+    headers: tuple[HeaderMatcher, ...] = ()
+    cache_time: float = 0.0
