@@ -61,6 +61,10 @@ class FilterStream(Protocol):
     def route_metadata(self) -> Mapping[str, Mapping[str, object]]:
         """``metadata.filter_metadata`` of the route that fits the request now; empty when none does."""
 
+    @property
+    def filter_state(self) -> dict[str, object]:
+        """What filters keep for each other about this request, unseen by conditions and formats (Envoy's filter state)."""
+
     def clear_route_cache(self) -> None:
         """Look for the route again behind the last filter: what it depends on has changed."""
 
@@ -81,7 +85,8 @@ class HttpFilter:
         return None
 
     def on_request_data(self, data: bytes, end: bool) -> "bytes | Reply | Deferred[bytes | Reply]":
-        """See a piece of the body; return what goes on in its place (*data* may be empty when *end*)."""
+        """See a piece of the body; return what goes on in its place. *end*: the body is over (trailers may still follow), and
+        *data* may be empty."""
         return data
 
     def on_request_trailers(self, block: bytes) -> bytes:
@@ -92,7 +97,7 @@ class HttpFilter:
         """See, and edit, the answer's head; *end* when it has no body."""
 
     def on_response_data(self, data: bytes, end: bool) -> "bytes | Deferred[bytes]":
-        """See a piece of the answer's body; return what goes on in its place."""
+        """See a piece of the answer's body; return what goes on in its place. *end* as in `on_request_data`."""
         return data
 
     def on_response_trailers(self, block: bytes) -> bytes:
