@@ -6,6 +6,7 @@ Rule 2. Bounded: characters, nodes (with aliases counted as often as they are us
 Rule 3. A scalar stays the text it was written as; the schema decides what it means. ``exact: no`` is the text "no".
 Rule 4. A key is given once. Merge keys (``<<``) are expanded, with a warning, since Envoy refuses them.
 Rule 5. A key without a value (``null``) is not set, as in Envoy, and a warning says so.
+Rule 6. A node also knows its extent in the text (``start``, ``end``: characters, without a byte order mark), for who edits it.
 """
 
 import re
@@ -21,6 +22,8 @@ MAX_CHARACTERS = 8 << 20
 MAX_NODES = 500_000
 MAX_DEPTH = 64
 MAX_TEXT = 1 << 20
+NOWHERE = -1
+"""The ``start`` of a node that was not read, but made."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,17 +37,23 @@ Plain: TypeAlias = "dict[str, Plain] | list[Plain] | str | int | float | bool | 
 
 
 class TextNode(str):
-    """A scalar: its text, and whether it was ``plain``, that is, written without quotes."""
+    """A scalar: its text, and whether it was ``plain``, that is, written without quotes. Made later, it has no ``start``."""
 
-    __slots__ = ("column", "line", "plain", "width")
+    __slots__ = ("column", "end", "line", "plain", "start", "width")
 
     line: int
     column: int
     width: int
     plain: bool
+    start: int
+    end: int
 
-    def __new__(cls, value: str, line: int, column: int, width: int = 1, plain: bool = False) -> "TextNode":
+    def __new__(
+        cls, value: str, line: int, column: int, width: int = 1, plain: bool = False, start: int = NOWHERE, end: int = NOWHERE
+    ) -> "TextNode":
         self = str.__new__(cls, value)
+        self.start = start
+        self.end = end
         self.line = line
         self.column = column
         self.width = width
@@ -53,11 +62,17 @@ class TextNode(str):
 
 
 class MapNode(dict[str, "Node"]):
-    """A mapping. Its place is that of its first key, or of its brace. Keys are ``TextNode`` (typed ``str`` for look-ups)."""
+    """A mapping. Its place is that of its first key, or of its brace. Keys are ``TextNode`` (typed ``str`` for look-ups).
 
-    __slots__ = ("column", "line", "width")
+    ``flow`` tells one in braces. The ``end`` of one without is that of its last value.
+    """
 
-    def __init__(self, line: int, column: int, width: int = 1) -> None:
+    __slots__ = ("column", "end", "flow", "line", "start", "width")
+
+    def __init__(self, line: int, column: int, width: int = 1, start: int = NOWHERE, flow: bool = False) -> None:
+        self.start = start
+        self.end = start
+        self.flow = flow
         self.line = line
         self.column = column
         self.width = width
@@ -74,11 +89,14 @@ class MapNode(dict[str, "Node"]):
 
 
 class ListNode(list["Node"]):
-    """A sequence. Its place is that of its first dash or of its bracket."""
+    """A sequence. Its place is that of its first dash or of its bracket. ``flow`` and ``end`` are as those of a mapping."""
 
-    __slots__ = ("column", "line", "width")
+    __slots__ = ("column", "end", "flow", "line", "start", "width")
 
-    def __init__(self, line: int, column: int, width: int = 1) -> None:
+    def __init__(self, line: int, column: int, width: int = 1, start: int = NOWHERE, flow: bool = False) -> None:
+        self.start = start
+        self.end = start
+        self.flow = flow
         self.line = line
         self.column = column
         self.width = width
@@ -199,6 +217,7 @@ class _Frame:
     anchor: str | None
     size: int = 1
     height: int = 1
+    end: int = 0
     key: TextNode | None = None
     odd_key: bool = False
     merged: tuple[TextNode, Node] | None = None
@@ -270,10 +289,10 @@ class _Builder:
             raise Refused(f"this text is longer than {MAX_TEXT >> 20} MiB", line, column)
         width = max(1, end.column - start.column) if end.line == start.line else 1
         # The C parser says style "" for a plain scalar, the Python one None.
-        node = TextNode(event.value, line, column, width, not event.style)
+        node = TextNode(event.value, line, column, width, not event.style, start.index, end.index)
         if event.anchor:
             self._anchors[event.anchor] = (node, 1, 1)
-        self._add(node, 1, 1)
+        self._add(node, 1, 1, end.index)
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         line, column = _start(event)
@@ -281,19 +300,26 @@ class _Builder:
             raise Refused(f"tags such as {shown(event.tag)} are not allowed in a configuration", line, column)
         if len(self._stack) >= MAX_DEPTH:
             raise Refused(f"nested deeper than {MAX_DEPTH} levels", line, column)
-        node = MapNode(line, column) if isinstance(event, yaml.MappingStartEvent) else ListNode(line, column)
+        make = MapNode if isinstance(event, yaml.MappingStartEvent) else ListNode
+        mark = event.start_mark
+        assert mark is not None
+        node = make(line, column, 1, mark.index, bool(event.flow_style))
         if event.anchor:
             # Known, but not usable before it is complete: it would contain itself.
             self._anchors[event.anchor] = None
         self._stack.append(_Frame(node, event.anchor))
 
-    def _close(self, _: yaml.Event) -> None:
+    def _close(self, event: yaml.Event) -> None:
         frame = self._stack.pop()
+        mark = event.end_mark
+        assert mark is not None
+        # Without brackets the parser's own end is wherever the next thing begins.
+        frame.node.end = mark.index if frame.node.flow else frame.end
         if frame.merged is not None and isinstance(frame.node, MapNode):
             self._merge(frame.node, *frame.merged)
         if frame.anchor:
             self._anchors[frame.anchor] = (frame.node, frame.size, frame.height)
-        self._add(frame.node, frame.size, frame.height)
+        self._add(frame.node, frame.size, frame.height, frame.node.end)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         line, column = _start(event)
@@ -307,10 +333,12 @@ class _Builder:
         if len(self._stack) + height > MAX_DEPTH:
             raise Refused(f"nested deeper than {MAX_DEPTH} levels", line, column)
         self._count += size - 1
-        self._add(node, size, height, TextNode("", line, column))
+        mark = event.end_mark
+        assert mark is not None
+        self._add(node, size, height, mark.index, TextNode("", line, column))
 
-    def _add(self, node: Node, size: int, height: int, at: TextNode | None = None) -> None:
-        """Put *node* where it belongs; *at* is the alias that it came by."""
+    def _add(self, node: Node, size: int, height: int, end: int, at: TextNode | None = None) -> None:
+        """Put *node*, whose text goes to *end*, where it belongs; *at* is the alias that it came by."""
         self._count += 1
         if self._count > MAX_NODES:
             spot = node if at is None else at
@@ -320,6 +348,7 @@ class _Builder:
             return
         frame = self._stack[-1]
         frame.size += size
+        frame.end = end
         if height >= frame.height:
             frame.height = height + 1
         if isinstance(frame.node, ListNode):

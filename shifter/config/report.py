@@ -53,12 +53,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong (``error``), or that the user should know (``warning``)."""
+    """One thing that is wrong (``error``), or that the user should know (``warning``).
+
+    ``alias``: it is only about the spelling; what is meant is clear, and ``shifter convert`` writes it as it is written today.
+    """
 
     level: Literal["error", "warning"]
     place: Place
     message: str
     hint: str = ""
+    alias: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}: {self.level}: {self.message}" + (f" ({self.hint})" if self.hint else "")
@@ -67,12 +71,14 @@ class Problem:
 class Report:
     """Collects the problems of one file."""
 
-    __slots__ = ("_patience", "_said", "errors", "name", "unsaid")
+    __slots__ = ("_patience", "_said", "errors", "fixes", "name", "unsaid")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.errors = 0
         self.unsaid = 0
+        self.fixes: list[tuple[Spot, str]] = []
+        """Texts, and what to write in their place."""
         self._patience = _PATIENCE
         self._said: dict[tuple[int, int, str], Problem] = {}
 
@@ -97,6 +103,12 @@ class Report:
     def warn(self, spot: Spot, message: str, hint: str = "") -> None:
         """The configuration means something else, or will, than its author may think."""
         self._add("warning", spot, message, hint)
+
+    def alias(self, spot: Spot, message: str, hint: str = "", fix: str | None = None) -> None:
+        """Something is spelled in an old or foreign way; *fix* is what to write in place of the text at *spot*."""
+        self._add("warning", spot, message, hint, alias=True)
+        if fix is not None:
+            self.fixes.append((spot, fix))
 
     def nearest(self, word: str, known: Collection[str]) -> str | None:
         """Return the one of *known* that was probably meant by *word*; ``None`` also when too much was compared already."""
@@ -125,7 +137,7 @@ class Report:
             found.append(Problem("error", where, f"{self.unsaid} more problems are not listed"))
         return found
 
-    def _add(self, level: Literal["error", "warning"], spot: Spot, message: str, hint: str) -> None:
+    def _add(self, level: Literal["error", "warning"], spot: Spot, message: str, hint: str, alias: bool = False) -> None:
         key = (spot.line, spot.column, message)
         if key in self._said:
             return
@@ -135,7 +147,7 @@ class Report:
             # A warning must not push out an error, nor hide behind the limit that the configuration is refused.
             self.unsaid += 1
             return
-        self._said[key] = Problem(level, self.place(spot), message, hint)
+        self._said[key] = Problem(level, self.place(spot), message, hint, alias)
 
 
 def shown(value: str) -> str:
