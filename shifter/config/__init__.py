@@ -9,18 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from shifter.config.alone import LoadedTests, build_routes, is_routes, load_tests, root_of
 from shifter.config.build import build
 from shifter.config.check import check
-from shifter.config.document import MapNode, Refused, decode, parse
+from shifter.config.document import MapNode
 from shifter.config.explain import validate
 from shifter.config.judge import Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Place, Problem, Report, ShifterError, render
-from shifter.config.schema.base import kind
 from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
 from shifter.model.bootstrap import Bootstrap
+from shifter.model.route import RouteConfiguration
 
-__all__ = ["Loaded", "Place", "Problem", "ShifterError", "load", "render"]
+__all__ = ["Loaded", "LoadedTests", "Place", "Problem", "ShifterError", "load", "load_tests", "render"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class Loaded:
     """What became of a text.
 
     ``bootstrap`` is ``None`` when there is any error among ``problems``. ``document`` is the checked configuration in v3
-    spelling, plain dicts and lists (empty when there is no model).
+    spelling, plain dicts and lists (empty when there is no model). ``routes`` is set instead of ``bootstrap`` when the text was a
+    route configuration alone, and that was allowed.
     """
 
     bootstrap: Bootstrap | None
     problems: list[Problem]
     document: dict[str, Any]
+    routes: RouteConfiguration | None = None
 
 
 def load(
@@ -44,6 +47,7 @@ def load(
     regex_problem: Callable[[bytes], str | None] | None = None,
     format_problem: Callable[[str], str | None] | None = None,
     rewrite_problem: Callable[[bytes, bytes], str | None] | None = None,
+    routes_alone: bool = False,
 ) -> Loaded:
     """Read the configuration *text* that came from *name*. Never raises for what stands in the text.
 
@@ -51,26 +55,19 @@ def load(
     :param regex_problem: says what is wrong with a regular expression (UTF-8, RE2 syntax), ``None`` if nothing
     :param format_problem: the same for the format of an access log line
     :param rewrite_problem: the same for the pattern and the substitution of a ``regex_rewrite``
+    :param routes_alone: a route configuration may stand in the place of a whole configuration
     """
     report = Report(name)
-    model, document = _load(text, report, Judge(files, regex_problem, format_problem, rewrite_problem))
+    judge = Judge(files, regex_problem, format_problem, rewrite_problem)
+    root = root_of(text, report, "a configuration", "static_resources")
+    if routes_alone and root is not None and is_routes(root):
+        routes = build_routes(root, report, judge)
+        return Loaded(None, report.problems(), {}, routes)
+    model, document = _load(root, report, judge) if root is not None else (None, {})
     return Loaded(None if report.failed else model, report.problems(), {} if report.failed else document)
 
 
-def _load(text: str | bytes, report: Report, judge: Judge) -> tuple[Bootstrap | None, dict[str, Any]]:
-    if isinstance(text, bytes):
-        try:
-            text = decode(text)
-        except Refused as refusal:
-            report.error(refusal, refusal.message, refusal.hint)
-            return None, {}
-    root = parse(text, report)
-    if not isinstance(root, MapNode):
-        if root is not None:
-            report.error(root, f"a configuration is a mapping, not {kind(root)}", "begin with `static_resources:`")
-        elif not report.failed:
-            report.error(Place(report.name, 1, 1), "the file is empty", "begin with `static_resources:`")
-        return None, {}
+def _load(root: MapNode, report: Report, judge: Judge) -> tuple[Bootstrap | None, dict[str, Any]]:
     modernise(root, report)
     config = validate(BootstrapSchema, root, report)
     files = check(root, report, judge)

@@ -54,6 +54,21 @@ def modernise(root: MapNode, report: Report) -> None:
                 old.network_filter(network_filter)
 
 
+def modernise_routes(root: MapNode, report: Report) -> None:
+    """Rewrite *root*, which is a route configuration, in place."""
+    _Rewriter(report).routes(root)
+
+
+def modernise_tests(root: MapNode, report: Report) -> None:
+    """Rewrite the header conditions of route tests in place."""
+    old = _Rewriter(report)
+    for test in maps(root.get("tests")):
+        expected = map_in(test, "validate")
+        for name in ("request_header_matches", "response_header_matches"):
+            for header in maps(expected.get(name)) if expected is not None else ():
+                old.header(header)
+
+
 def _text(value: str, at: Spot) -> TextNode:
     return TextNode(value, at.line, at.column, at.width)
 
@@ -125,11 +140,15 @@ class _Rewriter:
         self._http_filters(node, manager)
         routes = map_in(manager, "route_config")
         if routes is not None:
-            self._headers_to_add(routes)
-            for host in maps(routes.get("virtual_hosts")):
-                self._headers_to_add(host)
-                for route in maps(host.get("routes")):
-                    self._route(route)
+            self.routes(routes)
+
+    def routes(self, node: MapNode) -> None:
+        """Rewrite a route configuration."""
+        self._headers_to_add(node)
+        for host in maps(node.get("virtual_hosts")):
+            self._headers_to_add(host)
+            for route in maps(host.get("routes")):
+                self._route(route)
 
     def _http_filters(self, owner: MapNode, manager: MapNode) -> None:
         filters = manager.get("http_filters")
@@ -184,7 +203,7 @@ class _Rewriter:
         if match is not None:
             self._rename(match, "regex", "safe_regex", "write safe_regex: {regex: …}, in RE2 syntax", _regex)
             for header in maps(match.get("headers")):
-                self._header(header)
+                self.header(header)
         action = map_in(node, "route")
         if action is not None:
             self._milliseconds(action, "timeout_ms", "timeout")
@@ -205,7 +224,7 @@ class _Rewriter:
                 for entry in maps(weighted.get("clusters")):
                     self._headers_to_add(entry)
 
-    def _header(self, node: MapNode) -> None:
+    def header(self, node: MapNode) -> None:
         """``exact_match`` and its like, and v1's ``value`` with ``regex``."""
         if "string_match" in node:
             return

@@ -193,7 +193,7 @@ ERRORS = {
     "negative duration": ("0.25s", "«-1s»", "a duration cannot be negative: `-1s`", ""),
     "duration of zero": ("0.25s", "«0s»", "this duration must be longer than 0s", ""),
     "endless duration": ("0.25s", "«999999999999s»", "`999999999999s` is longer than ten thousand years", "0s often means: no limit"),
-    "duration as a mapping": ("connect_timeout: 0.25s", "«connect_timeout»: {seconds: 1}", "a duration is wanted here, not a mapping", ""),
+    "duration as a mapping": ("connect_timeout: 0.25s", "«connect_timeout»: {second: 1}", "a duration is wanted here, not a mapping", ""),
     "neither true nor false": (
         OLD_ROUTE,
         OLD_ROUTE + "                  case_sensitive: «maybe»\n",

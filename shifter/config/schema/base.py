@@ -11,7 +11,7 @@ from base64 import b64decode
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -85,6 +85,8 @@ def _truth(value: object, info: ValidationInfo) -> bool:
 
 
 def _seconds(value: object, info: ValidationInfo) -> float:
+    if isinstance(value, MapNode) and value and value.keys() <= {"seconds", "nanos"}:
+        return _duration_message(value)
     if not isinstance(value, TextNode):
         raise wrong(f"a duration is wanted here, not {kind(value)}", "write it in seconds: 0.25s")
     match = _SECONDS.fullmatch(value)
@@ -105,6 +107,16 @@ def _seconds(value: object, info: ValidationInfo) -> float:
     if _NUMBER.fullmatch(value):
         raise wrong(f"the duration {kind(value)} has no unit", f"write {value}s for seconds, as Envoy wants it")
     raise wrong(f"a duration is wanted here, not {kind(value)}", "write it in seconds: 0.25s")
+
+
+def _duration_message(value: MapNode) -> float:
+    """Read a ``google.protobuf.Duration`` that is written as the message it is, which Envoy takes, too."""
+    seconds, nanos = (_whole(value.get(name, TextNode("0", value.line, value.column))) for name in ("seconds", "nanos"))
+    if seconds < 0 or nanos < 0:
+        raise wrong("a duration cannot be negative")
+    if seconds > _LONGEST or nanos >= 10**9:
+        raise wrong("this duration is too long", "nanos are less than 1000000000")
+    return seconds + nanos / 10**9
 
 
 def duration(seconds: float) -> str:
@@ -181,6 +193,12 @@ def _matched_name(value: str) -> str:
     return _header_name(value)
 
 
+def _copied_name(value: str) -> str:
+    if value.startswith(":") or value.lower() == "host":
+        raise wrong(f"{kind(value)} belongs to the request line: an answer has none")
+    return _header_name(value)
+
+
 def _added_name(value: str) -> str:
     if _editable_name(value).lower() in _OWN_HEADERS:
         raise wrong(f"the header {kind(value)} belongs to the connection: shifter sets it itself")
@@ -212,21 +230,23 @@ def _visible(value: str) -> str:
     return value
 
 
-_FORMAT = re.compile(r"%%|%([A-Za-z_][A-Za-z0-9_]*)(\([^%]*\))?(:[0-9]+)?%|%")
+def _struct(value: object, info: ValidationInfo) -> Plain:
+    if not isinstance(value, MapNode):
+        raise wrong(f"`{info.field_name}` wants a mapping, not {kind(value)}", "write field: value, one a line")
+    return plain(value)
 
 
-def literal(template: str) -> str:
-    """Return *template*, which has no substitution (``header_template`` saw to that), with ``%%`` folded to ``%``."""
-    return template.replace("%%", "%")
+def many(least: int, most: int = 2**32) -> AfterValidator:
+    """Return a validator for lists with *least* to *most* items."""
 
+    def check(value: list[E], info: ValidationInfo) -> list[E]:
+        if len(value) < least:
+            raise wrong(f"`{info.field_name}` wants {least} items or more, and has {len(value)}")
+        if len(value) > most:
+            raise wrong(f"`{info.field_name}` wants {most} items or fewer, and has {len(value)}")
+        return value
 
-def _header_template(value: str) -> str:
-    for found in _FORMAT.finditer(_header_value(value)):
-        if found[1]:
-            raise wrong(f"Envoy puts a value for `{shown(found[0])}`, shifter does not support that yet", "write %% for a percent sign")
-        if found[0] == "%":
-            raise wrong("a percent sign alone means nothing here", "write %% for a percent sign")
-    return value
+    return AfterValidator(check)
 
 
 whole = BeforeValidator(_whole)
@@ -242,11 +262,13 @@ Seconds = Annotated[float, BeforeValidator(_seconds), PlainSerializer(duration, 
 PositiveSeconds = Annotated[float, AfterValidator(_positive), BeforeValidator(_seconds), PlainSerializer(duration, return_type=str)]
 MatchedName = Annotated[str, AfterValidator(_matched_name)]
 AddedName = Annotated[str, AfterValidator(_added_name)]
+PlainHeaderName = Annotated[str, AfterValidator(_header_name)]
+CopiedName = Annotated[str, AfterValidator(_copied_name)]
 RemovedName = Annotated[str, AfterValidator(_removed_name)]
 HeaderText = Annotated[str, AfterValidator(_header_value)]
-HeaderTemplate = Annotated[str, AfterValidator(_header_template)]
 Visible = Annotated[str, AfterValidator(_visible)]
 Ignored = Annotated[object, BeforeValidator(_any)]
+Struct = Annotated[dict[str, Any], BeforeValidator(_struct)]
 
 
 @dataclass(frozen=True, slots=True)
