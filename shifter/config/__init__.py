@@ -70,7 +70,7 @@ def load(
 def _load(root: MapNode, report: Report, judge: Judge) -> tuple[Bootstrap | None, dict[str, Any]]:
     modernise(root, report)
     config = validate(BootstrapSchema, root, report)
-    files = check(root, report, judge)
+    sources = check(root, report, judge)
     if config is None or report.failed:
         return None, {}
-    return build(config, root, report, files), config.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return build(config, root, sources), config.model_dump(mode="json", by_alias=True, exclude_unset=True)

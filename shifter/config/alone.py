@@ -7,7 +7,6 @@ Rule 2. A route configuration alone has no clusters, so that any name of one is 
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
-from shifter.config.build_common import Sources
 from shifter.config.build_route import route_configuration
 from shifter.config.build_tests import build_tests
 from shifter.config.check_routes import Routes
@@ -67,7 +66,7 @@ def build_routes(root: MapNode, report: Report, judge: Judge) -> RouteConfigurat
     routes.manager(manager)
     if config is None or report.failed:
         return None
-    return route_configuration(config, root, Sources(report, routes.contents))
+    return route_configuration(config, root, routes.sources)
 
 
 def load_tests(text: str | bytes, name: str, regex_problem: Callable[[bytes], str | None] | None = None) -> LoadedTests:

@@ -4,12 +4,9 @@ Rule 1. What the configuration does not say is left to the model's defaults; no 
 Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names become lower case.
 """
 
-from collections.abc import Mapping
-
 from shifter.config.build_common import Sources, given, pairs
 from shifter.config.build_route import route_configuration
 from shifter.config.document import MapNode, maps
-from shifter.config.report import Report
 from shifter.config.schema import bootstrap as schema
 from shifter.config.schema import cluster as cluster_schema
 from shifter.config.schema import core
@@ -27,16 +24,16 @@ from shifter.model.bootstrap import (
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, UpstreamProtocol
 
 
-def build(config: schema.Bootstrap, root: MapNode, report: Report, files: Mapping[str, bytes]) -> Bootstrap:
-    """Return *config* as the model; places are those of *root*, contents of files come from *files*."""
+def build(config: schema.Bootstrap, root: MapNode, sources: Sources) -> Bootstrap:
+    """Return *config*, which stands at *root*, as the model."""
     static = root["static_resources"]
     assert isinstance(static, MapNode)
     resolvers = _resolvers(config)
-    listeners = _Listeners(Sources(report, files), {listener.name for listener in config.static_resources.listeners})
+    listeners = _Listeners(sources, {listener.name for listener in config.static_resources.listeners})
     return Bootstrap(
         listeners=tuple(listeners.listener(item, node) for item, node in pairs(config.static_resources.listeners, static, "listeners")),
         clusters=tuple(
-            _cluster(item, str(report.place(node)), resolvers) for item, node in pairs(config.static_resources.clusters, static, "clusters")
+            _cluster(item, sources.place(node), resolvers) for item, node in pairs(config.static_resources.clusters, static, "clusters")
         ),
         admin=Admin(address(config.admin.address)) if config.admin is not None and config.admin.address is not None else None,
         node_id=config.node.id if config.node is not None else "",
@@ -157,7 +154,8 @@ class _Listeners:
             codec_type=config.codec_type,
             access_log=tuple(_access_log(log.typed_config) for log in config.access_log),
             path_normalization=_path_normalization(config),
-            suppress_envoy_headers=any(item.typed_config.suppress_envoy_headers for item in config.http_filters),
+            suppress_envoy_headers=self._sources.filters.suppresses_envoy_headers(config.http_filters),
+            http_filters=self._sources.filters.chain(config.http_filters),
             **given(
                 server_name=config.server_name,
                 use_remote_address=config.use_remote_address,

@@ -2,9 +2,10 @@
 
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from shifter.config.build_filters import FoundFilters
 from shifter.config.document import MapNode, maps
 from shifter.config.report import Report
 from shifter.config.schema import core, route
@@ -24,10 +25,12 @@ _NO_CHANGES = HeaderMutations()
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a builder needs beside the words of a message: where nodes stand, and contents of the files that were named."""
+    """What a builder needs beside the words of a message: where nodes stand, contents of the files that were named, and
+    what was said to filters."""
 
     report: Report
     files: Mapping[str, bytes]
+    filters: FoundFilters = field(default_factory=FoundFilters)
 
     def place(self, node: MapNode) -> str:
         """Return the place of *node* as text."""

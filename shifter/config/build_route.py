@@ -39,6 +39,7 @@ def route_configuration(config: route.RouteConfiguration, node: MapNode, sources
         virtual_hosts=tuple(_virtual_host(host, at, sources) for host, at in pairs(config.virtual_hosts, node, "virtual_hosts")),
         headers=header_changes(config),
         ignore_port_in_host_matching=config.ignore_port_in_host_matching,
+        filters=sources.filters.overrides(config.typed_per_filter_config),
     )
 
 
@@ -48,16 +49,24 @@ def _virtual_host(config: route.VirtualHost, node: MapNode, sources: Sources) ->
         domains=tuple(domain.lower().encode() for domain in config.domains),
         routes=tuple(_route(item, at, sources) for item, at in pairs(config.routes, node, "routes")),
         headers=header_changes(config),
+        filters=sources.filters.overrides(config.typed_per_filter_config),
     )
 
 
 def _route(config: route.Route, node: MapNode, sources: Sources) -> Route:
-    return Route(_match(config.match), _action(config, sources), config.name, header_changes(config), place=sources.place(node))
+    return Route(
+        _match(config.match),
+        _action(config, sources),
+        config.name,
+        header_changes(config),
+        sources.filters.overrides(config.typed_per_filter_config),
+        place=sources.place(node),
+    )
 
 
 def _action(config: route.Route, sources: Sources) -> RouteAction | RedirectAction | DirectResponseAction:
     if config.route is not None:
-        return _route_action(config.route)
+        return _route_action(config.route, sources)
     if config.redirect is not None:
         return _redirect(config.redirect)
     assert config.direct_response is not None
@@ -76,9 +85,12 @@ def _match(config: route.RouteMatch) -> RouteMatch:
     return RouteMatch(kind, text.encode(), config.case_sensitive, tuple(map(header_matcher, config.headers)))
 
 
-def _route_action(config: route.RouteAction) -> RouteAction:
+def _route_action(config: route.RouteAction, sources: Sources) -> RouteAction:
     if config.weighted_clusters is not None:
-        clusters = tuple(WeightedCluster(item.name, item.weight, header_changes(item)) for item in config.weighted_clusters.clusters)
+        clusters = tuple(
+            WeightedCluster(item.name, item.weight, header_changes(item), filters=sources.filters.overrides(item.typed_per_filter_config))
+            for item in config.weighted_clusters.clusters
+        )
     else:
         clusters = (WeightedCluster(config.cluster, 1),) if config.cluster is not None else ()
     return RouteAction(

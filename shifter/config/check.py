@@ -8,6 +8,7 @@ Rule 2. Takes no more than n log n time. (Routes that nothing can reach: see ``r
 import ipaddress
 import re
 
+from shifter.config.build_common import Sources
 from shifter.config.check_routes import Routes
 from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
 from shifter.config.judge import Judge, no_effect, number
@@ -17,11 +18,11 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _BUFFERS = "at most one read, 256 KiB, is held for a peer that is slow"
 
 
-def check(root: MapNode, report: Report, judge: Judge) -> dict[str, bytes]:
-    """Report what does not fit together; return the contents of the files that *root* names."""
+def check(root: MapNode, report: Report, judge: Judge) -> Sources:
+    """Report what does not fit together; return what was found out about *root* beside that, for ``build``."""
     static = root.get("static_resources")
     if not isinstance(static, MapNode):
-        return {}
+        return Sources(report, {})
     clusters = _Clusters(report)
     for cluster in maps(static.get("clusters")):
         clusters.add(cluster)
@@ -39,7 +40,7 @@ def check(root: MapNode, report: Report, judge: Judge) -> dict[str, bytes]:
     admin = root.get("admin")
     if isinstance(admin, MapNode):
         listeners.add_admin(admin)
-    return routes.contents
+    return routes.sources
 
 
 def _socket(node: MapNode) -> tuple[TextNode, int | None] | None:

@@ -5,7 +5,9 @@ Rule 1. As in ``check``: works on the node tree, and takes no more than n log n 
 
 from collections.abc import Collection
 
+from shifter.config.build_common import Sources
 from shifter.config.document import ListNode, MapNode, TextNode, is_false, map_in, maps, text_in
+from shifter.config.http_filters import HttpFilters
 from shifter.config.judge import Judge, no_effect, number
 from shifter.config.reach import Reach
 from shifter.config.report import Report, shown
@@ -23,15 +25,19 @@ class Routes:
         self._report = report
         self._judge = judge
         self._clusters = clusters
+        self._filters = HttpFilters(report, judge)
         self._may_be_unknown = False
         self._body_limit = _DEFAULT_BODY_LIMIT
+
+    @property
+    def sources(self) -> Sources:
+        """What was found, for those who build."""
+        return Sources(self._report, self.contents, self._filters.found)
 
     def manager(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""
         no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
-        filters = node.get("http_filters")
-        if isinstance(filters, ListNode) and len(filters) > 1:
-            self._report.error(filters[1], "the router is the last filter, and one is enough")
+        self._filters.manager(node)
         for log in maps(node.get("access_log")):
             self._access_log(log)
         config = map_in(node, "route_config")

@@ -1,6 +1,6 @@
 """What the checks of every part of a configuration share: who is asked about a text, and how a number is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shifter.config.document import MapNode, TextNode, text_in, value_of
@@ -10,13 +10,24 @@ _NO_NUMBER = 2**64
 
 
 @dataclass(frozen=True, slots=True)
+class CustomFilters:
+    """HTTP filters from other packages, as far as a configuration needs to know: their names, and what is wrong with what is
+    said to one (``problem(name, fields, for_a_route)``; ``None`` when nothing is)."""
+
+    names: Callable[[], frozenset[str]]
+    problem: Callable[[str, Mapping[str, object], bool], str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
-    """What the composition root knows and this room may not: files, and what other rooms say of a text."""
+    """What the composition root knows and this room may not: files, filters from other packages, and what other rooms say of a
+    text."""
 
     files: Callable[[str], bytes] | None = None
     regex_problem: Callable[[bytes], str | None] | None = None
     format_problem: Callable[[str], str | None] | None = None
     rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
+    custom_filters: CustomFilters | None = None
 
 
 def number(node: MapNode, key: str) -> int | None:

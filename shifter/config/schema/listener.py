@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import (
     TYPE_PREFIX,
     Bool,
@@ -94,12 +95,14 @@ class Router(Choice):
 
 
 class HttpFilter(Message):
-    """``HttpFilter``: the router is the only one so far."""
+    """``HttpFilter``. What ``typed_config`` may hold is in ``config.filters``."""
 
     envoy = "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter"
 
     name: Name
-    typed_config: Router
+    typed_config: AnyMessage | None = None
+    disabled: Bool = False
+    is_optional: Bool = False
 
 
 class HttpConnectionManager(Choice):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import (
     Bool,
     Choice,
@@ -64,6 +65,7 @@ class ClusterWeight(HeaderChanges):
 
     name: Name
     weight: UInt32
+    typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
 
 
 class WeightedCluster(Message):
@@ -164,6 +166,7 @@ class Route(HeaderChanges, Choice):
     route: RouteAction | None = None
     redirect: RedirectAction | None = None
     direct_response: DirectResponseAction | None = None
+    typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
     metadata: Ignored = None
     decorator: Ignored = None
 
@@ -176,6 +179,7 @@ class VirtualHost(HeaderChanges):
     name: Name
     domains: list[Name] = Field(min_length=1)
     routes: list[Route] = Field(default_factory=list)
+    typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
     metadata: Ignored = None
 
 
@@ -186,6 +190,7 @@ class RouteConfiguration(HeaderChanges):
 
     name: Text = ""
     virtual_hosts: list[VirtualHost] = Field(default_factory=list)
+    typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
     validate_clusters: Bool = True
     max_direct_response_body_size_bytes: UInt32 = 4096
     ignore_port_in_host_matching: Bool = False

@@ -1,0 +1,97 @@
+"""``envoy.filters.http.header_mutation``."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from shifter.config.build_common import Sources, header_options, string_matcher
+from shifter.config.filters.base import FilterKind
+from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Message, OneOf, RemovedName
+from shifter.config.schema.core import HeaderValueOption, StringMatcher
+from shifter.model import http_filter as model
+
+_PACKAGE = "envoy.extensions.filters.http.header_mutation.v3."
+
+
+class RemoveOnMatch(Message):
+    """``HeaderMutation.RemoveOnMatch``: every field whose name fits."""
+
+    envoy = "envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch"
+
+    key_matcher: StringMatcher
+
+
+class OneMutation(Choice):
+    """``common.mutation_rules.v3.HeaderMutation``."""
+
+    envoy = "envoy.config.common.mutation_rules.v3.HeaderMutation"
+    one_of = (OneOf(("remove", "append", "remove_on_match"), (), "this mutation does nothing"),)
+
+    remove: RemovedName | None = None
+    append: HeaderValueOption | None = None
+    remove_on_match: RemoveOnMatch | None = None
+
+
+class Mutations(Message):
+    """``header_mutation.v3.Mutations``."""
+
+    envoy = _PACKAGE + "Mutations"
+
+    request_mutations: list[OneMutation] = Field(default_factory=list)
+    response_mutations: list[OneMutation] = Field(default_factory=list)
+    request_trailers_mutations: list[OneMutation] = Field(default_factory=list)
+    response_trailers_mutations: list[OneMutation] = Field(default_factory=list)
+
+
+class HeaderMutation(Choice):
+    """``header_mutation.v3.HeaderMutation``."""
+
+    envoy = _PACKAGE + "HeaderMutation"
+    types: ClassVar[tuple[str, ...]] = (envoy,)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    mutations: Mutations | None = None
+    most_specific_header_mutations_wins: Bool = False
+
+
+class HeaderMutationPerRoute(Choice):
+    """``header_mutation.v3.HeaderMutationPerRoute``."""
+
+    envoy = _PACKAGE + "HeaderMutationPerRoute"
+    types: ClassVar[tuple[str, ...]] = (envoy,)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    mutations: Mutations | None = None
+
+
+def build(config: HeaderMutation, sources: Sources) -> model.HeaderMutation:
+    """Return *config* as the model."""
+    return model.HeaderMutation(_mutations(config.mutations), config.most_specific_header_mutations_wins)
+
+
+def build_per_route(config: HeaderMutationPerRoute, sources: Sources) -> model.HeaderMutation:
+    """Return what a route says as the model."""
+    return model.HeaderMutation(_mutations(config.mutations))
+
+
+def _mutations(config: Mutations | None) -> model.Mutations:
+    if config is None:
+        return model.Mutations()
+    return model.Mutations(
+        request=tuple(map(_mutation, config.request_mutations)),
+        response=tuple(map(_mutation, config.response_mutations)),
+        request_trailers=tuple(map(_mutation, config.request_trailers_mutations)),
+        response_trailers=tuple(map(_mutation, config.response_trailers_mutations)),
+    )
+
+
+def _mutation(config: OneMutation) -> model.Mutation:
+    if config.append is not None:
+        return header_options([config.append])[0]
+    if config.remove is not None:
+        return config.remove.lower().encode()
+    assert config.remove_on_match is not None
+    return string_matcher(config.remove_on_match.key_matcher)
+
+
+KIND = FilterKind("envoy.filters.http.header_mutation", HeaderMutation, build, HeaderMutationPerRoute, build_per_route)
