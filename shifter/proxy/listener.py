@@ -33,7 +33,7 @@ class Door(Protocol):
 class AccessLog:
     """One access log of a connection manager: a compiled format and the file it goes to.
 
-    *shows_connection* as `logformat.asks_for_connection` says of the format.
+    *shows_connection* as `logformat.asks_for_more` says of the format.
     """
 
     __slots__ = ("_format", "shows_connection", "writer")

@@ -22,7 +22,7 @@ from shifter.model.report import Report
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.tcp import Network
 from shifter.observe.accesslog import AccessLogWriter
-from shifter.observe.logformat import asks_for_connection, compile_format
+from shifter.observe.logformat import asks_for_more, compile_format
 from shifter.observe.stats import ServerStats
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
@@ -291,7 +291,7 @@ class DataPlane:
             AccessLog(
                 compile_format(config.format, hostname=self._hostname, find=first_value),
                 self._logs[config.path],
-                asks_for_connection(config.format),
+                asks_for_more(config.format),
             )
             for config in configs
         ]

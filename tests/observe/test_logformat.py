@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shifter.model.bootstrap import DEFAULT_ACCESS_LOG_FORMAT
-from shifter.observe.logformat import OPERATORS, FormatError, LogEntry, asks_for_connection, compile_format
+from shifter.observe.logformat import OPERATORS, FormatError, LogEntry, asks_for_more, compile_format
 
 # Envoy 1.40 was asked the same; these are its lines.
 START = 1795409043.328476
@@ -15,6 +15,17 @@ DEFAULT_LINE = (
     b'[2026-11-23T04:44:03.328Z] "GET /s1?a=1 HTTP/1.1" 200 - 0 84 1 0 "-" "curl/7.88.1" '
     b'"33890625-c52c-44ae-997f-3c28d6598b95" "localhost:8000" "127.0.0.1:9101"\n'
 )
+
+
+ARGUMENTS = {
+    **dict.fromkeys(("REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY"), "(server)"),
+    "COALESCE": '({"operators": ["PROTOCOL"]})',
+    "DYNAMIC_METADATA": "(a:b)",
+    "ENVIRONMENT": "(HOME)",
+    "METADATA": "(ROUTE:a)",
+    "QUERY_PARAM": "(a)",
+}
+"""What operators cannot do without."""
 
 
 def an_entry(**attributes: object) -> LogEntry:
@@ -181,12 +192,11 @@ def test_formats_compile_or_are_refused(form: str) -> None:
 
 def test_every_operator_is_known_to_itself() -> None:
     for name in OPERATORS:
-        argument = "(server)" if name in ("REQ", "RESP") else ""
-        assert compile_format(f"%{name}{argument}%")(an_entry())
+        assert compile_format(f"%{name}{ARGUMENTS.get(name, '')}%")(an_entry(body=b"no"))
 
 
 def test_formats_that_show_the_connection_say_so() -> None:
-    assert asks_for_connection("%DOWNSTREAM_REMOTE_ADDRESS%\n")
-    assert asks_for_connection("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n")
-    assert asks_for_connection("%CONNECTION_ID%\n")
-    assert not asks_for_connection(DEFAULT_ACCESS_LOG_FORMAT)
+    assert asks_for_more("%DOWNSTREAM_REMOTE_ADDRESS%\n")
+    assert asks_for_more("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n")
+    assert asks_for_more("%CONNECTION_ID%\n")
+    assert not asks_for_more(DEFAULT_ACCESS_LOG_FORMAT)
