@@ -52,8 +52,11 @@ def read(path: str) -> Candidate:
     return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, render(loaded.problems, text.decode("utf-8", "replace")))
 
 
-def load_checked(text: bytes, name: str) -> Loaded:
-    """Load a configuration as it will be used: with what other rooms say of patterns and formats, and with files."""
+def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loaded:
+    """Load a configuration as it will be used: with what other rooms say of patterns and formats, and with files.
+
+    With *routes_alone* it may be a route configuration and nothing else (``Loaded.routes``).
+    """
     collecting = gc.isenabled()
     gc.disable()  # a large configuration is a hundred thousand objects, none of them garbage: looking for some takes half the time
     try:
@@ -64,6 +67,7 @@ def load_checked(text: bytes, name: str) -> Loaded:
             regex_problem=regex_problem,
             format_problem=format_problem,
             rewrite_problem=rewrite_problem,
+            routes_alone=routes_alone,
         )
     finally:
         if collecting:
