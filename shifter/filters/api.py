@@ -11,7 +11,7 @@ Rule 4. Fields travel as a field block (``wire.events``): edit ``head.block`` in
 Rule 5. ``on_done`` is the last call, once, whatever happened.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -154,6 +154,11 @@ class FilterFactory(Generic[C]):
     def compile_override(self, config: object) -> object:
         """Return what `filter_for` is to get for routes with this configuration; called once for each."""
         return config
+
+    def compile_overrides(self, configs: Sequence[object]) -> object:
+        """The same for filters that look at what every level says (weighted entry, route, virtual host, route configuration),
+        the most specific first; *configs* is not empty."""
+        return self.compile_override(configs[0])
 
     def filter_for(self, stream: FilterStream, override: object | None) -> HttpFilter | None:
         """Return the filter for the request *stream*, or ``None``; *override* comes from the most specific level of its route."""
