@@ -132,10 +132,14 @@ def decode(data: bytes) -> str:
         raise Refused("this is not text in UTF-8", line, len(before) - before.rfind("\n")) from None
 
 
-def parse(text: str, report: Report) -> Node | None:
+Merged: TypeAlias = Callable[[MapNode, TextNode, int, list[MapNode]], None]
+"""Told of a merge key: its owner before it is expanded, the key, where its value ends, and whose fields it brings."""
+
+
+def parse(text: str, report: Report, merged: Merged | None = None) -> Node | None:
     """Return the one document in *text*, or ``None`` after an error that ends all reading. Smaller errors are reported."""
     try:
-        return _parse(text, report)
+        return _parse(text, report, merged)
     except Refused as refusal:
         report.error(refusal, refusal.message, refusal.hint)
     except yaml.MarkedYAMLError as error:
@@ -220,11 +224,11 @@ class _Frame:
     end: int = 0
     key: TextNode | None = None
     odd_key: bool = False
-    merged: tuple[TextNode, Node] | None = None
+    merged: tuple[TextNode, Node, int] | None = None
     keys: dict[str, TextNode] | None = None
 
 
-def _parse(text: str, report: Report) -> Node | None:
+def _parse(text: str, report: Report, merged: Merged | None) -> Node | None:
     if len(text) > MAX_CHARACTERS:
         raise Refused(f"the file is larger than {MAX_CHARACTERS >> 20} MiB", 1, 1)
     text = text.removeprefix("\ufeff")
@@ -237,7 +241,7 @@ def _parse(text: str, report: Report) -> Node | None:
             len(before) - before.rfind("\n"),
             'write it as an escape within double quotes: "\\x00"' if ord(bad[0]) < 128 else "",
         )
-    builder = _Builder(report)
+    builder = _Builder(report, merged)
     loader = _LOADER(text)
     try:
         while builder.feed(loader.get_event()):
@@ -250,8 +254,9 @@ def _parse(text: str, report: Report) -> Node | None:
 class _Builder:
     """Turns events into nodes."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, merged: Merged | None) -> None:
         self.report = report
+        self._merged = merged
         self.root: Node | None = None
         self._documents = 0
         self._count = 0
@@ -366,16 +371,16 @@ class _Builder:
                 frame.odd_key = True
         else:
             key, frame.key = frame.key, None
-            self._set(frame, frame.node, key, node)
+            self._set(frame, frame.node, key, node, end)
 
-    def _set(self, frame: _Frame, owner: MapNode, key: TextNode, node: Node) -> None:
+    def _set(self, frame: _Frame, owner: MapNode, key: TextNode, node: Node, end: int) -> None:
         if not owner and frame.keys is None and key.line == owner.line and key.column == owner.column:
             # A block mapping begins where its first key does: let the caret cover the key.
             owner.width = key.width
         if key == "<<" and key.plain:
             if frame.merged is not None:
                 self.report.error(key, "`<<` is given twice", "one `<<` takes a list: <<: [*a, *b]")
-            frame.merged = (key, node)
+            frame.merged = (key, node, end)
         elif key in owner or (frame.keys is not None and key in frame.keys):
             if frame.keys is None:
                 frame.keys = {name: name for name in owner if isinstance(name, TextNode)}
@@ -392,13 +397,16 @@ class _Builder:
             if frame.keys is not None:
                 frame.keys[key] = key
 
-    def _merge(self, owner: MapNode, key: TextNode, node: Node) -> None:
+    def _merge(self, owner: MapNode, key: TextNode, node: Node, end: int) -> None:
         """Expand a merge key: what is given explicitly wins, then the earlier of several sources."""
-        self.report.warn(key, "the merge key `<<` is expanded here, but Envoy refuses it")
-        for source in node if isinstance(node, ListNode) else [node]:
-            if not isinstance(source, MapNode):
-                self.report.error(key, "a merge key takes a mapping or a list of mappings")
-                return
+        self.report.alias(key, "the merge key `<<` is expanded here, but Envoy refuses it", "write the fields themselves")
+        sources = [source for source in (node if isinstance(node, ListNode) else [node]) if isinstance(source, MapNode)]
+        if len(sources) < (len(node) if isinstance(node, ListNode) else 1):
+            self.report.error(key, "a merge key takes a mapping or a list of mappings")
+            return
+        if self._merged is not None:
+            self._merged(owner, key, end, sources)
+        for source in sources:
             for name, value in source.items():
                 owner.setdefault(name, value)
 

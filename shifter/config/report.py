@@ -78,7 +78,7 @@ class Report:
         self.errors = 0
         self.unsaid = 0
         self.fixes: list[tuple[Spot, str]] = []
-        """Texts, and what to write in their place."""
+        """Places of texts, and what to write there."""
         self._patience = _PATIENCE
         self._said: dict[tuple[int, int, str], Problem] = {}
 
