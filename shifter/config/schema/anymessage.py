@@ -19,5 +19,5 @@ def _written(value: object) -> Plain:
     return plain(value)
 
 
-AnyMessage = Annotated[object, BeforeValidator(_message), PlainSerializer(_written)]
+AnyMessage = Annotated[object, BeforeValidator(_message), PlainSerializer(_written, return_type=object)]
 """See the module: the value is a ``MapNode``."""
