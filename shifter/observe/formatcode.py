@@ -141,7 +141,7 @@ class Code:
             if not argument:
                 one.refuse("needs the name of a variable, as in ENVIRONMENT(HOME)")
             known = os.environ.get(argument)
-            return self._field(self.constant(known.encode() if known is not None else None), one, unknown)
+            return self._field(self.constant(known.encode() if known is not None else b"-"), one, unknown)
         if name == "RESPONSE_CODE_DETAILS":
             return Kind.WORD, "e.details.encode()" if argument == "ALLOW_WHITESPACES" else "e.details.replace(' ', '_').encode()"
         if name == "COALESCE":
@@ -185,7 +185,8 @@ class Code:
     def _time(self, one: Operator) -> str:
         """One of the four times; the moment of logging is when the request ended."""
         try:
-            clock = StartTime(one.argument or "%Y-%m-%dT%H:%M:%S.%3fZ", one.name.endswith("_LOCAL"))
+            local = one.name.endswith("_LOCAL")
+            clock = StartTime(one.argument or ("%Y-%m-%dT%H:%M:%S.%3f" + ("%z" if local else "Z")), local)
         except ValueError as error:
             one.refuse(str(error))
         when = "e.start" if one.name.startswith("START") else "(e.start + e.duration_ms / 1000)"
@@ -235,7 +236,8 @@ class Code:
         name = described["command"]
         operator = Operator(ALIASES.get(name, name), described.get("param"), None, one.position, one.text)
         code = Code(self._find, self._hostname, self._log_type)
-        return code.function(f"return operands.text({code.operand(operator)[1]}, {length})")
+        kind, expression = code.operand(operator)
+        return code.function(f"return operands.text({expression}{' or None' if kind is Kind.WORD else ''}, {length})")
 
 
 def _one_of(one: Operator, word: str, *words: str) -> str:

@@ -36,7 +36,7 @@ def compile_format(text: str, *, hostname: str = "-", find: Finder | None = None
 
     *hostname* is what ``%HOSTNAME%`` prints, *find* a faster finder than this room's own. Raises `FormatError`.
     """
-    parts = _Parts(text, b"-", Code(find or _find, hostname, b"DownstreamEnd"))
+    parts = _Parts(text, b"-", Code(find or find_field, hostname, b"DownstreamEnd"))
     code = parts.code
     code.constants |= {"FORMAT": parts.form, "SAFE": _SAFE, "EXPECTED": parts.literals.translate(None, _SAFE), "escaped": _escaped}
     made = code.function(
@@ -70,7 +70,7 @@ def compile_template(text: str, *, unknown: bytes = b"", lines: bool = False, ho
     *unknown* stands for what is not known. With *lines* the body of a local reply (``%LOCAL_REPLY_BODY%``) keeps its line ends.
     *hostname* is this machine's own unless given. Raises `FormatError`.
     """
-    parts = _Parts(text, unknown, Code(_find, hostname or os.uname().nodename, b"NotSet"))
+    parts = _Parts(text, unknown, Code(find_field, hostname or os.uname().nodename, b"NotSet"))
     if not parts.operators:
         constant = parts.literals
         return Template(lambda entry: constant, constant)
@@ -138,7 +138,8 @@ def _argument(code: Code, operator: Operator, unknown: bytes) -> tuple[bytes, st
     return b"%b", value
 
 
-def _find(block: bytes, name: bytes) -> bytes | None:
+def find_field(block: bytes, name: bytes) -> bytes | None:
+    """Return the first value of the field called *name* in a field block, or ``None``."""
     at = block.find(b"\r\n" + name + b": ")
     if at < 0:
         return None

@@ -83,6 +83,7 @@ def masked(address: bytes | None, bits: int) -> bytes | None:
     if not host:
         return None
     try:
+        bits = bits if b":" in host else min(bits, 32)
         return str(ip_network((host.decode("ascii"), bits), strict=False)).encode()
     except ValueError:
         return None
@@ -152,8 +153,8 @@ def grpc_name(entry: LogEntry, camel: bool) -> bytes | None:
 
 
 def data_at(metadata: Mapping[str, Mapping[str, object]] | None, path: tuple[str, ...], length: int | None) -> object:
-    """Return what stands under *path*; a text is cut to *length* characters."""
-    found: object = metadata
+    """Return what stands under *path*, with at least one key; a text is cut to *length* characters."""
+    found: object = metadata if len(path) > 0 else None
     for key in path:
         if not isinstance(found, Mapping) or key not in found:
             return None
@@ -170,14 +171,14 @@ def text(value: object, length: int | None = None) -> bytes | None:
     elif isinstance(value, float) and value.is_integer():
         made = b"%d" % value
     else:
-        made = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=False).encode("utf-8", "replace")
+        made = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
     return made[:length] if made is not None else None
 
 
 def first(entry: LogEntry, choices: tuple[Callable[[LogEntry], bytes | None], ...]) -> bytes | None:
-    """Return the first of the values that is known and not empty."""
+    """Return the first of the values that is known."""
     for choice in choices:
         value = choice(entry)
-        if value:
+        if value is not None:
             return value
     return None
