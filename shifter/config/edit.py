@@ -73,7 +73,7 @@ class Edits:
         if owner.start == NOWHERE or (behind is not None and behind.start == NOWHERE):
             return
         first = next((key for key in owner if isinstance(key, TextNode) and key.start != NOWHERE), None)
-        quote = self.text[first.start] if first is not None else '"'
+        quote = self.text[first.start] if first is not None else '"' if self.text.lstrip().startswith("{") else ""
         if owner.flow:
             pair = f"{_scalar(name, quote)}: {self._flow(value, quote)}"
             if behind is not None:
