@@ -4,8 +4,10 @@ Rule 1. What the configuration does not say is left to the model's defaults; no 
 Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names become lower case.
 """
 
-from shifter.config.build_common import Sources, given, pairs
+from shifter.config.build_common import Sources, encoded, given, pairs
+from shifter.config.build_local_reply import local_reply_config
 from shifter.config.build_route import route_configuration
+from shifter.config.build_runtime import runtime_layers
 from shifter.config.document import MapNode, maps
 from shifter.config.schema import bootstrap as schema
 from shifter.config.schema import cluster as cluster_schema
@@ -20,8 +22,10 @@ from shifter.model.bootstrap import (
     HttpConnectionManager,
     Listener,
     PathNormalization,
+    StripPort,
 )
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, UpstreamProtocol
+from shifter.model.route import UpgradeConfig
 
 
 def build(config: schema.Bootstrap, root: MapNode, sources: Sources) -> Bootstrap:
@@ -38,6 +42,7 @@ def build(config: schema.Bootstrap, root: MapNode, sources: Sources) -> Bootstra
         admin=Admin(address(config.admin.address)) if config.admin is not None and config.admin.address is not None else None,
         node_id=config.node.id if config.node is not None else "",
         node_cluster=config.node.cluster if config.node is not None else "",
+        runtime=runtime_layers(config.layered_runtime),
     )
 
 
@@ -156,8 +161,18 @@ class _Listeners:
             path_normalization=_path_normalization(config),
             suppress_envoy_headers=self._sources.filters.suppresses_envoy_headers(config.http_filters),
             http_filters=self._sources.filters.chain(config.http_filters),
+            strip_port=_strip_port(config),
+            local_reply=local_reply_config(config.local_reply_config, self._sources),
+            internal_addresses=_internal_addresses(config.internal_address_config),
+            upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
             **given(
                 server_name=config.server_name,
+                via=encoded(config.via),
+                server_header=config.server_header_transformation,
+                strip_trailing_host_dot=config.strip_trailing_host_dot,
+                always_set_request_id_in_response=config.always_set_request_id_in_response,
+                append_x_forwarded_port=config.append_x_forwarded_port,
+                max_stream_duration=common.max_stream_duration if common is not None else None,
                 use_remote_address=config.use_remote_address,
                 skip_xff_append=config.skip_xff_append,
                 xff_num_trusted_hops=config.xff_num_trusted_hops,
@@ -192,6 +207,16 @@ def _path_normalization(config: listener_schema.HttpConnectionManager) -> PathNo
             escaped_slashes=None if default else EscapedSlashes(action.value),
         )
     )
+
+
+def _strip_port(config: listener_schema.HttpConnectionManager) -> StripPort:
+    if config.strip_any_host_port:
+        return StripPort.ANY
+    return StripPort.MATCHING if config.strip_matching_host_port else StripPort.NONE
+
+
+def _internal_addresses(config: listener_schema.InternalAddressConfig | None) -> tuple[str, ...] | None:
+    return tuple(f"{one.address_prefix}/{one.prefix_len}" for one in config.cidr_ranges) if config is not None else None
 
 
 def _access_log(config: listener_schema.AccessLogConfig) -> FileAccessLog:

@@ -8,18 +8,22 @@ from typing import Any
 from shifter.config.build_filters import FoundFilters
 from shifter.config.document import MapNode, maps
 from shifter.config.report import Report
-from shifter.config.schema import core, route
-from shifter.config.schema.base import literal
+from shifter.config.schema import core, match
+from shifter.model.format import SubstitutionFormat
 from shifter.model.route import (
+    FractionalPercent,
     HeaderMatcher,
     HeaderMutations,
     HeaderValueOption,
     RangeMatcher,
     RegexRewrite,
+    RuntimeFraction,
     StringMatcher,
     StringMatchKind,
 )
 
+DENOMINATORS = {core.Denominator.HUNDRED: 100, core.Denominator.TEN_THOUSAND: 10_000, core.Denominator.MILLION: 1_000_000}
+"""What the words for a denominator mean."""
 _NO_CHANGES = HeaderMutations()
 
 
@@ -58,6 +62,11 @@ def encoded(text: str | None) -> bytes | None:
     return text.encode() if text else None
 
 
+def lower(name: str | None) -> bytes | None:
+    """Return a header name in lower case; ``None`` when there is none."""
+    return name.lower().encode() if name else None
+
+
 def names(written: list[str]) -> tuple[bytes, ...]:
     """Return header names in lower case."""
     return tuple(name.lower().encode() for name in written)
@@ -81,11 +90,11 @@ def header_options(written: list[core.HeaderValueOption]) -> tuple[HeaderValueOp
 
 
 def _header_option(config: core.HeaderValueOption) -> HeaderValueOption:
-    value = literal(config.header.value).strip(" \t").encode()
+    value = config.header.value.strip(" \t").encode()
     return HeaderValueOption(config.header.key.lower().encode(), value, config.append_action, config.keep_empty_value)
 
 
-def header_matcher(config: route.HeaderMatcher) -> HeaderMatcher:
+def header_matcher(config: match.HeaderMatcher) -> HeaderMatcher:
     """Return a condition on a header field."""
     text, span, present = config.string_match, config.range_match, config.present_match
     return HeaderMatcher(
@@ -114,3 +123,23 @@ def string_matcher(config: core.StringMatcher) -> StringMatcher:
 def regex_rewrite(config: core.RegexMatchAndSubstitute | None) -> RegexRewrite | None:
     """Return what replaces matches of a pattern; ``None`` when nothing does."""
     return RegexRewrite(config.pattern.regex.encode(), config.substitution.encode()) if config is not None else None
+
+
+def fractional_percent(config: core.FractionalPercent) -> FractionalPercent:
+    """Return a share."""
+    return FractionalPercent(config.numerator, DENOMINATORS[config.denominator])
+
+
+def runtime_fraction(config: core.RuntimeFractionalPercent | None) -> RuntimeFraction | None:
+    """Return a share that runtime may change; ``None`` when there is none."""
+    return RuntimeFraction(fractional_percent(config.default_value), config.runtime_key) if config is not None else None
+
+
+def substitution_format(config: core.SubstitutionFormatString | None, sources: Sources) -> SubstitutionFormat | None:
+    """Return how a body is made; ``None`` when nothing says so."""
+    if config is None:
+        return None
+    text = config.text_format
+    if config.text_format_source is not None:
+        text = sources.data(config.text_format_source).decode()
+    return SubstitutionFormat(text, config.json_format, config.content_type, config.omit_empty_values)

@@ -27,6 +27,9 @@ class Judge:
     regex_problem: Callable[[bytes], str | None] | None = None
     format_problem: Callable[[str], str | None] | None = None
     rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
+    template_problem: Callable[[str], str | None] | None = None
+    uri_template_problem: Callable[[bytes], str | None] | None = None
+    uri_rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
     custom_filters: CustomFilters | None = None
 
 

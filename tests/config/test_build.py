@@ -219,7 +219,7 @@ def test_headers_to_change() -> None:
     found = route(action=f"direct_response: {{status: 200}}, {written}")
     assert found.name == "r"
     assert found.headers == HeaderMutations(
-        (HeaderValueOption(b"x-a", b"50% off", AppendAction.ADD_IF_ABSENT),),
+        (HeaderValueOption(b"x-a", b"50%% off", AppendAction.ADD_IF_ABSENT),),
         (b"x-b",),
         (HeaderValueOption(b"x-c", b"", keep_empty_value=True),),
         (b"server", b"x-d"),

@@ -79,7 +79,8 @@ def _truth(value: object, info: ValidationInfo) -> bool:
         old = value.lower() if value.plain else ""
         if old in ("yes", "on", "y", "no", "off", "n"):
             meant = old in ("yes", "on", "y")
-            report_of(info).warn(value, f"`{value}` is taken for {str(meant).lower()}", f"write {str(meant).lower()}")
+            said = str(meant).lower()
+            report_of(info).alias(value, f"`{value}` is taken for {said}", f"write {said}", said)
             return meant
     raise wrong(f"true or false is wanted here, not {kind(value)}")
 
@@ -102,7 +103,8 @@ def _seconds(value: object, info: ValidationInfo) -> float:
         length = round(float(other[1]) * _UNITS[other[2]], 9)
         if length > _LONGEST:
             raise wrong(f"{kind(value)} is longer than ten thousand years", "0s often means: no limit")
-        report_of(info).warn(value, f"the duration {kind(value)} is taken for {duration(length)}", f"Envoy wants {duration(length)}")
+        wanted = duration(length)
+        report_of(info).alias(value, f"the duration {kind(value)} is taken for {wanted}", f"Envoy wants {wanted}", wanted)
         return length
     if _NUMBER.fullmatch(value):
         raise wrong(f"the duration {kind(value)} has no unit", f"write {value}s for seconds, as Envoy wants it")
@@ -239,7 +241,7 @@ def _struct(value: object, info: ValidationInfo) -> Plain:
 def many(least: int, most: int = 2**32) -> AfterValidator:
     """Return a validator for lists with *least* to *most* items."""
 
-    def check(value: list[E], info: ValidationInfo) -> list[E]:
+    def check(value: list[object], info: ValidationInfo) -> list[object]:
         if len(value) < least:
             raise wrong(f"`{info.field_name}` wants {least} items or more, and has {len(value)}")
         if len(value) > most:

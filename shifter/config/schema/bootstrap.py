@@ -6,6 +6,7 @@ from shifter.config.schema.base import Ignored, Message
 from shifter.config.schema.cluster import Cluster
 from shifter.config.schema.core import Address, DnsResolutionConfig, Node, TypedDnsResolver
 from shifter.config.schema.listener import Listener
+from shifter.config.schema.runtime import LayeredRuntime
 
 
 class StaticResources(Message):
@@ -37,6 +38,7 @@ class Bootstrap(Message):
     node: Node | None = None
     static_resources: StaticResources
     admin: Admin | None = None
+    layered_runtime: LayeredRuntime | None = None
     dns_resolution_config: DnsResolutionConfig | None = None
     typed_dns_resolver_config: TypedDnsResolver | None = None
     stats_config: Ignored = None

@@ -10,7 +10,7 @@ from shifter.config.schema.base import (
     AddedName,
     Bool,
     Choice,
-    HeaderTemplate,
+    HeaderText,
     Ignored,
     Int64,
     Message,
@@ -19,6 +19,7 @@ from shifter.config.schema.base import (
     Port,
     RemovedName,
     Seconds,
+    Struct,
     Text,
     UInt32,
     Visible,
@@ -63,7 +64,7 @@ class HeaderValue(Message):
     envoy = "envoy.config.core.v3.HeaderValue"
 
     key: AddedName
-    value: HeaderTemplate = ""
+    value: HeaderText = ""
 
 
 class HeaderValueOption(Message):
@@ -83,6 +84,16 @@ class HeaderChanges(Message):
     request_headers_to_remove: list[RemovedName] = Field(default_factory=list)
     response_headers_to_add: list[HeaderValueOption] = Field(default_factory=list)
     response_headers_to_remove: list[RemovedName] = Field(default_factory=list)
+
+
+class HeaderMutation(Choice):
+    """``config.common.mutation_rules.v3.HeaderMutation``: one step of changing headers."""
+
+    envoy = "envoy.config.common.mutation_rules.v3.HeaderMutation"
+    one_of = (OneOf(("remove", "append"), ("remove_on_match",), "this changes nothing"),)
+
+    remove: RemovedName | None = None
+    append: HeaderValueOption | None = None
 
 
 class DataSource(Choice):
@@ -172,6 +183,73 @@ class Int64Range(Message):
     end: Int64 = 0
 
 
+class Denominator(Enum):
+    """``FractionalPercent.DenominatorType``."""
+
+    HUNDRED = "HUNDRED"
+    TEN_THOUSAND = "TEN_THOUSAND"
+    MILLION = "MILLION"
+
+
+class FractionalPercent(Message):
+    """``type.v3.FractionalPercent``."""
+
+    envoy = "envoy.type.v3.FractionalPercent"
+
+    numerator: UInt32 = 0
+    denominator: Annotated[Denominator, word(Denominator)] = Denominator.HUNDRED
+
+
+class RuntimeFractionalPercent(Message):
+    """``core.v3.RuntimeFractionalPercent``."""
+
+    envoy = "envoy.config.core.v3.RuntimeFractionalPercent"
+
+    default_value: FractionalPercent
+    runtime_key: Text = ""
+
+
+class RuntimeUInt32(Message):
+    """``core.v3.RuntimeUInt32``."""
+
+    envoy = "envoy.config.core.v3.RuntimeUInt32"
+
+    default_value: UInt32 = 0
+    runtime_key: Text = ""
+
+
+class CidrRange(Message):
+    """``core.v3.CidrRange``."""
+
+    envoy = "envoy.config.core.v3.CidrRange"
+
+    address_prefix: Name
+    prefix_len: Annotated[int, Field(ge=0, le=128), whole] = 0
+
+
+class Metadata(Message):
+    """``core.v3.Metadata``. What is typed is for extensions that shifter does not have."""
+
+    envoy = "envoy.config.core.v3.Metadata"
+
+    filter_metadata: dict[str, Struct] = Field(default_factory=dict)
+    typed_filter_metadata: Ignored = None
+
+
+class SubstitutionFormatString(Choice):
+    """``core.v3.SubstitutionFormatString``, for bodies."""
+
+    envoy = "envoy.config.core.v3.SubstitutionFormatString"
+    one_of = (OneOf(("text_format", "text_format_source", "json_format"), required="this names no format"),)
+
+    text_format: Text | None = None
+    text_format_source: DataSource | None = None
+    json_format: Struct | None = None
+    content_type: HeaderText = ""
+    omit_empty_values: Bool = False
+    json_format_options: Ignored = None
+
+
 class Percent(Message):
     """``type.v3.Percent``."""
 
@@ -186,6 +264,7 @@ class DownstreamHttpOptions(Message):
     envoy = "envoy.config.core.v3.HttpProtocolOptions"
 
     idle_timeout: Seconds | None = None
+    max_stream_duration: Seconds | None = None
     max_headers_count: Annotated[int, Field(ge=1, le=2**32 - 1), whole] | None = None
     headers_with_underscores_action: Annotated[Underscores, word(Underscores)] | None = None
     max_requests_per_connection: UInt32 | None = None

@@ -22,9 +22,17 @@ from shifter.config.schema.base import (
     whole,
     word,
 )
-from shifter.config.schema.core import Address, DataSource, DownstreamHttp1Options, DownstreamHttp2Options, DownstreamHttpOptions
-from shifter.config.schema.route import RouteConfiguration
-from shifter.model.bootstrap import CodecType
+from shifter.config.schema.core import (
+    Address,
+    CidrRange,
+    DataSource,
+    DownstreamHttp1Options,
+    DownstreamHttp2Options,
+    DownstreamHttpOptions,
+)
+from shifter.config.schema.local_reply import LocalReplyConfig
+from shifter.config.schema.route import RouteConfiguration, UpgradeType
+from shifter.model.bootstrap import CodecType, ServerHeader
 
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
@@ -105,6 +113,24 @@ class HttpFilter(Message):
     is_optional: Bool = False
 
 
+class InternalAddressConfig(Message):
+    """``HttpConnectionManager.InternalAddressConfig``. Nobody can come through a Unix socket."""
+
+    envoy = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig"
+
+    unix_sockets: Ignored = None
+    cidr_ranges: list[CidrRange] = Field(default_factory=list)
+
+
+class UpgradeConfig(Message):
+    """``HttpConnectionManager.UpgradeConfig``."""
+
+    envoy = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig"
+
+    upgrade_type: UpgradeType
+    enabled: Bool = True
+
+
 class HttpConnectionManager(Choice):
     """``HttpConnectionManager``. What is not given has the default of ``shifter.model.bootstrap``."""
 
@@ -120,7 +146,11 @@ class HttpConnectionManager(Choice):
     common_http_protocol_options: DownstreamHttpOptions | None = None
     http_protocol_options: DownstreamHttp1Options | None = None
     http2_protocol_options: DownstreamHttp2Options | None = None
+    upgrade_configs: list[UpgradeConfig] = Field(default_factory=list)
     server_name: HeaderText | None = None
+    server_header_transformation: Annotated[ServerHeader, word(ServerHeader)] | None = None
+    via: HeaderText = ""
+    local_reply_config: LocalReplyConfig | None = None
     max_request_headers_kb: Annotated[int, Field(ge=1, le=8192), whole] | None = None
     stream_idle_timeout: Seconds | None = None
     request_timeout: Seconds | None = None
@@ -133,6 +163,12 @@ class HttpConnectionManager(Choice):
     skip_xff_append: Bool | None = None
     generate_request_id: Bool | None = None
     preserve_external_request_id: Bool | None = None
+    always_set_request_id_in_response: Bool | None = None
+    append_x_forwarded_port: Bool | None = None
+    internal_address_config: InternalAddressConfig | None = None
+    strip_matching_host_port: Bool = False
+    strip_any_host_port: Bool = False
+    strip_trailing_host_dot: Bool | None = None
     normalize_path: Bool | None = None
     merge_slashes: Bool | None = None
     path_with_escaped_slashes_action: Annotated[EscapedSlashesAction, word(EscapedSlashesAction)] = (

@@ -1,80 +1,99 @@
 """Messages of ``envoy.config.route.v3``: which request goes where."""
 
+import re
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import (
+    TYPE_PREFIX,
     Bool,
     Choice,
+    CopiedName,
     Ignored,
     MatchedName,
     Message,
     Name,
     OneOf,
+    PlainHeaderName,
     Port,
     Seconds,
     Text,
     UInt32,
     Visible,
+    kind,
+    many,
     whole,
     word,
+    wrong,
 )
-from shifter.config.schema.core import DataSource, HeaderChanges, Int64Range, RegexMatchAndSubstitute, RegexMatcher, StringMatcher
+from shifter.config.schema.core import (
+    DataSource,
+    HeaderChanges,
+    HeaderMutation,
+    Metadata,
+    RegexMatchAndSubstitute,
+    RuntimeFractionalPercent,
+    SubstitutionFormatString,
+)
+from shifter.config.schema.match import HeaderMatcher, RouteMatch
+from shifter.model.route import InternalRedirectPredicate, TlsRequirement
+
+URI_REWRITE = "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig"
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_COOKIE_TEXT = re.compile(r"[ -:<-~]*")
 
 
-class HeaderMatcher(Choice):
-    """``route.v3.HeaderMatcher``. The older ``exact_match`` and its like are rewritten before (``legacy``)."""
-
-    envoy = "envoy.config.route.v3.HeaderMatcher"
-    one_of = (OneOf(("string_match", "range_match", "present_match")),)
-
-    name: MatchedName
-    string_match: StringMatcher | None = None
-    range_match: Int64Range | None = None
-    present_match: Bool | None = None
-    invert_match: Bool = False
-    treat_missing_header_as_empty: Bool = False
+def _cookie_name(value: str) -> str:
+    # RFC 6265 section 4.1.1. Envoy takes any text, and sends a Set-Cookie that browsers read as another cookie.
+    if not _TOKEN.fullmatch(value):
+        raise wrong(f"{kind(value)} cannot be the name of a cookie")
+    return value
 
 
-class RouteMatch(Choice):
-    """``route.v3.RouteMatch``."""
-
-    envoy = "envoy.config.route.v3.RouteMatch"
-    one_of = (
-        OneOf(
-            ("prefix", "path", "safe_regex"),
-            ("connect_matcher", "path_separated_prefix", "path_match_policy"),
-            "this match does not say which paths",
-        ),
-    )
-
-    prefix: Text | None = None
-    path: Text | None = None
-    safe_regex: RegexMatcher | None = None
-    case_sensitive: Bool = True
-    headers: list[HeaderMatcher] = Field(default_factory=list)
+def _cookie_text(value: str) -> str:
+    if not _COOKIE_TEXT.fullmatch(value):
+        raise wrong(f"{kind(value)} cannot stand in a Set-Cookie header")
+    return value
 
 
-class ClusterWeight(HeaderChanges):
+def _token(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise wrong(f"{kind(value)} cannot be asked for in an `upgrade` header", "write websocket, or CONNECT")
+    return value
+
+
+CookieName = Annotated[str, AfterValidator(_cookie_name)]
+CookieText = Annotated[str, AfterValidator(_cookie_text)]
+UpgradeType = Annotated[str, AfterValidator(_token)]
+
+
+class ClusterWeight(HeaderChanges, Choice):
     """``route.v3.WeightedCluster.ClusterWeight``."""
 
     envoy = "envoy.config.route.v3.WeightedCluster.ClusterWeight"
+    one_of = (OneOf(("name", "cluster_header"), required="this entry does not say where to"),)
 
-    name: Name
+    name: Name | None = None
+    cluster_header: MatchedName | None = None
     weight: UInt32
+    host_rewrite_literal: Visible | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
 
 
-class WeightedCluster(Message):
+class WeightedCluster(Choice):
     """``route.v3.WeightedCluster``. ``total_weight`` is ignored, as in Envoy; ``check`` warns when it is not the sum."""
 
     envoy = "envoy.config.route.v3.WeightedCluster"
+    one_of = (OneOf(("header_name", "use_hash_policy")),)
 
     clusters: list[ClusterWeight] = Field(min_length=1)
     total_weight: UInt32 | None = None
+    runtime_key_prefix: Text = ""
+    header_name: PlainHeaderName | None = None
+    use_hash_policy: Bool = False
 
 
 class ClusterNotFoundResponseCode(Enum):
@@ -83,6 +102,150 @@ class ClusterNotFoundResponseCode(Enum):
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
     NOT_FOUND = "NOT_FOUND"
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
+
+
+class UriTemplateRewriteConfig(Choice):
+    """``path.rewrite.uri_template.v3.UriTemplateRewriteConfig``."""
+
+    envoy = URI_REWRITE
+    types: ClassVar[tuple[str, ...]] = (URI_REWRITE,)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    path_template_rewrite: Name
+
+
+class PathRewritePolicy(Message):
+    """``core.v3.TypedExtensionConfig`` with a way to rewrite paths in it."""
+
+    envoy = "envoy.config.core.v3.TypedExtensionConfig"
+
+    name: Name
+    typed_config: UriTemplateRewriteConfig
+
+
+class RequestMirrorPolicy(Choice):
+    """``RouteAction.RequestMirrorPolicy``. Nothing is traced, so ``trace_sampled`` means nothing."""
+
+    envoy = "envoy.config.route.v3.RouteAction.RequestMirrorPolicy"
+    one_of = (OneOf(("cluster", "cluster_header"), required="this mirror does not say where to"),)
+
+    cluster: Name | None = None
+    cluster_header: MatchedName | None = None
+    runtime_fraction: RuntimeFractionalPercent | None = None
+    trace_sampled: Ignored = None
+    disable_shadow_host_suffix_append: Bool = False
+    request_headers_mutations: list[HeaderMutation] = Field(default_factory=list)
+    host_rewrite_literal: Visible | None = None
+
+
+class HeaderHash(Message):
+    """``HashPolicy.Header``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.HashPolicy.Header"
+
+    header_name: MatchedName
+    regex_rewrite: RegexMatchAndSubstitute | None = None
+
+
+class CookieAttribute(Message):
+    """``HashPolicy.CookieAttribute``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute"
+
+    name: PlainHeaderName
+    value: CookieText = ""
+
+
+class CookieHash(Message):
+    """``HashPolicy.Cookie``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.HashPolicy.Cookie"
+
+    name: CookieName
+    ttl: Seconds | None = None
+    path: CookieText = ""
+    attributes: list[CookieAttribute] = Field(default_factory=list)
+
+
+class ConnectionHash(Message):
+    """``HashPolicy.ConnectionProperties``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties"
+
+    source_ip: Bool = False
+
+
+class QueryParameterHash(Message):
+    """``HashPolicy.QueryParameter``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter"
+
+    name: Name
+
+
+class HashPolicy(Choice):
+    """``RouteAction.HashPolicy``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.HashPolicy"
+    one_of = (
+        OneOf(("header", "cookie", "connection_properties", "query_parameter"), ("filter_state",), "this policy does not say what to hash"),
+    )
+
+    header: HeaderHash | None = None
+    cookie: CookieHash | None = None
+    connection_properties: ConnectionHash | None = None
+    query_parameter: QueryParameterHash | None = None
+    terminal: Bool = False
+
+
+class RedirectPredicateConfig(Choice):
+    """One of the three messages of ``extensions.internal_redirect``."""
+
+    envoy = InternalRedirectPredicate.ALLOW_LISTED_ROUTES.value
+    types: ClassVar[tuple[str, ...]] = tuple(predicate.value for predicate in InternalRedirectPredicate)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    allowed_route_names: list[Name] = Field(default_factory=list)
+
+
+class RedirectPredicate(Message):
+    """``core.v3.TypedExtensionConfig`` with a condition on internal redirects in it."""
+
+    envoy = "envoy.config.core.v3.TypedExtensionConfig"
+
+    name: Name
+    typed_config: RedirectPredicateConfig
+
+
+class InternalRedirectPolicy(Message):
+    """``route.v3.InternalRedirectPolicy``."""
+
+    envoy = "envoy.config.route.v3.InternalRedirectPolicy"
+
+    max_internal_redirects: UInt32 | None = None
+    redirect_response_codes: Annotated[list[UInt32], many(0, 5)] = Field(default_factory=list)
+    predicates: list[RedirectPredicate] = Field(default_factory=list)
+    allow_cross_scheme_redirect: Bool = False
+    response_headers_to_copy: list[CopiedName] = Field(default_factory=list)
+
+
+class MaxStreamDuration(Message):
+    """``RouteAction.MaxStreamDuration``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.MaxStreamDuration"
+
+    max_stream_duration: Seconds | None = None
+    grpc_timeout_header_max: Seconds | None = None
+    grpc_timeout_header_offset: Seconds | None = None
+
+
+class UpgradeConfig(Message):
+    """``RouteAction.UpgradeConfig``. A ``CONNECT`` that is ended here (``connect_config``) is not supported."""
+
+    envoy = "envoy.config.route.v3.RouteAction.UpgradeConfig"
+
+    upgrade_type: UpgradeType
+    enabled: Bool = True
 
 
 class RouteAction(Choice):
@@ -96,10 +259,10 @@ class RouteAction(Choice):
             "this route does not say where to",
         ),
         OneOf(
-            ("host_rewrite_literal", "host_rewrite_header"),
-            ("auto_host_rewrite", "host_rewrite_path_regex", "host_rewrite"),
+            ("host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex", "auto_host_rewrite"),
+            ("host_rewrite",),
         ),
-        OneOf(("prefix_rewrite", "regex_rewrite"), ("path_rewrite_policy", "path_rewrite")),
+        OneOf(("prefix_rewrite", "regex_rewrite", "path_rewrite_policy"), ("path_rewrite",)),
     )
 
     cluster: Name | None = None
@@ -110,11 +273,19 @@ class RouteAction(Choice):
     )
     timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
+    max_stream_duration: MaxStreamDuration | None = None
     prefix_rewrite: Visible | None = None
     regex_rewrite: RegexMatchAndSubstitute | None = None
+    path_rewrite_policy: PathRewritePolicy | None = None
     host_rewrite_literal: Visible | None = None
     host_rewrite_header: MatchedName | None = None
+    host_rewrite_path_regex: RegexMatchAndSubstitute | None = None
+    auto_host_rewrite: Bool = False
     append_x_forwarded_host: Bool = False
+    hash_policy: list[HashPolicy] = Field(default_factory=list)
+    request_mirror_policies: list[RequestMirrorPolicy] = Field(default_factory=list)
+    internal_redirect_policy: InternalRedirectPolicy | None = None
+    upgrade_configs: list[UpgradeConfig] = Field(default_factory=list)
 
 
 class RedirectCode(Enum):
@@ -133,7 +304,7 @@ class RedirectAction(Choice):
     envoy = "envoy.config.route.v3.RedirectAction"
     one_of = (
         OneOf(("https_redirect", "scheme_redirect")),
-        OneOf(("path_redirect", "prefix_rewrite"), ("regex_rewrite",)),
+        OneOf(("path_redirect", "prefix_rewrite", "regex_rewrite"), ("path_rewrite",)),
     )
 
     https_redirect: Bool = False
@@ -142,6 +313,7 @@ class RedirectAction(Choice):
     port_redirect: Port | None = None
     path_redirect: Visible | None = None
     prefix_rewrite: Visible | None = None
+    regex_rewrite: RegexMatchAndSubstitute | None = None
     response_code: Annotated[RedirectCode, word(RedirectCode)] = RedirectCode.MOVED_PERMANENTLY
     strip_query: Bool = False
 
@@ -153,6 +325,7 @@ class DirectResponseAction(Message):
 
     status: Annotated[int, Field(ge=200, le=599), whole]
     body: DataSource | None = None
+    body_format: SubstitutionFormatString | None = None
 
 
 class Route(HeaderChanges, Choice):
@@ -167,8 +340,17 @@ class Route(HeaderChanges, Choice):
     redirect: RedirectAction | None = None
     direct_response: DirectResponseAction | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
-    metadata: Ignored = None
+    metadata: Metadata | None = None
     decorator: Ignored = None
+
+
+class VirtualCluster(Message):
+    """``route.v3.VirtualCluster``."""
+
+    envoy = "envoy.config.route.v3.VirtualCluster"
+
+    name: Name
+    headers: list[HeaderMatcher] = Field(min_length=1)
 
 
 class VirtualHost(HeaderChanges):
@@ -179,6 +361,11 @@ class VirtualHost(HeaderChanges):
     name: Name
     domains: list[Name] = Field(min_length=1)
     routes: list[Route] = Field(default_factory=list)
+    require_tls: Annotated[TlsRequirement, word(TlsRequirement)] = TlsRequirement.NONE
+    virtual_clusters: list[VirtualCluster] = Field(default_factory=list)
+    request_mirror_policies: list[RequestMirrorPolicy] = Field(default_factory=list)
+    include_request_attempt_count: Bool = False
+    include_attempt_count_in_response: Bool = False
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
     metadata: Ignored = None
 
@@ -194,4 +381,8 @@ class RouteConfiguration(HeaderChanges):
     validate_clusters: Bool = True
     max_direct_response_body_size_bytes: UInt32 = 4096
     ignore_port_in_host_matching: Bool = False
+    most_specific_header_mutations_wins: Bool = False
+    ignore_path_parameters_in_path_matching: Bool = False
+    internal_only_headers: list[PlainHeaderName] = Field(default_factory=list)
+    request_mirror_policies: list[RequestMirrorPolicy] = Field(default_factory=list)
     metadata: Ignored = None

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shifter.config.schema.base import Bool, Ignored, MatchedName, Message, Name, Seconds, Text, whole
-from shifter.config.schema.route import HeaderMatcher
+from shifter.config.schema.base import Bool, Ignored, Message, Name, Seconds, Text, whole
+from shifter.config.schema.match import HeaderMatcher
 
 
 class RouteTestHeader(Message):
     """``core.v3.HeaderValue``, a field that the request or the answer comes with."""
 
-    key: MatchedName
+    key: Name
     value: Text = ""
 
 
@@ -46,6 +46,12 @@ class RouteMetadata(Message):
     value: Ignored = None
 
 
+class ExpectedHeader(HeaderMatcher):
+    """``route.v3.HeaderMatcher``, also for what is in no request: a test may say that it is not there."""
+
+    name: Name
+
+
 class RouteExpectation(Message):
     """``ValidationAssert``."""
 
@@ -57,8 +63,8 @@ class RouteExpectation(Message):
     path_redirect: Text | None = None
     code_redirect: Annotated[int, Field(ge=0, le=599), whole] | None = None
     timeout: Seconds | None = None
-    request_header_matches: list[HeaderMatcher] = Field(default_factory=list)
-    response_header_matches: list[HeaderMatcher] = Field(default_factory=list)
+    request_header_matches: list[ExpectedHeader] = Field(default_factory=list)
+    response_header_matches: list[ExpectedHeader] = Field(default_factory=list)
     route_metadata: list[RouteMetadata] = Field(default_factory=list)
 
 

@@ -1,19 +1,22 @@
 """The words of Envoy's v3 API (and of v2, where they ended), so that an unknown word and an unsupported one are told apart.
 
-Written from the descriptors of the Envoy protos (Python distribution ``xds-protos`` 1.85.0) for the messages that ``schema`` knows.
+Written from the descriptors that Envoy's binary (1.40.0) carries in itself, for the messages that ``schema`` and ``filters`` know;
+those of HTTP filters are in ``extension_words``.
 One word each: ``name`` a message, a wrapper or a member of a oneof, where being given means something; ``name=`` a plain value whose
 zero means "not given" (``name=ZERO`` for an enum); ``name*`` a list or a map, which may be empty.
 """
+
+from shifter.config.schema.extension_words import FILTER_FIELDS, TYPES_BY_PACKAGE
 
 _FIELDS = {
     "envoy.config.bootstrap.v3.Bootstrap": (
         "node node_context_params* static_resources dynamic_resources cluster_manager hds_config flags_path= stats_sinks* "
         "deferred_stat_options stats_config stats_flush_interval stats_flush_on_admin stats_eviction_interval watchdog watchdogs "
         "tracing layered_runtime admin overload_manager enable_dispatcher_stats= header_prefix= stats_server_version_override "
-        "use_tcp_for_dns_lookups= dns_resolution_config typed_dns_resolver_config bootstrap_extensions* fatal_actions* "
-        "config_sources* default_config_source default_socket_interface= certificate_provider_instances* inline_headers* "
-        "perf_tracing_file_path= default_regex_engine xds_delegate_extension xds_config_tracker_extension listener_manager "
-        "application_log_config grpc_async_client_manager_config memory_allocator_manager"
+        "use_tcp_for_dns_lookups= dns_resolution_config typed_dns_resolver_config bootstrap_extensions* fatal_actions* config_sources* "
+        "default_config_source default_socket_interface= certificate_provider_instances* inline_headers* perf_tracing_file_path= "
+        "default_regex_engine xds_delegate_extension xds_config_tracker_extension listener_manager application_log_config "
+        "grpc_async_client_manager_config memory_allocator_manager enable_worker_cpu_affinity="
     ),
     "envoy.config.bootstrap.v3.Bootstrap.StaticResources": "listeners* clusters* secrets*",
     "envoy.config.bootstrap.v3.Admin": (
@@ -37,12 +40,13 @@ _FIELDS = {
         "protocol=TCP address= port_value named_port resolver_name= ipv4_compat= network_namespace_filepath="
     ),
     "envoy.config.core.v3.BindConfig": (
-        "source_address freebind socket_options* extra_source_addresses* additional_source_addresses* local_address_selector"
+        "source_address freebind socket_options* extra_source_addresses* additional_source_addresses* local_address_selector "
+        "validate_network_namespaces="
     ),
     "envoy.config.core.v3.CidrRange": "address_prefix= prefix_len",
     "envoy.config.core.v3.HttpProtocolOptions": (
-        "idle_timeout max_connection_duration max_headers_count max_response_headers_kb max_stream_duration "
-        "headers_with_underscores_action=ALLOW max_requests_per_connection"
+        "idle_timeout max_connection_duration max_connection_duration_jitter max_headers_count max_response_headers_kb "
+        "max_stream_duration headers_with_underscores_action=ALLOW max_requests_per_connection"
     ),
     "envoy.config.core.v3.Http1ProtocolOptions": (
         "allow_absolute_url accept_http_10= default_host_for_http_10= header_key_format enable_trailers= allow_chunked_length= "
@@ -54,7 +58,8 @@ _FIELDS = {
         "allow_metadata= max_outbound_frames max_outbound_control_frames max_consecutive_inbound_frames_with_empty_payload "
         "max_inbound_priority_frames_per_stream max_inbound_window_update_frames_per_data_frame_sent "
         "stream_error_on_invalid_http_messaging= override_stream_error_on_invalid_http_message custom_settings_parameters* "
-        "connection_keepalive use_oghttp2_codec max_metadata_size"
+        "connection_keepalive use_oghttp2_codec max_metadata_size enable_huffman_encoding max_header_field_size_kb disallow_obs_text "
+        "stream_reset_burst stream_reset_rate"
     ),
     "envoy.config.core.v3.DnsResolverOptions": "use_tcp_for_dns_lookups= no_default_search_domain=",
     "envoy.config.core.v3.DnsResolutionConfig": "resolvers* dns_resolver_options",
@@ -63,12 +68,13 @@ _FIELDS = {
     ),
     "envoy.config.core.v3.TypedExtensionConfig": "name= typed_config",
     "envoy.config.listener.v3.Listener": (
-        "name= address additional_addresses* stat_prefix= filter_chains* fcds_config filter_chain_matcher use_original_dst "
-        "default_filter_chain per_connection_buffer_limit_bytes metadata deprecated_v1 drain_type=DEFAULT listener_filters* "
-        "listener_filters_timeout continue_on_listener_filters_timeout= transparent freebind socket_options* "
-        "tcp_fast_open_queue_length traffic_direction=UNSPECIFIED udp_listener_config api_listener connection_balance_config "
-        "reuse_port= enable_reuse_port access_log* tcp_backlog_size max_connections_to_accept_per_socket_event bind_to_port "
-        "internal_listener enable_mptcp= ignore_global_conn_limit= bypass_overload_manager="
+        "name= address additional_addresses* stat_prefix= stats_matcher filter_chains* fcds_config filter_chain_matcher "
+        "use_original_dst default_filter_chain per_connection_buffer_limit_bytes per_connection_buffer_high_watermark_timeout metadata "
+        "deprecated_v1 drain_type=DEFAULT listener_filters* listener_filters_timeout continue_on_listener_filters_timeout= transparent "
+        "freebind socket_options* tcp_fast_open_queue_length traffic_direction=UNSPECIFIED udp_listener_config api_listener "
+        "connection_balance_config reuse_port= enable_reuse_port access_log* tcp_backlog_size "
+        "max_connections_to_accept_per_socket_event bind_to_port internal_listener enable_mptcp= ignore_global_conn_limit= "
+        "bypass_overload_manager= tcp_keepalive"
     ),
     "envoy.config.listener.v3.FilterChain": (
         "filter_chain_match filters* use_proxy_proto metadata transport_socket transport_socket_connect_timeout name="
@@ -78,24 +84,25 @@ _FIELDS = {
     "envoy.extensions.access_loggers.file.v3.FileAccessLog": "path= format json_format typed_json_format log_format",
     "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog": "log_format",
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": (
-        "codec_type=AUTO stat_prefix= rds route_config scoped_routes http_filters* add_user_agent tracing "
-        "common_http_protocol_options http1_safe_max_connection_duration= http_protocol_options http2_protocol_options "
-        "http3_protocol_options server_name= server_header_transformation=OVERWRITE scheme_header_transformation "
-        "max_request_headers_kb stream_idle_timeout stream_flush_timeout request_timeout request_headers_timeout drain_timeout "
-        "delayed_close_timeout access_log* access_log_flush_interval flush_access_log_on_new_request= access_log_options "
-        "use_remote_address xff_num_trusted_hops= original_ip_detection_extensions* early_header_mutation_extensions* "
-        "internal_address_config skip_xff_append= via= generate_request_id preserve_external_request_id= "
-        "always_set_request_id_in_response= forward_client_cert_details=SANITIZE set_current_client_cert_details "
-        "forward_client_cert_matcher proxy_100_continue= represent_ipv4_remote_address_as_ipv4_mapped_ipv6= upgrade_configs* "
-        "normalize_path merge_slashes= path_with_escaped_slashes_action=IMPLEMENTATION_SPECIFIC_DEFAULT request_id_extension "
-        "local_reply_config strip_matching_host_port= strip_any_host_port stream_error_on_invalid_http_message "
-        "path_normalization_options strip_trailing_host_dot= proxy_status_config typed_header_validation_config "
-        "append_x_forwarded_port= append_local_overload= add_proxy_protocol_connection_state"
+        "codec_type=AUTO stat_prefix= rds route_config scoped_routes http_filters* add_user_agent tracing common_http_protocol_options "
+        "http1_safe_max_connection_duration= http_protocol_options http2_protocol_options http3_protocol_options server_name= "
+        "server_header_transformation=OVERWRITE scheme_header_transformation max_request_headers_kb stream_idle_timeout "
+        "stream_flush_timeout request_timeout request_headers_timeout drain_timeout drain_timeout_jitter delayed_close_timeout "
+        "access_log* access_log_flush_interval flush_access_log_on_new_request= access_log_options use_remote_address "
+        "xff_num_trusted_hops= original_ip_detection_extensions* early_header_mutation_extensions* internal_address_config "
+        "skip_xff_append= via= generate_request_id preserve_external_request_id= always_set_request_id_in_response= "
+        "forward_client_cert_details=SANITIZE set_current_client_cert_details forward_client_cert_matcher proxy_100_continue= "
+        "represent_ipv4_remote_address_as_ipv4_mapped_ipv6= upgrade_configs* normalize_path merge_slashes= "
+        "path_with_escaped_slashes_action=IMPLEMENTATION_SPECIFIC_DEFAULT request_id_extension local_reply_config "
+        "strip_matching_host_port= strip_any_host_port stream_error_on_invalid_http_message path_normalization_options "
+        "strip_trailing_host_dot= proxy_status_config typed_header_validation_config append_x_forwarded_port= append_local_overload= "
+        "add_proxy_protocol_connection_state forward_proto_config record_route_resolution_stats="
     ),
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "name= typed_config config_discovery is_optional= disabled=",
     "envoy.extensions.filters.http.router.v3.Router": (
         "dynamic_stats start_child_span= upstream_log* upstream_log_options suppress_envoy_headers= strict_check_headers* "
-        "respect_expected_rq_timeout= suppress_grpc_request_failure_code_stats= upstream_http_filters*"
+        "respect_expected_rq_timeout= suppress_grpc_request_failure_code_stats= upstream_http_filters* "
+        "reject_connect_request_early_data"
     ),
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": (
         "common_http_protocol_options upstream_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config "
@@ -106,28 +113,29 @@ _FIELDS = {
     ),
     "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig": (
         "resolvers* use_resolvers_as_fallback= filter_unroutable_families= dns_resolver_options udp_max_queries query_timeout_seconds "
-        "query_tries rotate_nameservers= edns0_max_payload_size max_udp_channel_duration reinit_channel_on_timeout="
+        "query_tries rotate_nameservers= edns0_max_payload_size max_udp_channel_duration reinit_channel_on_timeout= qcache_max_ttl"
     ),
     "envoy.config.route.v3.RouteConfiguration": (
-        "name= virtual_hosts* vhds internal_only_headers* response_headers_to_add* response_headers_to_remove* "
-        "request_headers_to_add* request_headers_to_remove* most_specific_header_mutations_wins= validate_clusters "
-        "max_direct_response_body_size_bytes cluster_specifier_plugins* request_mirror_policies* ignore_port_in_host_matching= "
-        "vhost_header= ignore_path_parameters_in_path_matching= typed_per_filter_config* metadata"
+        "name= virtual_hosts* vhds internal_only_headers* response_headers_to_add* response_headers_to_remove* request_headers_to_add* "
+        "request_headers_to_remove* most_specific_header_mutations_wins= validate_clusters max_direct_response_body_size_bytes "
+        "cluster_specifier_plugins* request_mirror_policies* ignore_port_in_host_matching= vhost_header= "
+        "ignore_path_parameters_in_path_matching= typed_per_filter_config* metadata route_specifiers*"
     ),
     "envoy.config.route.v3.VirtualHost": (
         "name= domains* routes* matcher require_tls=NONE virtual_clusters* rate_limits* request_headers_to_add* "
         "request_headers_to_remove* response_headers_to_add* response_headers_to_remove* cors typed_per_filter_config* "
         "include_request_attempt_count= include_attempt_count_in_response= retry_policy retry_policy_typed_config hedge_policy "
-        "include_is_timeout_retry_header= per_request_buffer_limit_bytes request_body_buffer_limit request_mirror_policies* metadata"
+        "include_is_timeout_retry_header= per_request_buffer_limit_bytes request_body_buffer_limit request_mirror_policies* metadata "
+        "route_specifiers*"
     ),
     "envoy.config.route.v3.Route": (
         "name= match route redirect direct_response filter_action non_forwarding_action metadata decorator typed_per_filter_config* "
         "request_headers_to_add* request_headers_to_remove* response_headers_to_add* response_headers_to_remove* tracing "
-        "per_request_buffer_limit_bytes stat_prefix= request_body_buffer_limit"
+        "per_request_buffer_limit_bytes stat_prefix= request_body_buffer_limit route_specifiers*"
     ),
     "envoy.config.route.v3.RouteMatch": (
         "prefix path safe_regex connect_matcher path_separated_prefix path_match_policy case_sensitive runtime_fraction headers* "
-        "query_parameters* grpc tls_context dynamic_metadata* filter_state*"
+        "query_parameters* cookies* grpc tls_context dynamic_metadata* filter_state*"
     ),
     "envoy.config.route.v3.RouteAction": (
         "cluster cluster_header weighted_clusters cluster_specifier_plugin inline_cluster_specifier_plugin "
@@ -139,7 +147,7 @@ _FIELDS = {
         "max_internal_redirects hedge_policy max_stream_duration"
     ),
     "envoy.config.route.v3.RedirectAction": (
-        "https_redirect scheme_redirect host_redirect= port_redirect= path_redirect prefix_rewrite regex_rewrite "
+        "https_redirect scheme_redirect host_redirect= port_redirect= path_redirect prefix_rewrite regex_rewrite path_rewrite "
         "response_code=MOVED_PERMANENTLY strip_query="
     ),
     "envoy.config.route.v3.DirectResponseAction": "status= body body_format",
@@ -159,22 +167,23 @@ _FIELDS = {
     "envoy.type.v3.Int64Range": "start= end=",
     "envoy.type.v3.Percent": "value=",
     "envoy.config.cluster.v3.Cluster": (
-        "transport_socket_matches* transport_socket_matcher name= alt_stat_name= type cluster_type eds_cluster_config connect_timeout "
-        "per_connection_buffer_limit_bytes lb_policy=ROUND_ROBIN load_assignment health_checks* max_requests_per_connection "
-        "circuit_breakers upstream_http_protocol_options common_http_protocol_options http_protocol_options http2_protocol_options "
-        "typed_extension_protocol_options* dns_refresh_rate dns_jitter dns_failure_refresh_rate respect_dns_ttl= "
-        "dns_lookup_family=AUTO dns_resolvers* use_tcp_for_dns_lookups= dns_resolution_config typed_dns_resolver_config "
-        "wait_for_warm_on_init outlier_detection cleanup_interval upstream_bind_config lb_subset_config ring_hash_lb_config "
-        "maglev_lb_config original_dst_lb_config least_request_lb_config round_robin_lb_config common_lb_config transport_socket "
-        "metadata protocol_selection=USE_CONFIGURED_PROTOCOL upstream_connection_options close_connections_on_host_health_failure= "
-        "ignore_health_on_host_removal= filters* load_balancing_policy lrs_server lrs_report_endpoint_metrics* track_timeout_budgets= "
-        "upstream_config track_cluster_stats preconnect_policy connection_pool_per_downstream_connection="
+        "transport_socket_matches* transport_socket_matcher name= alt_stat_name= stats_matcher type cluster_type eds_cluster_config "
+        "connect_timeout per_connection_buffer_limit_bytes per_connection_buffer_high_watermark_timeout lb_policy=ROUND_ROBIN "
+        "load_assignment health_checks* max_requests_per_connection circuit_breakers upstream_http_protocol_options "
+        "common_http_protocol_options http_protocol_options http2_protocol_options typed_extension_protocol_options* dns_refresh_rate "
+        "dns_jitter dns_failure_refresh_rate respect_dns_ttl= dns_lookup_family=AUTO dns_resolvers* use_tcp_for_dns_lookups= "
+        "dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init outlier_detection cleanup_interval upstream_bind_config "
+        "lb_subset_config ring_hash_lb_config maglev_lb_config original_dst_lb_config least_request_lb_config round_robin_lb_config "
+        "common_lb_config transport_socket metadata protocol_selection=USE_CONFIGURED_PROTOCOL upstream_connection_options "
+        "close_connections_on_host_health_failure= ignore_health_on_host_removal= filters* load_balancing_policy lrs_server "
+        "lrs_report_endpoint_metrics* track_timeout_budgets= upstream_config track_cluster_stats preconnect_policy "
+        "connection_pool_per_downstream_connection= queuing_policies"
     ),
     "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig": "choice_count active_request_bias slow_start_config",
     "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig": "slow_start_config",
     "envoy.config.cluster.v3.Cluster.CommonLbConfig": (
-        "healthy_panic_threshold zone_aware_lb_config locality_weighted_lb_config update_merge_window "
-        "ignore_new_hosts_until_first_hc= close_connections_on_host_set_change= consistent_hashing_lb_config override_host_status"
+        "healthy_panic_threshold zone_aware_lb_config locality_weighted_lb_config update_merge_window ignore_new_hosts_until_first_hc= "
+        "close_connections_on_host_set_change= consistent_hashing_lb_config override_host_status"
     ),
     "envoy.config.cluster.v3.Cluster.RefreshRate": "base_interval max_interval",
     "envoy.config.cluster.v3.CircuitBreakers": "thresholds* per_host_thresholds*",
@@ -189,7 +198,66 @@ _FIELDS = {
         "locality metadata lb_endpoints* load_balancer_endpoints leds_cluster_locality_config load_balancing_weight priority= proximity"
     ),
     "envoy.config.endpoint.v3.LbEndpoint": "endpoint endpoint_name health_status=UNKNOWN metadata load_balancing_weight",
-    "envoy.config.endpoint.v3.Endpoint": "address health_check_config hostname= additional_addresses*",
+    "envoy.config.endpoint.v3.Endpoint": "address health_check_config hostname= additional_addresses* observability_name=",
+    "envoy.config.bootstrap.v3.LayeredRuntime": "layers*",
+    "envoy.config.bootstrap.v3.RuntimeLayer": "name= static_layer disk_layer admin_layer rtds_layer",
+    "envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer": "",
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig": "upgrade_type= filters* enabled",
+    "envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig": "mappers* body_format",
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig": "unix_sockets= cidr_ranges*",
+    "envoy.config.route.v3.RouteAction.RequestMirrorPolicy": (
+        "cluster= cluster_header= runtime_fraction trace_sampled disable_shadow_host_suffix_append= request_headers_mutations* "
+        "host_rewrite_literal="
+    ),
+    "envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper": (
+        "filter status_code body body_format_override headers_to_add*"
+    ),
+    "envoy.config.route.v3.VirtualCluster": "headers* name=",
+    "envoy.config.core.v3.RuntimeFractionalPercent": "default_value runtime_key=",
+    "envoy.config.common.mutation_rules.v3.HeaderMutation": "remove append remove_on_match",
+    "envoy.config.accesslog.v3.AccessLogFilter": (
+        "status_code_filter duration_filter not_health_check_filter traceable_filter runtime_filter and_filter or_filter header_filter "
+        "response_flag_filter grpc_status_filter extension_filter metadata_filter log_type_filter"
+    ),
+    "envoy.type.v3.FractionalPercent": "numerator= denominator=HUNDRED",
+    "envoy.config.accesslog.v3.StatusCodeFilter": "comparison",
+    "envoy.config.accesslog.v3.DurationFilter": "comparison",
+    "envoy.config.accesslog.v3.NotHealthCheckFilter": "",
+    "envoy.config.accesslog.v3.TraceableFilter": "",
+    "envoy.config.accesslog.v3.RuntimeFilter": "runtime_key= percent_sampled use_independent_randomness=",
+    "envoy.config.accesslog.v3.AndFilter": "filters*",
+    "envoy.config.accesslog.v3.OrFilter": "filters*",
+    "envoy.config.accesslog.v3.HeaderFilter": "header",
+    "envoy.config.accesslog.v3.ResponseFlagFilter": "flags*",
+    "envoy.config.accesslog.v3.GrpcStatusFilter": "statuses* exclude=",
+    "envoy.config.route.v3.RouteMatch.ConnectMatcher": "",
+    "envoy.config.route.v3.QueryParameterMatcher": "name= string_match present_match",
+    "envoy.config.route.v3.CookieMatcher": "name= string_match invert_match=",
+    "envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions": "",
+    "envoy.config.route.v3.RouteMatch.TlsContextMatchOptions": "presented validated",
+    "envoy.type.matcher.v3.MetadataMatcher": "filter= path* value invert=",
+    "envoy.config.route.v3.RouteAction.MaxStreamDuration": "max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset",
+    "envoy.config.route.v3.RouteAction.HashPolicy": "header cookie connection_properties query_parameter filter_state terminal=",
+    "envoy.config.route.v3.InternalRedirectPolicy": (
+        "max_internal_redirects redirect_response_codes* predicates* allow_cross_scheme_redirect= response_headers_to_copy*"
+    ),
+    "envoy.config.route.v3.RouteAction.UpgradeConfig": "upgrade_type= enabled connect_config",
+    "envoy.config.accesslog.v3.ComparisonFilter": "op=EQ value",
+    "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig": "path_template=",
+    "envoy.type.matcher.v3.MetadataMatcher.PathSegment": "key",
+    "envoy.type.matcher.v3.ValueMatcher": "null_match double_match string_match bool_match present_match list_match or_match",
+    "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig": "path_template_rewrite=",
+    "envoy.config.route.v3.RouteAction.HashPolicy.Header": "header_name= regex_rewrite",
+    "envoy.config.route.v3.RouteAction.HashPolicy.Cookie": "name= ttl path= attributes*",
+    "envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties": "source_ip=",
+    "envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter": "name=",
+    "envoy.type.matcher.v3.ValueMatcher.NullMatch": "",
+    "envoy.type.matcher.v3.DoubleMatcher": "range exact",
+    "envoy.type.matcher.v3.ListMatcher": "one_of",
+    "envoy.type.matcher.v3.OrMatcher": "value_matchers*",
+    "envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute": "name= value=",
+    "envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig": "allowed_route_names*",
+    "envoy.type.v3.DoubleRange": "start= end=",
 }
 
 _GONE = {
@@ -208,140 +276,6 @@ _GONE = {
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter": "config",
 }
 
-# Message types of extensions, by package: what may stand in an "@type".
-_TYPES = {
-    "access_loggers.file.v3": "FileAccessLog",
-    "access_loggers.fluentd.v3": "FluentdAccessLogConfig",
-    "access_loggers.grpc.v3": "HttpGrpcAccessLogConfig TcpGrpcAccessLogConfig CommonGrpcAccessLogConfig",
-    "access_loggers.open_telemetry.v3": "OpenTelemetryAccessLogConfig",
-    "access_loggers.stats.v3": "Config",
-    "access_loggers.stream.v3": "StdoutAccessLog StderrAccessLog",
-    "access_loggers.wasm.v3": "WasmAccessLog",
-    "filters.http.adaptive_concurrency.v3": "GradientControllerConfig AdaptiveConcurrency",
-    "filters.http.admission_control.v3": "AdmissionControl",
-    "filters.http.alternate_protocols_cache.v3": "FilterConfig",
-    "filters.http.api_key_auth.v3": "ApiKeyAuth ApiKeyAuthPerRoute Credential KeySource Forwarding",
-    "filters.http.aws_lambda.v3": "Config Credentials PerRouteConfig",
-    "filters.http.aws_request_signing.v3": "AwsRequestSigning AwsRequestSigningPerRoute",
-    "filters.http.bandwidth_limit.v3": "BandwidthLimit",
-    "filters.http.basic_auth.v3": "BasicAuth BasicAuthPerRoute",
-    "filters.http.buffer.v3": "Buffer BufferPerRoute",
-    "filters.http.cache.v3": "CacheConfig",
-    "filters.http.cache_v2.v3": "CacheV2Config",
-    "filters.http.cdn_loop.v3": "CdnLoopConfig",
-    "filters.http.composite.v3": "Composite FilterChainConfiguration DynamicConfig ExecuteFilterAction",
-    "filters.http.compressor.v3": "Compressor ResponseDirectionOverrides CompressorOverrides CompressorPerRoute",
-    "filters.http.connect_grpc_bridge.v3": "FilterConfig",
-    "filters.http.cors.v3": "Cors CorsPolicy",
-    "filters.http.credential_injector.v3": "CredentialInjector",
-    "filters.http.csrf.v3": "CsrfPolicy",
-    "filters.http.custom_response.v3": "CustomResponse",
-    "filters.http.decompressor.v3": "Decompressor",
-    "filters.http.dynamic_forward_proxy.v3": "FilterConfig PerRouteConfig SubClusterConfig",
-    "filters.http.dynamic_modules.v3": "DynamicModuleFilter DynamicModuleFilterPerRoute",
-    "filters.http.ext_authz.v3": (
-        "ExtAuthz BufferSettings HttpService AuthorizationRequest AuthorizationResponse ExtAuthzPerRoute CheckSettings"
-    ),
-    "filters.http.ext_proc.v3": (
-        "ProcessingMode ExternalProcessor ExtProcHttpService MetadataOptions HeaderForwardingRules ExtProcPerRoute ExtProcOverrides"
-    ),
-    "filters.http.fault.v3": "FaultAbort HTTPFault",
-    "filters.http.file_system_buffer.v3": "BufferBehavior StreamConfig FileSystemBufferFilterConfig",
-    "filters.http.gcp_authn.v3": "GcpAuthnFilterConfig Audience TokenCacheConfig TokenHeader",
-    "filters.http.geoip.v3": "Geoip",
-    "filters.http.grpc_field_extraction.v3": "GrpcFieldExtractionConfig FieldExtractions RequestFieldValueDisposition",
-    "filters.http.grpc_http1_bridge.v3": "Config",
-    "filters.http.grpc_http1_reverse_bridge.v3": "FilterConfig FilterConfigPerRoute",
-    "filters.http.grpc_json_reverse_transcoder.v3": "GrpcJsonReverseTranscoder",
-    "filters.http.grpc_json_transcoder.v3": "GrpcJsonTranscoder UnknownQueryParams",
-    "filters.http.grpc_stats.v3": "FilterConfig FilterObject",
-    "filters.http.grpc_web.v3": "GrpcWeb",
-    "filters.http.gzip.v3": "Gzip",
-    "filters.http.header_mutation.v3": "Mutations HeaderMutationPerRoute HeaderMutation",
-    "filters.http.header_to_metadata.v3": "Config",
-    "filters.http.health_check.v3": "HealthCheck",
-    "filters.http.ip_tagging.v3": "IPTagging",
-    "filters.http.json_to_metadata.v3": "JsonToMetadata",
-    "filters.http.jwt_authn.v3": (
-        "JwtProvider JwtCacheConfig RemoteJwks JwksAsyncFetch JwtHeader ProviderWithAudiences JwtRequirement JwtRequirementOrList "
-        "JwtRequirementAndList RequirementRule FilterStateRule JwtAuthentication PerRouteConfig JwtClaimToHeader"
-    ),
-    "filters.http.kill_request.v3": "KillRequest",
-    "filters.http.local_ratelimit.v3": "LocalRateLimit",
-    "filters.http.lua.v3": "Lua LuaPerRoute",
-    "filters.http.mcp.v3": "Mcp ParserConfig McpOverride",
-    "filters.http.mcp_router.v3": "McpRouter",
-    "filters.http.oauth2.v3": "CookieConfig CookieConfigs OAuth2Credentials OAuth2Config OAuth2",
-    "filters.http.on_demand.v3": "OnDemandCds OnDemand PerRouteConfig",
-    "filters.http.original_src.v3": "OriginalSrc",
-    "filters.http.proto_api_scrubber.v3": (
-        "RemoveFieldAction ProtoApiScrubberConfig DescriptorSet Restrictions MethodRestrictions MessageRestrictions RestrictionConfig"
-    ),
-    "filters.http.proto_message_extraction.v3": "ProtoMessageExtractionConfig MethodExtraction",
-    "filters.http.proto_message_logging.v3": "ProtoMessageLoggingConfig MethodLogging",
-    "filters.http.rate_limit_quota.v3": "RateLimitQuotaFilterConfig RateLimitQuotaOverride RateLimitQuotaBucketSettings",
-    "filters.http.ratelimit.v3": "RateLimit RateLimitPerRoute",
-    "filters.http.rbac.v3": "RBAC RBACPerRoute",
-    "filters.http.router.v3": "Router",
-    "filters.http.set_filter_state.v3": "Config",
-    "filters.http.set_metadata.v3": "Metadata Config",
-    "filters.http.stateful_session.v3": "StatefulSession StatefulSessionPerRoute",
-    "filters.http.tap.v3": "Tap",
-    "filters.http.thrift_to_metadata.v3": "KeyValuePair FieldSelector Rule ThriftToMetadata ThriftToMetadataPerRoute",
-    "filters.http.transform.v3": "TransformConfig Transformation BodyTransformation",
-    "filters.http.upstream_codec.v3": "UpstreamCodec",
-    "filters.http.wasm.v3": "Wasm",
-    "filters.listener.http_inspector.v3": "HttpInspector",
-    "filters.listener.local_ratelimit.v3": "LocalRateLimit",
-    "filters.listener.original_dst.v3": "OriginalDst",
-    "filters.listener.original_src.v3": "OriginalSrc",
-    "filters.listener.proxy_protocol.v3": "ProxyProtocol",
-    "filters.listener.tls_inspector.v3": "TlsInspector",
-    "filters.network.connection_limit.v3": "ConnectionLimit",
-    "filters.network.direct_response.v3": "Config",
-    "filters.network.dubbo_proxy.v3": "DubboProxy",
-    "filters.network.echo.v3": "Echo",
-    "filters.network.ext_authz.v3": "ExtAuthz",
-    "filters.network.ext_proc.v3": "NetworkExternalProcessor ProcessingMode MetadataOptions",
-    "filters.network.geoip.v3": "Geoip",
-    "filters.network.http_connection_manager.v3": (
-        "HttpConnectionManager LocalReplyConfig ResponseMapper Rds ScopedRouteConfigurationsList ScopedRoutes ScopedRds HttpFilter "
-        "RequestIDExtension EnvoyMobileHttpConnectionManager"
-    ),
-    "filters.network.local_ratelimit.v3": "LocalRateLimit",
-    "filters.network.mongo_proxy.v3": "MongoProxy",
-    "filters.network.ratelimit.v3": "RateLimit",
-    "filters.network.rbac.v3": "RBAC",
-    "filters.network.redis_proxy.v3": "RedisProxy RedisProtocolOptions AwsIam RedisExternalAuthProvider",
-    "filters.network.reverse_tunnel.v3": "Validation ReverseTunnel",
-    "filters.network.set_filter_state.v3": "Config",
-    "filters.network.sni_cluster.v3": "SniCluster",
-    "filters.network.sni_dynamic_forward_proxy.v3": "FilterConfig",
-    "filters.network.tcp_proxy.v3": "TcpProxy",
-    "filters.network.thrift_proxy.v3": "ThriftProxy",
-    "filters.network.wasm.v3": "Wasm",
-    "filters.network.zookeeper_proxy.v3": "ZooKeeperProxy LatencyThresholdOverride",
-    "network.dns_resolver.apple.v3": "AppleDnsResolverConfig",
-    "network.dns_resolver.cares.v3": "CaresDnsResolverConfig",
-    "network.dns_resolver.getaddrinfo.v3": "GetAddrInfoDnsResolverConfig",
-    "transport_sockets.alts.v3": "Alts",
-    "transport_sockets.http_11_proxy.v3": "Http11ProxyUpstreamTransport",
-    "transport_sockets.internal_upstream.v3": "InternalUpstreamTransport",
-    "transport_sockets.proxy_protocol.v3": "ProxyProtocolUpstreamTransport",
-    "transport_sockets.quic.v3": "QuicDownstreamTransport QuicUpstreamTransport",
-    "transport_sockets.raw_buffer.v3": "RawBuffer",
-    "transport_sockets.s2a.v3": "S2AConfiguration",
-    "transport_sockets.starttls.v3": "StartTlsConfig UpstreamStartTlsConfig",
-    "transport_sockets.tap.v3": "Tap SocketTapConfig",
-    "transport_sockets.tcp_stats.v3": "Config",
-    "transport_sockets.tls.v3": "UpstreamTlsContext DownstreamTlsContext",
-    "upstreams.http.generic.v3": "GenericConnectionPoolProto",
-    "upstreams.http.http.v3": "HttpConnectionPoolProto",
-    "upstreams.http.tcp.v3": "TcpConnectionPoolProto",
-    "upstreams.http.udp.v3": "UdpConnectionPoolProto",
-    "upstreams.http.v3": "HttpProtocolOptions",
-}
-
 
 def _field(word: str) -> tuple[str, str | None]:
     """Return the name, and what may be given for it without meaning anything: ``None`` nothing, ``*`` an empty container."""
@@ -351,11 +285,15 @@ def _field(word: str) -> tuple[str, str | None]:
     return name, zero if sign else None
 
 
-FIELDS: dict[str, dict[str, str | None]] = {message: dict(map(_field, words.split())) for message, words in _FIELDS.items()}
+FIELDS: dict[str, dict[str, str | None]] = {
+    message: dict(map(_field, words.split())) for message, words in (_FIELDS | FILTER_FIELDS).items()
+}
 """Message -> field -> what may be given for it although it is not supported (see ``_field``)."""
 
 GONE: dict[str, frozenset[str]] = {message: frozenset(words.split()) for message, words in _GONE.items()}
 """Message -> fields that it had in v2 and has no longer."""
 
-TYPES: frozenset[str] = frozenset(f"envoy.extensions.{package}.{name}" for package, names in _TYPES.items() for name in names.split())
+TYPES: frozenset[str] = frozenset(
+    f"envoy.extensions.{package}.{name}" for package, names in TYPES_BY_PACKAGE.items() for name in names.split()
+)
 """Full names of the extension messages that Envoy knows."""
