@@ -7,7 +7,7 @@ so that what is matched is what is forwarded.
 from shifter.proxy.downstream import Downstream, Exchange
 from shifter.proxy.outcome import LocalReply
 from shifter.routing.errors import RequestRefused
-from shifter.routing.path import PathRedirect, normalize, split_absolute
+from shifter.routing.path import PathRedirect, make_canonical
 from shifter.wire.events import CLOSE, ODD_PATH, RequestHead
 
 
@@ -17,7 +17,7 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
     head.random = runtime.worker.random()
     try:
         if head.flags & ODD_PATH:
-            _make_canonical(head, downstream)
+            make_canonical(head, runtime.settings.path_normalization)
         runtime.forwarding.prepare(head, host, runtime.worker.request_id)
     except RequestRefused as refused:
         head.flags |= CLOSE
@@ -33,15 +33,3 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
         runtime.stats.no_route += 1
         return LocalReply(head, downstream, 404, flags=b"NR", details="route_not_found")
     return leaf.start(head, downstream)
-
-
-def _make_canonical(head: RequestHead, downstream: Downstream) -> None:
-    """Bring the target into origin form and normal form. Raises `RequestRefused` and `PathRedirect`."""
-    path = head.path
-    if head.method == b"CONNECT":
-        raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches
-    if path == b"*" and head.method == b"OPTIONS":
-        return
-    if path[:1] != b"/":
-        head.authority, path = split_absolute(path)
-    head.path = normalize(path, downstream.runtime.settings.path_normalization)

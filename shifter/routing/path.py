@@ -14,6 +14,7 @@ import re
 
 from shifter.model.bootstrap import EscapedSlashes, PathNormalization
 from shifter.routing.errors import RequestRefused
+from shifter.wire.events import RequestHead
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPED_SLASH = re.compile(rb"%(2[fF]|5[cC])")
@@ -65,6 +66,21 @@ def split_absolute(target: bytes) -> tuple[bytes, bytes]:
     if _AUTHORITY.fullmatch(authority) is None:
         raise PathRejected(400, "http1.invalid_url")
     return authority, path if path.startswith(b"/") else b"/" + path
+
+
+def make_canonical(head: RequestHead, rules: PathNormalization) -> None:
+    """Bring the target of *head*, whose codec found it odd (``ODD_PATH``), into origin form and the form that *rules* ask for.
+
+    Raises `RequestRefused` and `PathRedirect`.
+    """
+    path = head.path
+    if head.method == b"CONNECT":
+        raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches
+    if path == b"*" and head.method == b"OPTIONS":
+        return
+    if path[:1] != b"/":
+        head.authority, path = split_absolute(path)
+    head.path = normalize(path, rules)
 
 
 def normalize(target: bytes, rules: PathNormalization) -> bytes:
