@@ -24,7 +24,7 @@ class Encoder(Protocol):
         """Return *data* compressed, whole and decodable so far; with *end* also what ends the stream."""
 
 
-class MissingLibrary(ImportError):
+class MissingLibrary(ValueError):
     """The Python package for this compression is not installed."""
 
 
