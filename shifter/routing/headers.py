@@ -3,17 +3,18 @@
 Rule 1. Levels work one after the other, the most specific first: weighted entry, route, virtual host, route configuration.
         A later level sees, and may undo, what an earlier one did.
 Rule 2. Within a level: first everything is removed; then it is decided, by what is there at that moment, which additions
-        apply; then those that overwrite are made, then those that append.
+        apply, and what their formats say; then those that overwrite are made, then those that append.
 Rule 3. An empty value is not added, unless ``keep_empty_value``. Appending makes a line of its own, except to the fields that
         Envoy keeps as one value: there the value is joined to the line, with a comma.
 Rule 4. What frames a message or belongs to one connection cannot be edited (Envoy lets it, and breaks its messages).
+Rule 5. A value is a format (``observe.logformat``). One without operators is made once, when it is compiled.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from shifter.model.route import AppendAction, HeaderMutations, HeaderValueOption
-from shifter.observe.logformat import LogEntry
+from shifter.observe.logformat import FormatError, LogEntry, Template, compile_template
 from shifter.routing.errors import RoutingError
 from shifter.routing.match import JOINED
 from shifter.wire.events import values, without
@@ -64,51 +65,106 @@ def value_problem(value: bytes) -> str | None:
     return None
 
 
+class _Addition:
+    """One `HeaderValueOption`, compiled: its value is ``made`` from an entry unless it is always the same."""
+
+    __slots__ = ("action", "joins", "keep_empty", "made", "name", "value")
+
+    def __init__(self, option: HeaderValueOption, joined: frozenset[bytes]) -> None:
+        self.name = option.name.lower()
+        self.action = option.action
+        self.keep_empty = option.keep_empty_value
+        self.joins = self.name in joined
+        for problem in (name_problem(option.name), value_problem(option.value)):
+            if problem is not None:
+                raise RoutingError(problem)
+        try:
+            template = compile_template(option.value.decode("utf-8", "surrogateescape"))
+        except FormatError as error:
+            raise RoutingError(f"the value of {option.name.decode('utf-8', 'replace')!r}: {error}") from error
+        self.made: Template | None = template if template.constant is None else None
+        self.value = (template.constant or b"").strip(b" \t")
+
+    @property
+    def overwrites(self) -> bool:
+        return self.action in (AppendAction.OVERWRITE_IF_EXISTS, AppendAction.OVERWRITE_IF_EXISTS_OR_ADD)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is never anything to add."""
+        return self.made is None and not self.value and not self.keep_empty
+
+
 class _Level:
     """The edits of one level to one kind of message."""
 
-    __slots__ = ("_appends", "_overwrites", "_remove", "lines")
+    __slots__ = ("_appends", "_overwrites", "_remove", "_response", "lines", "run")
 
     def __init__(self, add: Iterable[HeaderValueOption], remove: Iterable[bytes], joined: frozenset[bytes]) -> None:
         self._remove = [name.lower() for name in remove]
-        problems = [name_problem(name, removed=True) for name in self._remove]
-        # What overwrites: (name, line, the field must be there). What appends: (name, value, it must not be, it is joined).
-        self._overwrites: list[tuple[bytes, bytes, bool]] = []
-        self._appends: list[tuple[bytes, bytes, bool, bool]] = []
-        for option in add:
-            problems += [name_problem(option.name), value_problem(option.value)]
-            name, value, action = option.name.lower(), option.value.strip(b" \t"), option.action
-            if not value and not option.keep_empty_value:
-                continue
-            if action in (AppendAction.OVERWRITE_IF_EXISTS, AppendAction.OVERWRITE_IF_EXISTS_OR_ADD):
-                line = b"\r\n" + name + b": " + value
-                self._overwrites.append((name, line, action is AppendAction.OVERWRITE_IF_EXISTS))
-            else:
-                self._appends.append((name, value, action is AppendAction.ADD_IF_ABSENT, name in joined))
-        for problem in problems:
+        for name in self._remove:
+            problem = name_problem(name, removed=True)
             if problem is not None:
                 raise RoutingError(problem)
+        additions = [addition for addition in [_Addition(option, joined) for option in add] if not addition.is_nothing]
+        self._overwrites = [addition for addition in additions if addition.overwrites]
+        self._appends = [addition for addition in additions if not addition.overwrites]
+        self._response = joined is JOINED_IN_RESPONSES
+        formats = any(addition.made is not None for addition in additions)
+        self.run: Edit = self._run_with_formats if formats else self._run
         self.lines: bytes | None = None
-        """What this level appends, when appending lines is all that it ever does."""
-        if not self._remove and not self._overwrites and not any(absent or joins for _, _, absent, joins in self._appends):
-            self.lines = b"".join([b"\r\n" + name + b": " + value for name, value, _, _ in self._appends])
+        """What this level appends, when appending the same lines is all that it ever does."""
+        plain = all(one.action is AppendAction.APPEND_IF_EXISTS_OR_ADD and not one.joins for one in self._appends)
+        if not self._remove and not self._overwrites and not formats and plain:
+            self.lines = b"".join([b"\r\n" + one.name + b": " + one.value for one in self._appends])
 
-    def edit(self, block: bytes, subject: Subject) -> bytes:
+    def _run(self, block: bytes, subject: Subject) -> bytes:
         """Return *block* after the edits of this level."""
         for name in self._remove:
             block = _cut(block, name)
         before = block
-        for name, line, must_exist in self._overwrites:
-            if not must_exist or _has(before, name):
-                block = _cut(block, name) + line
-        for name, value, must_not_exist, joins in self._appends:
-            if must_not_exist and _has(before, name):
-                continue
-            if joins and _has(block, name):
-                value = b",".join([*values(block, name), value])
-                block = _cut(block, name)
-            block += b"\r\n" + name + b": " + value
+        for one in self._overwrites:
+            block = _overwritten(block, one, one.value, before)
+        for one in self._appends:
+            block = _appended(block, one, one.value, before)
         return block
+
+    def _run_with_formats(self, block: bytes, subject: Subject) -> bytes:
+        """`_run`, where values are made for the occasion: all of them before the first is added, as in Envoy."""
+        for name in self._remove:
+            block = _cut(block, name)
+        before = block
+        entry = subject.describe()
+        if self._response:
+            entry.response_block = block
+        else:
+            entry.request_block = block
+        for one, value in _values(self._overwrites, entry):
+            block = _overwritten(block, one, value, before)
+        for one, value in _values(self._appends, entry):
+            block = _appended(block, one, value, before)
+        return block
+
+
+def _values(additions: list[_Addition], entry: LogEntry) -> list[tuple[_Addition, bytes]]:
+    """Return what is to be added now, and with which values."""
+    made = [(one, one.value if one.made is None else one.made(entry).strip(b" \t")) for one in additions]
+    return [(one, value) for one, value in made if value or one.keep_empty]
+
+
+def _overwritten(block: bytes, one: _Addition, value: bytes, before: bytes) -> bytes:
+    if one.action is AppendAction.OVERWRITE_IF_EXISTS and not _has(before, one.name):
+        return block
+    return _cut(block, one.name) + b"\r\n" + one.name + b": " + value
+
+
+def _appended(block: bytes, one: _Addition, value: bytes, before: bytes) -> bytes:
+    if one.action is AppendAction.ADD_IF_ABSENT and _has(before, one.name):
+        return block
+    if one.joins and _has(block, one.name):
+        value = b",".join([*values(block, one.name), value])
+        block = _cut(block, one.name)
+    return block + b"\r\n" + one.name + b": " + value
 
 
 def _has(block: bytes, name: bytes) -> bool:
@@ -126,7 +182,7 @@ def _compiled(levels: list[_Level]) -> Edit | None:
     lines = b"".join([level.lines for level in levels if level.lines is not None])
     if all(level.lines is not None for level in levels):
         return lambda block, subject: block + lines
-    edits = [level.edit for level in levels]
+    edits = [level.run for level in levels]
     if len(edits) == 1:
         return edits[0]
 
@@ -139,7 +195,7 @@ def _compiled(levels: list[_Level]) -> Edit | None:
 
 
 class HeaderEditor:
-    """The edits of all *levels*, the most specific first, as two functions of a field block; ``None`` where nothing is to do.
+    """The edits of all *levels*, in this order, as two functions of a field block; ``None`` where nothing is to do.
 
     ``request`` runs when forwarding fields and the expected timeout are in the block, before path and host are rewritten.
     ``response`` runs when ``x-envoy-upstream-service-time`` is in it, before ``server`` is set and a missing ``date`` is added.
@@ -154,7 +210,10 @@ class HeaderEditor:
         self.response = _compiled([_Level(level.response_add, level.response_remove, JOINED_IN_RESPONSES) for level in levels])
 
 
-def compile_editor(levels: Sequence[HeaderMutations]) -> HeaderEditor | None:
-    """Return the editor for *levels*, the most specific first, or ``None`` where they do nothing. Raises `RoutingError`."""
-    editor = HeaderEditor(levels)
+def compile_editor(levels: Sequence[HeaderMutations], most_specific_wins: bool = False) -> HeaderEditor | None:
+    """Return the editor for *levels*, the most specific first, or ``None`` where they do nothing.
+
+    *most_specific_wins* (``most_specific_header_mutations_wins``) turns their order around. Raises `RoutingError`.
+    """
+    editor = HeaderEditor(levels[::-1] if most_specific_wins else levels)
     return editor if editor.request is not None or editor.response is not None else None

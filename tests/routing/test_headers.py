@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.route import AppendAction, HeaderMutations, HeaderValueOption
+from shifter.observe.logformat import LogEntry
 from shifter.routing.errors import RoutingError
 from shifter.routing.headers import FRAMING, HeaderEditor, compile_editor, name_problem
 from shifter.routing.match import JOINED
@@ -27,11 +28,26 @@ def pairs(text: str) -> Pairs:
     return [(name.encode(), value.encode()) for name, _, value in (word.partition("=") for word in text.split())]
 
 
+class Exchange:
+    """A `Subject`: ``GET /p?q=1`` of ``front.test``, by the route ``way`` to the cluster ``blue``."""
+
+    def describe(self) -> LogEntry:
+        entry = LogEntry(1795409043.328, b"GET", b"/p?q=1", b"front.test")
+        entry.status = 200
+        entry.cluster = "blue"
+        entry.route = "way"
+        entry.request_block = entry.response_block = b"\r\nstale: 1"
+        return entry
+
+
+SUBJECT = Exchange()
+
+
 def edited(text: str, *levels: HeaderMutations) -> str:
     """The request fields *text* after *levels*, as words."""
     edit = HeaderEditor(levels).request
     block = block_of(pairs(text))
-    return b" ".join(name + b"=" + value for name, value in fields(edit(block) if edit is not None else block)).decode()
+    return b" ".join(name + b"=" + value for name, value in fields(edit(block, SUBJECT) if edit is not None else block)).decode()
 
 
 FOUR = (add("x-a=new", APPEND), add("x-i=new", IF_ABSENT), add("x-o=new", OVERWRITE), add("x-x=new", IF_EXISTS))
@@ -97,11 +113,11 @@ def test_requests_and_responses_have_their_own_edits() -> None:
     assert editor.request is None
     assert editor.response is not None
     block = block_of(pairs("set-cookie=a x-gone=1 set-cookie=b"))
-    assert editor.response(block) == block_of(pairs("set-cookie=a set-cookie=b x-served-by=shifter set-cookie=n"))
+    assert editor.response(block, SUBJECT) == block_of(pairs("set-cookie=a set-cookie=b x-served-by=shifter set-cookie=n"))
     stamped = compile_editor([HeaderMutations(response_add=(add("x-envoy-upstream-service-time=9"), add("date=then")))])
     assert stamped is not None
     assert stamped.response is not None
-    assert stamped.response(block_of(pairs("x-envoy-upstream-service-time=0"))) == block_of(
+    assert stamped.response(block_of(pairs("x-envoy-upstream-service-time=0")), SUBJECT) == block_of(
         pairs("x-envoy-upstream-service-time=0,9 date=then")
     )
 
@@ -175,4 +191,62 @@ def test_edits_equal_the_plain_reading(sent: Pairs, levels: list[HeaderMutations
     for mutations in levels:
         expected = plain(expected, mutations)
     edit = HeaderEditor(levels).request
-    assert (edit(block_of(sent)) if edit is not None else block_of(sent)) == block_of(expected)
+    assert (edit(block_of(sent), SUBJECT) if edit is not None else block_of(sent)) == block_of(expected)
+
+
+def test_a_value_is_a_format() -> None:
+    added = HeaderMutations(request_add=(add("x-to=%UPSTREAM_CLUSTER%/%ROUTE_NAME%"), add("x-of=50%%"), add("x-q=[%REQ(x-in):2%]")))
+    assert edited("x-in=hello", added) == "x-in=hello x-to=blue/way x-of=50% x-q=[he]"
+
+
+def test_a_format_that_yields_nothing_adds_nothing_unless_it_is_to_be_kept() -> None:
+    nothing = "%REQ(x-none)%"
+    every = tuple(add(f"x-{action.name[-5:].lower()}={nothing}", action) for action in AppendAction)
+    assert edited("x-exists=1 x-to=1", HeaderMutations(request_add=every)) == "x-exists=1 x-to=1"
+    kept = (add(f"x-a={nothing}", APPEND, True), add(f"x-o={nothing}", OVERWRITE, True))
+    assert edited("x-o=1", HeaderMutations(request_add=kept)) == "x-o= x-a="
+
+
+def test_formats_see_what_was_removed_and_what_other_levels_did_but_not_what_their_own_level_adds() -> None:
+    own = HeaderMutations(
+        request_add=(add("x-new=%REQ(x-in)%", OVERWRITE), add("x-copy=%REQ(x-new?x-was)%")), request_remove=(b"x-in", b"x-was")
+    )
+    assert edited("x-in=1 x-was=2", own) == ""
+    outer = HeaderMutations(request_add=(add("x-seen=%REQ(x-new)%"),))
+    assert edited("x-a=1", HeaderMutations(request_add=(add("x-new=%PROTOCOL%"),)), outer) == "x-a=1 x-new=HTTP/1.1 x-seen=HTTP/1.1"
+    assert edited("", HeaderMutations(request_add=(add("x-stale=%REQ(stale)%"),))) == ""
+
+
+def test_formats_of_responses_see_the_answer_as_it_is_by_then() -> None:
+    editor = compile_editor([HeaderMutations(response_add=(add("x-a=%RESP(x-up)%/%RESPONSE_CODE%"),), response_remove=(b"x-gone",))])
+    assert editor is not None
+    assert editor.response is not None
+    assert editor.response(b"\r\nx-up: 7\r\nx-gone: 1", SUBJECT) == b"\r\nx-up: 7\r\nx-a: 7/200"
+
+
+def test_the_order_of_levels_can_be_turned_around() -> None:
+    levels = [level("route"), level("vhost")]
+    for turned, value in ((False, b"vhost"), (True, b"route")):
+        editor = compile_editor(levels, turned)
+        assert editor is not None
+        assert editor.request is not None
+        assert b"\r\nx-o: " + value in editor.request(b"", SUBJECT)
+
+
+@pytest.mark.parametrize("value", [b"%NOTHING%", b"50%", b"%REQ%", b"%REQ(a b)%", b"%CEL(1)%"])
+def test_values_that_are_no_formats_are_refused(value: bytes) -> None:
+    with pytest.raises(RoutingError):
+        compile_editor([HeaderMutations(request_add=(HeaderValueOption(b"x-a", value),))])
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"x-a", b"x-b"]), st.sampled_from([b"%REQ(x-a)%", b"%REQ(:path)%", b"<%REQ(x-b?x-a):3%>"]))))
+def test_edits_with_formats_leave_a_block_that_can_be_read(options: Pairs) -> None:
+    levels = [
+        HeaderMutations(request_add=tuple(HeaderValueOption(name, value, action) for name, value in options))
+        for action in (APPEND, OVERWRITE)
+    ]
+    edit = HeaderEditor(levels).request
+    block = b"\r\nx-a: \x07one\ttwo"
+    made = edit(block, SUBJECT) if edit is not None else block
+    assert block_of(fields(made)) == made
+    assert made.count(b"\r") == made.count(b"\n") == made.count(b"\r\n")
