@@ -6,7 +6,8 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
         that were alive when the tree was made. A tree is never changed: a reload makes a new one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from shifter.model.route import (
@@ -22,8 +23,10 @@ from shifter.model.route import (
 from shifter.proxy.downstream import Downstream, Exchange, Leaf
 from shifter.proxy.outcome import LocalReply
 from shifter.proxy.stream import ProxyStream, Target
+from shifter.routing.choice import compile_pick, is_plain, needs_client
 from shifter.routing.forwarded import expected_timeout
-from shifter.routing.headers import HeaderEditor, compile_editor
+from shifter.routing.hashing import Newcomer, address_of, field_values
+from shifter.routing.headers import Edit, HeaderEditor, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.rewrite import compile_rewrite
@@ -31,7 +34,7 @@ from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.wire.events import RequestHead, first_value
+from shifter.wire.events import RequestHead
 
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
@@ -94,8 +97,11 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
     if isinstance(action, DirectResponseAction):
         return DirectResponseResource(route, action, compile_editor((route.headers, *around.levels)))
     entries = action.clusters or (WeightedCluster("", 1, cluster_header=action.cluster_header),)
-    split = Split([(_entry_leaf(route, action, entry, around), entry.weight) for entry in entries])
-    return split.only or WeightedResource(route, split)
+    leaves = [_entry_leaf(route, action, entry, around) for entry in entries]
+    if is_plain(action):
+        split = Split([(leaf, entry.weight) for leaf, entry in zip(leaves, entries, strict=True)])
+        return split.only or WeightedResource(route, split)
+    return ChoosingResource(route, action, leaves, around)
 
 
 def _entry_leaf(route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> "RouteResource | LateBoundResource":
@@ -122,11 +128,18 @@ class RouteResource:
         self.suppress_envoy_headers = around.suppress_envoy_headers
         self.added = b"" if around.suppress_envoy_headers else expected_timeout(action.timeout)
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> "RouteResource":
         return self
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         return ProxyStream(self, head, downstream)
+
+    def giving(self, lines: bytes) -> "RouteResource":
+        """Return a leaf like this one, whose answer carries *lines* besides."""
+        leaf = copy(self)
+        leaf.target = copy(self.target)
+        leaf.target.edit_response = _adding(lines, self.target.edit_response)
+        return leaf
 
 
 class WeightedResource:
@@ -143,6 +156,28 @@ class WeightedResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         return self._split.at(head.random).start(head, downstream)
+
+
+class ChoosingResource:
+    """A route to several clusters that looks at more than a random number before it chooses one (`routing.choice`)."""
+
+    __slots__ = ("_needs_client", "_pick", "config")
+
+    def __init__(
+        self, route: Route, action: RouteAction, leaves: "Sequence[RouteResource | LateBoundResource]", around: Surroundings
+    ) -> None:
+        self.config = route
+        self._needs_client = needs_client(action)
+        self._pick = compile_pick(action, leaves, around.runtime)
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+        newcomer = Newcomer(downstream.runtime.worker.random)
+        client = address_of(downstream.peer) if self._needs_client else b""
+        leaf = self._pick(head, client, newcomer).choose(head, downstream)
+        return leaf.giving(newcomer.lines) if newcomer.lines else leaf
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self.choose(head, downstream).start(head, downstream)
 
 
 class LateBoundResource:
@@ -163,7 +198,7 @@ class LateBoundResource:
 
         self._make = make
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> "RouteResource | MissingClusterResource":
         name = self._name_of(head)
         leaf = self._leaves.get(name)
         if leaf is None:
@@ -179,10 +214,20 @@ class LateBoundResource:
 
 def _named_in(header: bytes) -> Callable[[RequestHead], str]:
     """The cluster that a request names itself; one that names none gets the name that no cluster has."""
-    pseudo = {b":authority": "authority", b"host": "authority", b":method": "method", b":path": "path", b":scheme": "scheme"}.get(header)
-    if pseudo is not None:
-        return lambda head: str(getattr(head, pseudo), "utf-8", "replace")
-    return lambda head: (first_value(head.block, header) or b"").decode("utf-8", "replace")
+    values_of = field_values(header.lower())
+
+    def name_of(head: RequestHead) -> str:
+        found = values_of(head)
+        return found[0].decode("utf-8", "replace") if found else ""
+
+    return name_of
+
+
+def _adding(lines: bytes, edit: Edit | None) -> Edit:
+    """Return an edit that puts *lines* into the block that *edit* gets."""
+    if edit is None:
+        return lambda block, subject: block + lines
+    return lambda block, subject: edit(block + lines, subject)
 
 
 class MissingClusterResource:
@@ -197,8 +242,14 @@ class MissingClusterResource:
         editor = compile_editor((entry.headers, route.headers, *around.levels))
         self._edit = editor.response if editor is not None else None
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
         return self
+
+    def giving(self, lines: bytes) -> "MissingClusterResource":
+        """Return a leaf like this one, whose answer carries *lines* besides."""
+        leaf = copy(self)
+        leaf._edit = _adding(lines, self._edit)
+        return leaf
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.no_cluster += 1

@@ -2,14 +2,19 @@
 
 Rule 1. A weight is a stretch of the numbers below the sum of the weights, in the order of the list. Zero is no stretch at all,
         so it is never chosen, and an entry that has all the weight always is.
+Rule 2. With ``runtime_key_prefix`` the weights are those that runtime has at the moment of the choice, for each cluster under
+        ``<prefix>.<cluster>``, else the configured one. A route whose weights then add up to nothing, or to more than 32 bits,
+        fits no request.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Generic, TypeVar
 
+from shifter.model.route import RouteAction
 from shifter.routing.errors import RoutingError
+from shifter.routing.runtime import Runtime
 
 T = TypeVar("T")
 
@@ -45,3 +50,39 @@ class Split(Generic[T]):
     def __repr__(self) -> str:
         shares = [after - before for before, after in zip([0, *self._bounds], [*self._bounds, self._total], strict=True)]
         return f"<Split {' '.join(f'{entry}={share}/{self._total}' for entry, share in zip(self._entries, shares, strict=True))}>"
+
+
+def weights_now(action: RouteAction, runtime: Runtime) -> tuple[int, ...]:
+    """Return the weights of the entries of *action* as they are at this moment."""
+    prefix = action.runtime_key_prefix
+    if not prefix:
+        return tuple([entry.weight for entry in action.clusters])
+    return tuple([runtime.integer(f"{prefix}.{entry.name}", entry.weight) for entry in action.clusters])
+
+
+def have_weight(weights: Sequence[int]) -> bool:
+    """Say whether something can be chosen by *weights* (rule 2)."""
+    return 0 < sum(weights) <= MAX_TOTAL
+
+
+class Weighed(Generic[T]):
+    """Something that is made of weights, and made again when they are others.
+
+    While they are good for nothing it stays what it was. Raises what *make* raises for the first weights.
+    """
+
+    __slots__ = ("_made", "_make", "_now", "_weights")
+
+    def __init__(self, make: Callable[[Sequence[int]], T], now: Callable[[], tuple[int, ...]]) -> None:
+        self._make = make
+        self._now = now
+        self._weights = now()
+        self._made = make(self._weights)
+
+    def __call__(self) -> T:
+        weights = self._now()
+        if weights != self._weights:
+            self._weights = weights
+            if have_weight(weights):
+                self._made = self._make(weights)
+        return self._made

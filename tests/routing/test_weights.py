@@ -1,11 +1,16 @@
 """Weighted choice: exact shares, and nobody is moved who need not be."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shifter.model.bootstrap import RuntimeLayer
+from shifter.model.route import RouteAction, WeightedCluster
 from shifter.routing.errors import RoutingError
-from shifter.routing.weights import MAX_TOTAL, Split
+from shifter.routing.runtime import Runtime
+from shifter.routing.weights import MAX_TOTAL, Split, Weighed, have_weight, weights_now
 
 WEIGHTS = st.lists(st.integers(0, 1000), min_size=1, max_size=6).filter(any)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -64,3 +69,44 @@ def test_the_bounds_are_exact() -> None:
 def test_weights_that_choose_nobody_are_refused(weights: list[int]) -> None:
     with pytest.raises(RoutingError):
         split(weights)
+
+
+def by_weight(*weights: int, prefix: str = "") -> RouteAction:
+    entries = tuple(WeightedCluster(f"v{at}", weight) for at, weight in enumerate(weights))
+    return RouteAction(entries, runtime_key_prefix=prefix)
+
+
+def test_weights_now_are_those_of_runtime() -> None:
+    values = Runtime([RuntimeLayer("static", {"a.v0": 7, "a.v1": "much", "b.v1": 9})])
+    assert weights_now(by_weight(1, 2), values) == (1, 2)
+    assert weights_now(by_weight(1, 2, prefix="a"), values) == (7, 2)
+    assert weights_now(by_weight(1, 2, prefix="b"), values) == (1, 9)
+
+
+@pytest.mark.parametrize(
+    ("weights", "fine"), [((), False), ((0, 0), False), ((1, 0), True), ((MAX_TOTAL, 0), True), ((MAX_TOTAL, 1), False)]
+)
+def test_weights_must_add_up_to_something(weights: tuple[int, ...], fine: bool) -> None:
+    assert have_weight(weights) is fine
+
+
+def test_what_is_made_of_weights_is_made_again_only_when_they_change() -> None:
+    current = [(1, 3)]
+    made: list[Sequence[int]] = []
+    weighed = Weighed(lambda weights: made.append(weights) or split(list(weights)), lambda: current[0])  # type: ignore[func-returns-value]
+    assert [weighed().at(number) for number in (0, 1, 4)] == [0, 1, 0]
+    current[0] = (0, 3)
+    assert [weighed().at(number) for number in (0, 1, 3)] == [1, 1, 1]
+    current[0] = (0, 0)
+    assert weighed().at(0) == 1
+    assert made == [(1, 3), (0, 3)]
+
+
+@pytest.mark.parametrize(("number", "entry"), [(0, 0), (1, 1), (9_999, 1), (10_000, 0)])
+def test_shares_may_be_as_fine_as_one_in_ten_thousand(number: int, entry: int) -> None:
+    assert split([1, 9_999]).at(number) == entry
+
+
+@given(st.integers(1, MAX_TOTAL - 1), st.integers(0, 2**64 - 1))
+def test_shares_may_be_as_fine_as_32_bits_allow(weight: int, number: int) -> None:
+    assert split([weight, MAX_TOTAL - weight]).at(number) == (0 if number % MAX_TOTAL < weight else 1)

@@ -1,0 +1,113 @@
+"""Which entry of a route with several clusters serves a request (``route.v3.WeightedCluster``).
+
+Rule 1. A number decides, by the entries' weights (`weights.Split`): the request's random number, or the one that it carries in
+        the field ``header_name``, or its hash (``use_hash_policy``). One without a number of its own gets the random one.
+Rule 2. Where the hash policy gives cookies, who comes is to stay, also when weights move: then not a number decides but who
+        draws best for the hash (`sticky.Rendezvous`), and who comes without a cookie gets one. Envoy gives none there, and
+        moves users between all entries.
+Rule 3. How is decided once, for the route; what a route does not use is not looked at.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from shifter.model.route import RouteAction
+from shifter.routing.hashing import Newcomer, asks_for_client, compile_hash, field_values, gives_cookies
+from shifter.routing.runtime import Runtime
+from shifter.routing.sticky import Rendezvous
+from shifter.routing.weights import Split, Weighed, weights_now
+from shifter.wire.events import RequestHead
+
+T = TypeVar("T")
+
+Pick = Callable[[RequestHead, bytes, Newcomer], T]
+"""Returns the entry for a request from the client at an address (text, without a port; it may be left empty where
+`needs_client` says so). What a newcomer's answer has to carry is noted in the third argument."""
+
+_UINT64 = 2**64
+_UINT64_DIGITS = 20
+_BLANKS = b" \t\n\v\f\r"
+
+
+def is_plain(action: RouteAction) -> bool:
+    """Say whether the random number and the configured weights decide alone."""
+    return not (action.random_value_header or action.runtime_key_prefix or _by_hash(action))
+
+
+def needs_client(action: RouteAction) -> bool:
+    """Say whether the client's address matters."""
+    return _by_hash(action) and asks_for_client(action.hash_policy)
+
+
+def is_sticky(action: RouteAction) -> bool:
+    """Say whether users get a cookie and stay where they are (rule 2)."""
+    return _by_hash(action) and gives_cookies(action.hash_policy)
+
+
+def _by_hash(action: RouteAction) -> bool:
+    return action.use_hash_policy and bool(action.hash_policy) and not action.random_value_header
+
+
+def compile_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime) -> Pick[T]:
+    """Return the function that picks one of *entries*, which stand for ``action.clusters``. Raises `RoutingError`."""
+    if is_sticky(action):
+        return _sticky_pick(action, entries, runtime)
+    split = _weighed(action, runtime, lambda weights: Split(list(zip(entries, weights, strict=True))))
+    if action.random_value_header:
+        number_in = _number_in(action.random_value_header)
+
+        def by_header(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
+            number = number_in(head)
+            return split().at(head.random if number is None else number)
+
+        return by_header
+    if not _by_hash(action):
+        return lambda head, client, newcomer: split().at(head.random)
+    hash_of = compile_hash(action.hash_policy)
+
+    def by_hash(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
+        number = hash_of(head, client, newcomer)
+        return split().at(head.random if number is None else number)
+
+    return by_hash
+
+
+def _sticky_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime) -> Pick[T]:
+    hash_of = compile_hash(action.hash_policy)
+    names = [entry.name.encode() or b":" + (entry.cluster_header or b"") for entry in action.clusters]
+    rendezvous = _weighed(action, runtime, lambda weights: Rendezvous(list(zip(entries, names, weights, strict=True))))
+
+    def sticky(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
+        key = hash_of(head, client, newcomer)
+        return rendezvous().of(head.random if key is None else key)
+
+    return sticky
+
+
+def _weighed(action: RouteAction, runtime: Runtime, make: Callable[[Sequence[int]], T]) -> Callable[[], T]:
+    if action.runtime_key_prefix:
+        return Weighed(make, lambda: weights_now(action, runtime))
+    made = make(weights_now(action, runtime))
+    return lambda: made
+
+
+def _number_in(header: bytes) -> Callable[[RequestHead], int | None]:
+    values_of = field_values(header.lower())
+
+    def number_in(head: RequestHead) -> int | None:
+        found = values_of(head)
+        return uint64(found[0]) if len(found) == 1 else None
+
+    return number_in
+
+
+def uint64(text: bytes) -> int | None:
+    """Return *text* as a 64-bit number the way Envoy reads one (``absl::SimpleAtoi``); ``None`` if it is none."""
+    digits = text.strip(_BLANKS).removeprefix(b"+")
+    if not digits.isdigit():
+        return None
+    digits = digits.lstrip(b"0")
+    if len(digits) > _UINT64_DIGITS:
+        return None
+    number = int(digits or b"0")
+    return number if number < _UINT64 else None

@@ -1,0 +1,153 @@
+"""Routes to several clusters, from a client's side: who is served by which, and what its answer carries."""
+
+from typing import Any
+
+import pytest
+
+from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.route import (
+    HashPolicy,
+    HashSource,
+    HeaderMutations,
+    HeaderValueOption,
+    PathMatchKind,
+    Route,
+    RouteAction,
+    RouteMatch,
+    WeightedCluster,
+)
+from shifter.proxy.door import Http1Door
+from shifter.proxy.tree import RouteResource
+from shifter.wire.events import RequestHead
+from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy, get
+from tests.support.transports import FakeTransport
+
+EMPTY = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+GIVEN = HashPolicy(HashSource.COOKIE, b"seen", ttl=60.0, path=b"/")
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\n"
+
+
+def route(*entries: WeightedCluster, **more: Any) -> Route:
+    return Route(RouteMatch(PathMatchKind.PREFIX, b"/"), RouteAction(entries, **more), name="weighted")
+
+
+def sticky(*entries: WeightedCluster) -> Route:
+    return route(*entries, use_hash_policy=True, hash_policy=(GIVEN,))
+
+
+def half(**more: Any) -> tuple[WeightedCluster, WeightedCluster]:
+    return WeightedCluster("one", 50, **more), WeightedCluster("two", 50, **more)
+
+
+def ask(proxy: Proxy, *lines: bytes) -> tuple[str, bytes]:
+    """Return who answered a new client, and what it was told."""
+    client = proxy.connect(get(b"/", *lines, b"connection: close"))
+    asked = proxy.backend
+    asked.say(EMPTY)
+    return "one" if asked.peer == ONE else "two", client.take()
+
+
+def cookie_in(answer: bytes) -> bytes:
+    (line,) = [line for line in answer.split(b"\r\n") if line.startswith(b"set-cookie: ")]
+    return line.removeprefix(b"set-cookie: ")
+
+
+def test_a_first_visit_brings_a_cookie_and_the_next_goes_to_the_same_cluster() -> None:
+    proxy = Proxy((sticky(*half()),))
+    seen = set()
+    for number in range(20):
+        proxy.worker.random = lambda number=number: (number * 0x9E37_79B9_7F4A_7C15) % 2**63  # type: ignore[misc]
+        cluster, answer = ask(proxy)
+        cookie = cookie_in(answer)
+        assert cookie.startswith(b'seen="')
+        assert cookie.endswith(b'"; Max-Age=60; Path=/; HttpOnly')
+        seen.add(cluster)
+        for line in (b"cookie: seen=" + cookie.split(b'"')[1], b"cookie: a=b; " + cookie.partition(b"; ")[0]):
+            again, answer = ask(proxy, line)
+            assert again == cluster
+            assert b"set-cookie" not in answer
+    assert seen == {"one", "two"}
+
+
+def test_a_canary_at_nothing_is_not_visited_and_one_at_all_is() -> None:
+    for canary, weights in (("two", (0, 100)), ("one", (100, 0))):
+        proxy = Proxy((sticky(WeightedCluster("one", weights[0]), WeightedCluster("two", weights[1])),))
+        for user in range(20):
+            assert ask(proxy, b"cookie: seen=%d" % user)[0] == canary
+        cluster, answer = ask(proxy)
+        assert cluster == canary
+        assert cookie_in(answer)
+
+
+def test_the_routes_edits_see_the_cookie() -> None:
+    edits = HeaderMutations(response_remove=(b"set-cookie",), response_add=(HeaderValueOption(b"x-a", b"1"),))
+    proxy = Proxy((sticky(*half(headers=edits)),))
+    _, answer = ask(proxy)
+    assert b"set-cookie" not in answer
+    assert b"\r\nx-a: 1\r\n" in answer
+
+
+@pytest.mark.parametrize("entry", [WeightedCluster("empty", 1), WeightedCluster("missing", 1), WeightedCluster("", 1, cluster_header=b"x")])
+def test_an_answer_in_the_upstreams_place_brings_the_cookie_too(entry: WeightedCluster) -> None:
+    proxy = Proxy((sticky(entry),))
+    client = proxy.connect(get(b"/"))
+    answer = client.take()
+    assert answer.startswith(UNAVAILABLE)
+    assert cookie_in(answer)
+    client.say(get(b"/", b"cookie: seen=x"))
+    answer = client.take()
+    assert answer.startswith(UNAVAILABLE)
+    assert b"set-cookie" not in answer
+    proxy.settled(c503=2)
+
+
+def backend_of(proxy: Proxy, *lines: bytes) -> FakeTransport:
+    proxy.connect(get(b"/", *lines))
+    return proxy.backend
+
+
+def test_a_field_brings_the_number() -> None:
+    proxy = Proxy((route(WeightedCluster("one", 25), WeightedCluster("two", 75), random_value_header=b"x-n"),))
+    assert backend_of(proxy, b"x-n: 24").peer == ONE
+    assert backend_of(proxy, b"x-n: 25").peer in TWO
+    assert backend_of(proxy, b"x-n: none").peer in TWO  # by the request's random number, 50
+
+
+def test_an_entry_may_be_named_by_the_request() -> None:
+    added = HeaderMutations(request_add=(HeaderValueOption(b"x-entry", b"named"),), response_add=(HeaderValueOption(b"x-entry", b"named"),))
+    named = WeightedCluster("", 25, added, cluster_header=b"x-cluster")
+    proxy = Proxy((route(named, WeightedCluster("two", 75), random_value_header=b"x-n"),))
+    backend = backend_of(proxy, b"x-n: 1", b"x-cluster: one")
+    assert backend.peer == ONE
+    assert b"\r\nx-entry: named" in backend.take()
+    assert backend_of(proxy, b"x-n: 99", b"x-cluster: one").peer in TWO
+    for lines in ([b"x-n: 1"], [b"x-n: 1", b"x-cluster: none"]):
+        client = proxy.connect(get(b"/", *lines))
+        answer = client.take()
+        assert answer.startswith(UNAVAILABLE)
+        assert b"\r\nx-entry: named\r\n" in answer
+
+
+def test_the_source_address_places_a_client() -> None:
+    policy = HashPolicy(HashSource.SOURCE_IP)
+    clusters = (*CLUSTERS, *[Cluster(f"v{at}", endpoints=(LbEndpoint(ONE),)) for at in range(8)])
+    entries = [WeightedCluster(f"v{at}", 1, HeaderMutations(request_add=(HeaderValueOption(b"x-v", b"%d" % at),))) for at in range(8)]
+    proxy = Proxy((route(*entries, use_hash_policy=True, hash_policy=(policy,)),), clusters)
+    first = backend_of(proxy).take().partition(b"x-v: ")[2][:1]
+    proxy.worker.random = lambda: 3
+    assert backend_of(proxy).take().partition(b"x-v: ")[2][:1] == first
+
+
+def test_who_chooses_first_starts_what_was_chosen() -> None:
+    """As whoever wants to know what an entry says about filters does."""
+    proxy = Proxy((sticky(*half(host_rewrite_literal=b"in.test")),))
+    proxy.connect()
+    (door,) = proxy.runtime.doors
+    assert isinstance(door, Http1Door)
+    head = RequestHead(b"GET", b"/", b"a")
+    leaf = proxy.runtime.tree.locate(head)
+    assert leaf is not None
+    chosen = leaf.choose(head, door)
+    assert isinstance(chosen, RouteResource)
+    assert chosen.entry.host_rewrite_literal == b"in.test"
+    assert chosen.choose(head, door) is chosen
