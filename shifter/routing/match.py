@@ -1,84 +1,139 @@
-"""Conditions of a route (``route.v3.RouteMatch``, ``HeaderMatcher``), compiled into functions of a request head.
+"""Conditions of a route (``route.v3.RouteMatch``), compiled into one function of a request head.
 
-Rule 1. A condition on a field looks for bytes in the field block, whose lines are canonical; it never builds a mapping.
-Rule 2. Repeated lines are tried one by one, and one that fits is enough; ``invert_match`` turns the answer of all of them.
-        A few fields that Envoy keeps as one value (`JOINED`) are looked at as one, joined with a comma.
-Rule 3. A missing field fits no condition on a value, inverted or not, unless ``treat_missing_header_as_empty``.
-Rule 4. The path is compared without its query; a plain prefix does not look for the query, because a prefix without ``?``
-        cannot reach into it.
-Rule 5. Bytes are searched with ``rfind``: ``in`` first tries to read its operand as a number (four times the cost), and
-        ``rfind`` looks for the first byte of a needle, a CR, which is rare in a block, where ``find`` looks for its last.
+Rule 1. All conditions must hold; the path is looked at first, for it is what most routes fail by.
+Rule 2. What cannot change while a configuration serves is decided when it is compiled: runtime values (`Runtime`), and that no
+        client comes by TLS. Such a condition then costs nothing, or its route is never taken.
+Rule 3. A condition that a match does not have costs nothing.
+Rule 4. ``weighted_clusters`` whose weights in runtime are all 0 give no route, and the next one is tried (as Envoy does it).
 """
 
-from collections.abc import Callable
-
-from shifter.model.route import HeaderMatcher, PathMatchKind, RouteMatch, StringMatcher, StringMatchKind
-from shifter.routing.regex import compile_regex
+from shifter.model.route import (
+    CookieMatcher,
+    HeaderMatcher,
+    MetadataMatcher,
+    QueryParameterMatcher,
+    RouteAction,
+    RouteMatch,
+    RuntimeFraction,
+    TlsContextMatch,
+)
+from shifter.routing.cookies import compile_cookie
+from shifter.routing.match_header import JOINED, Matcher, always, compile_header, compile_string, integer, never
+from shifter.routing.match_path import compile_path, path_matcher, path_only
+from shifter.routing.metadata import compile_metadata
+from shifter.routing.query import compile_query_parameter
+from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, values
 
-Matcher = Callable[[RequestHead], bool]
-_Test = Callable[[bytes], bool]
+__all__ = [
+    "JOINED", "Matcher", "all_of", "always", "compile_condition", "compile_conditions", "compile_cookie", "compile_grpc",
+    "compile_header", "compile_match", "compile_metadata", "compile_parts", "compile_path_condition", "compile_query_parameter",
+    "compile_runtime_fraction", "compile_string", "compile_tls_context", "compile_weights", "integer", "never", "path_only",
+]  # fmt: skip
 
-JOINED = frozenset(
-    b"accept accept-encoding access-control-request-headers access-control-request-method access-control-request-private-network "
-    b"authorization cache-control content-encoding content-type expect grpc-accept-encoding grpc-timeout if-match if-modified-since "
-    b"if-none-match origin pragma proxy-status referer user-agent via x-client-trace-id x-envoy-attempt-count "
-    b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-expected-rq-timeout-ms "
-    b"x-envoy-external-address x-envoy-is-timeout-retry x-envoy-original-host x-envoy-original-path x-forwarded-for "
-    b"x-forwarded-host x-forwarded-port x-forwarded-proto x-request-id".split()
-)
-"""Request fields of which Envoy's header map holds one value: repeated lines are joined with a comma, without a space."""
+Condition = HeaderMatcher | QueryParameterMatcher | CookieMatcher | MetadataMatcher | RuntimeFraction | TlsContextMatch
+"""The parts of a ``RouteMatch`` that have a class of their own."""
 
-_QUESTION = 0x3F
-_INT64_DIGITS = 19
+_GRPC = b"application/grpc"
+_NO_RUNTIME = Runtime()
 
 
-def path_only(target: bytes) -> bytes:
-    """Return *target* without its query."""
-    at = target.find(b"?")
-    return target if at < 0 else target[:at]
-
-
-def compile_match(match: RouteMatch) -> Matcher:
-    """Return one function that says whether a request fits *match*. Raises `RoutingError` for a regex that is no good."""
-    prefix, rest = compile_parts(match)
+def compile_match(match: RouteMatch, runtime: Runtime = _NO_RUNTIME, ignore_path_parameters: bool = False) -> Matcher:
+    """Return one function that says whether a request fits *match*. Raises `RoutingError` for what cannot be compiled."""
+    prefix, rest = compile_parts(match, runtime, ignore_path_parameters)
     if rest is None:
         return lambda head: head.path.startswith(prefix)
     condition = rest
+    if not prefix:
+        return condition
     return lambda head: head.path.startswith(prefix) and condition(head)
 
 
-def compile_parts(match: RouteMatch) -> tuple[bytes, Matcher | None]:
+def compile_parts(match: RouteMatch, runtime: Runtime = _NO_RUNTIME, ignore_path_parameters: bool = False) -> tuple[bytes, Matcher | None]:
     """Return *match* as ``(prefix, condition)``: the path must begin with the one and fit the other, if there is one."""
-    prefix, on_path = _path_parts(match)
-    conditions = [*([on_path] if on_path is not None else []), *map(compile_header, match.headers)]
-    return prefix, _all_of(conditions)
+    path = compile_path(match, ignore_path_parameters)
+    rest = compile_conditions(match, runtime)
+    if path is None:
+        return match.text, never
+    prefix, on_path = path_matcher(path, ignore_path_parameters)
+    return prefix, all_of([on_path, rest])
 
 
-def _path_parts(match: RouteMatch) -> tuple[bytes, Matcher | None]:
-    text = match.text
-    if match.kind is PathMatchKind.SAFE_REGEX:
-        fits = compile_regex(text)
-        return b"", lambda head: fits(path_only(head.path))
-    if b"?" in text or b"#" in text:
-        return text, _never
-    if not match.case_sensitive:
-        folded = text.lower()
-        if match.kind is PathMatchKind.PREFIX:
-            return b"", lambda head: path_only(head.path).lower().startswith(folded)
-        return b"", lambda head: path_only(head.path).lower() == folded
-    if match.kind is PathMatchKind.PREFIX:
-        return text, None
-    size = len(text)
-
-    def ends_there(head: RequestHead) -> bool:
-        path = head.path
-        return len(path) == size or path[size] == _QUESTION
-
-    return text, ends_there
+def compile_path_condition(match: RouteMatch, ignore_path_parameters: bool = False) -> Matcher:
+    """Return a function that says whether a request fits what *match* says about the path (or the method), and only that."""
+    return compile_match(RouteMatch(match.kind, match.text, match.case_sensitive), _NO_RUNTIME, ignore_path_parameters)
 
 
-def _all_of(conditions: list[Matcher]) -> Matcher | None:
+def compile_conditions(match: RouteMatch, runtime: Runtime = _NO_RUNTIME) -> Matcher | None:
+    """Return all that *match* says but for the path; ``None`` when that is nothing."""
+    parts: list[Condition] = [*match.headers, *match.query_parameters, *match.cookies, *match.dynamic_metadata]
+    if match.runtime_fraction is not None:
+        parts.append(match.runtime_fraction)
+    if match.tls_context is not None:
+        parts.append(match.tls_context)
+    conditions = [compile_condition(part, runtime) for part in parts]
+    if match.grpc:
+        conditions.append(compile_grpc())
+    return all_of(conditions)
+
+
+def compile_condition(part: Condition, runtime: Runtime = _NO_RUNTIME) -> Matcher:
+    """Return a function that says whether a request fits one condition. Raises `RoutingError` for a bad regex."""
+    if isinstance(part, HeaderMatcher):
+        return compile_header(part)
+    if isinstance(part, QueryParameterMatcher):
+        return compile_query_parameter(part)
+    if isinstance(part, CookieMatcher):
+        return compile_cookie(part)
+    if isinstance(part, MetadataMatcher):
+        return compile_metadata(part)
+    if isinstance(part, RuntimeFraction):
+        return compile_runtime_fraction(part, runtime)
+    return compile_tls_context(part)
+
+
+def compile_runtime_fraction(fraction: RuntimeFraction, runtime: Runtime = _NO_RUNTIME) -> Matcher:
+    """Return a function that says whether a request is one of the share that *runtime* has for *fraction*."""
+    share = runtime.share(fraction)
+    numerator, denominator = share.numerator, share.denominator
+    if numerator <= 0:
+        return never
+    if numerator >= denominator:
+        return always
+    return lambda head: head.random % denominator < numerator
+
+
+def compile_tls_context(context: TlsContextMatch) -> Matcher:
+    """Return whether a client that showed no certificate fits *context*: nobody here comes by TLS."""
+    return never if context.presented or context.validated else always
+
+
+def compile_grpc() -> Matcher:
+    """Return a function that says whether a request is gRPC by its ``content-type``: ``application/grpc``, alone or with
+    ``+`` and what follows."""
+
+    def grpc(head: RequestHead) -> bool:
+        if head.block.rfind(b"\r\ncontent-type: application/grpc") < 0:
+            return False
+        kind = b",".join(values(head.block, b"content-type"))
+        return kind == _GRPC or kind.startswith(b"application/grpc+")
+
+    return grpc
+
+
+def compile_weights(action: object, runtime: Runtime = _NO_RUNTIME) -> Matcher | None:
+    """Return what the weights of *action*, a route's, are for matching: `never` when those in *runtime* sum up to 0."""
+    if not isinstance(action, RouteAction) or not action.runtime_key_prefix:
+        return None
+    key = action.runtime_key_prefix + "."
+    return None if any(runtime.integer(key + entry.name, entry.weight) > 0 for entry in action.clusters) else never
+
+
+def all_of(parts: list[Matcher | None] | list[Matcher]) -> Matcher | None:
+    """Return the condition that all of *parts* make, ``None`` for one that every request fits."""
+    conditions = [part for part in parts if part is not None and part is not always]
+    if never in conditions:
+        return never
     if not conditions:
         return None
     if len(conditions) == 1:
@@ -95,139 +150,3 @@ def _all_of(conditions: list[Matcher]) -> Matcher | None:
         return True
 
     return every
-
-
-def compile_header(matcher: HeaderMatcher) -> Matcher:
-    """Return a function that says whether a request fits one ``HeaderMatcher``. Raises `RoutingError` for a bad regex."""
-    name = matcher.name.lower()
-    if name.startswith(b":") or name == b"host":
-        return _general(matcher, _pseudo(name))
-    if matcher.string is None and matcher.range is None:
-        return _presence(matcher, b"\r\n" + name + b": ")
-    thorough = _general(matcher, _field_values(name))
-    quick = _quick(matcher, name)
-    if quick is None:
-        return thorough
-    if name in JOINED:
-        line = b"\r\n" + name + b": "
-        return lambda head: quick(head) if head.block.count(line) < 2 else thorough(head)
-    return quick
-
-
-def _quick(matcher: HeaderMatcher, name: bytes) -> Matcher | None:
-    """Return the search for one string of bytes that does for a plain ``exact`` or ``prefix``, if *matcher* is one."""
-    string = matcher.string
-    if string is None or string.ignore_case or matcher.invert or (matcher.treat_missing_as_empty and not string.text):
-        return None
-    if string.kind not in (StringMatchKind.EXACT, StringMatchKind.PREFIX) or b"\r" in string.text or b"\n" in string.text:
-        return None
-    needle = b"\r\n" + name + b": " + string.text
-    if string.kind is StringMatchKind.PREFIX:
-        return lambda head: head.block.rfind(needle) >= 0
-    size = len(needle)
-    line = needle + b"\r\n"
-
-    def exact(head: RequestHead) -> bool:
-        block = head.block
-        at = block.rfind(needle)
-        if at < 0:
-            return False
-        end = at + size
-        return end == len(block) or block.startswith(b"\r\n", end) or block.rfind(line) >= 0
-
-    return exact
-
-
-def _presence(matcher: HeaderMatcher, line: bytes) -> Matcher:
-    wanted = (matcher.present is not False) != matcher.invert
-    if matcher.treat_missing_as_empty:
-        return _always if wanted else _never
-    return (lambda head: head.block.rfind(line) >= 0) if wanted else (lambda head: head.block.rfind(line) < 0)
-
-
-def _general(matcher: HeaderMatcher, values_of: Callable[[RequestHead], list[bytes]]) -> Matcher:
-    """Return the condition in the terms of the rules above, for what has no shorter form."""
-    invert = matcher.invert
-    missing = [b""] if matcher.treat_missing_as_empty else []
-    if matcher.string is None and matcher.range is None:
-        wanted = (matcher.present is not False) != invert
-        return lambda head: bool(values_of(head) or missing) is wanted
-    test = _string_test(matcher.string) if matcher.string is not None else _range_test(matcher)
-
-    def fits(head: RequestHead) -> bool:
-        found = values_of(head) or missing
-        if not found:
-            return False
-        return any(map(test, found)) is not invert
-
-    return fits
-
-
-def _field_values(name: bytes) -> Callable[[RequestHead], list[bytes]]:
-    if name in JOINED:
-
-        def joined(head: RequestHead) -> list[bytes]:
-            found = values(head.block, name)
-            return found if len(found) < 2 else [b",".join(found)]
-
-        return joined
-    return lambda head: values(head.block, name)
-
-
-def _pseudo(name: bytes) -> Callable[[RequestHead], list[bytes]]:
-    if name == b":method":
-        return lambda head: [head.method]
-    if name == b":path":
-        return lambda head: [head.path]
-    if name == b":scheme":
-        return lambda head: [head.scheme]
-    if name in (b":authority", b"host"):
-        return lambda head: [head.authority] if head.authority else []
-    return lambda head: []
-
-
-def _string_test(string: StringMatcher) -> _Test:
-    text = string.text
-    if string.kind is StringMatchKind.SAFE_REGEX:
-        return compile_regex(text)
-    if string.ignore_case:
-        plain = _string_test(StringMatcher(string.kind, text.lower()))
-        return lambda value: plain(value.lower())
-    if string.kind is StringMatchKind.EXACT:
-        return lambda value: value == text
-    if string.kind is StringMatchKind.PREFIX:
-        return lambda value: value.startswith(text)
-    if string.kind is StringMatchKind.SUFFIX:
-        return lambda value: value.endswith(text)
-    return lambda value: text in value
-
-
-def _range_test(matcher: HeaderMatcher) -> _Test:
-    bounds = matcher.range
-    assert bounds is not None
-    start, end = bounds.start, bounds.end
-
-    def in_range(value: bytes) -> bool:
-        number = integer(value)
-        return number is not None and start <= number < end
-
-    return in_range
-
-
-def integer(value: bytes) -> int | None:
-    """Return *value* as a 64-bit integer the way Envoy reads one: a sign, digits, nothing else; ``None`` if it is none."""
-    digits = value[1:] if value[:1] in (b"+", b"-") else value
-    if not digits.isdigit() or len(digits.lstrip(b"0")) > _INT64_DIGITS:
-        return None
-    number = int(digits.lstrip(b"0") or b"0")
-    if value.startswith(b"-"):
-        number = -number
-    return number if -(2**63) <= number < 2**63 else None
-
-
-def _never(head: RequestHead) -> bool:
-    return False
-
-
-def _always(head: RequestHead) -> bool:
-    return True
