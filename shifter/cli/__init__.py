@@ -17,7 +17,7 @@ import click
 from shifter import __version__
 from shifter.cli.common import EXIT_USAGE
 
-_COMMANDS = ("check", "run")
+_COMMANDS = ("check", "convert", "run")
 """In the order of the help."""
 
 

@@ -24,6 +24,7 @@ _WORDS = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
 _ANCHOR = re.compile(r"[&][^\s,\[\]{}]+\s+")
 _ALIAS = re.compile(r"\s*:\s*[*][^\s,\[\]{}]+")
 _COMMENT = re.compile(r"[ \t]+#[^\r\n]*")
+_LINE_FEED = re.compile(r"(?<!\r)\n")
 _GAP = re.compile(r"\s*:[ \t]*(#[^\r\n]*)?")
 
 
@@ -43,12 +44,14 @@ class Edits:
     def __init__(self, text: str) -> None:
         self.text = text
         self.found: list[Edit] = []
+        self._windows = "\r\n" in text
 
     def scalar(self, node: TextNode, value: str) -> None:
         """Write *value* where *node* stands, in its quotes."""
         if node.start != NOWHERE:
             start = self._behind_anchor(node)
-            self._add(start, node.end, _scalar(value, self.text[start : start + 1]), node)
+            plain = node.plain and _PLAIN.fullmatch(value)
+            self._add(start, node.end, value if plain else _scalar(value, self.text[start : start + 1]), node)
 
     def pair(self, owner: MapNode, key: TextNode, name: str, value: Node | None = None) -> None:
         """Call the field at *key* of *owner* *name*, and write *value* (something made) for what it has; ``None`` leaves that."""
@@ -73,7 +76,9 @@ class Edits:
         if owner.start == NOWHERE or (behind is not None and behind.start == NOWHERE):
             return
         first = next((key for key in owner if isinstance(key, TextNode) and key.start != NOWHERE), None)
-        quote = self.text[first.start] if first is not None else '"' if self.text.lstrip().startswith("{") else ""
+        # "@type" is in quotes everywhere.
+        other = next((key for key in owner if isinstance(key, TextNode) and key.start != NOWHERE and key != "@type"), None)
+        quote = self.text[other.start] if other is not None else '"' if self.text.lstrip().startswith("{") else ""
         if owner.flow:
             pair = f"{_scalar(name, quote)}: {self._flow(value, quote)}"
             if behind is not None:
@@ -139,7 +144,7 @@ class Edits:
         return "".join([*pieces, self.text[at:]]), taken
 
     def _add(self, start: int, end: int, text: str, spot: Spot) -> None:
-        self.found.append(Edit(start, end, text, spot))
+        self.found.append(Edit(start, end, _LINE_FEED.sub("\r\n", text) if self._windows else text, spot))
 
     def _behind_anchor(self, node: Node) -> int:
         anchor = _ANCHOR.match(self.text, node.start)

@@ -44,7 +44,10 @@ def test_a_key_is_renamed(source: str, result: str) -> None:
         ("{a: 1, b: 2}", "{new: {in: 1}, b: 2}"),
         ('{\n  "a": 1\n}', '{\n  "new": {"in": 1}\n}'),
         ("a: &x 1\nb: *x\n", "new:\n  in: &x 1\nb: *x\n"),
-        ("a:  # why\n- x  # first\n# then\n- y  # last\nb: 2\n", "new:  # why\n  in:\n    - x  # first\n    # then\n    - y  # last\nb: 2\n"),
+        (
+            "a:  # why\n- x  # first\n# then\n- y  # last\nb: 2\n",
+            "new:  # why\n  in:\n    - x  # first\n    # then\n    - y  # last\nb: 2\n",
+        ),
         ("a:\n  # above\n  x: |\n    text\n     more\n  y: 1\n", "new:\n  in:\n    # above\n    x: |\n      text\n       more\n    y: 1\n"),
         ("a: {x: 1,\n  y: 2}\n", "new:\n  in: {x: 1,\n    y: 2}\n"),
         ("z:\n- a: 'it''s'\n  b: 2\n", "z:\n- new:\n    in: 'it''s'\n  b: 2\n"),
@@ -112,7 +115,12 @@ def test_a_field_is_deleted(source: str, result: str) -> None:
 
 @pytest.mark.parametrize(
     ("source", "result"),
-    [("a: old # x\n", "a: new.word # x\n"), ("a: 'old'\n", "a: 'new.word'\n"), ('{"a": "old"}', '{"a": "new.word"}'), ("a: &x old\n", "a: &x new.word\n")],
+    [
+        ("a: old # x\n", "a: new.word # x\n"),
+        ("a: 'old'\n", "a: 'new.word'\n"),
+        ('{"a": "old"}', '{"a": "new.word"}'),
+        ("a: &x old\n", "a: &x new.word\n"),
+    ],
 )
 def test_a_text_is_rewritten_in_its_quotes(source: str, result: str) -> None:
     root, edits = read(source)
