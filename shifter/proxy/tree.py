@@ -122,7 +122,7 @@ class RouteResource:
         self.config = route
         self.entry = entry
         self.target = Target(cluster, compile_editor((entry.headers, route.headers, *around.levels)))
-        self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers)
+        self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers, entry.host_rewrite_literal)
         self.timeout = action.timeout
         self.idle_timeout = action.idle_timeout
         self.suppress_envoy_headers = around.suppress_envoy_headers

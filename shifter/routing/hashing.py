@@ -13,8 +13,10 @@ from collections.abc import Callable, Sequence
 from xxhash import xxh64_intdigest
 
 from shifter.model.route import HashPolicy, HashSource
+from shifter.routing.cookies import first_cookie
 from shifter.routing.errors import RoutingError
-from shifter.routing.match import JOINED
+from shifter.routing.match_header import JOINED
+from shifter.routing.query import first_parameter
 from shifter.routing.regex import compile_substitution
 from shifter.wire.events import RequestHead, values
 
@@ -98,25 +100,6 @@ def field_values(name: bytes) -> Callable[[RequestHead], list[bytes]]:
     return lambda head: values(head.block, name)
 
 
-def cookie_value(block: bytes, name: bytes) -> bytes:
-    """Return the value of the first cookie called *name*, without the quotes around it; empty when there is none."""
-    for line in values(block, b"cookie"):
-        for part in line.split(b";"):
-            key, equals, value = part.partition(b"=")
-            if equals and key.lstrip(b" ") == name:
-                return value[1:-1] if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"') else value
-    return b""
-
-
-def parameter_value(target: bytes, name: bytes) -> bytes | None:
-    """Return the value of the first query parameter called *name*, as it is written; ``None`` when there is none."""
-    for part in target.partition(b"?")[2].split(b"&"):
-        key, _, value = part.partition(b"=")
-        if key == name and part:
-            return value
-    return None
-
-
 def set_cookie(policy: HashPolicy) -> tuple[bytes, bytes]:
     """Return what stands before and after the value in the ``set-cookie`` line of *policy*, which has a ``ttl``. Raises `RoutingError`."""
     ttl = int(policy.ttl or 0)
@@ -156,12 +139,12 @@ def _by_cookie(policy: HashPolicy) -> Hash:
     if policy.ttl is None:
 
         def by_cookie(head: RequestHead, client: bytes, newcomer: Newcomer) -> int | None:
-            value = cookie_value(head.block, name)
+            value = first_cookie(head.block, name)
             return xxh64_intdigest(value) if value else None
 
         return by_cookie
     before, after = set_cookie(policy)
-    return lambda head, client, newcomer: xxh64_intdigest(cookie_value(head.block, name) or newcomer.give(before, after))
+    return lambda head, client, newcomer: xxh64_intdigest(first_cookie(head.block, name) or newcomer.give(before, after))
 
 
 def _by_source_ip(policy: HashPolicy) -> Hash:
@@ -172,7 +155,7 @@ def _by_query_parameter(policy: HashPolicy) -> Hash:
     name = policy.name
 
     def by_query_parameter(head: RequestHead, client: bytes, newcomer: Newcomer) -> int | None:
-        value = parameter_value(head.path, name)
+        value = first_parameter(head.path, name)
         return None if value is None else xxh64_intdigest(value)
 
     return by_query_parameter

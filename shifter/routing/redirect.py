@@ -1,6 +1,7 @@
 """Where a redirect leads (``route.v3.RedirectAction``): always an absolute URL.
 
-Rule 1. What the action does not name is as in the request. ``path_redirect`` keeps the query, unless it has one itself.
+Rule 1. What the action does not name is as in the request. ``path_redirect`` keeps the query, unless it has one itself; so do
+        ``prefix_rewrite`` and ``regex_rewrite``, unless ``strip_query``. A path that ``regex_rewrite`` would empty stays.
 Rule 2. A port of the request's authority goes when the scheme changes and it was the old scheme's own (80, 443); it stays
         when the scheme stays. ``host_redirect`` and ``port_redirect`` are taken as they are written.
 """
@@ -11,7 +12,7 @@ from shifter.model.route import RedirectAction, RouteMatch
 from shifter.routing.errors import RoutingError
 from shifter.routing.hosts import without_port
 from shifter.routing.match import path_only
-from shifter.routing.rewrite import matched_length, visible
+from shifter.routing.rewrite import matched_length, path_substitution, visible
 from shifter.wire.events import RequestHead
 
 Location = Callable[[RequestHead], bytes]
@@ -62,4 +63,17 @@ def _path_of(match: RouteMatch, action: RedirectAction) -> Callable[[bytes], byt
         if strip:
             return lambda target: prefix + path_only(target)[covered(target) :]
         return lambda target: prefix + target[covered(target) :]
+    if action.regex_rewrite is not None:
+        return _substituted(path_substitution(action.regex_rewrite), strip)
     return path_only if strip else lambda target: target
+
+
+def _substituted(substitute: Callable[[bytes], bytes], strip: bool) -> Callable[[bytes], bytes]:
+    def path_of(target: bytes) -> bytes:
+        before = path_only(target)
+        after = substitute(before) or before
+        if not after.startswith(b"/"):
+            after = b"/" + after  # Envoy would make it a part of the host
+        return after if strip else after + target[len(before) :]
+
+    return path_of

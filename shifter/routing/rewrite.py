@@ -1,14 +1,15 @@
 """How a route changes path and host of what it forwards (``route.v3.RouteAction``).
 
 Rule 1. The part of the path that the match covered (``prefix_rewrite``), or every match of a pattern in it
-        (``regex_rewrite``), is replaced; a query stays. The result is not tidied: ``/strip/a`` with prefix ``/strip`` and
-        rewrite ``/`` is ``//a``, as in Envoy.
+        (``regex_rewrite``), is replaced, or the path is made anew from what its variables stand for (``path_rewrite_policy``);
+        a query stays. The result is not tidied: ``/strip/a`` with prefix ``/strip`` and rewrite ``/`` is ``//a``, as in Envoy.
 Rule 2. What was there before is told upstream in ``x-envoy-original-path`` and ``x-envoy-original-host``, also when the
         rewrite happens to change nothing; what a client said in those fields is overwritten.
 Rule 3. A rewrite runs after the route's header edits, so that these cannot forge the two fields, and can set the one that
         ``host_rewrite_header`` reads.
-Rule 4. What goes upstream stays a request: a path without its first slash gets it back, a field that holds no host is not
-        made one.
+Rule 4. What goes upstream stays a request: a path without its first slash gets it back, what is no host is not made one.
+Rule 5. The host comes first, so that one that is made of the path (``host_rewrite_path_regex``) is made of what the client
+        asked for. The host of a weighted entry is only a new start for that: nothing is told of the one it replaces.
 """
 
 import re
@@ -18,6 +19,7 @@ from shifter.model.route import PathMatchKind, RegexRewrite, RouteAction, RouteM
 from shifter.routing.errors import RoutingError
 from shifter.routing.match import path_only
 from shifter.routing.regex import compile_substitution
+from shifter.routing.template import compile_template_rewrite
 from shifter.wire.events import RequestHead, first_value, values, without
 
 Rewrite = Callable[[RequestHead], None]
@@ -28,39 +30,65 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0
 
 
 def matched_length(match: RouteMatch) -> Callable[[bytes], int]:
-    """Return a function that says how much of a path that fits *match* the match covers: its prefix, or all but the query."""
-    if match.kind is PathMatchKind.SAFE_REGEX:
+    """Return a function that says how much of a path that fits *match* the match covers: its prefix, or all but the query.
+
+    Raises `RoutingError` for a template, which covers no part that could be replaced.
+    """
+    if match.kind is PathMatchKind.URI_TEMPLATE:
+        raise RoutingError("prefix_rewrite cannot be used with path_match_policy; use regex_rewrite")
+    if match.kind in (PathMatchKind.SAFE_REGEX, PathMatchKind.CONNECT):
         return lambda path: len(path_only(path))
     size = len(match.text)
     return lambda path: size
 
 
-def compile_rewrite(match: RouteMatch, action: RouteAction, keep_original: bool = True) -> Rewrite | None:
+def compile_rewrite(match: RouteMatch, action: RouteAction, keep_original: bool = True, entry_host: bytes | None = None) -> Rewrite | None:
     """Return a function that edits ``path``, ``authority`` and ``block`` of a head, or ``None`` where nothing is rewritten.
 
-    Without *keep_original* (``suppress_envoy_headers``) the original path and host are not told. Raises `RoutingError`
-    for a rewrite that would make a request line or a host that is none.
+    *entry_host* is the ``host_rewrite_literal`` of the weighted entry. Without *keep_original* (``suppress_envoy_headers``)
+    the original path and host are not told. Raises `RoutingError` for a rewrite that would make a request line or a host that
+    is none.
     """
     steps: list[Rewrite] = []
-    if action.host_rewrite_literal:
-        steps.append(_host_step(_literal_host(action.host_rewrite_literal), action.append_x_forwarded_host, keep_original))
-    elif action.host_rewrite_header:
-        steps.append(_host_step(_host_in(action.host_rewrite_header.lower()), action.append_x_forwarded_host, keep_original))
-    if action.prefix_rewrite:
-        steps.append(_path_step(_prefix_change(matched_length(match), action.prefix_rewrite), keep_original))
-    elif action.regex_rewrite is not None:
-        steps.append(_path_step(_regex_change(action.regex_rewrite), keep_original))
+    if entry_host:
+        steps.append(_entry_step(_checked_host(entry_host)))
+    host_of = _new_host(action)
+    if host_of is not None:
+        steps.append(_host_step(host_of, action.append_x_forwarded_host, keep_original))
+    change = _path_change(match, action)
+    if change is not None:
+        steps.append(_path_step(change, keep_original))
     if not steps:
         return None
     if len(steps) == 1:
         return steps[0]
-    host, path = steps
 
-    def both(head: RequestHead) -> None:
-        host(head)
-        path(head)
+    def every(head: RequestHead) -> None:
+        for step in steps:
+            step(head)
 
-    return both
+    return every
+
+
+def _new_host(action: RouteAction) -> Callable[[RequestHead], bytes | None] | None:
+    if action.host_rewrite_literal:
+        host = _checked_host(action.host_rewrite_literal)
+        return lambda head: host
+    if action.host_rewrite_header:
+        return _host_in(action.host_rewrite_header.lower())
+    if action.host_rewrite_path_regex is not None:
+        return _host_from_path(action.host_rewrite_path_regex)
+    return None
+
+
+def _path_change(match: RouteMatch, action: RouteAction) -> Callable[[bytes], bytes] | None:
+    if action.prefix_rewrite:
+        return _prefix_change(matched_length(match), action.prefix_rewrite)
+    if action.regex_rewrite is not None:
+        return _regex_change(action.regex_rewrite)
+    if action.path_rewrite_template:
+        return _template_change(match, action.path_rewrite_template)
+    return None
 
 
 def visible(text: bytes) -> bool:
@@ -86,9 +114,7 @@ def _prefix_change(covered: Callable[[bytes], int], rewrite: bytes) -> Callable[
 
 
 def _regex_change(rewrite: RegexRewrite) -> Callable[[bytes], bytes]:
-    if b"#" in rewrite.substitution or not visible(rewrite.substitution):
-        raise RoutingError("the substitution of regex_rewrite may hold visible ASCII only, without #")
-    substitute = compile_substitution(rewrite.pattern, rewrite.substitution)
+    substitute = path_substitution(rewrite)
 
     def change(path: bytes) -> bytes:
         before = path_only(path)
@@ -100,10 +126,29 @@ def _regex_change(rewrite: RegexRewrite) -> Callable[[bytes], bytes]:
     return change
 
 
-def _literal_host(host: bytes) -> Callable[[RequestHead], bytes | None]:
+def path_substitution(rewrite: RegexRewrite) -> Callable[[bytes], bytes]:
+    """Return the function that applies *rewrite* to a path without its query. Raises `RoutingError`."""
+    if b"#" in rewrite.substitution or not visible(rewrite.substitution):
+        raise RoutingError("the substitution of regex_rewrite may hold visible ASCII only, without #")
+    return compile_substitution(rewrite.pattern, rewrite.substitution)
+
+
+def _template_change(match: RouteMatch, template: bytes) -> Callable[[bytes], bytes]:
+    if match.kind is not PathMatchKind.URI_TEMPLATE:
+        raise RoutingError("path_rewrite_policy needs a path_match_policy in the match")
+    rewrite = compile_template_rewrite(match.text, template)
+
+    def change(path: bytes) -> bytes:
+        before = path_only(path)
+        return rewrite(before) + path[len(before) :]
+
+    return change
+
+
+def _checked_host(host: bytes) -> bytes:
     if _HOST.fullmatch(host) is None:
         raise RoutingError("host_rewrite_literal must be a host or host:port")
-    return lambda head: host
+    return host
 
 
 def _host_in(name: bytes) -> Callable[[RequestHead], bytes | None]:
@@ -112,6 +157,23 @@ def _host_in(name: bytes) -> Callable[[RequestHead], bytes | None]:
         return host if host and _HOST.fullmatch(host) else None
 
     return host_of
+
+
+def _host_from_path(rewrite: RegexRewrite) -> Callable[[RequestHead], bytes | None]:
+    substitute = compile_substitution(rewrite.pattern, rewrite.substitution)
+
+    def host_of(head: RequestHead) -> bytes | None:
+        host = substitute(path_only(head.path))
+        return host if _HOST.fullmatch(host) else None
+
+    return host_of
+
+
+def _entry_step(host: bytes) -> Rewrite:
+    def rewrite_host(head: RequestHead) -> None:
+        head.authority = host
+
+    return rewrite_host
 
 
 def _host_step(host_of: Callable[[RequestHead], bytes | None], append_forwarded: bool, keep_original: bool) -> Rewrite:
