@@ -7,7 +7,7 @@ Rule 2. Shares are exact fractions.
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import gcd, lcm
 
 from shifter.model.route import FractionalPercent
@@ -47,7 +47,7 @@ class Chances:
         before = [0, *accumulate(counts)]
         bounds = [0, *accumulate(weights)]
         sums = [bound // common * before[-1] + before[bound % common] for bound in bounds]
-        return [Fraction(end - start, sums[-1]) for start, end in zip(sums, sums[1:], strict=False)]
+        return [Fraction(end - start, sums[-1]) for start, end in pairwise(sums)]
 
     def _counts(self, modulus: int) -> list[int]:
         """How many possible remainders there are for each remainder by *modulus*, which divides the own one."""

@@ -1,0 +1,330 @@
+"""Why a request goes where it goes: which virtual host, which route, why not an earlier one, and what would be sent upstream.
+
+Rule 1. Nothing is decided here: the steps are those of `trace`, and of what a connection manager does before (`path`, `forwarded`).
+Rule 2. A random choice that nothing in the request decides is told as shares of all requests like this one (`chance`), unless a
+        number was given.
+Rule 3. What would be made anew for each request stands as a word in angle brackets.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
+from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, VirtualHost, WeightedCluster
+from shifter.routing import requiretls
+from shifter.routing.chance import Chances
+from shifter.routing.choice import is_sticky
+from shifter.routing.errors import RequestRefused, ShifterError
+from shifter.routing.forwarded import Forwarding, expected_timeout
+from shifter.routing.hashing import Newcomer
+from shifter.routing.path import PathRedirect, make_canonical
+from shifter.routing.runtime import Runtime
+from shifter.routing.trace import Bystander, Found, Table, copy_of
+from shifter.routing.why import conditions, reason, shown
+from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
+from shifter.wire.heads import parse_request
+
+NEW_ID = b"<new id>"
+_CERTAIN = Fraction(1)
+_MANY_FIELDS = 1000
+
+
+class ExplainError(ShifterError):
+    """A question that cannot be answered; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The request that is asked about. ``text`` is its head on the wire, ``port`` the one that its URL names."""
+
+    text: bytes
+    scheme: bytes
+    port: int
+    client: bytes = b"127.0.0.1"
+    random: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where it is asked: a connection manager, its listener if it has one, the names of all clusters if they are known."""
+
+    manager: HttpConnectionManager
+    runtime: Runtime
+    listener: Listener | None = None
+    clusters: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that the proxy gives itself, and *why*. ``share`` is that of all requests like this one."""
+
+    status: int
+    why: str
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+    share: Fraction = _CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it goes upstream."""
+
+    method: bytes
+    path: bytes
+    authority: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A cluster that the request may go to. ``share`` is that of the requests that take the route; ``missing`` when there is no
+    cluster of that name. ``added`` is what the route table adds to an answer."""
+
+    cluster: str
+    share: Fraction
+    missing: bool
+    sent: Sent
+    added: tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A route that the request does not fit, and why. ``held`` is how many of its conditions held before that."""
+
+    number: int
+    route: Route
+    reason: str
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A route that the request takes, in *share* of all cases: to one of ``candidates``, or to ``reply``.
+
+    ``decided`` says what decides between the candidates; empty when nothing has to be decided.
+    """
+
+    number: int
+    route: Route
+    share: Fraction
+    candidates: tuple[Candidate, ...] = ()
+    decided: str = ""
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The whole answer. ``head`` is the request as routes see it; ``reply`` is what is left when no route takes it."""
+
+    asked: Asked
+    head: RequestHead | None
+    listener: Listener | None
+    found: Found | None
+    misses: tuple[Miss, ...]
+    ways: tuple[Way, ...]
+    reply: Reply | None
+    notes: tuple[str, ...] = ()
+
+
+def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1", random: int | None = None) -> Asked:
+    """Return *request* (``METHOD URL``, or a URL alone for GET) with *headers* (``name: value``). Raises `ExplainError`."""
+    method, _, url = request.strip().rpartition(" ")
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        raise ExplainError(f"{shown(request)!r} is no request: write 'GET http://host/path'")
+    rest = rest.partition("#")[0]
+    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
+    authority, target = rest[:end], rest[end:]
+    lines = []
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if not colon:
+            raise ExplainError(f"{shown(header)!r} is no header: write 'name: value'")
+        if name.strip().lower() in ("host", ":authority"):
+            authority = value.strip()
+        else:
+            lines.append(f"{name.strip()}: {value.strip()}")
+    port = authority.rpartition(":")[2]
+    target = target if target.startswith("/") else "/" + target
+    text = "\r\n".join([f"{method.strip().upper() or 'GET'} {target} HTTP/1.1", f"host: {authority}", *lines])
+    if len(text.splitlines()) != 2 + len(lines):
+        raise ExplainError("line breaks cannot stand in a request")
+    return Asked(text.encode(), scheme.lower().encode(), int(port) if port.isascii() and port.isdigit() else 0, client.encode(), random)
+
+
+def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None = None) -> Scene:
+    """Return the connection manager of the listener *name*; without one, of the only one, or of the one at the port that was
+    *asked* at. Raises `ExplainError`."""
+    listeners = bootstrap.listeners
+    if name is not None:
+        chosen = [listener for listener in listeners if listener.name == name]
+        if not chosen:
+            raise ExplainError(f"no listener is named {shown(name)!r}; there are {_names(listeners)}")
+    else:
+        at_port = [listener for listener in listeners if asked is not None and listener.address.port == asked.port]
+        chosen = list(listeners) if len(listeners) == 1 or len(at_port) != 1 else at_port
+    if len(chosen) != 1:
+        raise ExplainError(f"there are several listeners, name one: {_names(listeners)}" if listeners else "there are no listeners")
+    clusters = frozenset(cluster.name for cluster in bootstrap.clusters)
+    return Scene(chosen[0].manager, Runtime(bootstrap.runtime), chosen[0], clusters)
+
+
+def _names(listeners: Sequence[Listener]) -> str:
+    return ", ".join(shown(listener.name) for listener in listeners) or "none"
+
+
+def explain(scene: Scene, asked: Asked) -> Explanation:
+    """Answer *asked*. Raises `RoutingError` for a route table that cannot be compiled."""
+    manager = scene.manager
+    notes = tuple(_notes(manager))
+    try:
+        head = parse_request(asked.text + b"\r\n\r\n", len(asked.text), _MANY_FIELDS)
+        head.scheme = asked.scheme
+        head.random = asked.random or 0
+        if head.flags & ODD_PATH:
+            make_canonical(head, manager.path_normalization)
+        Forwarding(manager).prepare(head, asked.client, lambda: NEW_ID)
+    except (ProtocolError, RequestRefused) as refused:
+        reply = Reply(refused.status, f"the request is refused: {refused.detail}")
+        return Explanation(asked, None, scene.listener, None, (), (), reply, notes)
+    except PathRedirect as redirect:
+        reply = Reply(307, "the path has escaped slashes", ((b"location", redirect.location),))
+        return Explanation(asked, None, scene.listener, None, (), (), reply, notes)
+    table = Table(manager.route_config, scene.runtime, manager.suppress_envoy_headers)
+    found = table.find(head)
+    if found is None:
+        reply = Reply(404, f"no virtual host has the domain {shown(head.authority) or '(none)'}")
+        return Explanation(asked, head, scene.listener, None, (), (), reply, notes)
+    if table.needs_tls(found.host, head):
+        location = (b"location", requiretls.https_location(head))
+        why = f"the virtual host wants TLS (require_tls: {found.host.require_tls.value})"
+        return Explanation(asked, head, scene.listener, found, (), (), Reply(requiretls.STATUS, why, (location,)), notes)
+    walk = _Walk(table, scene, asked, head, found.host)
+    walk.run()
+    reply_left = Reply(404, "no route fits", share=walk.left.share) if walk.left.share else None
+    return Explanation(asked, head, scene.listener, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
+
+
+def _notes(manager: HttpConnectionManager) -> Iterator[str]:
+    names = [shown(http_filter.name) for http_filter in manager.http_filters]
+    if names:
+        yield f"what HTTP filters would do before is left out: {', '.join(names)}"
+
+
+class _Walk:
+    """From the first route to the one behind which no request goes on."""
+
+    def __init__(self, table: Table, scene: Scene, asked: Asked, head: RequestHead, host: VirtualHost) -> None:
+        self._table = table
+        self._scene = scene
+        self._asked = asked
+        self._head = head
+        self._host = host
+        self.left = Chances()
+        self.misses: list[Miss] = []
+        self.ways: list[Way] = []
+
+    def run(self) -> None:
+        """Fill in ``misses``, ``ways``, and the chances that are ``left``."""
+        for number, route in enumerate(self._host.routes, 1):
+            taken = self._taken(route)
+            if taken.share:
+                self.ways.append(self._way(number, route, taken))
+                if not self.left.share:
+                    return
+            else:
+                self.misses.append(self._miss(number, route))
+
+    def _taken(self, route: Route) -> Chances:
+        """Return the chances with which *route* is taken, and take them out of those that are left."""
+        table, fraction = self._table, route.match.runtime_fraction
+        if fraction is None or self._asked.random is not None:
+            taken, rest = (self.left, Chances(1, ())) if table.fits(route, self._head) else (Chances(1, ()), self.left)
+        elif table.matcher(replace(route.match, runtime_fraction=None))(self._head) and table.has_weight(route):
+            taken, rest = self.left.split(table.runtime.share(fraction))
+        else:
+            taken, rest = Chances(1, ()), self.left
+        self.left = rest
+        return taken
+
+    def _miss(self, number: int, route: Route) -> Miss:
+        table, head = self._table, self._head
+        held = 0
+        for condition in conditions(route.match):
+            if not table.matcher(condition.match)(head):
+                return Miss(number, route, reason(condition, head, table.runtime), held)
+            held += 1
+        if not table.has_weight(route):
+            return Miss(number, route, "its weights add up to 0, or to more than 32 bits", held)
+        return Miss(number, route, "the requests that it takes never come this far", held)
+
+    def _way(self, number: int, route: Route, taken: Chances) -> Way:
+        action = route.action
+        if isinstance(action, RouteAction):
+            decided, shares = self._shares(action, taken)
+            candidates = tuple(self._candidate(route, action, entry, share) for entry, share in shares)
+            return Way(number, route, taken.share, candidates, decided)
+        return Way(number, route, taken.share, reply=self._reply(route, action))
+
+    def _shares(self, action: RouteAction, taken: Chances) -> tuple[str, list[tuple[WeightedCluster, Fraction]]]:
+        """Return what decides between the clusters of *action*, and the share of each."""
+        asked, table = self._asked, self._table
+        head = _Watched(self._head)
+        newcomer = Newcomer(lambda: 0)
+        chosen = table.choose(action, head, asked.client, newcomer)
+        if len(action.clusters) < 2:
+            return "", [(chosen, _CERTAIN)]
+        others = [(entry, Fraction(entry is chosen)) for entry in action.clusters]
+        if not head.asked and not newcomer.lines:
+            return (f"header {shown(action.random_value_header)}" if action.random_value_header else "the hash policy"), others
+        if asked.random is not None and not newcomer.lines:
+            return f"the random number {asked.random}", others
+        weights = table.weights(action)
+        prefix = f" in runtime, under {shown(action.runtime_key_prefix)}" if action.runtime_key_prefix else ""
+        if is_sticky(action):
+            shares = [Fraction(weight, sum(weights)) for weight in weights]
+            return f"weights{prefix}; a new cookie keeps the choice", list(zip(action.clusters, shares, strict=True))
+        return f"weights{prefix}", list(zip(action.clusters, taken.weigh(weights), strict=True))
+
+    def _candidate(self, route: Route, action: RouteAction, entry: WeightedCluster, share: Fraction) -> Candidate:
+        table, head = self._table, copy_of(self._head)
+        name = table.cluster_name(entry, head)
+        subject = Bystander(head, route, name, self._asked.client + b":0")
+        if not self._scene.manager.suppress_envoy_headers:
+            head.block += expected_timeout(action.timeout)
+        table.send(self._host, route, entry, head, subject)
+        host = b"<host name of the endpoint>" if action.auto_host_rewrite else head.authority
+        added = table.answer(self._host, route, entry, b"", subject)
+        missing = not name or (self._scene.clusters is not None and name not in self._scene.clusters)
+        sent = Sent(head.method, head.path, host, tuple(fields(head.block)))
+        return Candidate(name, share, missing, sent, tuple(fields(added)))
+
+    def _reply(self, route: Route, action: RedirectAction | DirectResponseAction) -> Reply:
+        table, head = self._table, self._head
+        subject = Bystander(head, route, peer=self._asked.client + b":0")
+        if isinstance(action, RedirectAction):
+            block = table.answer(self._host, route, None, b"\r\nlocation: " + table.location(route, head), subject)
+            return Reply(action.response_code, "redirect", tuple(fields(block)))
+        return Reply(action.status, "direct response", tuple(fields(table.answer(self._host, route, None, b"", subject))), action.body)
+
+
+class _Watched(RequestHead):
+    """A head that notices whether anybody asks for its random number."""
+
+    __slots__ = ("_number", "asked")
+
+    def __init__(self, head: RequestHead) -> None:
+        self.asked = False
+        super().__init__(head.method, head.path, head.authority, head.block, head.length, head.flags, head.version, head.scheme)
+        self.metadata = head.metadata
+        self._number = head.random
+
+    @property
+    def random(self) -> int:
+        self.asked = True
+        return self._number
+
+    @random.setter
+    def random(self, number: int) -> None:
+        self._number = number
