@@ -5,7 +5,6 @@
 understood has no model.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import RouteConfiguration
 
-__all__ = ["Loaded", "LoadedTests", "Place", "Problem", "ShifterError", "load", "load_tests", "render"]
+__all__ = ["Judge", "Loaded", "LoadedTests", "Place", "Problem", "ShifterError", "load", "load_tests", "render"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +41,17 @@ class Loaded:
 def load(
     text: str | bytes,
     name: str,
+    judge: Judge | None = None,
     *,
-    files: Callable[[str], bytes] | None = None,
-    regex_problem: Callable[[bytes], str | None] | None = None,
-    format_problem: Callable[[str], str | None] | None = None,
-    rewrite_problem: Callable[[bytes, bytes], str | None] | None = None,
     routes_alone: bool = False,
 ) -> Loaded:
     """Read the configuration *text* that came from *name*. Never raises for what stands in the text.
 
-    :param files: returns the content of a file named in the configuration (``OSError`` when it cannot); without it such files are refused
-    :param regex_problem: says what is wrong with a regular expression (UTF-8, RE2 syntax), ``None`` if nothing
-    :param format_problem: the same for the format of an access log line
-    :param rewrite_problem: the same for the pattern and the substitution of a ``regex_rewrite``
+    :param judge: who is asked about files and about texts that other rooms understand; nobody is, when there is none
     :param routes_alone: a route configuration may stand in the place of a whole configuration
     """
     report = Report(name)
-    judge = Judge(files, regex_problem, format_problem, rewrite_problem)
+    judge = Judge() if judge is None else judge
     root = root_of(text, report, "a configuration", "static_resources")
     if routes_alone and root is not None and is_routes(root):
         routes = build_routes(root, report, judge)

@@ -10,6 +10,7 @@ import re
 
 from shifter.config.build_common import Sources
 from shifter.config.check_routes import Routes
+from shifter.config.check_runtime import check_runtime
 from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
 from shifter.config.judge import Judge, no_effect, number
 from shifter.config.report import Report, shown
@@ -20,6 +21,7 @@ _BUFFERS = "at most one read, 256 KiB, is held for a peer that is slow"
 
 def check(root: MapNode, report: Report, judge: Judge) -> Sources:
     """Report what does not fit together; return what was found out about *root* beside that, for ``build``."""
+    check_runtime(root, report)
     static = root.get("static_resources")
     if not isinstance(static, MapNode):
         return Sources(report, {})

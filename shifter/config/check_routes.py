@@ -5,26 +5,34 @@ Rule 1. As in ``check``: works on the node tree, and takes no more than n log n 
 
 from collections.abc import Collection
 
+from shifter.config.build_action import REDIRECT_CODES
 from shifter.config.build_common import Sources
-from shifter.config.document import ListNode, MapNode, TextNode, is_false, map_in, maps, text_in
+from shifter.config.check_manager import Managers
+from shifter.config.check_match import Matches, path_template
+from shifter.config.check_texts import Texts
+from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, text_in
 from shifter.config.http_filters import HttpFilters
-from shifter.config.judge import Judge, no_effect, number
+from shifter.config.judge import Judge, number
 from shifter.config.reach import Reach
 from shifter.config.report import Report, shown
+from shifter.model.route import InternalRedirectPredicate
 
 _MAX_WEIGHTS = 2**32 - 1
 _DEFAULT_BODY_LIMIT = 4096
 _PERCENT = 100
+_APPEND = "APPEND_IF_EXISTS_OR_ADD"
+_REDIRECT_CODES = tuple(map(str, REDIRECT_CODES))
 
 
 class Routes:
-    """Checks connection managers and their routes, one after the other. ``contents`` are those of files that they name."""
+    """Checks connection managers and their routes, one after the other."""
 
     def __init__(self, report: Report, judge: Judge, clusters: Collection[str]) -> None:
-        self.contents: dict[str, bytes] = {}
         self._report = report
-        self._judge = judge
         self._clusters = clusters
+        self._texts = Texts(report, judge)
+        self._matches = Matches(report, self._texts)
+        self._managers = Managers(report, judge, self._texts, self._matches)
         self._filters = HttpFilters(report, judge)
         self._may_be_unknown = False
         self._body_limit = _DEFAULT_BODY_LIMIT
@@ -32,20 +40,20 @@ class Routes:
     @property
     def sources(self) -> Sources:
         """What was found, for those who build."""
-        return Sources(self._report, self.contents, self._filters.found)
+        return Sources(self._report, self._texts.contents, self._filters.found)
 
     def manager(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""
-        no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
+        self._managers.check(node)
         self._filters.manager(node)
-        for log in maps(node.get("access_log")):
-            self._access_log(log)
         config = map_in(node, "route_config")
         if config is None:
             return
         self._may_be_unknown = is_false(config, "validate_clusters")
         limit = number(config, "max_direct_response_body_size_bytes")
         self._body_limit = _DEFAULT_BODY_LIMIT if limit is None else limit
+        self._texts.header_changes(config)
+        self._mirrors(config)
         domains: dict[str, TextNode] = {}
         names: dict[str, TextNode] = {}
         for host in maps(config.get("virtual_hosts")):
@@ -53,6 +61,10 @@ class Routes:
             if name is not None and names.setdefault(name, name) is not name:
                 self._report.warn(name, f"a second virtual host is named `{shown(name)}`", f"the first stands at line {names[name].line}")
             self._domains(host, domains)
+            self._texts.header_changes(host)
+            self._mirrors(host)
+            for cluster in maps(host.get("virtual_clusters")):
+                self._matches.headers(cluster)
             reach = Reach(self._report)
             for route in maps(host.get("routes")):
                 self._route(route)
@@ -75,30 +87,105 @@ class Routes:
     def _route(self, node: MapNode) -> None:
         match = map_in(node, "match")
         if match is not None:
-            self._match(match)
+            self._matches.route_match(match)
+        self._texts.header_changes(node)
         action = map_in(node, "route")
         if action is not None:
-            self._cluster(text_in(action, "cluster"))
-            rewrite = map_in(action, "regex_rewrite")
-            if rewrite is not None:
-                self._rewrite(rewrite)
-            weighted = map_in(action, "weighted_clusters")
-            if weighted is not None:
-                self._weights(action, weighted)
+            self._action(action, path_template(match) if match is not None else None)
         redirect = map_in(node, "redirect")
-        if redirect is not None and not redirect.keys() - {"response_code"}:
-            self._report.warn(node.key("redirect"), "this redirect leads back to where the request came from")
+        if redirect is not None:
+            self._texts.rewrite(map_in(redirect, "regex_rewrite"))
+            if not redirect.keys() - {"response_code"}:
+                self._report.warn(node.key("redirect"), "this redirect leads back to where the request came from")
         answer = map_in(node, "direct_response")
-        body = map_in(answer, "body") if answer is not None else None
-        if body is not None:
-            self._body(body)
+        if answer is not None:
+            self._texts.substitution(map_in(answer, "body_format"))
+            self._body(map_in(answer, "body"))
+        self._metadata(map_in(node, "metadata"))
 
-    def _cluster(self, name: TextNode | None) -> None:
+    def _action(self, node: MapNode, template: TextNode | None) -> None:
+        self._cluster(text_in(node, "cluster"))
+        self._texts.rewrite(map_in(node, "regex_rewrite"))
+        self._texts.rewrite(map_in(node, "host_rewrite_path_regex"))
+        self._path_rewrite_policy(node, template)
+        weighted = map_in(node, "weighted_clusters")
+        if weighted is not None:
+            self._weights(node, weighted)
+            if is_true(weighted, "use_hash_policy") and not node.get("hash_policy"):
+                hint = "without `hash_policy` there is nothing to hash, so entries are chosen by chance"
+                self._report.warn(weighted.key("use_hash_policy"), "`use_hash_policy` has no effect", hint)
+        for policy in maps(node.get("hash_policy")):
+            header = map_in(policy, "header")
+            self._texts.rewrite(map_in(header, "regex_rewrite") if header is not None else None)
+        self._mirrors(node)
+        self._managers.upgrades(node)
+        redirects = map_in(node, "internal_redirect_policy")
+        if redirects is not None:
+            self._internal_redirects(redirects)
+
+    def _path_rewrite_policy(self, action: MapNode, template: TextNode | None) -> None:
+        policy = map_in(action, "path_rewrite_policy")
+        if policy is None:
+            return
+        if template is None:
+            key = action.key("path_rewrite_policy")
+            self._report.error(key, "`path_rewrite_policy` needs a `path_match_policy` in the match of its route")
+        typed = map_in(policy, "typed_config")
+        self._texts.uri_rewrite(template, text_in(typed, "path_template_rewrite") if typed is not None else None)
+
+    def _mirrors(self, owner: MapNode) -> None:
+        for policy in maps(owner.get("request_mirror_policies")):
+            self._cluster(text_in(policy, "cluster"), "nothing is mirrored")
+            fraction = map_in(policy, "runtime_fraction")
+            self._matches.share(map_in(fraction, "default_value") if fraction is not None else None)
+            self._mutations(policy.get("request_headers_mutations"))
+
+    def _mutations(self, steps: Node | None) -> None:
+        """One name, several steps: their order would count. Here removing comes before adding, whatever the order."""
+        plainly_added: dict[str, bool] = {}
+        for step in maps(steps):
+            append = map_in(step, "append")
+            header = map_in(append, "header") if append is not None else None
+            name = text_in(header, "key") if header is not None else text_in(step, "remove")
+            value = text_in(header, "value") if header is not None else None
+            if value:
+                self._texts.template(value)
+            if name is None:
+                continue
+            plainly = append is not None and (text_in(append, "append_action") or _APPEND).upper() == _APPEND
+            if name.lower() in plainly_added and not (plainly and plainly_added[name.lower()]):
+                self._report.error(name, f"shifter does not support several steps for the header `{shown(name)}` here yet")
+            plainly_added[name.lower()] = plainly
+
+    def _internal_redirects(self, node: MapNode) -> None:
+        codes = node.get("redirect_response_codes")
+        for code in codes if isinstance(codes, ListNode) else ():
+            if isinstance(code, TextNode) and code.isdigit() and code not in _REDIRECT_CODES:
+                self._report.warn(code, f"{shown(code)} is no redirect that can be followed", f"known: {', '.join(_REDIRECT_CODES)}")
+        seen: dict[str, TextNode] = {}
+        copied = node.get("response_headers_to_copy")
+        for name in copied if isinstance(copied, ListNode) else ():
+            if isinstance(name, TextNode) and seen.setdefault(name.lower(), name) is not name:
+                self._report.error(name, f"the header `{shown(name)}` is given twice", f"first given at line {seen[name.lower()].line}")
+        for predicate in maps(node.get("predicates")):
+            typed = map_in(predicate, "typed_config")
+            url = text_in(typed, "@type") if typed is not None else None
+            if typed is None or url is None or "allowed_route_names" not in typed:
+                continue
+            if url.rpartition("/")[2] != InternalRedirectPredicate.ALLOW_LISTED_ROUTES.value:
+                self._report.error(typed.key("allowed_route_names"), "this predicate has no `allowed_route_names`")
+
+    def _metadata(self, node: MapNode | None) -> None:
+        filters = map_in(node, "filter_metadata") if node is not None else None
+        if filters is not None and "" in filters:
+            self._report.error(filters.key(""), "a name in `filter_metadata` must not be empty")
+
+    def _cluster(self, name: TextNode | None, then: str = "every request here gets a 503") -> None:
         if not name or name in self._clusters:
             return
         hint = self._report.did_you_mean(name, self._clusters)
         if self._may_be_unknown:
-            self._report.warn(name, f"no cluster is named `{shown(name)}`, so every request here gets a 503", hint)
+            self._report.warn(name, f"no cluster is named `{shown(name)}`, so {then}", hint)
         else:
             self._report.error(name, f"no cluster is named `{shown(name)}`", hint)
 
@@ -107,6 +194,7 @@ class Routes:
         entries = list(maps(node.get("clusters")))
         for entry in entries:
             self._cluster(text_in(entry, "name"))
+            self._texts.header_changes(entry)
             weight = number(entry, "weight")
             if weight is not None:
                 weights.append(weight)
@@ -121,91 +209,15 @@ class Routes:
         elif claimed is not None and claimed != total:
             self._report.warn(node.key("total_weight"), f"`total_weight` is ignored, and the weights add up to {total}", "take it out")
         elif total != _PERCENT and claimed is None:
-            shares = ", ".join(
-                f"{shown(text_in(entry, 'name') or '?')} {weight / total:.1%}" for entry, weight in zip(entries[:8], weights, strict=False)
-            )
+            names = [text_in(entry, "name") or text_in(entry, "cluster_header") or "?" for entry in entries[:8]]
+            shares = ", ".join(f"{shown(name)} {weight / total:.1%}" for name, weight in zip(names, weights, strict=False))
             self._report.warn(key, f"the weights add up to {total}, not to 100", f"shares: {shares}")
 
-    def _match(self, node: MapNode) -> None:
-        for name in ("prefix", "path"):
-            text = text_in(node, name)
-            if text and not text.startswith("/"):
-                self._report.warn(text, f"no path begins with `{shown(text)}`: every path begins with a slash", f"write /{shown(text)}")
-            elif text and ("?" in text or "#" in text):
-                self._report.warn(text, "this never matches: a path is compared without its query")
-        self._regex(map_in(node, "safe_regex"))
-        for header in maps(node.get("headers")):
-            text_match = map_in(header, "string_match")
-            if text_match is not None:
-                self._regex(map_in(text_match, "safe_regex"))
-            span = map_in(header, "range_match")
-            if span is not None and (number(span, "start") or 0) >= (number(span, "end") or 0):
-                self._report.warn(header.key("range_match"), "this range is empty: `end` is the first number that is too large")
-
-    def _regex(self, node: MapNode | None) -> None:
-        regex = text_in(node, "regex") if node is not None else None
-        if not regex or self._judge.regex_problem is None:
-            return
-        problem = self._judge.regex_problem(regex.encode())
-        if problem is not None:
-            self._report.error(regex, f"this regular expression cannot be used: {problem}")
-
-    def _rewrite(self, node: MapNode) -> None:
-        pattern = map_in(node, "pattern")
-        regex = text_in(pattern, "regex") if pattern is not None else None
-        if not regex or self._judge.rewrite_problem is None:
-            return
-        substitution = text_in(node, "substitution")
-        problem = self._judge.rewrite_problem(regex.encode(), (substitution or "").encode())
-        if problem is not None:
-            self._report.error(substitution if substitution is not None else regex, f"this rewrite cannot be used: {problem}")
-
-    def _body(self, node: MapNode) -> None:
-        name, text = text_in(node, "filename"), text_in(node, "inline_string")
-        size = len(text.encode()) if text is not None else 0
-        spot = text if text is not None else name
-        if name:
-            content = self._file(name)
-            size = len(content)
-        if size > self._body_limit and spot is not None:
+    def _body(self, node: MapNode | None) -> None:
+        content, spot = self._texts.data(node) if node is not None else (None, None)
+        if content is not None and spot is not None and len(content) > self._body_limit:
             self._report.error(
-                spot, f"this body has {size} bytes, at most {self._body_limit} are allowed", "raise max_direct_response_body_size_bytes"
+                spot,
+                f"this body has {len(content)} bytes, at most {self._body_limit} are allowed",
+                "raise max_direct_response_body_size_bytes",
             )
-
-    def _file(self, name: TextNode) -> bytes:
-        if name in self.contents:
-            return self.contents[name]
-        content = b""
-        if self._judge.files is None:
-            self._report.error(name, "files cannot be read here")
-        else:
-            try:
-                content = self._judge.files(str(name))
-            except (OSError, ValueError) as error:
-                reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-                self._report.error(name, f"`{shown(name)}` cannot be read: {reason}")
-        self.contents[str(name)] = content
-        return content
-
-    def _access_log(self, node: MapNode) -> None:
-        typed = map_in(node, "typed_config")
-        if typed is None:
-            return
-        url = text_in(typed, "@type") or ""
-        if url.endswith(".FileAccessLog") and "path" not in typed:
-            self._report.error(node.key("typed_config"), "`path` is missing: which file to write", "/dev/stdout is one, too")
-        elif "path" in typed and url.endswith((".StdoutAccessLog", ".StderrAccessLog")):
-            self._report.error(typed.key("path"), "this access log has no `path`")
-        line = text_in(typed, "format")
-        log_format = map_in(typed, "log_format")
-        if log_format is not None:
-            source = map_in(log_format, "text_format_source")
-            line = text_in(source, "inline_string") if source is not None else text_in(log_format, "text_format")
-            if source is not None:
-                for other in ("filename", "inline_bytes"):
-                    if other in source:
-                        self._report.error(source.key(other), f"shifter does not support `{other}` here yet", "write inline_string:")
-        if line is not None and self._judge.format_problem is not None:
-            problem = self._judge.format_problem(str(line))
-            if problem is not None:
-                self._report.error(line, f"this format cannot be used: {problem}")

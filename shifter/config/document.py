@@ -213,6 +213,12 @@ def is_false(node: MapNode, key: str) -> bool:
     return text is not None and text.lower() in ("false", "no", "off", "n")
 
 
+def is_true(node: MapNode, key: str) -> bool:
+    """Is something that the schema takes for true given at *key*?"""
+    text = text_in(node, key)
+    return text is not None and text.lower() in ("true", "yes", "on", "y")
+
+
 @dataclass(slots=True)
 class _Frame:
     """A container that is still open. ``size`` counts nodes, ``height`` levels, aliases expanded."""

@@ -21,15 +21,22 @@ class CustomFilters:
 @dataclass(frozen=True, slots=True)
 class Judge:
     """What the composition root knows and this room may not: files, filters from other packages, and what other rooms say of a
-    text."""
+    text. A ``…_problem`` says what is wrong, ``None`` if nothing; without it all texts of its kind are taken."""
 
     files: Callable[[str], bytes] | None = None
+    """The content of a file; raises ``OSError`` when it cannot be read, ``ValueError`` when nothing can have that name."""
     regex_problem: Callable[[bytes], str | None] | None = None
+    """Of a regular expression (UTF-8, RE2 syntax)."""
     format_problem: Callable[[str], str | None] | None = None
+    """Of the format of an access log line."""
     rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
+    """Of the pattern and the substitution of a ``regex_rewrite``."""
     template_problem: Callable[[str], str | None] | None = None
+    """Of the format of a header's value, or of a body."""
     uri_template_problem: Callable[[bytes], str | None] | None = None
+    """Of the template of a ``path_match_policy``."""
     uri_rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
+    """Of one of those, and the template of a ``path_rewrite_policy``."""
     custom_filters: CustomFilters | None = None
 
 

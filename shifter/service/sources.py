@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shifter.config import Loaded, load, render
+from shifter.config import Judge, Loaded, load, render
 from shifter.config.document import MAX_CHARACTERS
 from shifter.model.bootstrap import Bootstrap
-from shifter.observe.logformat import FormatError, compile_format
+from shifter.observe.logformat import FormatError, compile_format, template_problem
 from shifter.routing.regex import RegexError, compile_substitution, regex_problem
 
 MAX_BYTES = 4 * MAX_CHARACTERS + 1
@@ -60,15 +60,14 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
     collecting = gc.isenabled()
     gc.disable()  # a large configuration is a hundred thousand objects, none of them garbage: looking for some takes half the time
     try:
-        return load(
-            text,
-            name,
+        judge = Judge(
             files=read_bounded,
             regex_problem=regex_problem,
             format_problem=format_problem,
             rewrite_problem=rewrite_problem,
-            routes_alone=routes_alone,
+            template_problem=template_problem,
         )
+        return load(text, name, judge, routes_alone=routes_alone)
     finally:
         if collecting:
             gc.enable()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shifter.config import load
+from shifter.config import Judge, load
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import (
     Admin,
@@ -64,7 +64,8 @@ def cluster(fields: str) -> Cluster:
 
 def route(match: str = "prefix: /x", action: str = "direct_response: {status: 200}") -> Route:
     start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
-    loaded = load(f"{GOOD[:start]}              - {{match: {{{match}}}, {action}}}\n{GOOD[end:]}", NAME, files=lambda name: name.encode())
+    text = f"{GOOD[:start]}              - {{match: {{{match}}}, {action}}}\n{GOOD[end:]}"
+    loaded = load(text, NAME, Judge(files=lambda name: name.encode()))
     assert loaded.bootstrap is not None, loaded.problems
     [found] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
     return found

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shifter.config import load
+from shifter.config import Judge, load
 from tests.support.configs import FILE_LOG_TYPE, GOOD, NAME, UPSTREAM_TYPE, plant
 
 
@@ -21,10 +21,10 @@ def test_patterns_are_judged_by_who_matches_them(where: str) -> None:
         asked.append(pattern)
         return "missing )"
 
-    [problem] = load(planted.text, NAME, regex_problem=judge).problems
+    [problem] = load(planted.text, NAME, Judge(regex_problem=judge)).problems
     assert (problem.message, problem.place) == ("this regular expression cannot be used: missing )", planted.place)
     assert asked == [b"/("]
-    assert load(planted.text, NAME, regex_problem=lambda pattern: None).problems == []
+    assert load(planted.text, NAME, Judge(regex_problem=lambda pattern: None)).problems == []
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_formats_are_judged_by_who_writes_them(log: str) -> None:
     typed = f'{{"@type": {FILE_LOG_TYPE}, path: /dev/null, {log}}}'
     line = "          stat_prefix: ingress_http\n"
     planted = plant(line, f"{line}          access_log: [{{name: a, typed_config: {typed}}}]\n")
-    [problem] = load(planted.text, NAME, format_problem=lambda line: f"what is {line}").problems
+    [problem] = load(planted.text, NAME, Judge(format_problem=lambda line: f"what is {line}")).problems
     assert (problem.message, problem.place) == ("this format cannot be used: what is %NOPE%", planted.place)
-    assert load(planted.text, NAME, format_problem=lambda line: None).problems == []
+    assert load(planted.text, NAME, Judge(format_problem=lambda line: None)).problems == []
 
 
 def access_log(typed: str) -> list[str]:
@@ -67,7 +67,7 @@ def test_files_are_read_once_and_their_size_counts() -> None:
         return b"x" * 5000
 
     planted = plant("inline_string: hello", "filename: «hello.txt»")
-    [problem] = load(planted.text, NAME, files=read).problems
+    [problem] = load(planted.text, NAME, Judge(files=read)).problems
     assert (problem.message, problem.place) == ("this body has 5000 bytes, at most 4096 are allowed", planted.place)
     assert asked == ["hello.txt"]
 
@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_read() -> None:
         raise FileNotFoundError(2, "No such file or directory")
 
     planted = plant("inline_string: hello", "filename: «hello.txt»")
-    [problem] = load(planted.text, NAME, files=read).problems
+    [problem] = load(planted.text, NAME, Judge(files=read)).problems
     assert (problem.message, problem.place) == ("`hello.txt` cannot be read: No such file or directory", planted.place)
 
 

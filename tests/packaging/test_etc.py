@@ -17,7 +17,7 @@ ENVOY = Path(sys.executable).with_name("envoy")
 def understood(name: str) -> tuple[Bootstrap, list[str]]:
     """What a file says, and the warnings about it."""
     text = (ROOT / "etc" / name).read_text()
-    loaded = load(text, name, files=None)
+    loaded = load(text, name)
     assert loaded.bootstrap is not None, loaded.problems
     return loaded.bootstrap, [str(problem) for problem in loaded.problems]
 

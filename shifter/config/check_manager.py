@@ -1,0 +1,112 @@
+"""What no single field of a connection manager can tell, its routes and filters aside.
+
+Rule 1. As in ``check``: works on the node tree, and skips what has an unexpected shape.
+"""
+
+import ipaddress
+
+from shifter.config.check_match import Matches
+from shifter.config.check_texts import Texts
+from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
+from shifter.config.judge import Judge, no_effect, number
+from shifter.config.report import Report, shown
+
+
+class Managers:
+    """Checks connection managers."""
+
+    def __init__(self, report: Report, judge: Judge, texts: Texts, matches: Matches) -> None:
+        self._report = report
+        self._judge = judge
+        self._texts = texts
+        self._matches = matches
+
+    def check(self, node: MapNode) -> None:
+        """Report what does not fit together in the connection manager *node*."""
+        no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
+        for log in maps(node.get("access_log")):
+            self._access_log(log)
+        if is_true(node, "strip_matching_host_port") and is_true(node, "strip_any_host_port"):
+            key = node.key("strip_any_host_port")
+            self._report.error(key, "`strip_any_host_port` cannot stand beside `strip_matching_host_port`", "it does more: one is enough")
+        self.upgrades(node)
+        internal = map_in(node, "internal_address_config")
+        for cidr in maps(internal.get("cidr_ranges")) if internal is not None else ():
+            self._cidr(cidr)
+        replies = map_in(node, "local_reply_config")
+        if replies is not None:
+            self._texts.substitution(map_in(replies, "body_format"))
+            for mapper in maps(replies.get("mappers")):
+                self._mapper(mapper)
+
+    def upgrades(self, owner: MapNode) -> None:
+        """Check the ``upgrade_configs`` of a connection manager or a route."""
+        seen: dict[str, TextNode] = {}
+        for upgrade in maps(owner.get("upgrade_configs")):
+            name = text_in(upgrade, "upgrade_type")
+            if name and seen.setdefault(name.lower(), name) is not name:
+                hint = f"first given at line {seen[name.lower()].line}"
+                self._report.error(name, f"the upgrade `{shown(name)}` is given twice", hint)
+
+    def _cidr(self, node: MapNode) -> None:
+        address, bits = text_in(node, "address_prefix"), number(node, "prefix_len")
+        if not address:
+            return
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            self._report.error(address, f"`{shown(address)}` is no IP address", "write address_prefix: 10.0.0.0, and prefix_len: 8")
+            return
+        if bits is not None and ip.max_prefixlen < bits <= ipaddress.IPV6LENGTH:
+            self._report.error(
+                text_in(node, "prefix_len") or address, f"an IPv{ip.version} address has {ip.max_prefixlen} bits, not {bits}"
+            )
+        elif not bits:
+            self._report.warn(address, f"this means every IPv{ip.version} address: its `prefix_len` is 0")
+
+    def _mapper(self, node: MapNode) -> None:
+        self._filter(map_in(node, "filter"))
+        self._texts.substitution(map_in(node, "body_format_override"))
+        self._texts.header_options(node.get("headers_to_add"))
+        body = map_in(node, "body")
+        if body is not None:
+            self._texts.data(body)
+
+    def _filter(self, node: MapNode | None) -> None:
+        """Check an ``AccessLogFilter``."""
+        waiting = [node]
+        while waiting:
+            one = waiting.pop()
+            if one is None:
+                continue
+            with_header, with_share = map_in(one, "header_filter"), map_in(one, "runtime_filter")
+            header = map_in(with_header, "header") if with_header is not None else None
+            if header is not None:
+                self._matches.header(header)
+            self._matches.share(map_in(with_share, "percent_sampled") if with_share is not None else None)
+            for name in ("and_filter", "or_filter"):
+                several = map_in(one, name)
+                waiting.extend(maps(several.get("filters")) if several is not None else ())
+
+    def _access_log(self, node: MapNode) -> None:
+        typed = map_in(node, "typed_config")
+        if typed is None:
+            return
+        url = text_in(typed, "@type") or ""
+        if url.endswith(".FileAccessLog") and "path" not in typed:
+            self._report.error(node.key("typed_config"), "`path` is missing: which file to write", "/dev/stdout is one, too")
+        elif "path" in typed and url.endswith((".StdoutAccessLog", ".StderrAccessLog")):
+            self._report.error(typed.key("path"), "this access log has no `path`")
+        line = text_in(typed, "format")
+        log_format = map_in(typed, "log_format")
+        if log_format is not None:
+            source = map_in(log_format, "text_format_source")
+            line = text_in(source, "inline_string") if source is not None else text_in(log_format, "text_format")
+            if source is not None:
+                for other in ("filename", "inline_bytes"):
+                    if other in source:
+                        self._report.error(source.key(other), f"shifter does not support `{other}` here yet", "write inline_string:")
+        if line is not None and self._judge.format_problem is not None:
+            problem = self._judge.format_problem(str(line))
+            if problem is not None:
+                self._report.error(line, f"this format cannot be used: {problem}")

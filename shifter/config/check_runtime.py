@@ -1,0 +1,57 @@
+"""What is wrong with the layers of runtime values.
+
+Rule 1. As in ``check``: works on the node tree, and skips what has an unexpected shape.
+"""
+
+from shifter.config.build_runtime import is_share
+from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
+from shifter.config.judge import no_effect, number
+from shifter.config.report import Report, shown
+from shifter.config.schema.core import Denominator
+
+_ENVOYS_OWN = ("envoy.reloadable_features.", "envoy.restart_features.", "overload.", "re2.", "upstream.", "health_check.")
+
+
+def check_runtime(root: MapNode, report: Report) -> None:
+    """Report what is wrong with ``layered_runtime``."""
+    runtime = map_in(root, "layered_runtime")
+    names: dict[str, TextNode] = {}
+    admin: MapNode | None = None
+    for layer in maps(runtime.get("layers")) if runtime is not None else ():
+        name = text_in(layer, "name")
+        if name and names.setdefault(name, name) is not name:
+            report.error(name, f"a second layer is named `{shown(name)}`", f"the first stands at line {names[name].line}")
+        if "admin_layer" in layer:
+            if admin is not None:
+                report.error(layer.key("admin_layer"), "there can be one `admin_layer`", f"the first stands at line {admin.line}")
+            admin = layer
+            no_effect(report, layer, "admin_layer", "runtime values cannot be changed by the admin pages")
+        values = map_in(layer, "static_layer")
+        if values is not None:
+            _values(values, report)
+
+
+def _values(layer: MapNode, report: Report) -> None:
+    waiting = [("", layer)]
+    while waiting:
+        above, node = waiting.pop()
+        for name, value in node.items():
+            key = above + name
+            if isinstance(value, ListNode):
+                report.error(node.key(name), f"a runtime value cannot be a list: `{shown(key)}`")
+            elif isinstance(value, MapNode) and is_share(value):
+                _share(value, report)
+            elif isinstance(value, MapNode):
+                waiting.append((f"{key}.", value))
+            if not isinstance(value, MapNode) and key.startswith(_ENVOYS_OWN):
+                report.warn(node.key(name), f"`{shown(key)}` has no effect", "it is about the inside of Envoy")
+
+
+def _share(node: MapNode, report: Report) -> None:
+    word = text_in(node, "denominator")
+    if word is not None and word.upper() not in Denominator.__members__:
+        report.error(word, f"`{shown(word)}` is none of the values of `denominator`", report.did_you_mean(word, Denominator.__members__))
+    if "numerator" in node and number(node, "numerator") is None:
+        report.error(node.key("numerator"), "a whole number is wanted for `numerator`")
+    for name in node.keys() - {"numerator", "denominator"}:
+        report.error(node.key(name), f"unknown field `{shown(name)}`", "a share has `numerator` and `denominator`")
