@@ -1,7 +1,8 @@
 """What pydantic found, in our words, at its place.
 
 Rule 1. No text of pydantic's reaches the user. Errors raised by ``schema`` carry their own words; the others are told apart by type.
-Rule 2. An unknown field says what was probably meant; one that Envoy knows says so; one that was given its own default is no error.
+Rule 2. An unknown field says what was probably meant; one that Envoy knows says so. One that was given its own default is no error,
+        one that no request could notice (``harmless``) a warning; both are dropped.
 Rule 3. One mistake, one message: what is missing because it was misspelled is not reported as missing, too.
 """
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode
+from shifter.config.harmless import HARMLESS
 from shifter.config.report import Report, Spot, shown
 from shifter.config.schema.base import Message, kind, names_of
 from shifter.config.schema.bootstrap import Bootstrap
@@ -30,7 +32,7 @@ def validate(model: type[M], root: MapNode, report: Report) -> M | None:
         harmless = _explain_all(model, root, error.errors(include_url=False, include_input=False), report)
     if not harmless or report.failed:
         return None
-    # Only fields that say their own default stood in the way.
+    # Only fields that change nothing stood in the way.
     for owner, name in harmless:
         owner.pop(name, None)
     return validate(model, root, report)
@@ -49,7 +51,11 @@ def _explain_all(model: type[Message], root: MapNode, errors: Sequence[ErrorDeta
             if not isinstance(owner, MapNode):
                 continue
             name = str(loc[-1])
-            if _is_harmless(message, name, owner.get(name)):
+            if _is_default(message, name, owner.get(name)):
+                harmless.append((owner, name))
+                continue
+            if name in HARMLESS.get(getattr(message, "envoy", ""), ()):
+                report.warn(owner.key(name), f"Envoy knows `{name}`, shifter does not: it has no effect here")
                 harmless.append((owner, name))
                 continue
             meant = _unknown_field(message, name, owner, loc, report)
@@ -97,7 +103,7 @@ def _unknown_field(message: type[BaseModel] | None, name: str, owner: MapNode, l
     return None
 
 
-def _is_harmless(message: type[BaseModel] | None, name: str, value: Node | None) -> bool:
+def _is_default(message: type[BaseModel] | None, name: str, value: Node | None) -> bool:
     """Is this a field that we lack, given as what it is by default?"""
     zero = FIELDS.get(getattr(message, "envoy", ""), {}).get(name)
     if zero is None or value is None:

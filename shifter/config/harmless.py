@@ -1,0 +1,54 @@
+"""Fields of Envoy's that shifter does not have, and that a configuration may hold all the same: they are told and dropped.
+
+Rule 1. Here stands what could be taken out without any request going elsewhere, getting another answer, carrying other headers or
+        being let in where it was not: statistics, tracing, logs, and what makes Envoy's own machinery faster.
+Rule 2. Whatever guards something (limits, certificates, who may do what) or says where something is reached is never here. What
+        belongs to a feature that is refused for itself may be.
+"""
+
+_HARMLESS = {
+    "envoy.config.bootstrap.v3.Bootstrap": (
+        "enable_worker_cpu_affinity fatal_actions inline_headers node_context_params stats_sinks tracing use_tcp_for_dns_lookups "
+        "xds_config_tracker_extension"
+    ),
+    # Who uses a secret (TLS) is refused; alone it does nothing.
+    "envoy.config.bootstrap.v3.Bootstrap.StaticResources": "secrets",
+    "envoy.config.core.v3.Node": "listening_addresses",
+    "envoy.config.core.v3.DataSource": "watched_directory",
+    "envoy.config.core.v3.DnsResolverOptions": "use_tcp_for_dns_lookups",
+    "envoy.config.core.v3.HttpProtocolOptions": "max_connection_duration max_connection_duration_jitter",
+    "envoy.config.core.v3.Http2ProtocolOptions": (
+        "connection_keepalive enable_huffman_encoding hpack_table_size max_inbound_priority_frames_per_stream "
+        "max_inbound_window_update_frames_per_data_frame_sent max_metadata_size max_outbound_control_frames max_outbound_frames"
+    ),
+    "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig": (
+        "edns0_max_payload_size filter_unroutable_families max_udp_channel_duration qcache_max_ttl query_timeout_seconds query_tries "
+        "reinit_channel_on_timeout rotate_nameservers udp_max_queries"
+    ),
+    # Settings of balancers that are refused, and reports to a management server.
+    "envoy.config.cluster.v3.Cluster": (
+        "dns_jitter lrs_report_endpoint_metrics lrs_server maglev_lb_config original_dst_lb_config preconnect_policy "
+        "ring_hash_lb_config stats_matcher use_tcp_for_dns_lookups"
+    ),
+    "envoy.config.cluster.v3.CircuitBreakers.Thresholds": "max_connection_pools retry_budget",
+    "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy": "endpoint_stale_after",
+    "envoy.config.endpoint.v3.Endpoint": "health_check_config observability_name",
+    # The listener's own access log tells of connections; those of requests are the connection manager's.
+    "envoy.config.listener.v3.Listener": (
+        "access_log connection_balance_config continue_on_listener_filters_timeout enable_mptcp listener_filters_timeout stats_matcher "
+        "tcp_fast_open_queue_length tcp_keepalive"
+    ),
+    "envoy.config.listener.v3.FilterChain": "transport_socket_connect_timeout",
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": (
+        "access_log_flush_interval access_log_options drain_timeout_jitter flush_access_log_on_new_request "
+        "http1_safe_max_connection_duration http3_protocol_options record_route_resolution_stats tracing"
+    ),
+    "envoy.extensions.filters.http.router.v3.Router": "start_child_span upstream_log upstream_log_options",
+    "envoy.config.route.v3.VirtualHost": "include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit",
+    "envoy.config.route.v3.Route": "per_request_buffer_limit_bytes request_body_buffer_limit stat_prefix tracing",
+    # There is no early data without TLS.
+    "envoy.config.route.v3.RouteAction": "early_data_policy",
+}
+
+HARMLESS: dict[str, frozenset[str]] = {message: frozenset(words.split()) for message, words in _HARMLESS.items()}
+"""Message -> fields."""
