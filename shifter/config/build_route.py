@@ -54,6 +54,7 @@ def _virtual_host(config: route.VirtualHost, node: MapNode, sources: Sources) ->
         filters=sources.filters.overrides(config.typed_per_filter_config),
         include_request_attempt_count=config.include_request_attempt_count,
         include_attempt_count_in_response=config.include_attempt_count_in_response,
+        place=sources.place(node),
     )
 
 

@@ -177,7 +177,7 @@ def _names(listeners: Sequence[Listener]) -> str:
 def explain(scene: Scene, asked: Asked) -> Explanation:
     """Answer *asked*. Raises `RoutingError` for a route table that cannot be compiled."""
     manager = scene.manager
-    notes = tuple(_notes(manager))
+    notes = tuple(_notes(scene))
     try:
         head = parse_request(asked.text + b"\r\n\r\n", len(asked.text), _MANY_FIELDS)
         head.scheme = asked.scheme
@@ -206,8 +206,10 @@ def explain(scene: Scene, asked: Asked) -> Explanation:
     return Explanation(asked, head, scene.listener, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
 
 
-def _notes(manager: HttpConnectionManager) -> Iterator[str]:
-    names = [shown(http_filter.name) for http_filter in manager.http_filters]
+def _notes(scene: Scene) -> Iterator[str]:
+    if scene.listener is None:
+        yield "there are only routes here: a connection manager with default settings is taken for granted"
+    names = [shown(http_filter.name) for http_filter in scene.manager.http_filters]
     if names:
         yield f"what HTTP filters would do before is left out: {', '.join(names)}"
 

@@ -6,12 +6,13 @@ Rule 2. Of many routes that did not fit, those are shown that nearly did: first 
 Rule 3. In JSON everything is there, and shares are numbers from 0 to 1.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from shifter.model.bootstrap import Listener
+from shifter.model.bootstrap import Bootstrap, Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost
-from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
+from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way, scene_of
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import have_weight, weights_now
 from shifter.routing.why import described, fraction_words, shown
@@ -273,6 +274,24 @@ def _cluster_words(action: RouteAction, at: int) -> str:
 
 Tables = Sequence[tuple[Listener | None, RouteConfiguration]]
 """Route configurations with the listeners they belong to."""
+
+
+def tables_of(bootstrap: Bootstrap, name: str | None = None) -> Tables:
+    """Return the route configurations of all listeners, or that of the listener *name*. Raises `ExplainError`."""
+    if name is not None:
+        scene = scene_of(bootstrap, name=name)
+        return [(scene.listener, scene.manager.route_config)]
+    return [(listener, listener.manager.route_config) for listener in bootstrap.listeners]
+
+
+def table(tables: Tables, runtime: Runtime, as_json: bool) -> str:
+    """Return all routes as text or as JSON."""
+    return json.dumps(table_dict(tables, runtime), indent=1, ensure_ascii=False) + "\n" if as_json else table_text(tables, runtime)
+
+
+def page(explanation: Explanation, as_json: bool, everything: bool = False) -> str:
+    """Return *explanation* as text or as JSON."""
+    return json.dumps(as_dict(explanation), indent=1, ensure_ascii=False) + "\n" if as_json else text(explanation, everything)
 
 
 def table_text(tables: Tables, runtime: Runtime) -> str:

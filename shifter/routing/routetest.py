@@ -66,9 +66,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """A route, or one entry of its weighted clusters (*cluster*), and which fields of it were tested."""
+    """A route, the *number*-th of its virtual host, or one entry of its weighted clusters (*cluster*); and which fields were tested."""
 
     host: VirtualHost
+    number: int
     route: Route
     cluster: str
     tested: frozenset[str]
@@ -91,6 +92,11 @@ class Summary:
     def failures(self) -> int:
         """How many tests failed."""
         return sum(not result.ok for result in self.results)
+
+    def plus(self, other: "Summary") -> "Summary":
+        """Return both, about the same routes, as one."""
+        pairs = zip(self.routes, other.routes, strict=True)
+        return Summary(self.results + other.results, tuple(replace(one, tested=one.tested | two.tested) for one, two in pairs))
 
     def coverage(self, comprehensive: bool = False) -> float:
         """Return the percentage of routes that were tested; *comprehensive*: of all that can be tested of them."""
@@ -136,7 +142,7 @@ def _covered(config: RouteConfiguration, tested: dict[tuple[int, int, int], set[
             action = route.action
             entries = action.clusters if isinstance(action, RouteAction) and len(action.clusters) > 1 else ()
             for at, name in enumerate([entry.name for entry in entries] or [""]):
-                yield Covered(host, route, name, frozenset(tested.get((number, position, at), ())))
+                yield Covered(host, position + 1, route, name, frozenset(tested.get((number, position, at), ())))
 
 
 @dataclass(slots=True)
