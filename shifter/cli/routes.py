@@ -1,0 +1,201 @@
+"""``shifter routes``: the table of routes, why a request goes where it goes, and tests of the table."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+import click
+
+from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, tell, title
+from shifter.config import load_tests
+from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
+from shifter.routing import explained, tested
+from shifter.routing.errors import RoutingError
+from shifter.routing.explain import ExplainError, Scene, explain, question, scene_of
+from shifter.routing.regex import regex_problem
+from shifter.routing.routetest import Summary, run
+from shifter.routing.runtime import Runtime
+from shifter.service.sources import load_checked
+
+ADMIN = "http://127.0.0.1:8001"
+_PATIENCE = 10.0
+_MAX_ANSWER = 64 << 20
+_ALONE = "routes alone"
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What was asked on the command line."""
+
+    request: str | None
+    headers: Sequence[str]
+    client: str
+    random: int | None
+    listener: str | None
+    as_json: bool
+    everything: bool
+
+    def parameters(self) -> list[tuple[str, str]]:
+        """Return the same for the admin page."""
+        found = [("format", "json" if self.as_json else "text")]
+        if self.request is not None:
+            found += [("request", self.request), *(("header", header) for header in self.headers), ("from", self.client)]
+            found += [("random", str(self.random))] if self.random is not None else []
+            found += [("all", "")] if self.everything else []
+        return found + ([("listener", self.listener)] if self.listener is not None else [])
+
+
+@click.command("routes")
+@click.argument("files", metavar="[FILE...]", nargs=-1)
+@click.option("-c", "--config", metavar="FILE", help="Ask this configuration, whole or a route configuration alone.")
+@click.option("--admin", metavar="URL", help=f"Ask the proxy whose admin listener is there. Without --config it is {ADMIN}.")
+@click.option("--listener", metavar="NAME", help="Which listener, where there are several.")
+@click.option("--explain", "request", metavar="REQUEST", help="Say where REQUEST goes and why: 'GET http://host/path'.")
+@click.option("-H", "--header", "headers", metavar="HEADER", multiple=True, help="A header of the request: 'name: value'.")
+@click.option("--from", "client", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where the request comes from.")
+@click.option("--random", type=click.IntRange(0, 2**63 - 1), help="The number that random choices are made with.")
+@click.option("--all", "everything", is_flag=True, help="Show every route that did not fit.")
+@click.option("--test", "tests", metavar="FILE", multiple=True, help="Run the tests in FILE (and in further FILEs).")
+@click.option("--details", is_flag=True, help="Show every field of every test, and the routes that were not tested.")
+@click.option("--only-show-failures", is_flag=True, help="Show nothing of tests that passed.")
+@click.option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT", help="Fail when less of the routes is tested.")
+@click.option("--covall", is_flag=True, help="Count for the coverage all that can be tested of a route, not just whether it was.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    files: Sequence[str],
+    config: str | None,
+    admin: str | None,
+    listener: str | None,
+    request: str | None,
+    headers: Sequence[str],
+    client: str,
+    random: int | None,
+    everything: bool,
+    tests: Sequence[str],
+    details: bool,
+    only_show_failures: bool,
+    fail_under: float | None,
+    covall: bool,
+    as_json: bool,
+) -> None:
+    """List routes, say where a request goes and why (--explain), or test the routes of a file (--test).
+
+    Asks the file that --config names; without it, the running proxy through its admin listener.
+
+    Tests are in the format of Envoy's router check tool. The exit code is 0 when all is well, 1 when the configuration has
+    errors, a test failed or --fail-under was missed, 2 when the command line is wrong or a file cannot be read, 3 when the
+    proxy cannot be reached.
+    """
+    if config is not None and admin is not None:
+        raise click.UsageError("--config asks a file, --admin a running proxy: give one of them")
+    if tests and request is not None:
+        raise click.UsageError("--test and --explain are two questions: ask one of them")
+    if files and not tests:
+        raise click.UsageError(f"what is {files[0]!r} for? Tests come with --test, a configuration with --config")
+    asked = _Question(request, headers, client, random, listener, as_json, everything)
+    if tests:
+        if config is None:
+            raise click.UsageError("--test needs --config FILE")
+        summary = _run([*tests, *files], config, listener)
+        _print_summary(summary, tested.Detail(details, only_show_failures, details, covall), as_json)
+        missed = fail_under is not None and summary.coverage(covall) < fail_under
+        if missed:
+            click.echo(f"less than the {fail_under:g} % of --fail-under", err=True)
+        context.exit(EXIT_ERRORS if summary.failures or missed else 0)
+    if config is None:
+        if admin is None:
+            click.echo(f"asking the proxy at {ADMIN} (--admin URL asks another one, --config FILE a file)", err=True)
+        click.echo(_ask(admin or ADMIN, asked), nl=False)
+    else:
+        click.echo(_answer(_loaded(config), asked), nl=False)
+
+
+def _print_summary(summary: Summary, detail: tested.Detail, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(tested.as_dict(summary), indent=1, ensure_ascii=False))
+    else:
+        click.echo(tested.text(summary, detail), nl=False)
+
+
+def _fail(code: int, words: str) -> NoReturn:
+    click.echo(words, err=True)
+    raise click.exceptions.Exit(code)
+
+
+def _loaded(name: str) -> Bootstrap | Scene:
+    """Return the configuration in the file *name*; a route configuration alone becomes the scene of a plain listener."""
+    text = read(name)
+    if text is None:
+        raise click.exceptions.Exit(EXIT_USAGE)
+    loaded = load_checked(text, title(name), routes_alone=True)
+    if loaded.bootstrap is not None:
+        return loaded.bootstrap
+    if loaded.routes is not None:
+        return Scene(HttpConnectionManager(_ALONE, loaded.routes), Runtime())
+    tell([problem for problem in loaded.problems if problem.level == "error"], text, err=True)
+    raise click.exceptions.Exit(EXIT_ERRORS)
+
+
+def _answer(config: Bootstrap | Scene, asked: _Question) -> str:
+    try:
+        if asked.request is None:
+            if isinstance(config, Scene):
+                return explained.table([(None, config.manager.route_config)], config.runtime, asked.as_json)
+            return explained.table(explained.tables_of(config, asked.listener), Runtime(config.runtime), asked.as_json)
+        request = question(asked.request, asked.headers, asked.client, asked.random)
+        scene = config if isinstance(config, Scene) else scene_of(config, request, asked.listener)
+        return explained.page(explain(scene, request), asked.as_json, asked.everything)
+    except ExplainError as error:
+        _fail(EXIT_USAGE, str(error))
+    except RoutingError as error:
+        _fail(EXIT_ERRORS, f"the routes cannot be compiled: {error}")
+
+
+def _run(names: Sequence[str], config: str, listener: str | None) -> Summary:
+    loaded = _loaded(config)
+    try:
+        scene = loaded if isinstance(loaded, Scene) else scene_of(loaded, None, listener)
+    except ExplainError as error:
+        _fail(EXIT_USAGE, str(error))
+    layers = () if isinstance(loaded, Scene) else loaded.runtime
+    summary: Summary | None = None
+    for name in names:
+        text = read(name)
+        if text is None:
+            raise click.exceptions.Exit(EXIT_USAGE)
+        tests = load_tests(text, title(name), regex_problem)
+        if tests.tests is None:
+            tell([problem for problem in tests.problems if problem.level == "error"], text, err=True)
+            raise click.exceptions.Exit(EXIT_ERRORS)
+        try:
+            found = run(scene.manager.route_config, tests.tests, layers)
+        except RoutingError as error:
+            _fail(EXIT_ERRORS, f"the routes cannot be compiled: {error}")
+        summary = found if summary is None else summary.plus(found)
+    assert summary is not None
+    return summary
+
+
+def _ask(admin: str, asked: _Question) -> str:
+    """Return the answer of the proxy at *admin*."""
+    if urlsplit(admin).scheme not in ("http", "https"):
+        raise click.UsageError(f"--admin wants a URL such as {ADMIN}, not {admin!r}")
+    page = "/routes" if asked.request is None else "/routes/explain"
+    url = f"{admin.rstrip('/')}{page}?{urlencode(asked.parameters())}"
+    try:
+        with urlopen(Request(url, headers={"user-agent": "shifter"}), timeout=_PATIENCE) as answer:
+            return str(answer.read(_MAX_ANSWER), "utf-8", "replace")
+    except HTTPError as error:
+        words = str(error.read(_MAX_ANSWER), "utf-8", "replace").strip()
+        if error.code == 400:
+            _fail(EXIT_USAGE, words)
+        _fail(EXIT_UNREACHABLE, f"{admin} answers {error.code} for {page}: is shifter's admin listener there?")
+    except (URLError, OSError, ValueError) as error:
+        why = error.reason if isinstance(error, URLError) else error
+        _fail(EXIT_UNREACHABLE, f"{admin} cannot be reached: {why}")
