@@ -1,8 +1,8 @@
 """Conditions of a route (``route.v3.RouteMatch``), compiled into one function of a request head.
 
 Rule 1. All conditions must hold; the path is looked at first, for it is what most routes fail by.
-Rule 2. What cannot change while a configuration serves is decided when it is compiled: runtime values (`Runtime`), and that no
-        client comes by TLS. Such a condition then costs nothing, or its route is never taken.
+Rule 2. What cannot change while a configuration serves is decided when it is compiled: shares without a runtime key, and that
+        no client comes by TLS. Such a condition then costs nothing, or its route is never taken.
 Rule 3. A condition that a match does not have costs nothing.
 Rule 4. ``weighted_clusters`` whose weights in runtime are all 0 give no route, and the next one is tried (as Envoy does it).
 """
@@ -23,6 +23,7 @@ from shifter.routing.match_path import compile_path, path_matcher, path_only
 from shifter.routing.metadata import compile_metadata
 from shifter.routing.query import compile_query_parameter
 from shifter.routing.runtime import Runtime
+from shifter.routing.weights import weights_now
 from shifter.wire.events import RequestHead, values
 
 __all__ = [
@@ -94,8 +95,9 @@ def compile_condition(part: Condition, runtime: Runtime = _NO_RUNTIME) -> Matche
 
 def compile_runtime_fraction(fraction: RuntimeFraction, runtime: Runtime = _NO_RUNTIME) -> Matcher:
     """Return a function that says whether a request is one of the share that *runtime* has for *fraction*."""
-    share = runtime.share(fraction)
-    numerator, denominator = share.numerator, share.denominator
+    if fraction.runtime_key:
+        return lambda head: runtime.holds(fraction, head.random)
+    numerator, denominator = fraction.default.numerator, fraction.default.denominator
     if numerator <= 0:
         return never
     if numerator >= denominator:
@@ -122,11 +124,11 @@ def compile_grpc() -> Matcher:
 
 
 def compile_weights(action: object, runtime: Runtime = _NO_RUNTIME) -> Matcher | None:
-    """Return what the weights of *action*, a route's, are for matching: `never` when those in *runtime* sum up to 0."""
+    """Return what the weights of *action*, a route's, are for matching: that those in *runtime* do not sum up to 0."""
     if not isinstance(action, RouteAction) or not action.runtime_key_prefix:
         return None
-    key = action.runtime_key_prefix + "."
-    return None if any(runtime.integer(key + entry.name, entry.weight) > 0 for entry in action.clusters) else never
+    weighted = action
+    return lambda head: any(weights_now(weighted, runtime))
 
 
 def all_of(parts: list[Matcher | None] | list[Matcher]) -> Matcher | None:

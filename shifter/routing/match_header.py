@@ -14,7 +14,7 @@ from shifter.model.route import HeaderMatcher, StringMatcher, StringMatchKind
 from shifter.routing.regex import compile_regex
 from shifter.wire.events import RequestHead, values
 
-__all__ = ["JOINED", "Matcher", "always", "compile_header", "compile_string", "integer", "never"]
+__all__ = ["JOINED", "Matcher", "always", "compile_header", "compile_string", "header_values", "integer", "never"]
 
 Matcher = Callable[[RequestHead], bool]
 _Test = Callable[[bytes], bool]
@@ -46,10 +46,10 @@ def compile_header(matcher: HeaderMatcher) -> Matcher:
     """Return a function that says whether a request fits one ``HeaderMatcher``. Raises `RoutingError` for a bad regex."""
     name = matcher.name.lower()
     if name.startswith(b":") or name == b"host":
-        return _general(matcher, _pseudo(name))
+        return _general(matcher, header_values(name))
     if matcher.string is None and matcher.range is None:
         return _presence(matcher, b"\r\n" + name + b": ")
-    thorough = _general(matcher, _field_values(name))
+    thorough = _general(matcher, header_values(name))
     quick = _quick(matcher, name)
     if quick is None:
         return thorough
@@ -108,7 +108,10 @@ def _general(matcher: HeaderMatcher, values_of: Callable[[RequestHead], list[byt
     return fits
 
 
-def _field_values(name: bytes) -> Callable[[RequestHead], list[bytes]]:
+def header_values(name: bytes) -> Callable[[RequestHead], list[bytes]]:
+    """Return a function that gives the values of a request that conditions on *name* (lower case) look at."""
+    if name.startswith(b":") or name == b"host":
+        return _pseudo(name)
     if name in JOINED:
 
         def joined(head: RequestHead) -> list[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from shifter.model.route import PathMatchKind, RouteMatch
 from shifter.routing.match_header import Matcher
-from shifter.routing.regex import compile_regex
+from shifter.routing.regex import compile_regex, prefix_of_regex
 from shifter.routing.template import compile_template
 from shifter.wire.events import RequestHead
 
@@ -59,7 +59,7 @@ def compile_path(match: RouteMatch, ignore_parameters: bool = False) -> PathCond
     bare = _bare(ignore_parameters)
     if kind is PathMatchKind.SAFE_REGEX:
         fits = compile_regex(text)
-        return PathCondition(b"", rest=lambda head: fits(bare(head.path)))
+        return PathCondition(prefix_of_regex(text), rest=lambda head: fits(bare(head.path)))
     ends = ends_of_path(ignore_parameters)
     if any(byte in ends for byte in text):
         return None

@@ -18,9 +18,9 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from shifter.routing.regex_cost import Automaton
-from shifter.routing.regex_syntax import Node, RegexError, Unknown, begins_text, count_groups, parse, python_pattern
+from shifter.routing.regex_syntax import Node, RegexError, Unknown, begins_text, count_groups, literal_prefix, parse, python_pattern
 
-__all__ = ["RegexError", "compile_regex", "compile_substitution", "engine_of", "regex_problem"]
+__all__ = ["RegexError", "compile_regex", "compile_substitution", "engine_of", "prefix_of_regex", "regex_problem"]
 
 Fits = Callable[[bytes], bool]
 Substitute = Callable[[bytes], bytes]
@@ -84,6 +84,14 @@ def regex_problem(pattern: bytes) -> str | None:
     except RegexError as problem:
         return str(problem)
     return None
+
+
+def prefix_of_regex(pattern: bytes) -> bytes:
+    """Return how every text begins that fits *pattern*; nothing where that is not easily seen."""
+    try:
+        return literal_prefix(parse(pattern))[0]
+    except RegexError:
+        return b""
 
 
 def compile_substitution(pattern: bytes, substitution: bytes) -> Substitute:

@@ -420,6 +420,25 @@ def begins_text(node: Node) -> bool:
     return isinstance(node, Sequence) and bool(node.parts) and begins_text(node.parts[0])
 
 
+def literal_prefix(node: Node) -> tuple[bytes, bool]:
+    """Return the text that everything begins with that fits *node*, and whether that is all of it."""
+    if isinstance(node, OneOf):
+        return (bytes((node.mask.bit_length() - 1,)), True) if node.mask.bit_count() == 1 else (b"", False)
+    if isinstance(node, Group):
+        return literal_prefix(node.body)
+    if isinstance(node, Place):
+        return b"", node.kind == "^"
+    if not isinstance(node, Sequence):
+        return b"", False
+    found = b""
+    for part in node.parts:
+        text, whole = literal_prefix(part)
+        found += text
+        if not whole:
+            return found, False
+    return found, True
+
+
 def python_pattern(node: Node, capture: bool = False) -> bytes:
     """Return *node* as a pattern for Python's ``re``, which then means the same; with its groups if *capture*."""
     if isinstance(node, OneOf):
