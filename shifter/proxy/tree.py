@@ -28,6 +28,7 @@ from shifter.routing.forwarded import expected_timeout
 from shifter.routing.hashing import Newcomer, address_of, field_values
 from shifter.routing.headers import Edit, HeaderEditor, compile_editor
 from shifter.routing.hosts import HostTable
+from shifter.routing.match import compile_weights
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.runtime import Runtime
@@ -45,12 +46,14 @@ _NO_RUNTIME = Runtime()
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a route is compiled in: the header edits around it (innermost first), the clusters that are alive, whether
-    ``x-envoy-*`` fields are written, and the values that can change while the proxy runs."""
+    ``x-envoy-*`` fields are written, the values that can change while the proxy runs, and whether paths are compared without
+    their parameters."""
 
     levels: tuple[HeaderMutations, ...]
     find_cluster: FindCluster
     suppress_envoy_headers: bool
     runtime: Runtime
+    ignore_path_parameters: bool = False
 
 
 class ListenerResource:
@@ -67,7 +70,16 @@ class ListenerResource:
     ) -> None:
         self.config = config
         hosts = [
-            VirtualHostResource(host, Surroundings((host.headers, config.headers), find_cluster, suppress_envoy_headers, runtime))
+            VirtualHostResource(
+                host,
+                Surroundings(
+                    (host.headers, config.headers),
+                    find_cluster,
+                    suppress_envoy_headers,
+                    runtime,
+                    config.ignore_path_parameters_in_path_matching,
+                ),
+            )
             for host in config.virtual_hosts
         ]
         self._hosts = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
@@ -85,7 +97,12 @@ class VirtualHostResource:
 
     def __init__(self, config: VirtualHost, around: Surroundings) -> None:
         self.config = config
-        routes = RouteList([(route.match, make_leaf(route, around)) for route in config.routes])
+        routes = RouteList(
+            [(route.match, make_leaf(route, around)) for route in config.routes],
+            around.runtime,
+            around.ignore_path_parameters,
+            [compile_weights(route.action, around.runtime) for route in config.routes],
+        )
         self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
 
 
