@@ -124,6 +124,10 @@ class Routes:
             self._internal_redirects(redirects)
 
     def _path_rewrite_policy(self, action: MapNode, template: TextNode | None) -> None:
+        if template is not None and action.get("prefix_rewrite"):
+            self._report.error(
+                action.key("prefix_rewrite"), "`prefix_rewrite` cannot be used with a `path_match_policy`", "write path_rewrite_policy:"
+            )
         policy = map_in(action, "path_rewrite_policy")
         if policy is None:
             return

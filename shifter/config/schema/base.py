@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,19})")
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _LONGEST = 315_576_000_000.0
+_LONGEST_HEADER = 16384
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FRAMING_HEADERS = frozenset(("content-length", "transfer-encoding"))
 _OWN_HEADERS = _FRAMING_HEADERS | {"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"}
@@ -184,6 +185,8 @@ def base64_bytes(value: object) -> str:
 def _header_name(value: str) -> str:
     if not value:
         raise wrong("a header name must not be empty")
+    if len(value) > _LONGEST_HEADER:
+        raise wrong(f"this header name is longer than {_LONGEST_HEADER} bytes")
     if not _TOKEN.fullmatch(value.removeprefix(":")):
         raise wrong(f"{kind(value)} cannot be a header name")
     return value
@@ -222,6 +225,8 @@ def _editable_name(value: str) -> str:
 def _header_value(value: str) -> str:
     if any((char < " " and char != "\t") or char == "\x7f" for char in value):
         raise wrong("a header value cannot hold control characters")
+    if len(value) > _LONGEST_HEADER or len(value.encode()) > _LONGEST_HEADER:
+        raise wrong(f"this header value is longer than {_LONGEST_HEADER} bytes")
     return value
 
 

@@ -22,6 +22,7 @@ from shifter.config.schema.core import Int64Range, RegexMatcher, RuntimeFraction
 
 URI_TEMPLATE = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig"
 _LONGEST_NAME = 1024
+_LONGEST_TEMPLATE = 256
 
 
 def _short(value: str, info: ValidationInfo) -> str:
@@ -38,6 +39,13 @@ def _double(value: object) -> float:
     raise wrong(f"a number is wanted here, not {kind(value)}")
 
 
+def _short_template(value: str) -> str:
+    if len(value) > _LONGEST_TEMPLATE:
+        raise wrong(f"this template is longer than {_LONGEST_TEMPLATE} characters")
+    return value
+
+
+UriTemplate = Annotated[str, Field(min_length=1), AfterValidator(_short_template)]
 ShortName = Annotated[str, Field(min_length=1), AfterValidator(_short)]
 Double = Annotated[float, BeforeValidator(_double)]
 
@@ -187,7 +195,7 @@ class UriTemplateMatchConfig(Choice):
     types: ClassVar[tuple[str, ...]] = (URI_TEMPLATE,)
 
     type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
-    path_template: Name
+    path_template: UriTemplate
 
 
 class PathMatchPolicy(Message):

@@ -38,7 +38,7 @@ from shifter.config.schema.core import (
     RuntimeFractionalPercent,
     SubstitutionFormatString,
 )
-from shifter.config.schema.match import HeaderMatcher, RouteMatch
+from shifter.config.schema.match import HeaderMatcher, RouteMatch, UriTemplate
 from shifter.model.route import InternalRedirectPredicate, TlsRequirement
 
 URI_REWRITE = "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig"
@@ -111,7 +111,7 @@ class UriTemplateRewriteConfig(Choice):
     types: ClassVar[tuple[str, ...]] = (URI_REWRITE,)
 
     type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
-    path_template_rewrite: Name
+    path_template_rewrite: UriTemplate
 
 
 class PathRewritePolicy(Message):
