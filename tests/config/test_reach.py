@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,11 @@ from tests.support.configs import GOOD, NAME
 
 PATHS = ["/" + "".join(letters) for letters in ("", "a", "b", "A", "ab", "aB", "aa", "ba", "abc", "a/b", "AB")]
 ROUTE = st.tuples(st.sampled_from(["prefix", "path"]), st.sampled_from(["", *PATHS]), st.booleans(), st.sampled_from(["", "x", "y"]))
+
+TEMPLATE = (
+    "{name: envoy.path.match.uri_template.uri_template_matcher, typed_config: {path_template: '/books/{id}', "
+    "'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig}}"
+)
 
 
 def config(routes: list[tuple[str, str, bool, str]]) -> str:
@@ -97,6 +103,79 @@ def test_patterns_are_covered_by_themselves_and_by_everything() -> None:
     start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
     problems = load(GOOD[:start] + REGEXES + GOOD[end:], NAME).problems
     assert [(problem.place.line - FIRST_LINE, problem.hint) for problem in problems] == [
-        (1, f"line {FIRST_LINE} matches all of it before"),
-        (3, f"line {FIRST_LINE + 2} matches all of it before"),
+        (1, f"line {FIRST_LINE} (safe_regex /r(1|2)) matches all of it before"),
+        (3, f"line {FIRST_LINE + 2} (prefix /) matches all of it before"),
     ]
+
+
+# Earlier match, later match, whether the earlier one hides the later.
+PAIRS = [
+    ("path_separated_prefix: /a", "path_separated_prefix: /a/b", True),
+    ("path_separated_prefix: /a", "path_separated_prefix: /ab", False),
+    ("path_separated_prefix: /a", "path: /a", True),
+    ("path_separated_prefix: /a", "path: /ab", False),
+    ("path_separated_prefix: /a", "prefix: /a/", True),
+    ("path_separated_prefix: /a", "prefix: /a", False),
+    ("path_separated_prefix: /A, case_sensitive: false", "prefix: /a/", True),
+    ("prefix: /a", "path_separated_prefix: /ab", True),
+    ("prefix: /1, case_sensitive: true", "path: /1, case_sensitive: false", True),
+    ("prefix: /a, case_sensitive: true", "path: /a, case_sensitive: false", False),
+    ("safe_regex: {regex: '.*'}", "path: /a", True),
+    ("safe_regex: {regex: '/.*'}", "prefix: /", True),
+    ("safe_regex: {regex: '/a.*'}", "prefix: /ab", True),
+    ("safe_regex: {regex: '/a/.*'}", "path: /a", False),
+    ("safe_regex: {regex: '/a|/b.*'}", "path: /bc", False),
+    ("safe_regex: {regex: '/a?.*'}", "path: /b", False),
+    ("prefix: /service", "safe_regex: {regex: '/service/\\d+'}", True),
+    ("prefix: /service", "safe_regex: {regex: '/services?/x'}", True),
+    ("prefix: /services", "safe_regex: {regex: '/services?/x'}", False),
+    ("prefix: /a", "safe_regex: {regex: '(/a|/b)'}", False),
+    ("prefix: /books", f"path_match_policy: {TEMPLATE}", True),
+    ("prefix: /books/1", f"path_match_policy: {TEMPLATE}", False),
+    (f"path_match_policy: {TEMPLATE}", f"path_match_policy: {TEMPLATE}", True),
+    (f"path_match_policy: {TEMPLATE}", "path: /books/1", False),
+    ("prefix: /", "connect_matcher: {}", False),
+    ("connect_matcher: {}", "connect_matcher: {}", True),
+    ("connect_matcher: {}", "prefix: /", False),
+    ("prefix: /, headers: [{name: a}]", "prefix: /, headers: [{name: b}, {name: a}]", True),
+    ("prefix: /, headers: [{name: a}, {name: b}]", "prefix: /, headers: [{name: b}, {name: a}]", True),
+    ("prefix: /, headers: [{name: a}]", "prefix: /x, headers: [{name: b}]", False),
+    ("prefix: /, headers: [{name: a, present_match: true}]", "prefix: /x, headers: [{present_match: true, name: a}]", True),
+    ("prefix: /", "prefix: /, query_parameters: [{name: a}]", True),
+    ("prefix: /, query_parameters: [{name: a}]", "prefix: /", False),
+    ("prefix: /, query_parameters: [{name: a}]", "prefix: /, query_parameters: [{name: a}], grpc: {}", True),
+    ("prefix: /, headers: [{name: a}]", "prefix: /, query_parameters: [{name: a}]", False),
+    ("prefix: /, cookies: [{name: a, string_match: {exact: b}}]", "prefix: /", False),
+    ("prefix: /, cookies: [{name: a, string_match: {exact: b}}]", "prefix: /, cookies: [{name: a, string_match: {exact: b}}]", True),
+    ("prefix: /, grpc: {}", "prefix: /", False),
+    ("prefix: /, grpc: {}", "path: /a, grpc: {}", True),
+    ("prefix: /, tls_context: {}", "prefix: /", True),
+    ("prefix: /, tls_context: {presented: true}", "prefix: /", False),
+    ("prefix: /, runtime_fraction: {default_value: {numerator: 100}}", "prefix: /a", True),
+    ("prefix: /, runtime_fraction: {default_value: {numerator: 200, denominator: hundred}}", "prefix: /a", True),
+    ("prefix: /, runtime_fraction: {default_value: {numerator: 100}, runtime_key: a}", "prefix: /a", False),
+    ("prefix: /, runtime_fraction: {default_value: {numerator: 100, denominator: MILLION}}", "prefix: /a", False),
+    ("prefix: /, runtime_fraction: {default_value: {numerator: 5}}", "prefix: /a, runtime_fraction: {default_value: {numerator: 5}}", True),
+]
+
+
+@pytest.mark.parametrize(("earlier", "later", "hidden"), PAIRS)
+def test_conditions(earlier: str, later: str, hidden: bool) -> None:
+    routes = "".join(f"              - {{match: {{{match}}}, direct_response: {{status: 200}}}}\n" for match in (earlier, later))
+    start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
+    problems = [problem for problem in load(GOOD[:start] + routes + GOOD[end:], NAME).problems if "reached" in problem.message]
+    assert [problem.place.line - FIRST_LINE for problem in problems] == ([1] if hidden else [])
+
+
+def test_a_share_of_nothing_hides_nothing() -> None:
+    routes = "              - {match: {prefix: /, runtime_fraction: {default_value: {numerator: 0}}}, direct_response: {status: 200}}\n"
+    start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
+    [problem] = load(GOOD[:start] + routes * 2 + GOOD[end:], NAME).problems[1:]
+    assert problem.message == "this never matches: its share is 0"
+
+
+def test_the_route_that_hides_it_is_called_by_its_name() -> None:
+    routes = "              - {name: all, match: {prefix: /}, direct_response: {status: 200}}\n" * 2
+    start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
+    [problem] = load(GOOD[:start] + routes + GOOD[end:], NAME).problems
+    assert problem.hint == f"line {FIRST_LINE} (route all, prefix /) matches all of it before"
