@@ -89,12 +89,14 @@ class Routes:
         if match is not None:
             self._matches.route_match(match)
         self._texts.header_changes(node)
+        template = path_template(match) if match is not None else None
         action = map_in(node, "route")
         if action is not None:
-            self._action(action, path_template(match) if match is not None else None)
+            self._action(action, template)
         redirect = map_in(node, "redirect")
         if redirect is not None:
             self._texts.rewrite(map_in(redirect, "regex_rewrite"))
+            self._no_prefix(redirect, template)
             if not redirect.keys() - {"response_code"}:
                 self._report.warn(node.key("redirect"), "this redirect leads back to where the request came from")
         answer = map_in(node, "direct_response")
@@ -107,6 +109,7 @@ class Routes:
         self._cluster(text_in(node, "cluster"))
         self._texts.rewrite(map_in(node, "regex_rewrite"))
         self._texts.rewrite(map_in(node, "host_rewrite_path_regex"))
+        self._no_prefix(node, template)
         self._path_rewrite_policy(node, template)
         weighted = map_in(node, "weighted_clusters")
         if weighted is not None:
@@ -123,11 +126,12 @@ class Routes:
         if redirects is not None:
             self._internal_redirects(redirects)
 
-    def _path_rewrite_policy(self, action: MapNode, template: TextNode | None) -> None:
+    def _no_prefix(self, action: MapNode, template: TextNode | None) -> None:
+        """What matched a template has no prefix (Envoy takes as many bytes of it as the template has, or refuses)."""
         if template is not None and action.get("prefix_rewrite"):
-            self._report.error(
-                action.key("prefix_rewrite"), "`prefix_rewrite` cannot be used with a `path_match_policy`", "write path_rewrite_policy:"
-            )
+            self._report.error(action.key("prefix_rewrite"), "`prefix_rewrite` cannot be used with a `path_match_policy`")
+
+    def _path_rewrite_policy(self, action: MapNode, template: TextNode | None) -> None:
         policy = map_in(action, "path_rewrite_policy")
         if policy is None:
             return

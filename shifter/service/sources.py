@@ -9,7 +9,9 @@ from shifter.config import Judge, Loaded, load, render
 from shifter.config.document import MAX_CHARACTERS
 from shifter.model.bootstrap import Bootstrap
 from shifter.observe.logformat import FormatError, compile_format, template_problem
+from shifter.routing.errors import RoutingError
 from shifter.routing.regex import RegexError, compile_substitution, regex_problem
+from shifter.routing.template import compile_template, compile_template_rewrite
 
 MAX_BYTES = 4 * MAX_CHARACTERS + 1
 """More bytes than any configuration that is not refused for its size."""
@@ -66,6 +68,8 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
             format_problem=format_problem,
             rewrite_problem=rewrite_problem,
             template_problem=template_problem,
+            uri_template_problem=uri_template_problem,
+            uri_rewrite_problem=uri_rewrite_problem,
         )
         return load(text, name, judge, routes_alone=routes_alone)
     finally:
@@ -96,5 +100,28 @@ def rewrite_problem(pattern: bytes, substitution: bytes) -> str | None:
     try:
         compile_substitution(pattern, substitution)
     except RegexError as error:
+        return str(error)
+    return None
+
+
+def uri_template_problem(template: bytes) -> str | None:
+    """Say what is wrong with the template of a ``path_match_policy``, ``None`` if nothing."""
+    try:
+        compile_template(template)
+    except RoutingError as error:
+        return str(error)
+    return None
+
+
+def uri_rewrite_problem(template: bytes, rewrite: bytes) -> str | None:
+    """Say what is wrong with the template *rewrite* of a ``path_rewrite_policy``, ``None`` if nothing.
+
+    Nothing is when it is *template* itself, which was matched, that cannot be used.
+    """
+    if uri_template_problem(template) is not None:
+        return None
+    try:
+        compile_template_rewrite(template, rewrite)
+    except RoutingError as error:
         return str(error)
     return None
