@@ -5,35 +5,20 @@ Rule 2. Paths, words and shapes are Envoy's (its admin interface, 1.40), so that
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
 
+from shifter.admin import routes
 from shifter.admin.dump import config_dump
-from shifter.admin.filters import FilterError, ShifterError, compile_filter
+from shifter.admin.filters import FilterError, compile_filter
+from shifter.admin.page import HTML, JSON, BadQuery, Page, Query, form
 from shifter.admin.view import AdminView
 from shifter.model.report import Report
 from shifter.observe import prometheus, text
 from shifter.observe.scopes import Selection
-
-PLAIN = "text/plain; charset=UTF-8"
-JSON = "application/json"
-HTML = "text/html; charset=UTF-8"
-
-Query: TypeAlias = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An answer. ``headers`` go beside those that every answer has."""
-
-    body: str
-    content_type: str = PLAIN
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +29,6 @@ class Command:
     summary: str
     answer: Callable[[AdminView, Query], Deferred[Page]]
     parameters: tuple[tuple[str, str], ...] = ()
-
-
-class BadQuery(ShifterError):
-    """A query that cannot be answered; the text is the page that says so."""
 
 
 def ready(view: AdminView, query: Query) -> Deferred[Page]:
@@ -97,25 +78,25 @@ def server_info(view: AdminView, query: Query) -> Deferred[Page]:
 def clusters(view: AdminView, query: Query) -> Deferred[Page]:
     """``/clusters``."""
     keep = _filter(query)
-    if _form(query, "/clusters", ("json", "text")) == "json":
+    if form(query, "/clusters", ("json", "text")) == "json":
         return view.report().addCallback(lambda report: Page(text.clusters_json(report, keep), JSON))
     return view.report().addCallback(lambda report: Page(text.clusters_text(report, keep)))
 
 
 def listeners(view: AdminView, query: Query) -> Deferred[Page]:
     """``/listeners``."""
-    if _form(query, "/listeners", ("json", "text")) == "json":
+    if form(query, "/listeners", ("json", "text")) == "json":
         return view.report().addCallback(lambda report: Page(text.listeners_json(report), JSON))
     return view.report().addCallback(lambda report: Page(text.listeners_text(report)))
 
 
 def stats(view: AdminView, query: Query) -> Deferred[Page]:
     """``/stats``."""
-    form = _form(query, "/stats", ("json", "prometheus", "text"))
-    if form == "prometheus":
+    kind = form(query, "/stats", ("json", "prometheus", "text"))
+    if kind == "prometheus":
         return stats_prometheus(view, query)
     selection = _selection(query)
-    if form == "json":
+    if kind == "json":
         return view.report().addCallback(lambda report: Page(text.stats_json(report, selection), JSON))
     return view.report().addCallback(lambda report: Page(text.stats_text(report, selection)))
 
@@ -156,6 +137,8 @@ COMMANDS: Sequence[Command] = (
     Command("/help", "print out list of admin commands", help_page),
     Command("/listeners", "print listener info", listeners, (("format", "Format to use; One of (json, text)"),)),
     Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", ready),
+    Command("/routes", "print the table of routes", routes.table_page, routes.TABLE_PARAMETERS),
+    Command("/routes/explain", "say where a request goes, and why", routes.explain_page, routes.EXPLAIN_PARAMETERS),
     Command("/server_info", "print server version/status information", server_info),
     Command("/stats", "print server stats", stats, (_USED_ONLY, _FILTER, ("format", "Format to use; One of (json, prometheus, text)"))),
     Command("/stats/prometheus", "print server stats in prometheus format", stats_prometheus, (_USED_ONLY, _FILTER)),
@@ -174,13 +157,6 @@ def help_text() -> str:
 
 def _json(value: object) -> Page:
     return Page(json.dumps(value, indent=1) + "\n", JSON)
-
-
-def _form(query: Query, path: str, known: Sequence[str]) -> str:
-    form = query.get("format", "text")
-    if form not in known:
-        raise BadQuery(f"usage: {path}?format=({'|'.join(known)})\n")
-    return form
 
 
 def _filter(query: Query) -> Callable[[str], bool] | None:

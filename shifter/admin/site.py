@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from shifter.admin.pages import COMMANDS, BadQuery, Page, Query, help_text
+from shifter.admin.page import BadQuery, Page, Query
+from shifter.admin.pages import COMMANDS, help_text
 from shifter.admin.view import AdminView
 
 IDLE_TIMEOUT = 30.0
@@ -119,7 +120,7 @@ def _query(uri: bytes) -> Query:
         pairs = parse_qsl(uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MANY)
     except ValueError as error:
         raise BadQuery("too many parameters\n") from error
-    return dict(reversed(pairs))
+    return Query(pairs)
 
 
 def _unanswered(failure: Failure, request: Any) -> Page | None:

@@ -6,7 +6,7 @@ Rule 2. A random choice that nothing in the request decides is told as shares of
 Rule 3. What would be made anew for each request stands as a word in angle brackets.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -176,6 +176,17 @@ def _names(listeners: Sequence[Listener]) -> str:
 
 def explain(scene: Scene, asked: Asked) -> Explanation:
     """Answer *asked*. Raises `RoutingError` for a route table that cannot be compiled."""
+    steps = explaining(scene, asked)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            explanation: Explanation = done.value
+            return explanation
+
+
+def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]:
+    """`explain`, with a pause behind each route, for those who have something else to do."""
     manager = scene.manager
     notes = tuple(_notes(scene))
     try:
@@ -201,7 +212,7 @@ def explain(scene: Scene, asked: Asked) -> Explanation:
         why = f"the virtual host wants TLS (require_tls: {found.host.require_tls.value})"
         return Explanation(asked, head, scene.listener, found, (), (), Reply(requiretls.STATUS, why, (location,)), notes)
     walk = _Walk(table, scene, asked, head, found.host)
-    walk.run()
+    yield from walk.run()
     reply_left = Reply(404, "no route fits", share=walk.left.share) if walk.left.share else None
     return Explanation(asked, head, scene.listener, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
 
@@ -227,9 +238,10 @@ class _Walk:
         self.misses: list[Miss] = []
         self.ways: list[Way] = []
 
-    def run(self) -> None:
+    def run(self) -> Iterator[None]:
         """Fill in ``misses``, ``ways``, and the chances that are ``left``."""
         for number, route in enumerate(self._host.routes, 1):
+            yield
             taken = self._taken(route)
             if taken.share:
                 self.ways.append(self._way(number, route, taken))

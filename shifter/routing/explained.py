@@ -296,6 +296,8 @@ def page(explanation: Explanation, as_json: bool, everything: bool = False) -> s
 
 def table_text(tables: Tables, runtime: Runtime) -> str:
     """Return all routes in their order, one a line."""
+    if not tables:
+        return "there are no listeners\n"
     lines: list[str] = []
     for listener, config in tables:
         if listener is not None:
