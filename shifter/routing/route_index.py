@@ -43,7 +43,8 @@ class Indexed(Generic[T]):
 _Row = tuple[int, Matcher | None, T]
 """A route's number, what is still to be looked at, and where it leads."""
 _Rows = tuple[_Row[T], ...]
-_Source = Callable[[RequestHead], Iterable[_Row[T]]]
+_Source = Callable[[RequestHead], _Rows[T]]
+_Finder = Callable[[RequestHead], Iterable[_Row[T]]]
 
 
 class _Node(Generic[T]):
@@ -58,8 +59,8 @@ class _Node(Generic[T]):
         self.parent = parent
         self.below: _Rows[T] | None = ()
         self.at_end: _Rows[T] | None = ()
-        self.below_of: _Source[T] = _nothing
-        self.at_end_of: _Source[T] = _nothing
+        self.below_of: _Finder[T] = _nothing
+        self.at_end_of: _Finder[T] = _nothing
 
 
 class RouteIndex(Generic[T]):
@@ -149,7 +150,7 @@ def _number(row: _Row[T]) -> int:
     return row[0]
 
 
-def _ready(sources: list[_Rows[T] | _Source[T]]) -> tuple[_Rows[T] | None, _Source[T]]:
+def _ready(sources: list[_Rows[T] | _Source[T]]) -> tuple[_Rows[T] | None, _Finder[T]]:
     """Return the rows of *sources* if they are known beforehand, else what finds them for a request."""
     if not sources:
         return (), _nothing
@@ -157,8 +158,16 @@ def _ready(sources: list[_Rows[T] | _Source[T]]) -> tuple[_Rows[T] | None, _Sour
         (only,) = sources
         return (only, _nothing) if isinstance(only, tuple) else (None, only)
 
+    fixed = [source for source in sources if isinstance(source, tuple)]
+    asked = [source for source in sources if not isinstance(source, tuple)]
+
     def merged(head: RequestHead) -> Iterable[_Row[T]]:
-        return merge(*[source if isinstance(source, tuple) else source(head) for source in sources], key=_number)
+        found = fixed + [rows for source in asked if (rows := source(head))]
+        if len(found) == 1:
+            return found[0]
+        if sum(map(len, found)) <= _MERGED:
+            return sorted([row for rows in found for row in rows], key=_number)
+        return merge(*found, key=_number)
 
     return None, merged
 
@@ -186,11 +195,11 @@ def _by_field(routes: list[tuple[_Row[T], RouteMatch]]) -> list[_Rows[T] | _Sour
 def _lookup(name: bytes, by_value: dict[bytes, _Rows[T]]) -> _Source[T]:
     values_of = header_values(name)
 
-    def lookup(head: RequestHead) -> Iterable[_Row[T]]:
+    def lookup(head: RequestHead) -> _Rows[T]:
         found = values_of(head)
         if len(found) == 1:
             return by_value.get(found[0], ())
-        return merge(*[by_value.get(value, ()) for value in dict.fromkeys(found)], key=_number)
+        return tuple(sorted([row for value in dict.fromkeys(found) for row in by_value.get(value, ())], key=_number))
 
     return lookup
 
