@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.route import PathMatchKind, RedirectAction, RouteMatch
+from shifter.model.route import PathMatchKind, RedirectAction, RegexRewrite, RouteMatch
 from shifter.routing.errors import RoutingError
 from shifter.routing.match import compile_match
 from shifter.routing.redirect import compile_redirect
@@ -81,3 +81,40 @@ def test_what_is_not_named_stays(path: bytes, query: bytes, authority: bytes, st
     head = RequestHead(b"GET", path + query, authority)
     expected = b"http://" + authority + path + (b"" if strip else query)
     assert compile_redirect(by_prefix(b"/"), RedirectAction(strip_query=strip))(head) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "substitution", "target", "strip", "expected"),
+    [
+        (b"^/([^/]+)/([^/]+)", rb"/\2/\1", b"/a/b/c?d=/e/f", False, b"/b/a/c?d=/e/f"),
+        (b"^/([^/]+)/([^/]+)", rb"/\2/\1", b"/a", False, b"/a"),
+        (b"a", b"bb", b"/banana?a", True, b"/bbbnbbnbb"),
+        (b"^.*$", b"", b"/a?b", False, b"/a?b"),  # as in Envoy
+        (b"^.*$", b"", b"/a?b", True, b"/a"),
+        (b"^/", b".evil.test/", b"/a", False, b"/.evil.test/a"),  # Envoy makes it a part of the host
+    ],
+)
+def test_a_pattern_may_make_the_path(pattern: bytes, substitution: bytes, target: bytes, strip: bool, expected: bytes) -> None:
+    action = RedirectAction(regex_rewrite=RegexRewrite(pattern, substitution), strip_query=strip)
+    assert compile_redirect(by_prefix(b"/"), action)(RequestHead(b"GET", target, b"h.test")) == b"http://h.test" + expected
+
+
+def test_a_redirect_replaces_a_separated_prefix_but_no_template() -> None:
+    action = RedirectAction(prefix_rewrite=b"/new")
+    where = compile_redirect(RouteMatch(PathMatchKind.PATH_SEPARATED_PREFIX, b"/sep"), action)
+    assert where(RequestHead(b"GET", b"/sep/a?b", b"h.test")) == b"http://h.test/new/a?b"
+    with pytest.raises(RoutingError, match="regex_rewrite"):
+        compile_redirect(RouteMatch(PathMatchKind.URI_TEMPLATE, b"/t/{a}"), action)
+    with pytest.raises(RoutingError):
+        compile_redirect(by_prefix(b"/"), RedirectAction(regex_rewrite=RegexRewrite(b"a", b"a b")))
+
+
+VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#?\\"), max_size=10)
+
+
+@given(st.sampled_from([b"^/([^/]*)", b"^(.*)$", b"a", b"^/a?"]), VISIBLE, VISIBLE, st.booleans())
+def test_the_host_of_a_location_is_not_for_patterns_to_make(pattern: bytes, new: str, path: str, strip: bool) -> None:
+    action = RedirectAction(regex_rewrite=RegexRewrite(pattern, new.encode()), strip_query=strip)
+    where = compile_redirect(by_prefix(b"/"), action)(RequestHead(b"GET", b"/" + path.encode(), b"h.test"))
+    assert where.startswith(b"http://h.test/")
+    assert all(0x20 < byte < 0x7F for byte in where)

@@ -1,5 +1,8 @@
 """Rewrites of path and host: as Envoy's upstream saw them."""
 
+import re
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,3 +163,121 @@ def test_the_query_stays_and_the_original_path_is_told(prefix: bytes, rest: byte
     assert path_only(head.path) + query == head.path
     assert head.block == b"\r\nx-envoy-original-path: " + prefix + rest + query
     assert head.original_path == prefix + rest + query
+
+
+def rewritten(match: RouteMatch, what: RouteAction, path: bytes, host: bytes = b"h.test", entry: bytes | None = None) -> RequestHead:
+    head = RequestHead(b"GET", path, host)
+    rewrite = compile_rewrite(match, what, entry_host=entry)
+    assert rewrite is not None
+    rewrite(head)
+    return head
+
+
+def route(**more: Any) -> RouteAction:
+    return RouteAction((WeightedCluster("c", 1),), **more)
+
+
+TEMPLATE = RouteMatch(PathMatchKind.URI_TEMPLATE, b"/t/{lang}/{page=**}")
+
+
+@pytest.mark.parametrize(
+    ("match", "prefix", "path", "expected"),
+    [
+        (RouteMatch(PathMatchKind.PATH_SEPARATED_PREFIX, b"/sep"), b"/new", b"/sep", b"/new"),
+        (RouteMatch(PathMatchKind.PATH_SEPARATED_PREFIX, b"/sep"), b"/new", b"/sep?a=b", b"/new?a=b"),
+        (RouteMatch(PathMatchKind.PATH_SEPARATED_PREFIX, b"/sep"), b"/new", b"/sep/a", b"/new/a"),
+        (RouteMatch(PathMatchKind.PATH_SEPARATED_PREFIX, b"/SEP", False), b"/new", b"/sep/a", b"/new/a"),
+        (RouteMatch(PathMatchKind.CONNECT, b""), b"/new", b"/any/path?a", b"/new?a"),
+    ],
+)
+def test_what_a_match_covers_is_replaced(match: RouteMatch, prefix: bytes, path: bytes, expected: bytes) -> None:
+    assert rewritten(match, route(prefix_rewrite=prefix), path).path == expected
+
+
+def test_a_path_may_be_made_of_what_its_variables_stand_for() -> None:
+    what = route(path_rewrite_template=b"/{page}/in/{lang}.html")
+    assert rewritten(TEMPLATE, what, b"/t/en/a/b?c=/t/x/y").path == b"/a/b/in/en.html?c=/t/x/y"
+    head = rewritten(TEMPLATE, what, b"/other?c")
+    assert (head.path, head.block) == (b"/other?c", b"\r\nx-envoy-original-path: /other?c")
+
+
+@pytest.mark.parametrize(
+    ("match", "what"),
+    [
+        (TEMPLATE, route(prefix_rewrite=b"/a")),
+        (by_prefix(b"/"), route(path_rewrite_template=b"/a")),
+        (TEMPLATE, route(path_rewrite_template=b"/{nobody}")),
+        (by_prefix(b"/"), route(host_rewrite_path_regex=RegexRewrite(b"(", b""))),
+    ],
+)
+def test_rewrites_that_do_not_go_with_their_match_are_refused(match: RouteMatch, what: RouteAction) -> None:
+    with pytest.raises(RoutingError):
+        compile_rewrite(match, what)
+
+
+FROM_PATH = RegexRewrite(b"^/([^/]+)/.*$", rb"\1.in.test")
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [
+        (b"/a/b?c=/d/e", b"a.in.test"),
+        (b"/a", None),  # does not fit, so that the host would be the path, which Envoy sends
+        (b"/a@b/", None),
+        (b"/a:1/", None),
+        (b"/a%2f/", b"a%2f.in.test"),
+    ],
+)
+def test_the_host_may_come_from_the_path_as_the_client_asked_for_it(path: bytes, host: bytes | None) -> None:
+    head = rewritten(by_prefix(b"/"), route(host_rewrite_path_regex=FROM_PATH, prefix_rewrite=b"/new/", append_x_forwarded_host=True), path)
+    assert head.authority == (host or b"h.test")
+    told = b"" if host is None else b"\r\nx-envoy-original-host: h.test\r\nx-forwarded-host: h.test"
+    assert head.block == told + b"\r\nx-envoy-original-path: " + path
+
+
+def test_the_host_of_an_entry_is_a_new_start() -> None:
+    head = rewritten(by_prefix(b"/"), route(append_x_forwarded_host=True), b"/", entry=b"entry.test")
+    assert (head.authority, head.block) == (b"entry.test", b"")
+    head = rewritten(by_prefix(b"/"), route(host_rewrite_literal=b"route.test", append_x_forwarded_host=True), b"/", entry=b"entry.test")
+    assert head.authority == b"route.test"
+    assert head.block == b"\r\nx-envoy-original-host: entry.test\r\nx-forwarded-host: entry.test"
+    with pytest.raises(RoutingError):
+        compile_rewrite(by_prefix(b"/"), route(), entry_host=b"a/b")
+
+
+VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#?"), max_size=12)
+LEGAL_PATH = re.compile(rb"/[!-~]*")
+LEGAL_HOST = re.compile(rb"[^/@?# \x00-\x20\x7f-\xff]+")
+PATTERNS = st.sampled_from([b"^/([^/]*)", b"^(.*)$", b"a", b"^/a?", b"[^a]", b"^/[^/]+/(.*)$"])
+KINDS = st.sampled_from(
+    [by_prefix(b"/"), RouteMatch(PathMatchKind.SAFE_REGEX, b".*"), RouteMatch(PathMatchKind.PATH_SEPARATED_PREFIX, b"")]
+)
+
+
+@given(KINDS, PATTERNS, VISIBLE.filter(lambda text: "\\" not in text), VISIBLE, VISIBLE)
+def test_whatever_is_substituted_the_request_stays_one(match: RouteMatch, pattern: bytes, new: str, path: str, query: str) -> None:
+    target = f"/{path}?{query}".encode()
+    for what in (
+        route(regex_rewrite=RegexRewrite(pattern, new.encode())),
+        route(host_rewrite_path_regex=RegexRewrite(pattern, new.encode())),
+    ):
+        head = rewritten(match, what, target)
+        assert LEGAL_PATH.fullmatch(head.path)
+        assert head.path.endswith(b"?" + query.encode())
+        assert LEGAL_HOST.fullmatch(head.authority)
+
+
+@given(st.binary(max_size=12))
+def test_whatever_stands_in_a_field_the_host_stays_one(value: bytes) -> None:
+    head = RequestHead(b"GET", b"/", b"h.test", b"\r\nx-h: " + value.replace(b"\r\n", b""))
+    rewrite = compile_rewrite(by_prefix(b"/"), route(host_rewrite_header=b"x-h"))
+    assert rewrite is not None
+    rewrite(head)
+    assert LEGAL_HOST.fullmatch(head.authority)
+
+
+@given(VISIBLE, VISIBLE)
+def test_a_template_makes_paths_of_paths(path: str, query: str) -> None:
+    head = rewritten(TEMPLATE, route(path_rewrite_template=b"/{page}/{lang}"), f"/t/{path}?{query}".encode())
+    assert LEGAL_PATH.fullmatch(head.path)
+    assert head.path.endswith(b"?" + query.encode())
