@@ -90,17 +90,19 @@ class HttpFilters:
             typed = map_in(node, "typed_config")
             if typed is None:
                 kinds[str(name)] = ""
-                if "typed_config" not in node and "config_discovery" not in node:
+                if "typed_config" not in node and "config_discovery" not in node and not _is_true(node, "is_optional"):
                     known = _BY_NAME.get(str(name))
                     what = f'"@type": {TYPE_PREFIX}{known.config.envoy if known is not None else "…"}'
                     self._report.error(name, f"the filter `{shown(name)}` has no `typed_config`", f"write typed_config: {{{what}}}")
             elif _type_of(typed) == Router.envoy:
                 self.found.configs[id(typed)] = validate(Router, typed, self._report)
+                if _is_true(node, "disabled"):
+                    self._report.error(node.key("disabled"), "the router cannot be disabled")
                 if node is not last:
                     self._report.error(node.key("name"), "the router is the last filter, and one is enough")
                     kinds[str(name)] = ""
             else:
-                kinds[str(name)] = self._filter(typed, _is_optional(node))
+                kinds[str(name)] = self._filter(typed, _is_true(node, "is_optional"))
                 if node is last:
                     hint = f'add {{name: envoy.filters.http.router, typed_config: {{"@type": {TYPE_PREFIX}{Router.envoy}}}}}'
                     self._report.error(name, "the last filter must be the router: it is what forwards requests", hint)
@@ -148,8 +150,11 @@ class HttpFilters:
         if said is None:
             return None
         inner = map_in(node, "config")
-        if said.disabled or inner is None:
-            return FilterOverride(None, said.disabled)
+        if said.disabled:
+            return FilterOverride(disabled=True)
+        if inner is None:
+            self._report.error(_spot(node), "this says nothing to the filter", "give `config`, or `disabled: true`")
+            return None
         config = self._override_config(inner, name, kind, said.is_optional)
         return FilterOverride(config) if config is not None else None
 
@@ -201,6 +206,12 @@ class HttpFilters:
                 waiting.extend(one)
             elif isinstance(one, MapNode):
                 waiting.extend(one.values())
+                header = map_in(one, "header")
+                template = text_in(header, "value") if header is not None else None
+                if template and self._judge.template_problem is not None:
+                    problem = self._judge.template_problem(template)
+                    if problem is not None:
+                        self._report.error(template, f"this format cannot be used: {problem}")
                 regex, name = text_in(one, "regex"), text_in(one, "filename")
                 if regex and self._judge.regex_problem is not None:
                     problem = self._judge.regex_problem(regex.encode())
@@ -266,5 +277,5 @@ def _spot(typed: MapNode) -> TextNode | MapNode:
     return url if isinstance(url, TextNode) else typed
 
 
-def _is_optional(node: MapNode) -> bool:
-    return text_in(node, "is_optional") is not None and not is_false(node, "is_optional")
+def _is_true(node: MapNode, key: str) -> bool:
+    return text_in(node, key) is not None and not is_false(node, key)

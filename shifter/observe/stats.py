@@ -13,7 +13,7 @@ Rule 4. These objects never leave the process; their ``report()`` does.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import NamedTuple
 
@@ -98,6 +98,8 @@ class HttpStats:
     rq_redirect: int = 0
     rq_reset_after_downstream_response_started: int = 0
 
+    filters: dict[str, int] = field(default_factory=dict)
+    """What HTTP filters count, by whole names behind the prefix (``fault.aborts_injected``)."""
     codes: defaultdict[int, int] = field(default_factory=_no_codes)
     downstream_rq_time: Histogram = field(default_factory=Histogram)
     downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
@@ -123,6 +125,7 @@ class HttpStats:
             "downstream_cx_destroy": self.downstream_cx_destroy_local + self.downstream_cx_destroy_remote,
             "downstream_cx_destroy_active_rq": self.downstream_cx_destroy_local_active_rq + self.downstream_cx_destroy_remote_active_rq,
             "downstream_rq_total": self.downstream_rq_total,
+            **self.filters,
         }
         load = {"downstream_cx_active": self.downstream_cx_active, "downstream_rq_active": self.downstream_rq_active}
         return HttpReport(prefix, listener, _figures(self, counters=made, gauges=load))
@@ -236,6 +239,15 @@ class ClusterStats:
         return ClusterReport(name, _figures(self, counters=made, gauges=load, shared=shared), hosts, asdict(limits))
 
 
+def counter(counted: dict[str, int]) -> Callable[..., None]:
+    """Return ``count(name, by=1)``, which adds to the counter *name* of *counted*; ``by=0`` has it shown from the start."""
+
+    def count(name: str, by: int = 1) -> None:
+        counted[name] = counted.get(name, 0) + by
+
+    return count
+
+
 STATES = ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING")
 """Envoy's ``ServerInfo.State``; the index is the value of ``server.state``."""
 
@@ -267,6 +279,8 @@ class ServerStats:
     access_log_writes: int = 0
     access_log_failures: int = 0
     access_log_lost: int = 0
+    filters: dict[str, int] = field(default_factory=dict)
+    """What HTTP filters count that Envoy does not name after the connection manager."""
 
     def report(
         self,
@@ -295,6 +309,7 @@ class ServerStats:
             "shifter.access_log.lost": self.access_log_lost,
             "shifter.config.reload_rejected": self.config_reload_rejected,
             "shifter.config.reload_success": self.config_reload_success,
+            **self.filters,
         }
         gauges = {"server.total_connections": sum(one.figures.gauges["downstream_cx_active"] for one in every_listener)}
         gauges |= {f"server.memory_{name}": size for name, size in (memory or {}).items()}

@@ -43,13 +43,14 @@ class Http1Door:
 
     __slots__ = (
         "_blocked", "_buffer", "_chunked", "_close", "_decoder", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
-        "_running", "_since", "_take_over", "_version", "exchange", "requests", "runtime", "transport",
+        "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ListenerRuntime, take_over: TakeOver | None) -> None:
         self.transport = transport
         self.runtime = runtime
         self._take_over = take_over
+        self.log = runtime.log
         self.exchange: Exchange | None = None
         self.requests = 0
         self._host = transport.peer.host.encode("ascii")

@@ -13,6 +13,7 @@ Rule 4. Reading never pauses: what a client may make us hold is bounded by strea
 from twisted.logger import Logger
 
 from shifter.net.transport import Handler, Transport
+from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
@@ -90,6 +91,9 @@ class Http2Downstream:
         self.runtime.stats.downstream_rq_tx_reset += 1
         self._door.mark()
         self._door.codec.reset(self._id, INTERNAL_ERROR)
+
+    def log(self, entry: LogEntry) -> None:
+        self.runtime.log(entry)
 
     def finished(self) -> None:
         door = self._door

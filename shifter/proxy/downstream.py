@@ -7,6 +7,10 @@ Rule 2. When an exchange is over it says so (`Downstream.finished`), after its e
 
 from typing import TYPE_CHECKING, Protocol
 
+from shifter.filters.api import Reply
+from shifter.model.route import Route, WeightedCluster
+from shifter.observe.logformat import LogEntry
+from shifter.routing.headers import Edit
 from shifter.wire.events import ProtocolError, RequestHead
 
 if TYPE_CHECKING:
@@ -44,6 +48,9 @@ class Downstream(Protocol):
     def reset(self) -> None:
         """Cut the answer off so that the client can tell: it stays incomplete."""
 
+    def log(self, entry: LogEntry) -> None:
+        """Write *entry* to every access log; called at most once, right before ``finished``."""
+
     def finished(self) -> None:
         """The exchange is over and told."""
 
@@ -78,11 +85,17 @@ class Exchange(Protocol):
     def on_downstream_writable(self) -> None:
         """It has taken all of it."""
 
+    def answer(self, reply: Reply) -> None:
+        """A filter answers in the upstream's place; what has begun to go out is cut. Nothing happens when all is over."""
+
+    def describe(self) -> LogEntry:
+        """Return what is known by now, for formats; valid until the next call of anything."""
+
 
 class Leaf(Protocol):
     """Where a route ends: it starts the exchange that serves a request."""
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> "Leaf":
+    def choose(self, head: RequestHead, downstream: Downstream) -> "ChosenLeaf":
         """Return the leaf that serves *head*: the entry of a route with weights, for the others themselves.
 
         Who wants to know the entry before the exchange starts (it may say things about filters) chooses, and starts what was
@@ -91,3 +104,19 @@ class Leaf(Protocol):
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         """Return the exchange for *head*; nothing has been sent yet."""
+
+
+class ChosenLeaf(Leaf, Protocol):
+    """A leaf that has nothing to choose any more."""
+
+    @property
+    def config(self) -> Route:
+        """The route."""
+
+    @property
+    def entry(self) -> WeightedCluster | None:
+        """The entry of the route that the leaf stands for, where it has any."""
+
+    @property
+    def edit_answer(self) -> Edit | None:
+        """What the route table does to an answer that is given in the upstream's place."""

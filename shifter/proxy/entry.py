@@ -4,6 +4,8 @@ The order is Envoy's: the target is made canonical, the fields of this hop are w
 so that what is matched is what is forwarded.
 """
 
+from collections.abc import Callable
+
 from shifter.proxy.downstream import Downstream, Exchange
 from shifter.proxy.outcome import LocalReply
 from shifter.routing.errors import RequestRefused
@@ -23,13 +25,33 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
         head.flags |= CLOSE
         if refused.status == 400:
             runtime.stats.downstream_rq_failed_path_normalization += bool(head.flags & ODD_PATH)
-        flags = {400: b"DPE", 404: b"NR"}.get(refused.status, b"")
-        return LocalReply(head, downstream, refused.status, flags=flags, details=refused.detail)
+        return _refused(head, downstream, refused)
     except PathRedirect as redirect:
-        runtime.stats.downstream_rq_redirected_with_normalized_path += 1
-        return LocalReply(head, downstream, 307, fields=b"\r\nlocation: " + redirect.location, details="path_normalization_redirect")
+        return _redirected(head, downstream, redirect.location)
+    if runtime.filters is not None:
+        return runtime.filters.exchange_for(head, downstream)
     leaf = runtime.tree.locate(head)
-    if leaf is None:
-        runtime.stats.no_route += 1
-        return LocalReply(head, downstream, 404, flags=b"NR", details="route_not_found")
-    return leaf.start(head, downstream)
+    return leaf.start(head, downstream) if leaf is not None else not_found(head, downstream)
+
+
+def not_found(head: RequestHead, downstream: Downstream) -> Exchange:
+    """Return the exchange for a request that no route fits."""
+    downstream.runtime.stats.no_route += 1
+    return LocalReply(head, downstream, 404, flags=b"NR", details="route_not_found")
+
+
+def _refused(head: RequestHead, downstream: Downstream, refused: RequestRefused) -> Exchange:
+    flags = {400: b"DPE", 404: b"NR"}.get(refused.status, b"")
+    return _early(head, downstream, lambda back: LocalReply(head, back, refused.status, flags=flags, details=refused.detail))
+
+
+def _redirected(head: RequestHead, downstream: Downstream, location: bytes) -> Exchange:
+    downstream.runtime.stats.downstream_rq_redirected_with_normalized_path += 1
+    fields = b"\r\nlocation: " + location
+    return _early(head, downstream, lambda back: LocalReply(head, back, 307, fields=fields, details="path_normalization_redirect"))
+
+
+def _early(head: RequestHead, downstream: Downstream, reply: Callable[[Downstream], LocalReply]) -> Exchange:
+    """Return the exchange for a request that is answered before it is routed."""
+    filters = downstream.runtime.filters
+    return reply(downstream) if filters is None else filters.refused(head, downstream, reply)

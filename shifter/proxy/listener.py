@@ -12,6 +12,7 @@ from shifter.net.transport import Handler, Transport
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import Formatter, LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
+from shifter.proxy.filterchain import FilterChain
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
 from shifter.routing.forwarded import Forwarding
@@ -51,7 +52,7 @@ class ListenerRuntime:
     """See the module. ``accept`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "doors", "draining", "entry", "forwarding", "listener", "listener_stats", "logs_connections",
+        "_next_id", "access_logs", "doors", "draining", "entry", "filters", "forwarding", "listener", "listener_stats", "logs_connections",
         "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
@@ -62,19 +63,23 @@ class ListenerRuntime:
         tree: ListenerResource,
         access_logs: Sequence[AccessLog],
         make_door: Callable[[Transport, "ListenerRuntime"], Handler],
+        filters: FilterChain | None = None,
+        stats: HttpStats | None = None,
     ) -> None:
         self.worker = worker
-        self.stats = HttpStats()
+        self.stats = stats if stats is not None else HttpStats()
         self.entry = LogEntry(0.0, b"", b"", b"")  # the one that `outcome.log_entry` fills in
         self.listener_stats = ListenerStats()
         self.doors: set[Door] = set()
         self.draining = False
         self.make_door = make_door
         self._next_id = 0
-        self.configure(listener, tree, access_logs)
+        self.configure(listener, tree, access_logs, filters)
 
-    def configure(self, listener: Listener, tree: ListenerResource, access_logs: Sequence[AccessLog]) -> None:
-        """Serve this configuration from the next request on."""
+    def configure(
+        self, listener: Listener, tree: ListenerResource, access_logs: Sequence[AccessLog], filters: FilterChain | None = None
+    ) -> None:
+        """Serve this configuration from the next request on. *filters* are ``None`` where there are none."""
         settings: HttpConnectionManager = listener.manager
         self.listener = listener
         self.settings = settings
@@ -84,6 +89,7 @@ class ListenerRuntime:
         self.access_logs = tuple(access_logs)
         self.logs_connections = any(access_log.shows_connection for access_log in self.access_logs)
         self.tree = tree
+        self.filters = filters
 
     def accept(self, transport: Transport) -> Handler | None:
         """Return the door for a connection that was just accepted."""

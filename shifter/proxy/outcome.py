@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from shifter.filters.api import Reply
 from shifter.observe.logformat import LogEntry
 from shifter.routing.headers import Edit
 from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, first_value
@@ -73,7 +74,7 @@ class LocalReply:
     any comes, is not read: the door closes the connection behind the answer.
     """
 
-    __slots__ = ("body", "details", "downstream", "edit", "fields", "flags", "head", "over", "route", "started", "status")
+    __slots__ = ("body", "details", "downstream", "edit", "fields", "flags", "grpc_status", "head", "over", "route", "started", "status")
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class LocalReply:
         details: str = "",
         route: str = "",
         edit: Edit | None = None,
+        grpc_status: int | None = None,
     ) -> None:
         self.head = head
         self.downstream = downstream
@@ -96,6 +98,7 @@ class LocalReply:
         self.details = details
         self.route = route
         self.edit = edit
+        self.grpc_status = grpc_status
         self.started = downstream.runtime.worker.monotonic()
         self.over = False
 
@@ -103,7 +106,7 @@ class LocalReply:
         downstream = self.downstream
         runtime = downstream.runtime
         fields = self.fields if self.edit is None else self.edit(self.fields, self)
-        status, block, body = local_reply(runtime, self.head, self.status, self.body, fields)
+        status, block, body = local_reply(runtime, self.head, self.status, self.body, fields, self.grpc_status)
         downstream.send_head(status, block, len(body), body, True)
         self._epilogue(status, block, len(data), len(body))
         downstream.finished()
@@ -119,7 +122,7 @@ class LocalReply:
             entry.response_block = block
             entry.bytes_received = received
             entry.bytes_sent = 0 if self.head.method == b"HEAD" else sent
-            runtime.log(entry)
+            self.downstream.log(entry)
 
     def describe(self) -> LogEntry:
         """What is known by now, for formats in header edits."""
@@ -142,14 +145,22 @@ class LocalReply:
 
     def on_downstream_writable(self) -> None: ...
 
+    def answer(self, reply: Reply) -> None: ...
 
-def local_reply(runtime: "ListenerRuntime", head: RequestHead, status: int, body: bytes, fields: bytes = b"") -> tuple[int, bytes, bytes]:
-    """Return (status, field block, body) of an answer that the proxy makes itself, as Envoy words it."""
+
+def local_reply(
+    runtime: "ListenerRuntime", head: RequestHead, status: int, body: bytes, fields: bytes = b"", grpc_status: int | None = None
+) -> tuple[int, bytes, bytes]:
+    """Return (status, field block, body) of an answer that the proxy makes itself, as Envoy words it.
+
+    *grpc_status* is for gRPC clients, where it does not follow from *status*.
+    """
     tail = b"%b\r\ndate: %b%b" % (fields, runtime.worker.date, runtime.server_line)
     if is_grpc(head):
         message = b"\r\ngrpc-message: " + _percent_encoded(body) if body else b""
         length = b"" if head.version == 20 else b"\r\ncontent-length: 0"  # HTTP/1 has no other way to say that the answer is over
-        block = b"%b\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (length, GRPC_STATUS.get(status, 2), message, tail)
+        code = GRPC_STATUS.get(status, 2) if grpc_status is None else grpc_status
+        block = b"%b\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (length, code, message, tail)
         return 200, block, b""
     if status == 204 or status == 304:
         return status, tail, b""

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from shifter.filters.api import Reply
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.outcome import expects_continue, local_reply, log_entry
 from shifter.routing.headers import HeaderEditor
@@ -200,6 +201,11 @@ class ProxyStream:
         if self.upstream is not None:
             self.target.cluster.state.stats.upstream_flow_control_resumed_reading_total += 1
             self.upstream.resume()
+
+    def answer(self, reply: Reply) -> None:
+        if not self.over:
+            self._let_go()
+            self._reply(reply.status, reply.body, reply.flags, reply.details, reply.fields)
 
     # getting an upstream
 
@@ -423,7 +429,7 @@ class ProxyStream:
         return self._entry(self.status, "", self.worker.monotonic() - self.started)
 
     def _log(self, status: int, details: str, seconds: float) -> None:
-        self.runtime.log(self._entry(status, details, seconds))
+        self.downstream.log(self._entry(status, details, seconds))
 
     def _entry(self, status: int, details: str, seconds: float) -> LogEntry:
         entry = log_entry(self.downstream, self.head, status, self.flags, details, seconds)

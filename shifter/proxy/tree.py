@@ -20,7 +20,7 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
-from shifter.proxy.downstream import Downstream, Exchange, Leaf
+from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.outcome import LocalReply
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.routing.choice import compile_pick, is_plain, needs_client
@@ -145,6 +145,10 @@ class RouteResource:
         self.suppress_envoy_headers = around.suppress_envoy_headers
         self.added = b"" if around.suppress_envoy_headers else expected_timeout(action.timeout)
 
+    @property
+    def edit_answer(self) -> Edit | None:
+        return self.target.edit_response
+
     def choose(self, head: RequestHead, downstream: Downstream) -> "RouteResource":
         return self
 
@@ -168,7 +172,7 @@ class WeightedResource:
         self.config = route
         self._split = split
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         return self._split.at(head.random).choose(head, downstream)
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
@@ -187,7 +191,7 @@ class ChoosingResource:
         self._needs_client = needs_client(action)
         self._pick = compile_pick(action, leaves, around.runtime)
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         newcomer = Newcomer(downstream.runtime.worker.random)
         client = address_of(downstream.peer) if self._needs_client else b""
         leaf = self._pick(head, client, newcomer).choose(head, downstream)
@@ -250,14 +254,14 @@ def _adding(lines: bytes, edit: Edit | None) -> Edit:
 class MissingClusterResource:
     """A route whose cluster does not exist: it answers with ``cluster_not_found_response_code``."""
 
-    __slots__ = ("_code", "_edit", "config", "entry")
+    __slots__ = ("_code", "config", "edit_answer", "entry")
 
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> None:
         self.config = route
         self.entry = entry
         self._code = action.cluster_not_found_response_code
         editor = compile_editor((entry.headers, route.headers, *around.levels))
-        self._edit = editor.response if editor is not None else None
+        self.edit_answer = editor.response if editor is not None else None
 
     def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
         return self
@@ -265,48 +269,52 @@ class MissingClusterResource:
     def giving(self, lines: bytes) -> "MissingClusterResource":
         """Return a leaf like this one, whose answer carries *lines* besides."""
         leaf = copy(self)
-        leaf._edit = _adding(lines, self._edit)
+        leaf.edit_answer = _adding(lines, self.edit_answer)
         return leaf
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.no_cluster += 1
-        return LocalReply(head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", self.config.name, self._edit)
+        return LocalReply(head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", self.config.name, self.edit_answer)
 
 
 class RedirectResource:
     """A route that answers with a redirect."""
 
-    __slots__ = ("_code", "_edit", "_location", "config")
+    __slots__ = ("_code", "_location", "config", "edit_answer")
+
+    entry = None
 
     def __init__(self, route: Route, action: RedirectAction, editor: HeaderEditor | None) -> None:
         self.config = route
         self._code = action.response_code
         self._location = compile_redirect(route.match, action)
-        self._edit = editor.response if editor is not None else None
+        self.edit_answer = editor.response if editor is not None else None
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         return self
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
         fields = b"\r\nlocation: " + self._location(head)
-        return LocalReply(head, downstream, self._code, b"", fields, b"", "direct_response", self.config.name, self._edit)
+        return LocalReply(head, downstream, self._code, b"", fields, b"", "direct_response", self.config.name, self.edit_answer)
 
 
 class DirectResponseResource:
     """A route that the proxy answers itself."""
 
-    __slots__ = ("_action", "_edit", "config")
+    __slots__ = ("_action", "config", "edit_answer")
+
+    entry = None
 
     def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor | None) -> None:
         self.config = route
         self._action = action
-        self._edit = editor.response if editor is not None else None
+        self.edit_answer = editor.response if editor is not None else None
 
-    def choose(self, head: RequestHead, downstream: Downstream) -> Leaf:
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         return self
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
         action = self._action
-        return LocalReply(head, downstream, action.status, action.body, b"", b"", "direct_response", self.config.name, self._edit)
+        return LocalReply(head, downstream, action.status, action.body, b"", b"", "direct_response", self.config.name, self.edit_answer)

@@ -12,6 +12,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
+from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
@@ -137,6 +138,9 @@ class WebDownstream:
     def reset(self) -> None:
         self._exchange = None
         self._request.loseConnection()
+
+    def log(self, entry: LogEntry) -> None:
+        self.runtime.log(entry)
 
     def finished(self) -> None:
         if self._exchange is not None:

@@ -7,19 +7,30 @@ Rule 2. Nothing outside this process reaches in here: what others may know goes 
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from shifter.net.transport import Connector
 from shifter.wire.request_id import uuids
 
 if TYPE_CHECKING:
     from shifter.proxy.listener import ListenerRuntime
-    from shifter.proxy.stream import ProxyStream
 
 TICK = 0.05
 """Seconds between two looks at the deadlines."""
 _TICKS_PER_SWEEP = 20
 _IDS = 256
+
+
+class Timed(Protocol):
+    """A stream that the tick looks at: until ``deadline`` it must be over, and ``idle_timeout`` seconds after ``touched`` at the
+    latest something must have moved."""
+
+    deadline: float
+    idle_timeout: float
+    touched: float
+
+    def timed_out(self, now: float) -> None:
+        """One of the two has passed."""
 
 
 class Worker:
@@ -35,7 +46,7 @@ class Worker:
         self.now = self.monotonic()
         self.wall_now = wall()
         self.date = _http_date(self.wall_now)
-        self.streams: set[ProxyStream] = set()
+        self.streams: set[Timed] = set()
         self.listeners: list[ListenerRuntime] = []
         self._ids: list[bytes] = []
         self._ticks = 0

@@ -29,6 +29,7 @@ from shifter.model.report import Report
 from shifter.net.listen import ListenError, bind
 from shifter.observe.accesslog import AccessLogError
 from shifter.observe.stats import ServerStats
+from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.sources import Candidate, FileSource
@@ -39,7 +40,7 @@ DRAIN_DEADLINE = 30.0
 
 ADMIN_BACKLOG = 50
 
-CANNOT = (ListenError, AccessLogError, RoutingError)
+CANNOT = (ListenError, AccessLogError, RoutingError, FilterError)
 """Why a configuration that was read without problems may still not be served here and now."""
 
 _log = Logger()

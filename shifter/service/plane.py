@@ -15,17 +15,19 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import FileAccessLog, Snapshot
+from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.model.report import Report
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.tcp import Network
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import asks_for_more, compile_format
-from shifter.observe.stats import ServerStats
+from shifter.observe.stats import HttpStats, ServerStats, counter
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
+from shifter.proxy.filterchain import FilterChain, make_chain
 from shifter.proxy.listener import AccessLog, ListenerRuntime
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import TICK, Worker
@@ -56,6 +58,8 @@ class Prepared:
     fresh: list[LiveCluster]
     sockets: dict[SocketAddress, Any] = field(default_factory=dict)
     trees: dict[SocketAddress, ListenerResource] = field(default_factory=dict)
+    filters: dict[SocketAddress, FilterChain] = field(default_factory=dict)
+    stats: dict[SocketAddress, HttpStats] = field(default_factory=dict)
     logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
 
@@ -106,7 +110,7 @@ class DataPlane:
     def lay_out(self, snapshot: Snapshot) -> Prepared:
         """Make everything for *snapshot* that does not have to be waited for, beside what serves now.
 
-        Raises `ListenError` and `AccessLogError`; what had been made by then is undone.
+        Raises `ListenError`, `AccessLogError` and `FilterError`; what had been made by then is undone.
         """
         bootstrap = snapshot.bootstrap
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
@@ -127,6 +131,10 @@ class DataPlane:
                 prepared.trees[listener.address] = ListenerResource(
                     listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers, runtime
                 )
+                served = self._runtimes.get(listener.address)
+                stats = prepared.stats[listener.address] = served.stats if served is not None else HttpStats()
+                if listener.manager.http_filters:
+                    prepared.filters[listener.address] = self._filter_chain(listener.manager, stats, runtime)
         except Exception:
             self.discard(prepared)
             raise
@@ -173,7 +181,8 @@ class DataPlane:
         self._clusters = prepared.clusters
         for listener in plan.listeners_kept:
             runtime = self._runtimes[listener.address]
-            runtime.configure(listener, prepared.trees[listener.address], self._access_logs(listener.manager.access_log))
+            logs = self._access_logs(listener.manager.access_log)
+            runtime.configure(listener, prepared.trees[listener.address], logs, prepared.filters.get(listener.address))
         for listener in plan.listeners_added:
             runtime = ListenerRuntime(
                 listener,
@@ -181,6 +190,8 @@ class DataPlane:
                 prepared.trees[listener.address],
                 self._access_logs(listener.manager.access_log),
                 self._make_door,
+                prepared.filters.get(listener.address),
+                prepared.stats[listener.address],
             )
             self._runtimes[listener.address] = runtime
             self._worker.listeners.append(runtime)
@@ -285,6 +296,22 @@ class DataPlane:
         if resolver is None:
             resolver = self._resolvers[servers] = Resolver(self._reactor, [(one.host, one.port) for one in servers])
         return Discovery(cluster, resolver, self._reactor, self._registry.state(cluster).stats)
+
+    def _filter_chain(self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime) -> FilterChain:
+        return make_chain(
+            manager,
+            FactoryContext(
+                name="",
+                stat_prefix=manager.stat_prefix,
+                monotonic=self._network.monotonic,
+                wall=self._wall,
+                call_later=self._reactor.callLater,
+                random=self._random,
+                runtime=runtime,
+                count=counter(stats.filters),
+                count_global=counter(self._stats.filters),
+            ),
+        )
 
     def _access_logs(self, configs: Sequence[FileAccessLog]) -> list[AccessLog]:
         return [

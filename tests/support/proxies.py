@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
+from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import HttpConnectionManager, Listener
 from shifter.model.cluster import Cluster, DnsLookupFamily, LbEndpoint, UpstreamProtocol
@@ -23,10 +24,13 @@ from shifter.model.route import (
 from shifter.net.transport import Handler, Transport
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
+from shifter.observe.stats import counter
 from shifter.proxy.door import Http1Door, TakeOver
+from shifter.proxy.filterchain import make_chain
 from shifter.proxy.listener import AccessLog, ListenerRuntime
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import TICK, Worker
+from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.dns import Answer, ResolutionFailed
@@ -119,8 +123,18 @@ class Proxy:
             [AccessLog(compile_format(LOG_FORMAT), self.writer)],
             door(take_over),
         )
+        if manager.http_filters:
+            self.runtime.filters = make_chain(manager, self.context())
         self.worker.listeners.append(self.runtime)
         self.stats = self.runtime.stats
+
+    def context(self) -> FactoryContext:
+        """What factories of filters get."""
+        stats = self.runtime.stats
+        count = counter(stats.filters)
+        return FactoryContext(
+            "", "http", self.clock.seconds, lambda: WALL, self.clock.callLater, self.worker.random, Runtime(), count, count
+        )
 
     def connect(self, *pieces: bytes) -> FakeTransport:
         """Have a client connect, and say *pieces*."""

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from shifter.config.build_common import Sources, header_options, string_matcher
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Message, OneOf, RemovedName
-from shifter.config.schema.core import HeaderValueOption, StringMatcher
+from shifter.config.schema import core
+from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Message, OneOf
 from shifter.model import http_filter as model
 
 _PACKAGE = "envoy.extensions.filters.http.header_mutation.v3."
@@ -18,17 +18,14 @@ class RemoveOnMatch(Message):
 
     envoy = "envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch"
 
-    key_matcher: StringMatcher
+    key_matcher: core.StringMatcher
 
 
-class OneMutation(Choice):
-    """``common.mutation_rules.v3.HeaderMutation``."""
+class OneMutation(core.HeaderMutation):
+    """``common.mutation_rules.v3.HeaderMutation``, whole."""
 
-    envoy = "envoy.config.common.mutation_rules.v3.HeaderMutation"
-    one_of = (OneOf(("remove", "append", "remove_on_match"), (), "this mutation does nothing"),)
+    one_of = (OneOf(("remove", "append", "remove_on_match"), required="this changes nothing"),)
 
-    remove: RemovedName | None = None
-    append: HeaderValueOption | None = None
     remove_on_match: RemoveOnMatch | None = None
 
 

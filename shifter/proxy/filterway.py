@@ -1,0 +1,273 @@
+"""One direction of a filtered exchange: the filters one after the other, and what waits before each.
+
+Rule 1. What came first goes on first. A filter that waits has a queue; what comes for it stands there, and what has passed it
+        goes on meanwhile.
+Rule 2. Nothing of a filter's gets out of here but through `Owner`: not its exceptions, and not those of its Deferreds.
+Rule 3. After `Way.stop` nothing goes on any more, and what was waited for is cancelled.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from shifter.filters.api import HttpFilter, Reply, WholeBody
+from shifter.wire.events import RequestHead, ResponseHead
+
+HEAD, DATA, TRAILERS, _WHOLE = range(4)
+
+Event = tuple[int, bytes, bool]
+"""Kind, data (or a block of trailers), and whether it ends the message. Trailers end theirs."""
+
+TOO_LARGE = Reply(413, b"Payload Too Large", details="request_payload_too_large")
+
+
+class Owner(Protocol):
+    """Who has a way in each direction, and is told what becomes of things on them."""
+
+    def request_passed(self, event: Event) -> None:
+        """Something of the request has passed all filters."""
+
+    def request_held(self) -> None:
+        """Something of the request waits for a filter."""
+
+    def request_went_on(self) -> None:
+        """A filter waits no more, and what stood before it has gone on."""
+
+    def wants_body(self, limit: int) -> None:
+        """A filter wants the whole body of the request, which may have *limit* bytes."""
+
+    def body_resized(self, length: int) -> None:
+        """The whole body, whose head is still here, goes on with *length* bytes."""
+
+    def answer(self, reply: Reply) -> None:
+        """A filter answers."""
+
+    def response_passed(self, event: Event) -> None:
+        """Something of the answer has passed all filters."""
+
+    def response_held(self) -> None:
+        """Something of the answer waits for a filter."""
+
+    def response_went_on(self) -> None:
+        """A filter waits no more, and what stood before it has gone on."""
+
+    def fault(self, failure: Failure, culprit: HttpFilter) -> None:
+        """A filter has failed."""
+
+
+class Stage:
+    """A filter and what stands before it: ``held`` is ``None`` while that is nothing, ``collected`` is the body so far for one that
+    wants it whole."""
+
+    __slots__ = ("collected", "draining", "filter", "held", "limit", "size", "waiting")
+
+    def __init__(self, one: HttpFilter) -> None:
+        self.filter = one
+        self.held: deque[Event] | None = None
+        self.waiting: Deferred[Any] | None = None
+        self.draining = False
+        self.collected: list[bytes] | None = None
+        self.size = 0
+        self.limit = 0
+
+
+class Way:
+    """See the module. `RequestWay` and `ResponseWay` know what filters are asked."""
+
+    __slots__ = ("_owner", "_stages", "_stopped")
+
+    def __init__(self, filters: Sequence[HttpFilter], owner: Owner) -> None:
+        self._stages = [Stage(one) for one in filters]
+        self._owner = owner
+        self._stopped = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether a filter waits."""
+        return any(stage.held is not None for stage in self._stages)
+
+    def push(self, event: Event, at: int = 0) -> None:
+        """Have *event* pass the filters from *at* on."""
+        stages = self._stages
+        while at < len(stages):
+            if self._stopped:
+                return
+            stage = stages[at]
+            if stage.held is not None:
+                stage.held.append(event)
+                self._held_back()
+                return
+            passed = self._visit(at, stage, event)
+            if passed is None:
+                return
+            event = passed
+            at += 1
+        if not self._stopped:
+            self._deliver(event)
+
+    def stop(self) -> None:
+        """Forget what is held back, and cancel what is waited for."""
+        self._stopped = True
+        for stage in self._stages:
+            waiting = stage.waiting
+            stage.waiting = stage.held = stage.collected = None
+            if waiting is not None:
+                waiting.cancel()
+
+    def _visit(self, at: int, stage: Stage, event: Event) -> Event | None:
+        """Return what goes on in the place of *event*, if anything does now."""
+        if stage.collected is not None:
+            self._collect(at, stage, event)
+            return None
+        try:
+            said = self._ask(stage.filter, event)
+        except Exception:
+            self._owner.fault(Failure(), stage.filter)
+            return None
+        if isinstance(said, Deferred):
+            self._wait(at, stage, event, said)
+            return None
+        return self._said(at, stage, event, said)
+
+    def _ask(self, one: HttpFilter, event: Event) -> object:
+        raise NotImplementedError
+
+    def _deliver(self, event: Event) -> None:
+        raise NotImplementedError
+
+    def _held_back(self) -> None:
+        raise NotImplementedError
+
+    def _went_on(self) -> None:
+        raise NotImplementedError
+
+    def _said(self, at: int, stage: Stage, event: Event, said: Any) -> Event | None:
+        kind, _, end = event
+        if isinstance(said, Reply):
+            self._owner.answer(said)
+            return None
+        if kind == HEAD:
+            if isinstance(said, WholeBody) and not end:
+                stage.collected = []
+                stage.limit = said.max_bytes
+                self._owner.wants_body(said.max_bytes)
+                return None
+            return event
+        if kind == _WHOLE:
+            self._owner.body_resized(len(said))
+            self.push((HEAD, b"", end and not said), at + 1)
+            return (DATA, said, end) if said else None
+        if kind == DATA and not said and not end:
+            return None
+        return (kind, said, end)
+
+    # one that wants the body whole
+
+    def _collect(self, at: int, stage: Stage, event: Event) -> None:
+        assert stage.collected is not None
+        kind, data, end = event
+        if kind == DATA:
+            stage.size += len(data)
+            if stage.size > stage.limit:
+                self._owner.answer(TOO_LARGE)
+                return
+            stage.collected.append(data)
+            if not end:
+                return
+        body = b"".join(stage.collected)
+        stage.collected = None
+        self._pass_on(at, self._visit(at, stage, (_WHOLE, body, kind == DATA)))
+        if kind == TRAILERS:
+            self.push(event, at)
+
+    # one that waits
+
+    def _wait(self, at: int, stage: Stage, event: Event, deferred: Deferred[Any]) -> None:
+        if stage.held is None:
+            stage.held = deque()
+        stage.waiting = deferred
+        deferred.addCallbacks(self._came, self._failed, (at, stage, event), {}, (stage,))
+        deferred.addErrback(self._failed, stage)
+
+    def _came(self, said: object, at: int, stage: Stage, event: Event) -> None:
+        stage.waiting = None
+        if self._stopped:
+            return
+        self._pass_on(at, self._said(at, stage, event, said))
+        if stage.draining:
+            return  # it did not have to be waited for: who drains goes on with the next
+        stage.draining = True
+        while stage.held and stage.waiting is None and not self._stopped:
+            self._pass_on(at, self._visit(at, stage, stage.held.popleft()))
+        stage.draining = False
+        if stage.waiting is None:
+            stage.held = None
+            if not self._stopped:
+                self._went_on()
+
+    def _failed(self, failure: Failure, stage: Stage) -> None:
+        stage.waiting = None
+        if not self._stopped:
+            self._owner.fault(failure, stage.filter)
+
+    def _pass_on(self, at: int, passed: Event | None) -> None:
+        if passed is not None:
+            self.push(passed, at + 1)
+
+
+class RequestWay(Way):
+    """From the client to the route, in the order of the configuration."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, filters: Sequence[HttpFilter], owner: Owner, head: RequestHead) -> None:
+        super().__init__(filters, owner)
+        self._head = head
+
+    def _ask(self, one: HttpFilter, event: Event) -> object:
+        kind, data, end = event
+        if kind == HEAD:
+            return one.on_request_head(self._head, end)
+        if kind == TRAILERS:
+            return one.on_request_trailers(data)
+        return one.on_request_data(data, end)
+
+    def _deliver(self, event: Event) -> None:
+        self._owner.request_passed(event)
+
+    def _held_back(self) -> None:
+        self._owner.request_held()
+
+    def _went_on(self) -> None:
+        self._owner.request_went_on()
+
+
+class ResponseWay(Way):
+    """From whoever answers to the client, in the opposite order. ``head`` is set before the head is pushed."""
+
+    __slots__ = ("head",)
+
+    def __init__(self, filters: Sequence[HttpFilter], owner: Owner) -> None:
+        super().__init__(filters[::-1], owner)
+        self.head: ResponseHead
+
+    def _ask(self, one: HttpFilter, event: Event) -> object:
+        kind, data, end = event
+        if kind == HEAD:
+            one.on_response_head(self.head, end)
+            return None
+        if kind == TRAILERS:
+            return one.on_response_trailers(data)
+        return one.on_response_data(data, end)
+
+    def _deliver(self, event: Event) -> None:
+        self._owner.response_passed(event)
+
+    def _held_back(self) -> None:
+        self._owner.response_held()
+
+    def _went_on(self) -> None:
+        self._owner.response_went_on()
