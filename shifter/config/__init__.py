@@ -13,14 +13,14 @@ from shifter.config.build import build
 from shifter.config.check import check
 from shifter.config.document import MapNode
 from shifter.config.explain import validate
-from shifter.config.judge import Judge
+from shifter.config.judge import CustomFilters, Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Place, Problem, Report, ShifterError, render
 from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import RouteConfiguration
 
-__all__ = ["Judge", "Loaded", "LoadedTests", "Place", "Problem", "ShifterError", "load", "load_tests", "render"]
+__all__ = ["CustomFilters", "Judge", "Loaded", "LoadedTests", "Place", "Problem", "ShifterError", "load", "load_tests", "render"]
 
 
 @dataclass(frozen=True, slots=True)

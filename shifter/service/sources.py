@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shifter.config import Judge, Loaded, load, render
+from shifter.config import CustomFilters, Judge, Loaded, load, render
 from shifter.config.document import MAX_CHARACTERS
+from shifter.filters.custom import custom_filters, custom_problem
 from shifter.model.bootstrap import Bootstrap
 from shifter.observe.logformat import FormatError, compile_format, template_problem
 from shifter.routing.errors import RoutingError
@@ -70,6 +71,7 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
             template_problem=template_problem,
             uri_template_problem=uri_template_problem,
             uri_rewrite_problem=uri_rewrite_problem,
+            custom_filters=CustomFilters(custom_filters, custom_problem),
         )
         return load(text, name, judge, routes_alone=routes_alone)
     finally:
