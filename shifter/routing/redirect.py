@@ -73,7 +73,7 @@ def _substituted(substitute: Callable[[bytes], bytes], strip: bool) -> Callable[
         before = path_only(target)
         after = substitute(before) or before
         if not after.startswith(b"/"):
-            after = b"/" + after  # Envoy would make it a part of the host
+            after = b"/" + after
         return after if strip else after + target[len(before) :]
 
     return path_of
