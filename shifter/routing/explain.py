@@ -255,7 +255,7 @@ class _Walk:
         table, fraction = self._table, route.match.runtime_fraction
         if fraction is None or self._asked.random is not None:
             taken, rest = (self.left, Chances(1, ())) if table.fits(route, self._head) else (Chances(1, ()), self.left)
-        elif table.matcher(replace(route.match, runtime_fraction=None))(self._head) and table.has_weight(route):
+        elif table.matcher(replace(route.match, runtime_fraction=None))(self._head) and table.has_weight(route, self._head):
             taken, rest = self.left.split(table.runtime.share(fraction))
         else:
             taken, rest = Chances(1, ()), self.left
@@ -269,8 +269,8 @@ class _Walk:
             if not table.matcher(condition.match)(head):
                 return Miss(number, route, reason(condition, head, table.runtime), held)
             held += 1
-        if not table.has_weight(route):
-            return Miss(number, route, "its weights add up to 0, or to more than 32 bits", held)
+        if not table.has_weight(route, head):
+            return Miss(number, route, "its weights add up to 0", held)
         return Miss(number, route, "the requests that it takes never come this far", held)
 
     def _way(self, number: int, route: Route, taken: Chances) -> Way:

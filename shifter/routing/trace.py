@@ -23,13 +23,13 @@ from shifter.routing.choice import Pick, compile_pick
 from shifter.routing.hashing import Newcomer, field_values
 from shifter.routing.headers import HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
-from shifter.routing.match import Matcher, compile_match
+from shifter.routing.match import Matcher, compile_match, compile_weights
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.requiretls import compile_tls_requirement
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.runtime import Runtime
 from shifter.routing.virtualclusters import compile_virtual_clusters
-from shifter.routing.weights import have_weight, weights_now
+from shifter.routing.weights import weights_now
 from shifter.wire.events import RequestHead
 
 
@@ -94,16 +94,16 @@ class Table:
         matcher = self._matchers.get(id(route))
         if matcher is None:
             matcher = self._matchers[id(route)] = self.matcher(route.match)
-        return matcher(head) and self.has_weight(route)
+        return matcher(head) and self.has_weight(route, head)
 
     def matcher(self, match: RouteMatch) -> Matcher:
         """Compile *match*."""
         return compile_match(match, self.runtime, self.config.ignore_path_parameters_in_path_matching)
 
-    def has_weight(self, route: Route) -> bool:
+    def has_weight(self, route: Route, head: RequestHead) -> bool:
         """Say whether the weights of *route*, as they are now, let it be taken."""
-        action = route.action
-        return not isinstance(action, RouteAction) or not action.runtime_key_prefix or have_weight(self.weights(action))
+        weights = compile_weights(route.action, self.runtime)
+        return weights is None or weights(head)
 
     def locate(self, host: VirtualHost, head: RequestHead) -> Route | None:
         """Return the first route of *host* that *head* fits."""
