@@ -120,19 +120,24 @@ ERRORS = {
     ),
     "matcher of Envoy's": (
         OLD_ROUTE,
-        OLD_ROUTE + "                  «query_parameters»: [{name: a}]\n",
-        NOT_YET.format("query_parameters"),
+        OLD_ROUTE + "                  «filter_state»: [{key: a}]\n",
+        NOT_YET.format("filter_state"),
         "",
     ),
     "TLS": (CLUSTER, CLUSTER + "    «transport_socket»: {name: tls}\n", NOT_YET.format("transport_socket"), ""),
     "health checks": (CLUSTER, CLUSTER + "    «health_checks»: [{timeout: 1s}]\n", NOT_YET.format("health_checks"), ""),
     "upgrades": (
-        STAT_PREFIX,
-        STAT_PREFIX + "          «upgrade_configs»: [{upgrade_type: websocket}]\n",
-        NOT_YET.format("upgrade_configs"),
+        ROUTE_1A,
+        ROUTE_1A + "                  upgrade_configs: [{upgrade_type: CONNECT, «connect_config»: {}}]\n",
+        NOT_YET.format("connect_config"),
         "",
     ),
-    "runtime": ("admin:", "«layered_runtime»: {}\nadmin:", NOT_YET.format("layered_runtime"), ""),
+    "runtime": (
+        "admin:",
+        "layered_runtime: {layers: [{name: a, «disk_layer»: {symlink_root: /x}}]}\nadmin:",
+        NOT_YET.format("disk_layer"),
+        "",
+    ),
     "enum value of Envoy's": ("ROUND_ROBIN", "«ring_hash»", NOT_YET.format("ring_hash"), "supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM"),
     "cluster type of Envoy's": ("STRICT_DNS", "«EDS»", NOT_YET.format("EDS"), "supported: STATIC, STRICT_DNS"),
     "unhealthy endpoint": (ENDPOINT, ENDPOINT + "          health_status: «DRAINING»\n", NOT_YET.format("DRAINING"), ""),
@@ -331,18 +336,6 @@ ERRORS = {
         "",
     ),
     # text that goes on the wire
-    "substitution": (
-        '["*"]\n',
-        '["*"]\n              request_headers_to_add: [{header: {key: x-a, value: «"%HOSTNAME%"»}}]\n',
-        "Envoy puts a value for `%HOSTNAME%`, shifter does not support that yet",
-        "write %% for a percent sign",
-    ),
-    "lone percent sign": (
-        '["*"]\n',
-        '["*"]\n              response_headers_to_add: [{header: {key: x-a, value: «100%»}}]\n',
-        "a percent sign alone means nothing here",
-        "write %% for a percent sign",
-    ),
     "line break in a header": (
         '["*"]\n',
         '["*"]\n              response_headers_to_add: [{header: {key: x-a, value: «"a\\r\\nb: c"»}}]\n',
@@ -477,7 +470,15 @@ def test_warning(old: str, new: str, message: str, hint: str) -> None:
 
 def test_all_mistakes_are_told_in_one_run() -> None:
     text = GOOD
-    apart = ["misspelled field", "words for a port", "per cent", "no value of an enum", "static name", "substitution", "two actions"]
+    apart = [
+        "misspelled field",
+        "words for a port",
+        "per cent",
+        "no value of an enum",
+        "static name",
+        "host among the headers",
+        "two actions",
+    ]
     for name in apart:
         old, new, _, _ = ERRORS[name]
         assert old in text
