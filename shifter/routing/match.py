@@ -7,6 +7,8 @@ Rule 3. A condition that a match does not have costs nothing.
 Rule 4. ``weighted_clusters`` whose weights in runtime are all 0 give no route, and the next one is tried (as Envoy does it).
 """
 
+from collections.abc import Sequence
+
 from shifter.model.route import (
     CookieMatcher,
     HeaderMatcher,
@@ -131,7 +133,7 @@ def compile_weights(action: object, runtime: Runtime = _NO_RUNTIME) -> Matcher |
     return lambda head: any(weights_now(weighted, runtime))
 
 
-def all_of(parts: list[Matcher | None] | list[Matcher]) -> Matcher | None:
+def all_of(parts: Sequence[Matcher | None]) -> Matcher | None:
     """Return the condition that all of *parts* make, ``None`` for one that every request fits."""
     conditions = [part for part in parts if part is not None and part is not always]
     if never in conditions:

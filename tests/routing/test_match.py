@@ -1,169 +1,49 @@
-"""Conditions of routes: as Envoy answers, and equal to the plain reading of the rules."""
+"""Routes as wholes: all conditions must hold, and each of them is Envoy's."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from shifter.model.route import HeaderMatcher, PathMatchKind, RangeMatcher, RouteMatch, StringMatcher, StringMatchKind
+from shifter.model.bootstrap import RuntimeLayer
+from shifter.model.route import (
+    CookieMatcher,
+    FractionalPercent,
+    HeaderMatcher,
+    MetadataMatcher,
+    PathMatchKind,
+    QueryParameterMatcher,
+    RedirectAction,
+    RouteAction,
+    RouteMatch,
+    RuntimeFraction,
+    StringMatcher,
+    StringMatchKind,
+    TlsContextMatch,
+    WeightedCluster,
+)
 from shifter.routing.errors import RoutingError
-from shifter.routing.match import JOINED, compile_header, compile_match, integer, path_only
+from shifter.routing.match import (
+    Condition,
+    all_of,
+    always,
+    compile_condition,
+    compile_conditions,
+    compile_grpc,
+    compile_match,
+    compile_path_condition,
+    compile_runtime_fraction,
+    compile_tls_context,
+    compile_weights,
+    never,
+)
+from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, block_of
-from tests.support.recorded import ENVOY
 
-MATCHERS: dict[str, StringMatcher | RangeMatcher | bool | None] = {
-    "exact": StringMatcher(StringMatchKind.EXACT, b"v"),
-    "exactic": StringMatcher(StringMatchKind.EXACT, b"V", True),
-    "prefix": StringMatcher(StringMatchKind.PREFIX, b"v"),
-    "prefixic": StringMatcher(StringMatchKind.PREFIX, b"V", True),
-    "suffix": StringMatcher(StringMatchKind.SUFFIX, b"v"),
-    "suffixic": StringMatcher(StringMatchKind.SUFFIX, b"V", True),
-    "contains": StringMatcher(StringMatchKind.CONTAINS, b"v"),
-    "containsic": StringMatcher(StringMatchKind.CONTAINS, b"V", True),
-    "regex": StringMatcher(StringMatchKind.SAFE_REGEX, b"v.*"),
-    "regexdot": StringMatcher(StringMatchKind.SAFE_REGEX, b"v."),
-    "exactempty": StringMatcher(StringMatchKind.EXACT, b""),
-    "range": RangeMatcher(-5, 20),
-    "present": True,
-    "absent": False,
-    "nameonly": None,
-}
+V = StringMatcher(StringMatchKind.EXACT, b"v")
 
 
-def request(path: bytes = b"/", *fields: tuple[bytes, bytes], method: bytes = b"GET", authority: bytes = b"h.test") -> RequestHead:
-    return RequestHead(method, path, authority, block_of(fields))
-
-
-def matcher(name: str, invert: bool = False, missing_as_empty: bool = False, field: bytes = b"x-a") -> HeaderMatcher:
-    what = MATCHERS[name]
-    return HeaderMatcher(
-        field,
-        string=what if isinstance(what, StringMatcher) else None,
-        range=what if isinstance(what, RangeMatcher) else None,
-        present=what if isinstance(what, bool) else None,
-        invert=invert,
-        treat_missing_as_empty=missing_as_empty,
-    )
-
-
-@pytest.mark.parametrize("row", ENVOY["headers"]["matched"])
-def test_every_kind_of_header_matcher_answers_as_envoy(row: str) -> None:
-    name, *options = row.strip("/").split("-")
-    fits = compile_header(matcher(name, "inv" in options, "tme" in options))
-    matched = [
-        key
-        for key, sent in ENVOY["headers"]["values"].items()
-        if fits(request(b"/", (b"x-between", b"1"), *((b"x-a", value.encode("latin-1")) for value in sent), (b"x-z", b"2")))
-    ]
-    assert " ".join(matched) == ENVOY["headers"]["matched"][row]
-
-
-def plain(what: HeaderMatcher, found: list[bytes]) -> bool:
-    """The rules of `HeaderMatcher`, word by word."""
-    if not found and what.treat_missing_as_empty:
-        found = [b""]
-    if what.string is None:
-        return bool(found) is ((what.present is not False) is not what.invert)
-    if not found:
-        return False
-    text = what.string.text.lower() if what.string.ignore_case else what.string.text
-    values = [value.lower() if what.string.ignore_case else value for value in found]
-    answers = {
-        StringMatchKind.EXACT: [value == text for value in values],
-        StringMatchKind.PREFIX: [value.startswith(text) for value in values],
-        StringMatchKind.SUFFIX: [value.endswith(text) for value in values],
-        StringMatchKind.CONTAINS: [text in value for value in values],
-    }
-    return any(answers[what.string.kind]) is not what.invert
-
-
-PLAIN_KINDS = [kind for kind in StringMatchKind if kind is not StringMatchKind.SAFE_REGEX]
-NAMES = st.sampled_from([b"x-a", b"x-a-b", b"a", b"x"])
-VALUES = st.text("aAb:- ", max_size=4).map(lambda text: text.strip().encode())
-STRINGS = st.builds(StringMatcher, st.sampled_from(PLAIN_KINDS), st.text("aAb:-\r\n", max_size=3).map(str.encode), st.booleans())
-
-
-@given(
-    st.builds(
-        HeaderMatcher,
-        NAMES,
-        string=st.none() | STRINGS,
-        present=st.sampled_from([None, True, False]),
-        invert=st.booleans(),
-        treat_missing_as_empty=st.booleans(),
-    ),
-    st.lists(st.tuples(NAMES, VALUES), max_size=4),
-)
-def test_a_search_in_the_block_equals_the_plain_reading(what: HeaderMatcher, fields: list[tuple[bytes, bytes]]) -> None:
-    expected = plain(what, [value for name, value in fields if name == what.name])
-    assert compile_header(what)(request(b"/", *fields)) is expected
-
-
-def test_a_value_does_not_reach_into_the_next_line() -> None:
-    across = HeaderMatcher(b"x-a", StringMatcher(StringMatchKind.EXACT, b"1\r\nx-b: 2"))
-    assert not compile_header(across)(request(b"/", (b"x-a", b"1"), (b"x-b", b"2")))
-
-
-def test_pseudo_headers() -> None:
-    head = request(b"/p?q=1", method=b"POST", authority=b"h.test:80")
-
-    def exact(name: bytes, text: bytes) -> bool:
-        return compile_header(HeaderMatcher(name, StringMatcher(StringMatchKind.EXACT, text)))(head)
-
-    assert exact(b":method", b"POST")
-    assert exact(b":path", b"/p?q=1")
-    assert exact(b":authority", b"h.test:80")
-    assert exact(b"host", b"h.test:80")
-    assert exact(b":scheme", b"http")
-    assert not exact(b":path", b"/p")
-    assert not exact(b":authority", b"H.test:80")
-    assert compile_header(HeaderMatcher(b":nothing", present=False))(head)
-    assert not compile_header(HeaderMatcher(b":authority", present=True))(request(authority=b""))
-
-
-@pytest.mark.parametrize("name", [b"accept", b"user-agent", b"x-forwarded-for"])
-def test_fields_that_envoy_keeps_once_are_looked_at_as_one(name: bytes) -> None:
-    assert name in JOINED
-    head = request(b"/", (name, b"a"), (name, b"b"))
-    assert compile_header(HeaderMatcher(name, StringMatcher(StringMatchKind.EXACT, b"a,b")))(head)
-    assert not compile_header(HeaderMatcher(name, StringMatcher(StringMatchKind.EXACT, b"a")))(head)
-    assert compile_header(HeaderMatcher(name, StringMatcher(StringMatchKind.EXACT, b"a")))(request(b"/", (name, b"a")))
-    assert compile_header(HeaderMatcher(b"cookie", StringMatcher(StringMatchKind.EXACT, b"a")))(
-        request(b"/", (b"cookie", b"a"), (b"cookie", b"b"))
-    )
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "case_sensitive", "fits", "fits_not"),
-    [
-        (PathMatchKind.PREFIX, b"/a", True, b"/a /ab /a/b /a?x /a?", b"/A /b / *"),
-        (PathMatchKind.PREFIX, b"/Fold", False, b"/fold/x /FOLD /fold?x", b"/fol?d /fo"),
-        (PathMatchKind.PREFIX, b"/a?b", True, b"", b"/a?b /a?bc /a"),
-        (PathMatchKind.PREFIX, b"/a?B", False, b"", b"/a?b /a?bc /a"),
-        (PathMatchKind.PREFIX, b"/h#", True, b"", b"/h#x"),
-        (PathMatchKind.PATH, b"/Exact", True, b"/Exact /Exact?a /Exact?", b"/exact /Exact/ /Exact/?a /Exac"),
-        (PathMatchKind.PATH, b"/eCI", False, b"/ECI /eci?z", b"/eci/"),
-        (PathMatchKind.PATH, b"/p?x", True, b"", b"/p?x /p"),
-        (PathMatchKind.SAFE_REGEX, b"/rx[0-9]+", True, b"/rx1 /rx1?a=b", b"/rx1/ /rx /rx?1"),
-        (PathMatchKind.SAFE_REGEX, b"/RX.*", False, b"/RX1", b"/rx1"),
-        (PathMatchKind.SAFE_REGEX, b"/rq\\?.*", True, b"", b"/rq?a"),
-    ],
-)
-def test_paths_are_compared_as_envoy_does(kind: PathMatchKind, text: bytes, case_sensitive: bool, fits: bytes, fits_not: bytes) -> None:
-    match = compile_match(RouteMatch(kind, text, case_sensitive))
-    assert [path for path in fits.split() if not match(request(path))] == []
-    assert [path for path in fits_not.split() if match(request(path))] == []
-
-
-PATHS = st.text("/aA?b", max_size=6).map(lambda text: ("/" + text).encode())
-
-
-@given(st.sampled_from([PathMatchKind.PREFIX, PathMatchKind.PATH]), PATHS, st.booleans(), PATHS)
-def test_a_path_is_compared_without_its_query(kind: PathMatchKind, text: bytes, case_sensitive: bool, path: bytes) -> None:
-    asked, wanted = path_only(path), text
-    if not case_sensitive:
-        asked, wanted = asked.lower(), wanted.lower()
-    expected = asked == wanted if kind is PathMatchKind.PATH else asked.startswith(wanted)
-    assert compile_match(RouteMatch(kind, text, case_sensitive))(request(path)) is expected
+def request(path: bytes = b"/", *fields: tuple[bytes, bytes], random: int = 0) -> RequestHead:
+    head = RequestHead(b"GET", path, b"h.test", block_of(fields))
+    head.random = random
+    return head
 
 
 def test_all_conditions_must_hold() -> None:
@@ -182,8 +62,114 @@ def test_a_bad_regex_is_told() -> None:
         compile_match(RouteMatch(PathMatchKind.SAFE_REGEX, b"/("))
 
 
-@given(st.text("+-0123456789 _x", max_size=24) | st.integers(-(2**64), 2**64).map(str))
-def test_integers_are_those_that_envoy_reads(text: str) -> None:
-    digits = text[1:] if text[:1] in ("+", "-") else text
-    expected = int(text) if digits.isdigit() and -(2**63) <= int(text) < 2**63 else None
-    assert integer(text.encode()) == expected
+EVERY = RouteMatch(
+    PathMatchKind.PREFIX,
+    b"/p",
+    headers=(HeaderMatcher(b"x-a", V),),
+    query_parameters=(QueryParameterMatcher(b"q", V),),
+    cookies=(CookieMatcher(b"c", V),),
+    runtime_fraction=RuntimeFraction(FractionalPercent(30)),
+    grpc=True,
+    tls_context=TlsContextMatch(presented=False),
+    dynamic_metadata=(MetadataMatcher("f", ("k",), V),),
+)
+SENT = ((b"x-a", b"v"), (b"cookie", b"c=v"), (b"content-type", b"application/grpc"))
+
+
+def test_one_match_with_every_condition() -> None:
+    fits = compile_match(EVERY)
+
+    def asked(path: bytes = b"/p?q=v", *fields: tuple[bytes, bytes], random: int = 29, metadata: str = "v") -> bool:
+        head = request(path, *(fields or SENT), random=random)
+        head.metadata = {"f": {"k": metadata}}
+        return fits(head)
+
+    assert asked()
+    assert asked(random=1000 * 100 + 7)
+    assert not asked(random=30)
+    assert not asked(metadata="w")
+    assert not asked(b"/p?q=w")
+    assert not asked(b"/o?q=v")
+    for missing in range(len(SENT)):
+        assert not asked(b"/p?q=v", *(pair for place, pair in enumerate(SENT) if place != missing))
+
+
+def test_every_condition_on_its_own() -> None:
+    head = request(b"/p?q=w", (b"x-a", b"v"), (b"cookie", b"c=w"))
+    parts: list[tuple[Condition | None, bool]] = [
+        (EVERY.headers[0], True),
+        (EVERY.query_parameters[0], False),
+        (EVERY.cookies[0], False),
+        (EVERY.runtime_fraction, True),
+        (EVERY.tls_context, True),
+        (EVERY.dynamic_metadata[0], False),
+    ]
+    assert [(part, compile_condition(part)(head)) for part, _ in parts if part is not None] == parts
+    assert compile_path_condition(EVERY)(head)
+    assert not compile_path_condition(EVERY)(request(b"/q"))
+
+
+def test_what_a_match_does_not_ask_for_is_not_looked_at() -> None:
+    assert compile_conditions(RouteMatch(PathMatchKind.PREFIX, b"/")) is None
+    plain = RouteMatch(
+        PathMatchKind.PREFIX, b"/", runtime_fraction=RuntimeFraction(FractionalPercent(100)), tls_context=TlsContextMatch(validated=False)
+    )
+    assert compile_conditions(plain) is None
+    assert compile_conditions(RouteMatch(PathMatchKind.PREFIX, b"/", tls_context=TlsContextMatch(presented=True))) is never
+    assert all_of([None, always]) is None
+    assert all_of([always, never]) is never
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "random", "fits"),
+    [
+        (0, 100, 0, False), (1, 100, 100, True), (1, 100, 101, False), (50, 100, 49, True), (50, 100, 50, False), (100, 100, 99, True),
+        (200, 100, 99, True), (1, 10_000, 10_000, True), (1, 10_000, 1, False), (999_999, 1_000_000, 999_998, True),
+        (999_999, 1_000_000, 999_999, False),
+    ],
+)  # fmt: skip
+def test_shares_of_requests(numerator: int, denominator: int, random: int, fits: bool) -> None:
+    share = compile_runtime_fraction(RuntimeFraction(FractionalPercent(numerator, denominator)))
+    assert share(request(random=random)) is fits
+
+
+def test_runtime_decides_about_a_share_with_a_key() -> None:
+    fraction = RuntimeFraction(FractionalPercent(0), "canary.share")
+    values = Runtime([RuntimeLayer("static", {"canary.share": 25})])
+    assert compile_runtime_fraction(fraction, values)(request(random=124))
+    assert not compile_runtime_fraction(fraction, values)(request(random=125))
+    assert not compile_runtime_fraction(fraction)(request(random=124))
+    route = RouteMatch(PathMatchKind.PREFIX, b"/", runtime_fraction=fraction)
+    assert compile_match(route, values)(request(random=24))
+    assert not compile_match(route)(request(random=24))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "grpc"),
+    [
+        ([], False), ([b"application/grpc"], True), ([b"application/grpc+proto"], True), ([b"application/grpc+"], True),
+        ([b"application/grpc-web"], False), ([b"application/grpcx"], False), ([b"application/GRPC"], False),
+        ([b"application/grpc;x"], False), ([b"text/grpc"], False),
+        ([b"application/grpc", b"text/x"], False), ([b"application/grpc+a", b"text/x"], True), ([b"text/x", b"application/grpc"], False),
+    ],
+)  # fmt: skip
+def test_grpc_is_told_by_the_content_type(kinds: list[bytes], grpc: bool) -> None:
+    assert compile_grpc()(request(b"/", *((b"content-type", kind) for kind in kinds))) is grpc
+
+
+def test_nobody_comes_by_tls() -> None:
+    assert compile_tls_context(TlsContextMatch(presented=True)) is never
+    assert compile_tls_context(TlsContextMatch(validated=True)) is never
+    assert compile_tls_context(TlsContextMatch(presented=False, validated=False)) is always
+    assert compile_tls_context(TlsContextMatch()) is always
+
+
+def test_weights_that_runtime_made_zero_are_no_route() -> None:
+    clusters = (WeightedCluster("one", 1), WeightedCluster("two", 0))
+    action = RouteAction(clusters, runtime_key_prefix="split")
+    assert compile_weights(RedirectAction()) is None
+    assert compile_weights(RouteAction(clusters)) is None
+    for layer, fits in (({}, True), ({"split.one": 0}, False), ({"split.one": 0, "split.two": 3}, True), ({"split.two": 0}, True)):
+        weighed = compile_weights(action, Runtime([RuntimeLayer("static", layer)]))
+        assert weighed is not None
+        assert weighed(request()) is fits
