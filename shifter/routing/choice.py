@@ -85,9 +85,10 @@ def _sticky_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime) ->
 
 
 def _weighed(action: RouteAction, runtime: Runtime, make: Callable[[Sequence[int]], T]) -> Callable[[], T]:
+    configured = [entry.weight for entry in action.clusters]
     if action.runtime_key_prefix:
-        return Weighed(make, lambda: weights_now(action, runtime))
-    made = make(weights_now(action, runtime))
+        return Weighed(make, lambda: weights_now(action, runtime), configured)
+    made = make(configured)
     return lambda: made
 
 

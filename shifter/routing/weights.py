@@ -68,16 +68,16 @@ def have_weight(weights: Sequence[int]) -> bool:
 class Weighed(Generic[T]):
     """Something that is made of weights, and made again when they are others.
 
-    While they are good for nothing it stays what it was. Raises what *make* raises for the first weights.
+    While they are good for nothing it stays what it was, *configured* at first. Raises what *make* raises for the first weights.
     """
 
     __slots__ = ("_made", "_make", "_now", "_weights")
 
-    def __init__(self, make: Callable[[Sequence[int]], T], now: Callable[[], tuple[int, ...]]) -> None:
+    def __init__(self, make: Callable[[Sequence[int]], T], now: Callable[[], tuple[int, ...]], configured: Sequence[int]) -> None:
         self._make = make
         self._now = now
         self._weights = now()
-        self._made = make(self._weights)
+        self._made = make(self._weights if have_weight(self._weights) else configured)
 
     def __call__(self) -> T:
         weights = self._now()

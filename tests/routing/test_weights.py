@@ -93,13 +93,23 @@ def test_weights_must_add_up_to_something(weights: tuple[int, ...], fine: bool) 
 def test_what_is_made_of_weights_is_made_again_only_when_they_change() -> None:
     current = [(1, 3)]
     made: list[Sequence[int]] = []
-    weighed = Weighed(lambda weights: made.append(weights) or split(list(weights)), lambda: current[0])  # type: ignore[func-returns-value]
+    weighed = Weighed(lambda weights: made.append(weights) or split(list(weights)), lambda: current[0], ())  # type: ignore[func-returns-value]
     assert [weighed().at(number) for number in (0, 1, 4)] == [0, 1, 0]
     current[0] = (0, 3)
     assert [weighed().at(number) for number in (0, 1, 3)] == [1, 1, 1]
     current[0] = (0, 0)
     assert weighed().at(0) == 1
     assert made == [(1, 3), (0, 3)]
+
+
+def test_until_weights_are_good_for_something_the_configured_ones_are() -> None:
+    current = [(0, 0)]
+    weighed = Weighed(lambda weights: split(list(weights)), lambda: current[0], (0, 1))
+    assert weighed().at(0) == 1
+    current[0] = (1, 0)
+    assert weighed().at(0) == 0
+    with pytest.raises(RoutingError):
+        Weighed(lambda weights: split(list(weights)), lambda: (0, 0), (0, 0))
 
 
 @pytest.mark.parametrize(("number", "entry"), [(0, 0), (1, 1), (9_999, 1), (10_000, 0)])
