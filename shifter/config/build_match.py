@@ -31,7 +31,7 @@ def route_match(config: schema.RouteMatch) -> RouteMatch:
         runtime_fraction=runtime_fraction(config.runtime_fraction),
         grpc=config.grpc is not None,
         tls_context=TlsContextMatch(tls.presented, tls.validated) if tls is not None else None,
-        dynamic_metadata=tuple(map(_metadata, config.dynamic_metadata)),
+        dynamic_metadata=tuple(map(metadata_matcher, config.dynamic_metadata)),
     )
 
 
@@ -54,7 +54,8 @@ def _query_parameter(config: schema.QueryParameterMatcher) -> QueryParameterMatc
     return QueryParameterMatcher(config.name.encode(), string_matcher(text) if text is not None else None, present is not False)
 
 
-def _metadata(config: schema.MetadataMatcher) -> MetadataMatcher:
+def metadata_matcher(config: schema.MetadataMatcher) -> MetadataMatcher:
+    """Return a condition on what filters left."""
     return MetadataMatcher(config.filter, tuple(step.key or "" for step in config.path), _value(config.value), config.invert)
 
 

@@ -115,7 +115,8 @@ class FactoryContext:
     ``monotonic`` is a clock in seconds, ``wall`` the time of day in seconds since the epoch; ``call_later(seconds, call)``
     returns something with ``cancel()`` and ``active()``; ``random`` returns 63 random bits. ``count("fault.aborts_injected")``
     adds one to (or *by* to) the counter ``http.<stat_prefix>.fault.aborts_injected``, which outlives a reload; ``count_global``
-    is for counters that Envoy names without ``http.<stat_prefix>``.
+    is for counters that Envoy names without ``http.<stat_prefix>``. With ``by=0`` a counter is shown from the start.
+    ``node_cluster`` is the ``cluster`` of the configuration's ``node``.
     """
 
     name: str
@@ -127,6 +128,7 @@ class FactoryContext:
     runtime: Runtime
     count: Callable[..., None]
     count_global: Callable[..., None]
+    node_cluster: str = ""
 
 
 class FilterFactory(Generic[C]):

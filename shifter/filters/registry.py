@@ -3,13 +3,36 @@
 from typing import Any
 
 from shifter.filters.api import FactoryContext, FilterFactory
+from shifter.filters.basic_auth import BasicAuthFactory
+from shifter.filters.buffer import BufferFactory
+from shifter.filters.compressor import CompressorFactory
+from shifter.filters.cors import CorsFactory
+from shifter.filters.csrf import CsrfFactory
 from shifter.filters.custom import custom_factory
+from shifter.filters.fault import FaultFactory
 from shifter.filters.header_mutation import HeaderMutationFactory
+from shifter.filters.header_to_metadata import HeaderToMetadataFactory
+from shifter.filters.health_check import HealthCheckFactory
+from shifter.filters.jwt_authn import JwtAuthnFactory
+from shifter.filters.local_ratelimit import LocalRateLimitFactory
+from shifter.filters.rbac import RbacFactory
 from shifter.model import http_filter as model
 from shifter.model.filters import CustomFilterConfig
+from shifter.model.rbac import Rbac
 
 FACTORIES: dict[type, type[FilterFactory[Any]]] = {
+    model.BasicAuth: BasicAuthFactory,
+    model.Buffer: BufferFactory,
+    model.Compressor: CompressorFactory,
+    model.Cors: CorsFactory,
+    model.CsrfPolicy: CsrfFactory,
+    model.Fault: FaultFactory,
     model.HeaderMutation: HeaderMutationFactory,
+    model.HeaderToMetadata: HeaderToMetadataFactory,
+    model.JwtAuthentication: JwtAuthnFactory,
+    model.LocalRateLimit: LocalRateLimitFactory,
+    Rbac: RbacFactory,
+    model.HealthCheck: HealthCheckFactory,
 }
 """By the dataclass of ``model.http_filter`` that is the filter's configuration."""
 

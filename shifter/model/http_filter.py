@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from shifter.model.route import FractionalPercent, HeaderMatcher, HeaderValueOption, RouteMatch, RuntimeFraction, StringMatcher
+from shifter.model.route import (
+    FractionalPercent,
+    HeaderMatcher,
+    HeaderValueOption,
+    RegexRewrite,
+    RouteMatch,
+    RuntimeFraction,
+    StringMatcher,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,8 @@ class TokenBucket:
     tokens_per_fill: int = 1
 
 
-NEVER = RuntimeFraction(FractionalPercent(0))
+NONE = FractionalPercent(0)
+NEVER = RuntimeFraction(NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +242,109 @@ class HealthCheck:
     pass_through: bool
     headers: tuple[HeaderMatcher, ...] = ()
     cache_time: float = 0.0
+
+
+ALWAYS = RuntimeFraction(FractionalPercent(100))
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """``cors.v3.Cors``: nothing to say; routes say all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorsPolicy:
+    """``cors.v3.CorsPolicy`` of a route. Texts are what the answer's fields say, empty for none.
+
+    With ``forward_not_matching_preflights`` a preflight from an origin that is not allowed goes upstream.
+    """
+
+    allow_origin: tuple[StringMatcher, ...] = ()
+    allow_methods: bytes = b""
+    allow_headers: bytes = b""
+    expose_headers: bytes = b""
+    max_age: bytes = b""
+    allow_credentials: bool | None = None
+    allow_private_network_access: bool | None = None
+    forward_not_matching_preflights: bool = True
+    filter_enabled: RuntimeFraction = ALWAYS
+    shadow_enabled: RuntimeFraction = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class CsrfPolicy:
+    """``csrf.v3.CsrfPolicy``, of the listener or of a route. ``shadow_enabled`` counts and lets pass."""
+
+    filter_enabled: RuntimeFraction
+    shadow_enabled: RuntimeFraction = NEVER
+    additional_origins: tuple[StringMatcher, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``fault.v3.HTTPFault``, of the listener or of a route: delays and wrong answers on purpose.
+
+    ``delay`` in seconds, ``http_status`` or ``grpc_status``, and ``limit_kbps`` (KiB in a second) are what is done to the share
+    beside each; ``None`` where nothing is. The ``*_by_header`` let a request say it itself (``x-envoy-fault-…``), and say which
+    share of such requests it happens to, up to the configured one. Only requests to ``upstream_cluster`` and those that
+    ``headers`` fit are meant, and no more than ``max_active_faults`` at a time. The ``*_runtime`` are keys.
+    """
+
+    delay: float | None = None
+    delay_share: FractionalPercent = NONE
+    delay_by_header: bool = False
+    http_status: int | None = None
+    grpc_status: int | None = None
+    abort_share: FractionalPercent = NONE
+    abort_by_header: bool = False
+    limit_kbps: int | None = None
+    limit_share: FractionalPercent = NONE
+    limit_by_header: bool = False
+    upstream_cluster: str = ""
+    headers: tuple[HeaderMatcher, ...] = ()
+    max_active_faults: int | None = None
+    delay_percent_runtime: str = "fault.http.delay.fixed_delay_percent"
+    delay_duration_runtime: str = "fault.http.delay.fixed_duration_ms"
+    abort_percent_runtime: str = "fault.http.abort.abort_percent"
+    abort_http_status_runtime: str = "fault.http.abort.http_status"
+    abort_grpc_status_runtime: str = "fault.http.abort.grpc_status"
+    limit_percent_runtime: str = "fault.http.rate_limit.response_percent"
+    max_active_faults_runtime: str = "fault.http.max_active_faults"
+
+
+class MetadataType(Enum):
+    """``header_to_metadata.v3.Config.ValueType``."""
+
+    STRING = "STRING"
+    NUMBER = "NUMBER"
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataValue:
+    """``Config.KeyValuePair``: ``value``, or what the field says (rewritten, decoded), goes under ``key`` of ``namespace``."""
+
+    key: str
+    namespace: str = "envoy.filters.http.header_to_metadata"
+    value: str = ""
+    rewrite: RegexRewrite | None = None
+    type: MetadataType = MetadataType.STRING
+    base64: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRule:
+    """``Config.Rule``, for a header or a cookie; ``remove`` takes the header out."""
+
+    header: bytes = b""
+    cookie: bytes = b""
+    present: MetadataValue | None = None
+    missing: MetadataValue | None = None
+    remove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderToMetadata:
+    """``header_to_metadata.v3.Config``, of the listener or of a route."""
+
+    request_rules: tuple[MetadataRule, ...] = ()
+    response_rules: tuple[MetadataRule, ...] = ()
