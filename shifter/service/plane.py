@@ -134,7 +134,7 @@ class DataPlane:
                 served = self._runtimes.get(listener.address)
                 stats = prepared.stats[listener.address] = served.stats if served is not None else HttpStats()
                 if listener.manager.http_filters:
-                    prepared.filters[listener.address] = self._filter_chain(listener.manager, stats, runtime)
+                    prepared.filters[listener.address] = self._filter_chain(listener.manager, stats, runtime, bootstrap.node_cluster)
         except Exception:
             self.discard(prepared)
             raise
@@ -297,7 +297,7 @@ class DataPlane:
             resolver = self._resolvers[servers] = Resolver(self._reactor, [(one.host, one.port) for one in servers])
         return Discovery(cluster, resolver, self._reactor, self._registry.state(cluster).stats)
 
-    def _filter_chain(self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime) -> FilterChain:
+    def _filter_chain(self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime, node_cluster: str) -> FilterChain:
         return make_chain(
             manager,
             FactoryContext(
@@ -310,6 +310,7 @@ class DataPlane:
                 runtime=runtime,
                 count=counter(stats.filters),
                 count_global=counter(self._stats.filters),
+                node_cluster=node_cluster,
             ),
         )
 
