@@ -4,7 +4,8 @@ Rule 1. All conditions must hold; the path is looked at first, for it is what mo
 Rule 2. What cannot change while a configuration serves is decided when it is compiled: shares without a runtime key, and that
         no client comes by TLS. Such a condition then costs nothing, or its route is never taken.
 Rule 3. A condition that a match does not have costs nothing.
-Rule 4. ``weighted_clusters`` whose weights in runtime are all 0 give no route, and the next one is tried (as Envoy does it).
+Rule 4. ``weighted_clusters`` whose weights in runtime are all 0, or too many, give no route, and the next one is tried (as Envoy
+        does it).
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from shifter.routing.match_path import compile_path, path_matcher, path_only
 from shifter.routing.metadata import compile_metadata
 from shifter.routing.query import compile_query_parameter
 from shifter.routing.runtime import Runtime
-from shifter.routing.weights import weights_now
+from shifter.routing.weights import have_weight, weights_now
 from shifter.wire.events import RequestHead, values
 
 __all__ = [
@@ -126,11 +127,11 @@ def compile_grpc() -> Matcher:
 
 
 def compile_weights(action: object, runtime: Runtime = _NO_RUNTIME) -> Matcher | None:
-    """Return what the weights of *action*, a route's, are for matching: that those in *runtime* do not sum up to 0."""
+    """Return what the weights of *action*, a route's, are for matching: that something can be chosen by those in *runtime*."""
     if not isinstance(action, RouteAction) or not action.runtime_key_prefix:
         return None
     weighted = action
-    return lambda head: any(weights_now(weighted, runtime))
+    return lambda head: have_weight(weights_now(weighted, runtime))
 
 
 def all_of(parts: Sequence[Matcher | None]) -> Matcher | None:
