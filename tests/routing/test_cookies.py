@@ -18,9 +18,11 @@ def block(*fields: bytes) -> bytes:
     ("fields", "value"),
     [
         ([b"s=v"], b"v"), ([b's="v"'], b"v"), ([b"a=b; s=v"], b"v"), ([b"a=b;s=v"], b"v"), ([b"a=b", b"s=v"], b"v"),
-        ([b"s=v", b"s=x"], b"v"),        ([b"s=x", b"s=v"], b"x"), ([b"s=x; s=v"], b"x"), ([b"s= v"], b" v"), ([b"s =v"], None), ([b"s=v ; b=c"], b"v "), ([b"S=v"], None),
+        ([b"s=v", b"s=x"], b"v"), ([b"s=x", b"s=v"], b"x"), ([b"s=x; s=v"], b"x"),
+        ([b"s= v"], b" v"), ([b"s =v"], None), ([b"s=v ; b=c"], b"v "), ([b"S=v"], None),
         ([b"s"], None), ([b"s="], b""), ([b"s=v w"], b"v w"), ([b's="v'], b'"v'), ([b's="'], b'"'), ([b's=""'], b""),
-        ([b's=""v""'], b'"v"'),        ([b"s=v=w"], b"v=w"), ([b"a=b, s=v"], None), ([b";;s=v"], b"v"), ([b"=v; s=v"], b"v"), ([b"a; s=v"], b"v"), ([b"a=b;   s=v"], b"v"),
+        ([b's=""v""'], b'"v"'), ([b"s=v=w"], b"v=w"), ([b"a=b, s=v"], None),
+        ([b";;s=v"], b"v"), ([b"=v; s=v"], b"v"), ([b"a; s=v"], b"v"), ([b"a=b;   s=v"], b"v"),
         ([b"a=b;\ts=v"], None), ([b"xs=v"], None), ([], None),
     ],
 )  # fmt: skip

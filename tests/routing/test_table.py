@@ -1,10 +1,23 @@
-"""The route table: the first match wins, and guards change nothing."""
+"""The route table: the first match wins, and neither guards nor lookups change anything."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.route import HeaderMatcher, PathMatchKind, RouteMatch, StringMatcher, StringMatchKind
+from shifter.model.bootstrap import RuntimeLayer
+from shifter.model.route import (
+    FractionalPercent,
+    HeaderMatcher,
+    PathMatchKind,
+    RouteMatch,
+    RuntimeFraction,
+    StringMatcher,
+    StringMatchKind,
+)
 from shifter.routing.match import compile_match
+from shifter.routing.match_header import always, never
+from shifter.routing.route_index import FEW
+from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList
 from shifter.wire.events import RequestHead, block_of
 
@@ -42,8 +55,29 @@ MATCHES = st.builds(
 ) | st.builds(RouteMatch, st.just(PathMatchKind.SAFE_REGEX), st.sampled_from([b"/a.*", b".*b", b"/[ab]+/?"]))
 
 
-@given(st.lists(MATCHES, max_size=30), TEXTS, st.booleans())
+@given(st.lists(MATCHES, max_size=60), TEXTS, st.booleans())
 def test_locate_equals_trying_one_route_after_the_other(matches: list[RouteMatch], path: bytes, with_field: bool) -> None:
     head = request(path, *([(b"a", b"1")] if with_field else []))
     expected = next((number for number, match in enumerate(matches) if compile_match(match)(head)), None)
     assert RouteList([(match, number) for number, match in enumerate(matches)]).locate(head) == expected
+
+
+@pytest.mark.parametrize("size", [2, FEW, FEW + 1, 100])
+def test_short_and_long_tables_answer_alike(size: int) -> None:
+    routes = RouteList([*((prefix(b"/service/%d/" % number), number) for number in range(size - 1)), (prefix(b"/"), size - 1)])
+    assert [routes.locate(request(b"/service/%d/a?b" % number)) for number in range(size)] == list(range(size))
+    assert routes.locate(request(b"*")) is None
+    assert len(routes) == size
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_further_conditions_runtime_and_path_parameters_count_in_every_table(size: int) -> None:
+    share = RouteMatch(PathMatchKind.PATH, b"/a", runtime_fraction=RuntimeFraction(FractionalPercent(0), "on"))
+    others = [(RouteMatch(PathMatchKind.PATH, b"/x%d" % number), "x") for number in range(size)]
+    on = Runtime([RuntimeLayer("static", {"on": 100})])
+    entries = [(share, "share"), (prefix(b"/"), "never"), (prefix(b"/"), "rest"), *others]
+    conditions = [None, never, always, *(None for _ in others)]
+    assert RouteList(entries, on, False, conditions).locate(request(b"/a")) == "share"
+    assert RouteList(entries, on, False, conditions).locate(request(b"/a;b")) == "rest"
+    assert RouteList(entries, on, True, conditions).locate(request(b"/a;b")) == "share"
+    assert RouteList(entries, conditions=conditions).locate(request(b"/a")) == "rest"
