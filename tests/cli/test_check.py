@@ -3,13 +3,18 @@
 import json
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
 
 from shifter import __version__
+from shifter.admin.dump import config_dump
 from shifter.cli import main
+from shifter.config import load
+from shifter.model.bootstrap import Snapshot
 from shifter.wire.heads import IMPLEMENTATION
 from tests.support.configs import FILE_LOG_TYPE, GOOD
 from tests.support.programs import ROOT
@@ -133,3 +138,116 @@ def test_as_a_program(folder: Path) -> None:
     command = [sys.executable, "-m", "shifter.cli", "check", str(folder / "bad.yaml")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_annotations_for_github(folder: Path) -> None:
+    odd = "a,b: 100%.yaml"
+    (folder / odd).write_text(GOOD.replace("port_value: 8000", "port_value: 100%"))
+    result = shifter("check", "--format", "github", odd, "odd.yaml", "good.yaml")
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        1,
+        [
+            "::error file=a%2Cb%3A 100%25.yaml,line=7,col=21,endColumn=24,title=shifter check::a whole number is wanted here, not `100%25` "
+            "(write 100: the shares follow from the sum)",
+            "::warning file=odd.yaml,line=54,col=22,endColumn=26,title=shifter check::the duration `250ms` is taken for 0.25s "
+            "(Envoy wants 0.25s)",
+        ],
+    )
+
+
+@pytest.mark.usefixtures("folder")
+def test_old_spellings_can_be_kept_quiet() -> None:
+    quiet = shifter("check", "--quiet-aliases", "odd.yaml")
+    assert (quiet.exit_code, quiet.stdout) == (0, "odd.yaml: OK\n")
+    assert shifter("check", "--quiet-aliases", "--strict", "odd.yaml").exit_code == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_would_change(folder: Path) -> None:
+    (folder / "next.yaml").write_text(GOOD.replace("weight: 25", "weight: 50").replace("weight: 75", "weight: 50"))
+    line = "~ route prefix /service/1: service1a 25 % -> 50 %, service1 75 % -> 50 %"
+    assert shifter("check", "--diff", "good.yaml", "next.yaml").stdout == f"next.yaml: OK\n{line}\n"
+    assert shifter("check", "--diff", "good.yaml", "odd.yaml").stdout.endswith("odd.yaml: OK, 1 warning\nnothing would change\n")
+    assert json.loads(shifter("check", "--diff", "good.yaml", "--format", "json", "next.yaml").stdout)[0]["changes"] == [line]
+    assert shifter("check", "--diff", "good.yaml", "--format", "github", "next.yaml").stdout == (
+        "::notice file=next.yaml,title=shifter check --diff::" + line.replace("%", "%25") + "\n"
+    )
+    broken = shifter("check", "--diff", "good.yaml", "--format", "json", "bad.yaml")
+    assert broken.exit_code == 1 and json.loads(broken.stdout)[0]["changes"] is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_to_compare_with() -> None:
+    broken = shifter("check", "--diff", "bad.yaml", "good.yaml")
+    assert (broken.exit_code, broken.stdout) == (2, "")
+    assert broken.stderr.endswith("bad.yaml: has errors itself, so nothing can be compared with it\n")
+    assert shifter("check", "--diff", "nothing.yaml", "good.yaml").exit_code == 2
+
+
+class Admin:
+    """Something that answers to /config_dump on a port of its own."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                assert self.path == "/config_dump"
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.where = f"127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Admin":
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def dump(text: str) -> bytes:
+    loaded = load(text, "x")
+    assert loaded.bootstrap is not None
+    return json.dumps(config_dump(Snapshot(1, loaded.bootstrap, "x", loaded.document), 0.0)).encode()
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_would_change_in_a_running_proxy(folder: Path) -> None:
+    (folder / "next.yaml").write_text(GOOD.replace("path: /hello", "path: /bye"))
+    with Admin(200, dump(GOOD)) as admin:
+        for where in (admin.where, f"http://{admin.where}/"):
+            assert shifter("check", "--diff", where, "next.yaml").stdout == (
+                "next.yaml: OK\n+ route path /bye -> answer 200\n- route path /hello\n"
+            )
+        assert shifter("check", "--diff", admin.where, "good.yaml").stdout == "good.yaml: OK\nnothing would change\n"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (503, b"", "the proxy answers 503 to /config_dump"),
+        (200, b"<html>", "what answers there is no proxy's admin listener"),
+        (200, b"[]", "its /config_dump shows no configuration"),
+        (200, b'{"configs": [{"@type": 1}, 2]}', "its /config_dump shows no configuration"),
+    ],
+)
+def test_a_proxy_that_does_not_tell(status: int, body: bytes, said: str) -> None:
+    with Admin(status, body) as admin:
+        result = shifter("check", "--diff", admin.where, "good.yaml")
+        assert (result.exit_code, result.stdout, result.stderr) == (3, "", f"{admin.where}: {said}\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_nobody_there() -> None:
+    with Admin(200, b"") as admin:
+        pass
+    result = shifter("check", "--diff", admin.where, "good.yaml")
+    assert (result.exit_code, result.stderr) == (3, f"{admin.where}: the proxy cannot be reached: Connection refused\n")

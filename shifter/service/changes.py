@@ -1,0 +1,284 @@
+"""What changes between two configurations, in words: clusters, listeners, virtual hosts, routes, weights.                (pure)
+
+Rule 1. One line a change: ``+`` is new, ``-`` is gone, ``~`` is another than it was.
+Rule 2. A route is the same one when it has the same name, or else when it matches the same requests; so a route that moves or gets
+        another action is one change, not two.
+Rule 3. Weights are told as shares of the requests, which is what they mean.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from fractions import Fraction
+from typing import TypeAlias, TypeVar
+
+from shifter.model.bootstrap import Bootstrap, Listener
+from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.route import (
+    DirectResponseAction,
+    HeaderMatcher,
+    RedirectAction,
+    Route,
+    RouteAction,
+    RouteConfiguration,
+    RouteMatch,
+    StringMatcher,
+    StringMatchKind,
+    VirtualHost,
+    WeightedCluster,
+)
+
+T = TypeVar("T")
+_Key: TypeAlias = Callable[[T], Hashable]
+
+_LONG = 60
+_SIGNS = {
+    StringMatchKind.EXACT: "=",
+    StringMatchKind.PREFIX: "^=",
+    StringMatchKind.SUFFIX: "$=",
+    StringMatchKind.CONTAINS: "*=",
+    StringMatchKind.SAFE_REGEX: "~",
+}
+
+
+def changes(old: Bootstrap, new: Bootstrap) -> list[str]:
+    """Return what is to be said about going from *old* to *new*; empty when they mean the same."""
+    lines = list(_clusters(old.clusters, new.clusters))
+    before, after = ({listener.address: listener for listener in config.listeners} for config in (old, new))
+    lines += [f"+ listener {listener.name} on {address}" for address, listener in after.items() if address not in before]
+    lines += [f"- listener {listener.name} on {address}" for address, listener in before.items() if address not in after]
+    several = len(before.keys() | after.keys()) > 1
+    for address, listener in after.items():
+        if address in before and before[address] != listener:
+            lines += _listener(before[address], listener, several=several)
+    rest = replace(old, clusters=(), listeners=()), replace(new, clusters=(), listeners=())
+    return lines + [f"~ {difference}" for difference in _differences(*rest)]
+
+
+def _clusters(old: Iterable[Cluster], new: Iterable[Cluster]) -> Iterator[str]:
+    before, after = {cluster.name: cluster for cluster in old}, {cluster.name: cluster for cluster in new}
+    yield from (f"+ cluster {name}" for name in after if name not in before)
+    for name, cluster in after.items():
+        if name in before and before[name] != cluster:
+            what = [*_endpoints(before[name].endpoints, cluster.endpoints)]
+            what += _differences(replace(before[name], endpoints=()), replace(cluster, endpoints=()))
+            yield f"~ cluster {name}: {', '.join(what) or 'the order of its endpoints'}"
+    yield from (f"- cluster {name}" for name in before if name not in after)
+
+
+def _endpoints(old: Iterable[LbEndpoint], new: Iterable[LbEndpoint]) -> Iterator[str]:
+    before, after = {endpoint.address: endpoint for endpoint in old}, {endpoint.address: endpoint for endpoint in new}
+    yield from (f"+ {address}" for address in after if address not in before)
+    yield from (f"- {address}" for address in before if address not in after)
+    for address, endpoint in after.items():
+        if address in before and before[address] != endpoint:
+            yield f"{address} {' '.join(_differences(before[address], endpoint))}"
+
+
+def _listener(old: Listener, new: Listener, *, several: bool) -> Iterator[str]:
+    on = f" on {new.address}" if several else ""
+    routes = RouteConfiguration()
+    before, after = (replace(listener, manager=replace(listener.manager, route_config=routes)) for listener in (old, new))
+    for difference in _differences(before, after):
+        yield f"~ listener {new.name}: {difference.removeprefix('manager.')}"
+    yield from _routes(old.manager.route_config, new.manager.route_config, on)
+
+
+def _routes(old: RouteConfiguration, new: RouteConfiguration, on: str) -> Iterator[str]:
+    for difference in _differences(replace(old, virtual_hosts=()), replace(new, virtual_hosts=())):
+        yield f"~ routes{on}: {difference}"
+    before, after = _numbered(old.virtual_hosts, _host_key), _numbered(new.virtual_hosts, _host_key)
+    several = len(before.keys() | after.keys()) > 1
+    yield from (f"+ virtual host {host.name} ({_domains(host)}){on}" for key, host in after.items() if key not in before)
+    yield from (f"- virtual host {host.name} ({_domains(host)}){on}" for key, host in before.items() if key not in after)
+    for key, host in after.items():
+        if key in before and before[key] != host:
+            yield from _host(before[key], host, on, several=several)
+
+
+def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iterator[str]:
+    if old.domains != new.domains:
+        yield f"~ virtual host {new.name}{on}: domains {_domains(old)} -> {_domains(new)}"
+    for difference in _differences(replace(old, routes=(), domains=()), replace(new, routes=(), domains=())):
+        yield f"~ virtual host {new.name}{on}: {difference}"
+    where = f" in {new.name}{on}" if several else on
+    pairs = _paired(old.routes, new.routes)
+    kept = {id(route): earlier for earlier, route in pairs}
+    gone = {id(earlier) for earlier, _ in pairs}
+    yield from (f"+ route {_title(route)}{where} -> {_target(route)}" for route in new.routes if id(route) not in kept)
+    for route in new.routes:
+        if id(route) in kept and kept[id(route)] != route:
+            yield f"~ route {_title(route)}{where}: {', '.join(_route(kept[id(route)], route))}"
+    yield from (f"- route {_title(route)}{where}" for route in old.routes if id(route) not in gone)
+    places = {id(route): number for number, route in enumerate(old.routes)}
+    order = [places[id(kept[id(route)])] for route in new.routes if id(route) in kept]
+    if order != sorted(order):
+        yield f"~ virtual host {new.name}{on}: its routes are asked in another order"
+
+
+def _paired(old: tuple[Route, ...], new: tuple[Route, ...]) -> list[tuple[Route, Route]]:
+    """Return which route of *new* is which of *old*: by name, and what is left by what it matches."""
+    pairs: list[tuple[Route, Route]] = []
+    left_old, left_new = list(old), list(new)
+    for key in (_route_key, _match_key):
+        before, after = _numbered(left_old, key), _numbered(left_new, key)
+        found = [(before[name], after[name]) for name in after if name in before]
+        pairs += found
+        taken = {id(route) for pair in found for route in pair}
+        left_old = [route for route in left_old if id(route) not in taken]
+        left_new = [route for route in left_new if id(route) not in taken]
+    return pairs
+
+
+def _route_key(route: Route) -> Hashable:
+    return route.name or route.match
+
+
+def _match_key(route: Route) -> Hashable:
+    return route.match
+
+
+def _host_key(host: VirtualHost) -> Hashable:
+    return host.name
+
+
+def _numbered(items: Iterable[T], key: _Key[T]) -> dict[tuple[Hashable, int], T]:
+    seen: Counter[Hashable] = Counter()
+    found: dict[tuple[Hashable, int], T] = {}
+    for item in items:
+        name = key(item)
+        found[name, seen[name]] = item
+        seen[name] += 1
+    return found
+
+
+def _route(old: Route, new: Route) -> Iterator[str]:
+    if old.name != new.name:
+        yield f"name {old.name or 'none'} -> {new.name or 'none'}"
+    if old.match != new.match:
+        yield f"matches {_matched(new.match)} instead of {_matched(old.match)}"
+    if isinstance(old.action, RouteAction) and isinstance(new.action, RouteAction):
+        yield from _shares(old.action, new.action)
+        yield from _differences(replace(old.action, clusters=()), replace(new.action, clusters=()))
+    elif type(old.action) is not type(new.action):
+        yield f"{_target(old)} -> {_target(new)}"
+    else:
+        yield from _differences(old.action, new.action)
+    yield from _differences(replace(old, name="", match=new.match, action=new.action), replace(new, name=""))
+
+
+def _shares(old: RouteAction, new: RouteAction) -> Iterator[str]:
+    """Say how the requests are shared out among clusters."""
+    if len(old.clusters) == len(new.clusters) == 1 and _name(old.clusters[0]) != _name(new.clusters[0]):
+        yield f"cluster {_name(old.clusters[0])} -> {_name(new.clusters[0])}"
+        return
+    before, after = _share_of(old.clusters), _share_of(new.clusters)
+    for name in {**before, **after}:
+        was, now = before.get(name, Fraction()), after.get(name, Fraction())
+        if was != now:
+            digits = 4 if _percent(was) != _percent(now) else 12
+            yield f"{name} {_percent(was, digits)} -> {_percent(now, digits)}"
+    weights = [":".join(str(entry.weight) for entry in action.clusters) for action in (old, new)]
+    if before == after and weights[0] != weights[1]:
+        yield f"weights {weights[0]} -> {weights[1]}, the same shares"
+    earlier = {_name(entry): entry for entry in old.clusters}
+    for entry in new.clusters:
+        same = earlier.get(_name(entry))
+        if same is not None:
+            yield from (f"{_name(entry)} {difference}" for difference in _differences(replace(same, weight=0), replace(entry, weight=0)))
+
+
+def _share_of(entries: tuple[WeightedCluster, ...]) -> dict[str, Fraction]:
+    total = sum(entry.weight for entry in entries) or 1
+    shares: Counter[str] = Counter()
+    for entry in entries:
+        shares[_name(entry)] += entry.weight
+    return {name: Fraction(weight, total) for name, weight in shares.items()}
+
+
+def _percent(share: Fraction, digits: int = 4) -> str:
+    return f"{float(share * 100):.{digits}g} %"
+
+
+def _name(entry: WeightedCluster) -> str:
+    return entry.name or f"the cluster that {_shown(entry.cluster_header)} names"
+
+
+def _title(route: Route) -> str:
+    return route.name or _matched(route.match)
+
+
+def _matched(match: RouteMatch) -> str:
+    """Say in a few words what *match* matches."""
+    conditions = [_header(header) for header in match.headers]
+    conditions += [f"?{_shown(parameter.name)}" + _string(parameter.string) for parameter in match.query_parameters]
+    conditions += [f"cookie {_shown(cookie.name)}" + _string(cookie.string) for cookie in match.cookies]
+    if match.runtime_fraction is not None:
+        share = match.runtime_fraction.default
+        conditions.append(f"{_percent(Fraction(share.numerator, share.denominator))} of the requests")
+    conditions += ["gRPC"] * match.grpc + ["TLS"] * (match.tls_context is not None) + ["metadata"] * len(match.dynamic_metadata)
+    path = f"{match.kind.value} {_shown(match.text)}".rstrip()
+    return f"{path} ({', '.join(conditions)})" if conditions else path
+
+
+def _header(header: HeaderMatcher) -> str:
+    if header.range is not None:
+        said = f" in {header.range.start}..{header.range.end - 1}"
+    else:
+        said = _string(header.string) if header.string is not None else "" if header.present is not False else " missing"
+    return f"{'not ' * header.invert}{_shown(header.name)}{said}"
+
+
+def _string(matcher: StringMatcher | None) -> str:
+    return f" {_SIGNS[matcher.kind]} {_shown(matcher.text)}" if matcher is not None else ""
+
+
+def _target(route: Route) -> str:
+    """Say in a few words what becomes of a request."""
+    action = route.action
+    if isinstance(action, RedirectAction):
+        return f"redirect {action.response_code}"
+    if isinstance(action, DirectResponseAction):
+        return f"answer {action.status}"
+    if action.cluster_header is not None:
+        return f"the cluster that {_shown(action.cluster_header)} names"
+    if len(action.clusters) == 1:
+        return _name(action.clusters[0])
+    return ", ".join(f"{name} {_percent(share)}" for name, share in _share_of(action.clusters).items())
+
+
+def _domains(host: VirtualHost) -> str:
+    listed = [_shown(domain) for domain in host.domains]
+    return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")
+
+
+def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
+    """Yield ``field old -> new`` for what differs between two dataclasses of one type, whatever is nested in them."""
+    assert is_dataclass(old) and is_dataclass(new)
+    for field in fields(old):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if not field.compare or before == after:
+            continue
+        name = f"{path}{field.name}"
+        if is_dataclass(before) and type(before) is type(after):
+            yield from _differences(before, after, f"{name}.")
+        elif isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from (f"{name} of {key}" for key in sorted({*before, *after}) if before.get(key) != after.get(key))
+        else:
+            was, now = _shown(before), _shown(after)
+            yield f"{name} {was} -> {now}" if max(len(was), len(now)) < _LONG and was != now else name
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, Enum):
+        return value.name
+    if value is None or value == () or value == "":
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
