@@ -158,4 +158,6 @@ class Table:
 
     def _editor(self, host: VirtualHost, route: Route, entry: WeightedCluster | None) -> HeaderEditor | None:
         levels = (route.headers, host.headers, self.config.headers)
-        return compile_editor(levels if entry is None else (entry.headers, *levels), self.config.most_specific_header_mutations_wins)
+        if self.config.most_specific_header_mutations_wins:
+            levels = levels[::-1]
+        return compile_editor(levels if entry is None else (entry.headers, *levels))

@@ -47,7 +47,7 @@ _IS_NOT = {
     StringMatchKind.CONTAINS: "does not contain",
     StringMatchKind.SAFE_REGEX: "does not fit the pattern",
 }
-_KINDS = {PathMatchKind.URI_TEMPLATE: "template", PathMatchKind.CONNECT: "CONNECT", PathMatchKind.SAFE_REGEX: "regex"}
+_KINDS = {PathMatchKind.URI_TEMPLATE: "template", PathMatchKind.CONNECT: "CONNECT"}
 _NOTHING = RouteMatch(PathMatchKind.PREFIX, b"")
 
 
@@ -157,17 +157,10 @@ def _missing_or_else(string: StringMatcher | None, present: bool, invert: bool =
 
 def described(match: RouteMatch) -> str:
     """Return *match* in one line, for tables."""
-    kind = (
-        "CONNECT"
-        if match.kind is PathMatchKind.CONNECT
-        else f"{match.kind.value.replace('path_match_policy', 'template')} {shown(match.text)}"
-    )
-    parts = [kind + ("" if match.case_sensitive else " in any case")]
+    kind = _KINDS.get(match.kind, match.kind.value)
+    parts = [f"{kind} {shown(match.text)}".rstrip() + ("" if match.case_sensitive else " in any case")]
     parts += [f"{shown(header.name)} {wanted(header)}" for header in match.headers]
-    parts += [
-        f"?{shown(one.name)} {_told(one.string) if one.string else 'present' if one.present else 'absent'}"
-        for one in match.query_parameters
-    ]
+    parts += [f"?{shown(one.name)} {_wanted_of(one)}" for one in match.query_parameters]
     parts += [f"cookie {shown(one.name)} {'not: ' if one.invert else ''}{_told(one.string)}" for one in match.cookies]
     if match.grpc:
         parts.append("gRPC")
