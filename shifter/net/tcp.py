@@ -141,6 +141,14 @@ class TcpTransport:
         self.bytes_sent = 0
         self.failure: str | None = None  # set when writing failed; told at the end of the turn
 
+    @property
+    def local(self) -> SocketAddress:
+        try:
+            host, port = self.sock.getsockname()[:2]
+        except OSError:  # it is gone
+            return SocketAddress("", 0)
+        return SocketAddress(host, port)
+
     def start(self) -> None:
         """Begin to read (accepted connections)."""
         self.reading = True

@@ -19,6 +19,11 @@ class Transport(Protocol):
 
     handler: "Handler"
     peer: SocketAddress
+
+    @property
+    def local(self) -> SocketAddress:
+        """Our end of the connection."""
+
     bytes_received: int
     bytes_sent: int
 

@@ -17,7 +17,7 @@ class LogEntry:
     as ``x-forwarded-for`` tells it where that is trusted, ``direct_peer`` that of the connection, ``local_address`` our end of it;
     ``metadata`` is what filters left and ``route_metadata`` the route's own; ``request_ms`` and ``response_ms`` are the
     milliseconds until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is
-    that of a local reply. What is empty or ``None`` is not known.
+    that of a local reply, and ``reply_status`` its status before it has one. What is empty or ``None`` is not known.
     """
 
     __slots__ = (
@@ -39,6 +39,7 @@ class LogEntry:
         "path",
         "peer",
         "protocol",
+        "reply_status",
         "request_block",
         "request_ms",
         "response_block",
@@ -92,5 +93,6 @@ class LogEntry:
         self.route_metadata: Mapping[str, Mapping[str, object]] | None = None
         self.request_ms: int | None = None
         self.response_ms: int | None = None
+        self.reply_status = 0
         self.trailers = b""
         self.body = b""

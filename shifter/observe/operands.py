@@ -133,6 +133,11 @@ def grpc_number(entry: LogEntry) -> int | None:
     kind = _value(entry.request_block, b"content-type") or b""
     if not (kind == b"application/grpc" or kind.startswith((b"application/grpc+", b"application/grpc;"))):
         return None
+    return grpc_status(entry)
+
+
+def grpc_status(entry: LogEntry) -> int | None:
+    """Return `grpc_number` of any answer, whatever the request asks for."""
     said = _value(entry.trailers, b"grpc-status") or _value(entry.response_block, b"grpc-status")
     if said is not None:
         return int(said) if said.isdigit() and len(said) < 10 else None

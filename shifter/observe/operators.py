@@ -67,7 +67,7 @@ FIGURES = {
     "DOWNSTREAM_REMOTE_PORT": "operands.port(e.peer)",
     "GRPC_STATUS_NUMBER": "operands.grpc_number(e)",
     "REQUEST_DURATION": "e.request_ms",
-    "REQUEST_TX_DURATION": "e.request_ms",
+    "REQUEST_TX_DURATION": "e.request_ms if e.upstream_host else None",
     "RESPONSE_DURATION": "e.response_ms",
     "RESPONSE_TX_DURATION": "None if e.response_ms is None else e.duration_ms - e.response_ms",
     "UPSTREAM_REMOTE_PORT": "operands.port(e.upstream_host)",
@@ -125,7 +125,7 @@ ATTRIBUTES = {
         "x-envoy-original-path": "e.original_path",
     },
     "response": {
-        ":status": "b'%d' % e.status if e.status else None",
+        ":status": "b'%d' % (e.status or e.reply_status) if e.status or e.reply_status else None",
         "x-envoy-upstream-service-time": "e.upstream_service_time",
     },
     "trailers": {},

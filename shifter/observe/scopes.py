@@ -94,7 +94,10 @@ def address_of(listener: ListenerReport) -> str:
 def families(report: Report, selection: Selection = EVERYTHING) -> list[list[Scope]]:
     """Return the scopes of a report as far as they are wanted, those with the same ``metric`` together."""
     clusters = _clusters(report)
-    every = [clusters, _external(clusters), _http(report), _listeners(report), _listener_http(report), _server(report)]
+    every = [
+        *(clusters, _external(clusters), _http(report), _listeners(report), _listener_http(report)),
+        *(_server(report), _virtual_clusters(report)),
+    ]
     return every if selection == EVERYTHING else [[selection.of(scope) for scope in family] for family in every]
 
 
@@ -181,6 +184,20 @@ def _listener_http(report: Report) -> list[Scope]:
 
 def _server(report: Report) -> list[Scope]:
     return [Scope("", "envoy_", "", report.server)]
+
+
+def _virtual_clusters(report: Report) -> list[Scope]:
+    named = (((sanitized(one.host), sanitized(one.name)), one.figures) for one in report.virtual_clusters)
+    return [
+        Scope(
+            f"vhost.{host}.vcluster.{name}.",
+            "envoy_vhost_vcluster_",
+            f'envoy_virtual_cluster="{escaped(name)}",envoy_virtual_host="{escaped(host)}"',
+            figures,
+            _by_code(figures),
+        )
+        for (host, name), figures in _added(named).items()
+    ]
 
 
 def _added(parts: Iterable[tuple[_Name, Figures]]) -> dict[_Name, Figures]:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import NamedTuple
 
 from shifter.model.cluster import CircuitBreakers
-from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report
+from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, VirtualClusterReport
 from shifter.observe.histogram import Histogram
 
 _GAUGE = "gauge"
@@ -73,6 +73,7 @@ class HttpStats:
     downstream_cx_idle_timeout: int = 0
     downstream_cx_max_requests_reached: int = 0
     downstream_cx_protocol_error: int = 0
+    downstream_cx_upgrades_total: int = 0
     downstream_cx_rx_bytes_total: int = 0
     downstream_cx_tx_bytes_total: int = 0
     downstream_flow_control_paused_reading_total: int = 0
@@ -83,6 +84,7 @@ class HttpStats:
     downstream_rq_failed_path_normalization: int = 0
     downstream_rq_header_timeout: int = 0
     downstream_rq_idle_timeout: int = 0
+    downstream_rq_max_duration_reached: int = 0
     downstream_rq_non_relative_path: int = 0
     downstream_rq_redirected_with_normalized_path: int = 0
     downstream_rq_response_before_rq_complete: int = 0
@@ -91,9 +93,15 @@ class HttpStats:
     downstream_rq_too_large: int = 0
     downstream_rq_too_many_premature_resets: int = 0
     downstream_rq_tx_reset: int = 0
+    downstream_rq_ws_on_non_ws_route: int = 0
     # Where requests went that no cluster answered.
     no_cluster: int = 0
     no_route: int = 0
+    passthrough_internal_redirect_bad_location: int = 0
+    passthrough_internal_redirect_no_route: int = 0
+    passthrough_internal_redirect_predicate: int = 0
+    passthrough_internal_redirect_too_many_redirects: int = 0
+    passthrough_internal_redirect_unsafe_scheme: int = 0
     rq_direct_response: int = 0
     rq_redirect: int = 0
     rq_reset_after_downstream_response_started: int = 0
@@ -183,6 +191,8 @@ class ClusterStats:
     upstream_flow_control_paused_reading_total: int = 0
     upstream_flow_control_resumed_reading_total: int = 0
     # Requests.
+    upstream_internal_redirect_failed_total: int = 0
+    upstream_internal_redirect_succeeded_total: int = 0
     upstream_rq_total: int = 0
     upstream_rq_active_overflow: int = 0
     upstream_rq_cancelled: int = 0
@@ -239,6 +249,25 @@ class ClusterStats:
         return ClusterReport(name, _figures(self, counters=made, gauges=load, shared=shared), hosts, asdict(limits))
 
 
+@dataclass(slots=True, eq=False)
+class VirtualClusterStats:
+    """What one virtual cluster counts (``vhost.<virtual host>.vcluster.<name>.``). The counters of retries are Envoy's too."""
+
+    upstream_rq_total: int = 0
+    upstream_rq_timeout: int = 0
+    upstream_rq_retry: int = 0
+    upstream_rq_retry_limit_exceeded: int = 0
+    upstream_rq_retry_overflow: int = 0
+    upstream_rq_retry_success: int = 0
+
+    codes: defaultdict[int, int] = field(default_factory=_no_codes)
+    upstream_rq_time: Histogram = field(default_factory=Histogram)
+
+    def report(self, host: str, name: str) -> VirtualClusterReport:
+        """Return a copy of the figures of the virtual cluster *name* of the virtual host called *host*."""
+        return VirtualClusterReport(host, name, _figures(self))
+
+
 def counter(counted: dict[str, int]) -> Callable[..., None]:
     """Return ``count(name, by=1)``, which adds to the counter *name* of *counted*; ``by=0`` has it shown from the start."""
 
@@ -288,6 +317,7 @@ class ServerStats:
         listeners: Iterable[ListenerReport] = (),
         http: Iterable[HttpReport] = (),
         clusters: Iterable[ClusterReport] = (),
+        virtual_clusters: Iterable[VirtualClusterReport] = (),
         *,
         memory: Mapping[str, int] | None = None,
     ) -> Report:
@@ -325,10 +355,10 @@ class ServerStats:
             "shifter.config.time_seconds": int(self.config_time),
             "shifter.config.version": self.config_version,
         }
-        return Report(every_listener, tuple(http), every_cluster, Figures(counters, gauges, shared))
+        return Report(every_listener, tuple(http), every_cluster, Figures(counters, gauges, shared), tuple(virtual_clusters))
 
 
-_Scope = ListenerStats | HttpStats | EndpointStats | ClusterStats
+_Scope = ListenerStats | HttpStats | EndpointStats | ClusterStats | VirtualClusterStats
 
 
 class _Names(NamedTuple):
@@ -346,7 +376,9 @@ def _names(kind: type[_Scope]) -> _Names:
     )
 
 
-_NAMES: dict[type[_Scope], _Names] = {kind: _names(kind) for kind in (ListenerStats, HttpStats, EndpointStats, ClusterStats)}
+_NAMES: dict[type[_Scope], _Names] = {
+    kind: _names(kind) for kind in (ListenerStats, HttpStats, EndpointStats, ClusterStats, VirtualClusterStats)
+}
 
 
 def _figures(

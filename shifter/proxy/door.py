@@ -14,13 +14,16 @@ from shifter.net.transport import Handler, Transport
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
-from shifter.proxy.outcome import TEXT, local_entry
+from shifter.proxy.localreply import Known
+from shifter.proxy.outcome import blank, local_entry, local_reply
 from shifter.wire import h1
 from shifter.wire.events import (
     CLOSE,
     KEEP_ALIVE,
     NO_BODY,
+    TUNNEL,
     UNTIL_END,
+    UPGRADE,
     ProtocolError,
     RequestHead,
 )
@@ -56,7 +59,7 @@ class Http1Door:
         self._host = transport.peer.host.encode("ascii")
         self._id = 0
         self._buffer = b""
-        self._decoder: h1.ChunkedDecoder | h1.LengthDecoder | None = None
+        self._decoder: h1.ChunkedDecoder | h1.LengthDecoder | h1.TunnelDecoder | None = None
         self._paused = 0
         self._blocked = False  # the client does not take what we send
         self._running = False
@@ -72,6 +75,10 @@ class Http1Door:
     def peer(self) -> bytes:
         form = b"[%b]:%d" if self._host.find(b":") >= 0 else b"%b:%d"
         return form % (self._host, self.transport.peer.port)
+
+    @property
+    def local(self) -> bytes:
+        return str(self.transport.local).encode("ascii")
 
     @property
     def connection_id(self) -> int:
@@ -163,6 +170,8 @@ class Http1Door:
                     self._keep_alive_10 = False
                     if head.version == 10:
                         self._check_version(head)
+                    if head.flags & UPGRADE:
+                        self._check_upgrade(head, data[:end])
                 except ProtocolError as error:
                     if self.requests or not self._handed_over(data):
                         self._refuse(error)
@@ -210,6 +219,15 @@ class Http1Door:
         if not head.authority:
             raise ProtocolError(400, "missing_host_header")
 
+    def _check_upgrade(self, head: RequestHead, raw: bytes) -> None:
+        """Keep what a request for another protocol names, for its route to decide (`tree.FullRouteResource`). Whatever that is, the
+        connection carries no other request. Raises `ProtocolError`: a body in front of another protocol could be read as it."""
+        head.flags |= CLOSE
+        if self.runtime.tree.upgradable:
+            if head.length != NO_BODY:
+                raise ProtocolError(400, "upgrade_with_body")
+            head.block += h1.switching(h1.upgrade_in(raw))
+
     def _serve(self, head: RequestHead, rest: bytes) -> None:
         """Start the exchange for *head*; *rest* is what came behind it."""
         runtime = self.runtime
@@ -248,6 +266,11 @@ class Http1Door:
         exchange = self.exchange = exchange_for(head, self, self._host)
         if head.flags & CLOSE:
             self._close = True
+            if head.flags & TUNNEL:
+                self._decoder = h1.TunnelDecoder()
+                self._buffer = b""
+                payload = rest
+                end = False
         exchange.begin(payload, end and not trailers)
         if trailers and self.exchange is exchange:
             exchange.on_request_trailers(trailers)
@@ -290,17 +313,21 @@ class Http1Door:
         if head is None:
             self.requests += 1
             stats.downstream_rq_http1_total += 1
-        stats.codes[error.status] += 1
         self._close = True
         self._buffer = b""
         self._decoder = None
+        head = head or RequestHead(b"", b"", b"")
+        flags = b"" if error.status == 408 else b"DPE"
+        known = local_entry(self, head, 0, flags, error.detail, 0.0, blank())
         body = b"" if error.detail == "missing_host_header" else h1.REASONS[error.status]
+        status, block, body = local_reply(runtime, head, error.status, body, subject=Known(known))
+        stats.codes[status] += 1
         if runtime.access_logs:
-            flags = b"" if error.status == 408 else b"DPE"
-            entry = local_entry(self, head or RequestHead(b"", b"", b""), error.status, flags, error.detail, 0.0)
+            entry = local_entry(self, head, status, flags, error.detail, 0.0)
+            entry.response_block = block
             entry.bytes_sent = len(body)
             runtime.log(entry)
-        self.transport.write(_plain_answer(error.status, body, runtime))
+        self.transport.write(b"".join((h1.STATUS_LINES[status], block, b"\r\nconnection: close\r\n\r\n", body)))
         self.transport.close(runtime.settings.delayed_close_timeout)
 
     # Downstream
@@ -311,6 +338,9 @@ class Http1Door:
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
         self._chunked = False
         if self._decoder is not None:
+            if status == 101:
+                self.transport.write(b"".join((h1.STATUS_LINES[101], block, b"\r\n\r\n", data)))
+                return
             # answered before the request was whole: what is left of it is not worth reading as the next request
             self._close = True
             self.runtime.stats.downstream_rq_response_before_rq_complete += 1
@@ -397,13 +427,6 @@ class Http1Door:
 
     def __repr__(self) -> str:
         return f"<Http1Door {self.transport.peer} requests={self.requests} {self.exchange!r}>"
-
-
-def _plain_answer(status: int, body: bytes, runtime: ListenerRuntime) -> bytes:
-    kind = TEXT if body else b""
-    return b"%b\r\ncontent-length: %d%b\r\ndate: %b%b\r\nconnection: close\r\n\r\n%b" % (
-        h1.STATUS_LINES[status], len(body), kind, runtime.worker.date, runtime.server_line, body,
-    )  # fmt: skip
 
 
 def _has_bare_lf(data: bytes) -> bool:

@@ -52,6 +52,10 @@ class Http2Downstream:
     def peer(self) -> bytes:
         return self._door.peer
 
+    @property
+    def local(self) -> bytes:
+        return self._door.local
+
     # Downstream
 
     def send_continue(self) -> None:
@@ -190,6 +194,10 @@ class Http2Door:
     def peer(self) -> bytes:
         form = b"[%b]:%d" if self._host.find(b":") >= 0 else b"%b:%d"
         return form % (self._host, self.transport.peer.port)
+
+    @property
+    def local(self) -> bytes:
+        return str(self.transport.local).encode("ascii")
 
     @property
     def connection_id(self) -> int:

@@ -30,6 +30,10 @@ class Downstream(Protocol):
     def peer(self) -> bytes:
         """The client's ``address:port``."""
 
+    @property
+    def local(self) -> bytes:
+        """Our ``address:port`` on the client's connection."""
+
     def send_continue(self) -> None:
         """Tell the client to go on with its body (RFC 9110 section 10.1.1)."""
 

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from shifter.proxy.downstream import Downstream, Exchange
 from shifter.proxy.outcome import LocalReply
 from shifter.routing.errors import RequestRefused
+from shifter.routing.forwarded import UNDERSCORE
 from shifter.routing.path import PathRedirect, make_canonical
 from shifter.wire.events import CLOSE, ODD_PATH, RequestHead
+from shifter.wire.h1 import REASONS
 
 
 def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exchange:
@@ -42,7 +44,9 @@ def not_found(head: RequestHead, downstream: Downstream) -> Exchange:
 
 def _refused(head: RequestHead, downstream: Downstream, refused: RequestRefused) -> Exchange:
     flags = {400: b"DPE", 404: b"NR"}.get(refused.status, b"")
-    return _early(head, downstream, lambda back: LocalReply(head, back, refused.status, flags=flags, details=refused.detail))
+    # Envoy's codec says no, and words it; what the connection manager refuses has no body.
+    body = REASONS[400] if refused.detail == UNDERSCORE else b""
+    return _early(head, downstream, lambda back: LocalReply(head, back, refused.status, body, flags=flags, details=refused.detail))
 
 
 def _redirected(head: RequestHead, downstream: Downstream, location: bytes) -> Exchange:

@@ -103,10 +103,6 @@ class FilteredExchange:
         return self._door.peer
 
     @property
-    def local(self) -> bytes:
-        return self._door.local
-
-    @property
     def route_metadata(self) -> Mapping[str, Mapping[str, object]]:
         return self._leaf.config.metadata if self._leaf is not None else _NOTHING
 

@@ -13,9 +13,11 @@ from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import Formatter, LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
 from shifter.proxy.filterchain import FilterChain
+from shifter.proxy.localreply import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
-from shifter.routing.forwarded import Forwarding
+from shifter.routing.ending import compile_ending
+from shifter.routing.hostform import make_forwarding
 
 
 class Door(Protocol):
@@ -34,15 +36,15 @@ class Door(Protocol):
 class AccessLog:
     """One access log of a connection manager: a compiled format and the file it goes to.
 
-    *shows_connection* as `logformat.asks_for_more` says of the format.
+    *asks_for_more* as `logformat.asks_for_more` says of the format.
     """
 
-    __slots__ = ("_format", "shows_connection", "writer")
+    __slots__ = ("_format", "asks_for_more", "writer")
 
-    def __init__(self, formatter: Formatter, writer: AccessLogWriter, shows_connection: bool = True) -> None:
+    def __init__(self, formatter: Formatter, writer: AccessLogWriter, asks_for_more: bool = True) -> None:
         self._format = formatter
         self.writer = writer
-        self.shows_connection = shows_connection
+        self.asks_for_more = asks_for_more
 
     def write(self, entry: LogEntry) -> None:
         self.writer.write(self._format(entry))
@@ -52,8 +54,8 @@ class ListenerRuntime:
     """See the module. ``accept`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "doors", "draining", "entry", "filters", "forwarding", "listener", "listener_stats", "logs_connections",
-        "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
+        "_next_id", "access_logs", "doors", "draining", "ending", "entry", "filters", "forwarding", "listener", "listener_stats",
+        "local_replies", "logs_more", "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -83,11 +85,15 @@ class ListenerRuntime:
         settings: HttpConnectionManager = listener.manager
         self.listener = listener
         self.settings = settings
-        self.forwarding = Forwarding(settings)
+        self.forwarding = make_forwarding(settings, listener.address.port)
+        self.forwarding.upgradable = tree.upgradable
         self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
+        self.ending = compile_ending(settings)
+        replies = settings.local_reply
+        self.local_replies = LocalReplies(replies, tree.runtime, self.worker.random) if replies is not None else None
         self.max_head = settings.max_request_headers_kb * 1024
         self.access_logs = tuple(access_logs)
-        self.logs_connections = any(access_log.shows_connection for access_log in self.access_logs)
+        self.logs_more = any(access_log.asks_for_more for access_log in self.access_logs)
         self.tree = tree
         self.filters = filters
 

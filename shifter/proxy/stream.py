@@ -15,8 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.filters.api import Reply
+from shifter.model.cluster import UpstreamProtocol
 from shifter.observe.logformat import LogEntry
-from shifter.proxy.outcome import expects_continue, local_reply, log_entry
+from shifter.proxy.outcome import blank, expects_continue, local_reply, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = Logger()
 _NEVER = float("inf")
+_PROTOCOLS = {UpstreamProtocol.HTTP1: b"HTTP/1.1", UpstreamProtocol.HTTP2: b"HTTP/2"}
 _REPLAY_LIMIT = 64 * 1024
 _WAITING_LIMIT = 64 * 1024
 _REPEATABLE = (FailureKind.CONNECTION_TERMINATION, FailureKind.REFUSED_STREAM)
@@ -59,6 +61,7 @@ class ProxyStream:
         "bytes_received",
         "bytes_sent",
         "deadline",
+        "details",
         "downstream",
         "flags",
         "head",
@@ -69,9 +72,12 @@ class ProxyStream:
         "pool",
         "repeated",
         "replay",
+        "reply_status",
         "request_done",
+        "request_ms",
         "responding",
         "response_block",
+        "response_trailers",
         "runtime",
         "service_time",
         "started",
@@ -83,6 +89,10 @@ class ProxyStream:
         "upstream",
         "worker",
     )  # fmt: skip
+
+    may_switch = False
+    grpc_status: int | None = None
+    """What a local reply tells a gRPC client, where that does not follow from its HTTP status."""
 
     def __init__(self, leaf: "RouteResource", head: RequestHead, downstream: "Downstream") -> None:
         self.leaf = leaf
@@ -110,7 +120,11 @@ class ProxyStream:
         self.bytes_received = 0
         self.bytes_sent = 0
         self.response_block = b""
+        self.response_trailers = b""
         self.service_time = 0
+        self.request_ms: int | None = None
+        self.details = ""  # as far as formats in header edits ask
+        self.reply_status = 0
 
     # Exchange: what the door calls
 
@@ -131,6 +145,7 @@ class ProxyStream:
         self.bytes_received = len(data)
         if end:
             self.request_done = True
+            self.request_ms = 0
             if leaf.timeout:
                 self.deadline = self.started + leaf.timeout
         else:
@@ -173,8 +188,10 @@ class ProxyStream:
 
     def _request_ended(self) -> None:
         self.request_done = True
+        now = self.worker.monotonic()
+        self.request_ms = int((now - self.started) * 1000)
         timeout = self.leaf.timeout
-        self.deadline = self.worker.monotonic() + timeout if timeout else _NEVER
+        self.deadline = now + timeout if timeout else _NEVER
 
     def on_request_broken(self, error: ProtocolError) -> None:
         if self.over:
@@ -267,12 +284,8 @@ class ProxyStream:
         self.service_time = took = int(seconds * 1000)
         runtime = self.runtime
         edit = self.target.edit_response
-        if edit is not None:
-            block = edit(
-                head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took), self
-            )
-            block += runtime.server_line
-            head.flags = head.flags | HAS_DATE if block.find(b"\r\ndate: ") >= 0 else head.flags & ~HAS_DATE
+        if edit is not None or runtime.ending is not None:
+            block = self._edited(head, took)
         elif self.leaf.suppress_envoy_headers:
             block = head.block + runtime.server_line
         else:
@@ -289,6 +302,20 @@ class ProxyStream:
         else:
             self.downstream.send_head(status, block, head.length, data, False)
 
+    def _edited(self, head: ResponseHead, took: int) -> bytes:
+        """Return the fields of the upstream's answer where more becomes of them than usual."""
+        block = head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
+        ending = self.runtime.ending
+        if ending is not None and head.server is not None:
+            block = b"%b\r\nserver: %b" % (block, head.server)
+        edit = self.target.edit_response
+        if edit is not None:
+            self.details = "via_upstream"
+            block = edit(block, self)
+        block = block + self.runtime.server_line if ending is None else ending(block, self.head)
+        head.flags = head.flags | HAS_DATE if block.find(b"\r\ndate: ") >= 0 else head.flags & ~HAS_DATE
+        return block
+
     def on_data(self, data: bytes, end: bool) -> None:
         self.touched = self.worker.now
         self.bytes_sent += len(data)
@@ -301,6 +328,7 @@ class ProxyStream:
 
     def on_trailers(self, block: bytes) -> None:
         self.upstream = None
+        self.response_trailers = block
         self.downstream.send_trailers(block)
         self._end(self.status, "via_upstream")
 
@@ -374,9 +402,11 @@ class ProxyStream:
             self.downstream.reset()
             self._end(self.status, details)
             return
+        self.details = details
+        self.reply_status = status
         if self.target.edit_response is not None:
             fields = self.target.edit_response(fields, self)
-        status, block, body = local_reply(self.runtime, self.head, status, body, fields)
+        status, block, body = local_reply(self.runtime, self.head, status, body, fields, self.grpc_status, self)
         self.response_block = block
         self.bytes_sent = 0 if self.head.method == b"HEAD" else len(body)
         self.downstream.send_head(status, block, len(body), body, True)
@@ -414,7 +444,8 @@ class ProxyStream:
                 else:
                     pool.endpoint_stats.rq_error += 1
         elif self.responding or self.flags.startswith(b"U"):
-            self._charge(status, took)  # an answer that was cut, or one in the upstream's place; not what the client brought upon itself
+            # an answer that was cut, or one in the upstream's place; not what the client brought upon itself
+            self._charge(self.reply_status or status, took)
         if runtime.access_logs:
             self._log(status, details, seconds)
         self.downstream.finished()
@@ -425,14 +456,17 @@ class ProxyStream:
         stats.upstream_rq_time.record(took)
 
     def describe(self) -> LogEntry:
-        """What is known by now, for formats in header edits."""
-        return self._entry(self.status, "", self.worker.monotonic() - self.started)
+        """What is known by now, for formats. An answer in the upstream's place has no status yet, though ``:status`` is there."""
+        entry = self._entry(self.status, self.details, self.worker.monotonic() - self.started, blank())
+        entry.attempts = entry.attempts or 1
+        entry.reply_status = self.reply_status
+        return entry
 
     def _log(self, status: int, details: str, seconds: float) -> None:
         self.downstream.log(self._entry(status, details, seconds))
 
-    def _entry(self, status: int, details: str, seconds: float) -> LogEntry:
-        entry = log_entry(self.downstream, self.head, status, self.flags, details, seconds)
+    def _entry(self, status: int, details: str, seconds: float, known: LogEntry | None = None) -> LogEntry:
+        entry = log_entry(self.downstream, self.head, status, self.flags, details, seconds, known)
         entry.bytes_received = self.bytes_received
         entry.bytes_sent = self.bytes_sent
         entry.response_block = self.response_block
@@ -441,7 +475,19 @@ class ProxyStream:
         entry.attempts = self.attempts
         entry.upstream_host = self.pool.address_text if self.pool is not None else None
         entry.upstream_service_time = b"%d" % self.service_time if details == "via_upstream" else None
+        if known is not None or self.runtime.logs_more:
+            self._tell_more(entry)
         return entry
+
+    def _tell_more(self, entry: LogEntry) -> None:
+        """What only some formats ask for."""
+        entry.route_metadata = self.leaf.config.metadata
+        entry.request_ms = self.request_ms
+        entry.response_ms = self.service_time if self.responding else None
+        entry.trailers = self.response_trailers
+        if self.pool is not None:
+            entry.upstream_host_name = self.pool.hostname.encode()
+            entry.upstream_protocol = _PROTOCOLS[self.target.cluster.config.protocol]
 
     def __repr__(self) -> str:
         state = "over" if self.over else "responding" if self.responding else "waiting" if self.upstream is None else "sent"

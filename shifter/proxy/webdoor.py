@@ -84,6 +84,11 @@ class WebDownstream:
         return b"%b:%d" % (self.host, self._port)
 
     @property
+    def local(self) -> bytes:
+        host = self._request.getHost()
+        return f"{getattr(host, 'host', '')}:{getattr(host, 'port', 0)}".encode("ascii", "replace")
+
+    @property
     def connection_id(self) -> int:
         return 0
 

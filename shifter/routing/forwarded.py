@@ -1,16 +1,19 @@
 """What the connection manager does to a request before it is routed (``HttpConnectionManager``, Envoy's ``mutateRequestHeaders``).
 
 Rule 1. Conditions of routes see the fields as they are after this.
-Rule 2. Nothing that a client sends in ``x-envoy-*`` control fields is believed: no address is internal unless it is
-        configured to be, as in Envoy since 1.33.
+Rule 2. Nothing that a client sends in ``x-envoy-*`` control fields is believed, unless its address is internal: in one of the
+        ranges of ``internal_address_config``, and the only one that ``x-forwarded-for`` tells. No address is internal unless
+        it is configured to be, as in Envoy since 1.33.
 Rule 3. The usual request carries none of the fields that matter here; its codec says so (`FORWARDING_FLAGS`), and all it
         costs is one concatenation. ``expect`` and hop-by-hop fields were taken out by the codec.
+Rule 4. Settings that few use (``via``, internal addresses, ...) are looked at once: ``prepare`` is another function then.
 """
 
 from collections.abc import Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from shifter.model.bootstrap import HttpConnectionManager, Underscores
+from shifter.routing.ending import appended_via
 from shifter.routing.errors import RequestRefused
 from shifter.wire.events import (
     FORWARDING_FLAGS,
@@ -43,8 +46,16 @@ EDGE_FIELDS = CONTROL_FIELDS | frozenset(
 )
 """Fields that nobody outside may send to an edge proxy (``use_remote_address``)."""
 
+UNDERSCORE = "http1.unexpected_underscore"
+"""``%RESPONSE_CODE_DETAILS%`` of a request that is refused for the name of a field."""
+
+ALWAYS_DROPPED = frozenset((b"x-envoy-internal", b"x-forwarded-client-cert"))
+"""Fields that nobody may send, however internal."""
+
 _REMEMBERED_PEERS = 4096
 _SCHEMES = {b"http": b"http", b"https": b"https"}
+
+Prepare = Callable[[RequestHead, bytes, Callable[[], bytes]], None]
 
 
 def expected_timeout(timeout: float) -> bytes:
@@ -77,7 +88,7 @@ class Forwarding:
     """The settings of one connection manager, compiled.
 
     *local_address* is the machine's own address as text; it stands for clients on loopback in ``x-forwarded-for``, as
-    in Envoy. Without it they are shown as they are.
+    in Envoy. Without it they are shown as they are. *local_port* is the listener's.
     """
 
     __slots__ = (
@@ -88,13 +99,19 @@ class Forwarding:
         "_dropped",
         "_edge",
         "_generate_id",
+        "_internal",
+        "_internal_only",
         "_keep_id",
         "_local_address",
+        "_port_line",
         "_trusted_hops",
         "_underscores",
+        "_via",
+        "prepare",
+        "upgradable",
     )
 
-    def __init__(self, manager: HttpConnectionManager, local_address: bytes = b"") -> None:
+    def __init__(self, manager: HttpConnectionManager, local_address: bytes = b"", local_port: int = 0) -> None:
         self._edge = manager.use_remote_address
         self._append_xff = manager.use_remote_address and not manager.skip_xff_append
         self._trusted_hops = manager.xff_num_trusted_hops
@@ -102,20 +119,88 @@ class Forwarding:
         self._generate_id = manager.generate_request_id
         self._keep_id = not self._edge or manager.preserve_external_request_id or not manager.generate_request_id
         self._underscores = manager.headers_with_underscores
+        self.upgradable = False  # upgrades pass, for their routes to decide
         self._dropped = EDGE_FIELDS if self._edge else CONTROL_FIELDS
         self._local_address = local_address
         self._by_peer: dict[bytes, bytes] = {}
         ending = b"\r\nx-request-id: " if self._generate_id and not self._edge else b""
         self._common = {scheme: b"\r\nx-forwarded-proto: " + scheme + ending for scheme in _SCHEMES}
-
-    def prepare(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        self._via = manager.via
+        self._port_line = b"\r\nx-forwarded-port: %d" % local_port if manager.append_x_forwarded_port else b""
+        self._internal = [ip_network(one, strict=False) for one in manager.internal_addresses or ()]
+        self._internal_only = manager.route_config.internal_only_headers
+        more = self._via or self._port_line or self._internal or self._internal_only
+        self.prepare: Prepare = self._prepare_more if more else self._prepare
         """Edit ``head.block`` (and ``head.scheme``, which a trusted ``x-forwarded-proto`` decides).
 
-        *peer* is the client's address as text, *request_id* makes a new ``x-request-id``. Raises `RequestRefused`: 400
+        The second argument is the client's address as text, the third makes a new ``x-request-id``. Raises `RequestRefused`: 400
         for a name with an underscore where the listener says so, 403 for an upgrade, which nothing here allows.
         """
+
+    def remote(self, head: RequestHead) -> bytes | None:
+        """Return the client's ``address:port`` as ``x-forwarded-for`` of a prepared *head* tells it (the port is 0 then, as in
+        Envoy); ``None`` where the connection's own is the one."""
+        if self._edge:
+            if not self._trusted_hops:
+                return None
+            place = self._trusted_hops - 1 + self._append_xff
+        elif head.flags & HAS_XFF:
+            place = self._trusted_hops
+        else:
+            return None
+        address = address_from_right(_chain(head.block, b"x-forwarded-for"), place)
+        if address is None:
+            return None
+        return b"[%b]:0" % address if b":" in address else address + b":0"
+
+    def _prepare(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
         if head.flags & FORWARDING_FLAGS:
-            self._clean(head)
+            self._clean(head, self._dropped)
+        self._forward(head, peer, request_id)
+
+    def _prepare_more(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        internal = bool(self._internal) and self._is_internal(head, peer)
+        if head.flags & FORWARDING_FLAGS:
+            self._clean(head, ALWAYS_DROPPED if internal else self._dropped)
+        if not internal:
+            for name in self._internal_only:
+                head.block = without(head.block, name)
+        if internal and self._edge:
+            self._prepare_edge(head, peer, request_id, True)
+        else:
+            self._forward(head, peer, request_id)
+        if internal:
+            head.block += b"\r\nx-envoy-internal: true"
+        if self._port_line:
+            self._tell_port(head)
+        if self._via:
+            head.block = appended_via(head.block, self._via)
+
+    def _is_internal(self, head: RequestHead, peer: bytes) -> bool:
+        """Whether one address, an internal one, is all that is known of where *head* comes from."""
+        address: bytes | None = peer
+        if self._edge:
+            if head.flags & HAS_XFF:
+                return False
+        else:
+            chain = _chain(head.block, b"x-forwarded-for") if head.flags & HAS_XFF else b""
+            if not chain or self._trusted_hops or b"," in chain:
+                return False
+            address = address_from_right(chain, 0)
+        if address is None:
+            return False
+        known = ip_address(address.decode("ascii"))
+        return any(known in network for network in self._internal)
+
+    def _tell_port(self, head: RequestHead) -> None:
+        """``append_x_forwarded_port``: what a trusted client says of it is believed, as with ``x-forwarded-proto``."""
+        if head.block.rfind(b"\r\nx-forwarded-port: ") >= 0:
+            if self._client_proto:
+                return
+            head.block = without(head.block, b"x-forwarded-port")
+        head.block += self._port_line
+
+    def _forward(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
         if self._edge:
             self._prepare_edge(head, peer, request_id)
         elif not head.flags & (HAS_XFP | HAS_REQUEST_ID):
@@ -129,9 +214,9 @@ class Forwarding:
                 added += b"\r\nx-request-id: " + request_id()
             head.block += added
 
-    def _prepare_edge(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+    def _prepare_edge(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes], internal: bool = False) -> None:
         flags = head.flags
-        if not flags & (HAS_XFF | HAS_XFP | HAS_REQUEST_ID) and head.scheme == b"http":
+        if not flags & (HAS_XFF | HAS_XFP | HAS_REQUEST_ID) and head.scheme == b"http" and not internal:
             # nothing came along: all but the id depends on the client's address only
             known = self._by_peer.get(peer)
             if known is None:
@@ -151,8 +236,9 @@ class Forwarding:
                 added = b"\r\nx-forwarded-for: " + (chain + b"," + shown if chain else shown)
         if not (flags & HAS_XFP and self._take_proto(head)):
             added += self._common[head.scheme]
-        added += b"\r\nx-envoy-external-address: " + external
-        if not (flags & HAS_REQUEST_ID and self._has_id(head)) and self._generate_id:
+        if not internal:
+            added += b"\r\nx-envoy-external-address: " + external
+        if not (flags & HAS_REQUEST_ID and self._has_id(head, internal)) and self._generate_id:
             added += b"\r\nx-request-id: " + request_id()
         head.block += added
 
@@ -168,16 +254,15 @@ class Forwarding:
         self._by_peer[peer] = known
         return known
 
-    def _clean(self, head: RequestHead) -> None:
+    def _clean(self, head: RequestHead, dropped: frozenset[bytes]) -> None:
         flags = head.flags
-        if flags & UPGRADE:
+        if flags & UPGRADE and not self.upgradable:
             raise RequestRefused(403, "upgrade_failed")
         if flags & HAS_UNDERSCORE and self._underscores is not Underscores.ALLOW:
             if self._underscores is Underscores.REJECT_REQUEST:
-                raise RequestRefused(400, "http1.unexpected_underscore")
+                raise RequestRefused(400, UNDERSCORE)
             head.block = block_of((name, value) for name, value in fields(head.block) if b"_" not in name)
         if flags & HAS_X_ENVOY:
-            dropped = self._dropped
             head.block = block_of((name, value) for name, value in fields(head.block) if name not in dropped)
         if flags & TE_TRAILERS:
             head.block += b"\r\nte: trailers"
@@ -191,8 +276,8 @@ class Forwarding:
         head.block = without(head.block, b"x-forwarded-proto")
         return False
 
-    def _has_id(self, head: RequestHead) -> bool:
-        if self._keep_id and first_value(head.block, b"x-request-id"):
+    def _has_id(self, head: RequestHead, keep: bool = False) -> bool:
+        if (keep or self._keep_id) and first_value(head.block, b"x-request-id"):
             return True
         head.block = without(head.block, b"x-request-id")
         return False

@@ -1,7 +1,8 @@
 """Fields that a route table adds and removes (``*_headers_to_add``, ``*_headers_to_remove``).
 
 Rule 1. Levels work one after the other, the most specific first: weighted entry, route, virtual host, route configuration.
-        A later level sees, and may undo, what an earlier one did.
+        A later level sees, and may undo, what an earlier one did. ``most_specific_header_mutations_wins`` turns their order
+        around, but for the weighted entry: that is the first either way, as in Envoy.
 Rule 2. Within a level: first everything is removed; then it is decided, by what is there at that moment, which additions
         apply, and what their formats say; then those that overwrite are made, then those that append.
 Rule 3. An empty value is not added, unless ``keep_empty_value``. Appending makes a line of its own, except to the fields that
@@ -210,10 +211,7 @@ class HeaderEditor:
         self.response = _compiled([_Level(level.response_add, level.response_remove, JOINED_IN_RESPONSES) for level in levels])
 
 
-def compile_editor(levels: Sequence[HeaderMutations], most_specific_wins: bool = False) -> HeaderEditor | None:
-    """Return the editor for *levels*, the most specific first, or ``None`` where they do nothing.
-
-    *most_specific_wins* (``most_specific_header_mutations_wins``) turns their order around. Raises `RoutingError`.
-    """
-    editor = HeaderEditor(levels[::-1] if most_specific_wins else levels)
+def compile_editor(levels: Sequence[HeaderMutations]) -> HeaderEditor | None:
+    """Return the editor for *levels*, in this order, or ``None`` where they do nothing. Raises `RoutingError`."""
+    editor = HeaderEditor(levels)
     return editor if editor.request is not None or editor.response is not None else None

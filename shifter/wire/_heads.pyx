@@ -146,6 +146,9 @@ cdef object walk(const unsigned char *p, Py_ssize_t at, Py_ssize_t end, int max_
                     drop = True
             elif memcmp(name, b"server", 6) == 0:
                 drop = True
+                if seen.host_start < 0:
+                    seen.host_start = value
+                    seen.host_end = tail
         elif n == 10:
             if memcmp(name, b"connection", 10) == 0:
                 drop = True
@@ -369,7 +372,10 @@ cdef object read_response(bytes buffer, Py_ssize_t end, int max_fields):
         seen.length = UNTIL_END
     elif not new and not (seen.flags & KEEP_ALIVE and seen.length >= 0):
         seen.flags |= CLOSE
-    return ResponseHead(status, block, seen.length, seen.flags, seen.length == NO_BODY)
+    head = ResponseHead(status, block, seen.length, seen.flags, seen.length == NO_BODY)
+    if seen.host_start >= 0:
+        head.server = PyBytes_FromStringAndSize(<char *>p + seen.host_start, seen.host_end - seen.host_start)
+    return head
 
 def uuids(bytes random not None):
     """See `request_id.uuids`."""

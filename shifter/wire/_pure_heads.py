@@ -40,7 +40,7 @@ UNREMOVABLE = frozenset((b"content-length", b"transfer-encoding", b"host", b"x-f
 """Fields that ``Connection`` cannot nominate away: doing so would change what the message means to the next hop."""
 
 # What a field line does. A plain line is kept as bytes and needs no code.
-_FLAG, _HOST_LINE, _CONNECTION, _LENGTH, _CODING, _DROP, _UPGRADE, _TE, _EXPECT = range(9)
+_FLAG, _HOST_LINE, _CONNECTION, _LENGTH, _CODING, _DROP, _UPGRADE, _TE, _EXPECT, _SERVER = range(10)
 
 _Special = tuple[int, bytes, int]
 _Name = tuple[bytes, int, int, bool]  # canonical prefix, code, flags, whether its lines are worth remembering
@@ -66,7 +66,7 @@ _RESPONSE_CODES = {
     b"transfer-encoding": (_CODING, 0),
     b"keep-alive": (_DROP, 0),
     b"proxy-connection": (_DROP, 0),
-    b"server": (_DROP, 0),
+    b"server": (_SERVER, 0),
     b"x-envoy-upstream-service-time": (_DROP, 0),
     b"te": (_DROP, 0),
     b"upgrade": (_DROP, UPGRADE),
@@ -130,6 +130,8 @@ class _Lines(dict[bytes, "bytes | _Special"]):
             meaning = (_DROP, b"", 0) if value.lower() == b"h2c" else (_UPGRADE, b"", 0)
         elif code in (_CONNECTION, _CODING):
             meaning = (code, value.lower(), 0)
+        elif code == _SERVER:
+            meaning = (code, value, 0)
         else:
             meaning = (code, b"", flags)
         if memorable and len(line) <= _CACHED_LINE_LENGTH:
@@ -289,6 +291,7 @@ def parse_response(buffer: bytes, end: int, max_fields: int) -> ResponseHead:
     flags = 0
     length = NO_BODY
     chunked = False
+    server = None
     kept = [b""]
     keep = kept.append
     meanings = _response_lines
@@ -315,6 +318,8 @@ def parse_response(buffer: bytes, end: int, max_fields: int) -> ResponseHead:
             if text != b"chunked" or chunked or protocol != b"HTTP/1.1 ":
                 raise ProtocolError(502, "http1.unsupported_transfer_coding")
             chunked = True
+        elif code == _SERVER:
+            server = text if server is None else server
         else:
             flags |= number
     if protocol != b"HTTP/1.1 " and not (flags & KEEP_ALIVE and length != NO_BODY):
@@ -323,7 +328,9 @@ def parse_response(buffer: bytes, end: int, max_fields: int) -> ResponseHead:
         if length != NO_BODY:
             raise ProtocolError(502, "http1.content_length_and_chunked_not_allowed")
         length = UNTIL_END
-    return ResponseHead(status, b"\r\n".join(kept), length, flags, length == NO_BODY)
+    head = ResponseHead(status, b"\r\n".join(kept), length, flags, length == NO_BODY)
+    head.server = server
+    return head
 
 
 def parse_trailers(section: bytes, max_fields: int, status: int) -> bytes:

@@ -34,6 +34,7 @@ HAS_UNDERSCORE = 512  # a field name with "_" is in the block
 ODD_PATH = 1024  # the target needs a look: it is not an origin form, or has "//", "/.", or one of # % \ " < > ^ ` { | }
 HAS_DATE = 2048  # response: date is in the block
 REPEATED_LENGTH = 4096  # response: content-length stood there although the body does not follow it (HEAD, 304)
+TUNNEL = 8192  # request: its route lets it switch protocols; what follows the head is not HTTP
 
 FORWARDING_FLAGS = HAS_XFP | HAS_REQUEST_ID | HAS_XFF | HAS_X_ENVOY | HAS_UNDERSCORE | UPGRADE | TE_TRAILERS | EXPECT_CONTINUE
 
@@ -79,10 +80,11 @@ class RequestHead:
 class ResponseHead:
     """One response without its body. ``length`` as in `RequestHead`; interim (1xx) answers have ``NO_BODY``.
 
-    ``until_close`` says that the upstream's body ends with its connection (RFC 9112 section 6.3 rule 8).
+    ``until_close`` says that the upstream's body ends with its connection (RFC 9112 section 6.3 rule 8). ``server`` is what that
+    field says, which is not in ``block``: mostly the proxy says something else there.
     """
 
-    __slots__ = ("block", "flags", "length", "status", "until_close")
+    __slots__ = ("block", "flags", "length", "server", "status", "until_close")
 
     def __init__(self, status: int, block: bytes = b"", length: int = NO_BODY, flags: int = 0, until_close: bool = False) -> None:
         self.status = status
@@ -90,6 +92,7 @@ class ResponseHead:
         self.length = length
         self.flags = flags
         self.until_close = until_close
+        self.server: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} length={self.length}>"

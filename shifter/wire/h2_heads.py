@@ -38,7 +38,7 @@ _CACHED_LENGTH = 256
 _CACHED_NAMES = 1024
 
 # What a field does. A plain field is kept as its line and needs no code.
-_FLAG, _HOST_FIELD, _LENGTH, _COOKIE, _DROP, _TE, _EXPECT = range(7)
+_FLAG, _HOST_FIELD, _LENGTH, _COOKIE, _DROP, _TE, _EXPECT, _SERVER = range(8)
 
 _Special = tuple[int, bytes, int]
 _Name = tuple[bytes, int, int, bool]  # prefix of its lines, code, flags, whether its fields are worth remembering
@@ -54,7 +54,7 @@ _REQUEST_CODES = {
 }
 _RESPONSE_CODES = {
     b"content-length": (_LENGTH, 0),
-    b"server": (_DROP, 0),
+    b"server": (_SERVER, 0),
     b"x-envoy-upstream-service-time": (_DROP, 0),
     b"te": (_DROP, 0),
     b"date": (_FLAG, HAS_DATE),
@@ -260,6 +260,7 @@ def response_head(fields: FieldList, end: bool, max_fields: int, max_size: int, 
         raise ProtocolError(502, "http2.invalid_status")
     flags = 0
     length = UNTIL_END
+    server = None
     kept = [b""]
     keep = kept.append
     meanings = _response_meanings
@@ -277,6 +278,8 @@ def response_head(fields: FieldList, end: bool, max_fields: int, max_size: int, 
                 raise ProtocolError(502, "http2.multiple_content_lengths")
             length = number
             keep(text)
+        elif code == _SERVER and server is None:
+            server = text
     block = b"\r\n".join(kept)
     if len(kept) - 1 > max_fields or len(block) > max_size:
         raise ProtocolError(502, "http2.headers_too_large")
@@ -290,7 +293,9 @@ def response_head(fields: FieldList, end: bool, max_fields: int, max_size: int, 
         if length > 0:
             raise ProtocolError(502, "http2.inconsistent_content_length")
         length = NO_BODY
-    return ResponseHead(status, block, length, flags)
+    head = ResponseHead(status, block, length, flags)
+    head.server = server
+    return head
 
 
 def trailer_block(fields: FieldList, max_fields: int, max_size: int, status: int) -> bytes:

@@ -224,15 +224,6 @@ def test_formats_of_responses_see_the_answer_as_it_is_by_then() -> None:
     assert editor.response(b"\r\nx-up: 7\r\nx-gone: 1", SUBJECT) == b"\r\nx-up: 7\r\nx-a: 7/200"
 
 
-def test_the_order_of_levels_can_be_turned_around() -> None:
-    levels = [level("route"), level("vhost")]
-    for turned, value in ((False, b"vhost"), (True, b"route")):
-        editor = compile_editor(levels, turned)
-        assert editor is not None
-        assert editor.request is not None
-        assert b"\r\nx-o: " + value in editor.request(b"", SUBJECT)
-
-
 @pytest.mark.parametrize("value", [b"%NOTHING%", b"50%", b"%REQ%", b"%REQ(a b)%", b"%CEL(1)%"])
 def test_values_that_are_no_formats_are_refused(value: bytes) -> None:
     with pytest.raises(RoutingError):

@@ -29,6 +29,7 @@ class FakeTransport:
             self.handler = handler
         self.network = network
         self.peer = peer
+        self.local = SocketAddress("192.0.2.1", 80)
         self.bytes_received = 0
         self.bytes_sent = 0
         self.connecting = False
