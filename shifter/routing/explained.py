@@ -21,6 +21,7 @@ FEW = 8
 """So many routes that did not fit are always shown."""
 
 _NEAREST = 5
+_EXACT = 6
 _LABEL = 14
 _BODY_SHOWN = 60
 
@@ -28,11 +29,12 @@ _BODY_SHOWN = 60
 def percent(share: Fraction) -> str:
     """Return *share* as a percentage with as many digits as it takes: what is neither none nor all never looks like it."""
     value = share * 100
-    digits = 2
-    while digits < 12 and round(value, digits) != value and (round(value, digits) in (0, 100) or value.denominator > 10**digits):
+    digits = next((digits for digits in range(_EXACT + 1) if round(value, digits) == value), 2)
+    while value != round(value) and round(value, digits) in (0, 100):
         digits += 1
-    text = f"{float(value):.{digits}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) + " %"
+    if digits > _EXACT:
+        digits += 1
+    return f"{float(round(value, digits)):.{digits}f} %"
 
 
 def domain_kind(domain: bytes) -> str:
