@@ -215,6 +215,28 @@ class ClusterReport:
 
 
 @dataclass(frozen=True, slots=True)
+class VirtualClusterReport:
+    """One virtual cluster (``vhost.<host>.vcluster.<name>.``), by the name of its virtual host."""
+
+    host: str
+    name: str
+    figures: Figures = Figures()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two reports be about the same virtual cluster."""
+        return self.host, self.name
+
+    def plus(self, other: Self) -> "VirtualClusterReport":
+        """Return both processes' reports on this virtual cluster as one."""
+        return VirtualClusterReport(self.host, self.name, self.figures.plus(other.figures))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {"host": self.host, "name": self.name, "figures": self.figures.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything one process has to say. ``server`` holds whole names (``server.live``, ``cluster_manager.active_clusters``)."""
 
@@ -222,6 +244,7 @@ class Report:
     http: tuple[HttpReport, ...] = ()
     clusters: tuple[ClusterReport, ...] = ()
     server: Figures = Figures()
+    virtual_clusters: tuple[VirtualClusterReport, ...] = ()
 
     @staticmethod
     def merge(reports: Iterable["Report"]) -> "Report":
@@ -235,6 +258,7 @@ class Report:
             _merged(http for report in every for http in report.http),
             _merged(cluster for report in every for cluster in report.clusters),
             server,
+            _merged(one for report in every for one in report.virtual_clusters),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -244,12 +268,13 @@ class Report:
             "http": [http.to_dict() for http in self.http],
             "clusters": [cluster.to_dict() for cluster in self.clusters],
             "server": self.server.to_dict(),
+            "virtual_clusters": [one.to_dict() for one in self.virtual_clusters],
         }
 
 
 _Value = TypeVar("_Value")
 _Key = TypeVar("_Key")
-_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, EndpointReport, ClusterReport)
+_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, EndpointReport, ClusterReport, VirtualClusterReport)
 
 
 def _joined(one: Mapping[_Key, _Value], two: Mapping[_Key, _Value], join: Callable[[_Value, _Value], _Value]) -> dict[_Key, _Value]:

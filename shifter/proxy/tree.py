@@ -8,25 +8,33 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMutations,
+    PathMatchKind,
     RedirectAction,
     Route,
     RouteAction,
     RouteConfiguration,
+    RouteMatch,
+    TlsRequirement,
+    UpgradeConfig,
     VirtualHost,
     WeightedCluster,
 )
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
+from shifter.proxy.extras import Extras, Inherited, compile_extras
+from shifter.proxy.fullstream import FullStream
+from shifter.proxy.localreply import BodyFormat
 from shifter.proxy.outcome import LocalReply
 from shifter.proxy.stream import ProxyStream, Target
+from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.routing.choice import compile_pick, is_plain, needs_client
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.hashing import Newcomer, address_of, field_values
-from shifter.routing.headers import Edit, HeaderEditor, compile_editor
+from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import compile_weights
 from shifter.routing.redirect import compile_redirect
@@ -35,31 +43,44 @@ from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.wire.events import RequestHead
+from shifter.wire.events import TUNNEL, UPGRADE, RequestHead, first_value
 
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
 
 _NO_RUNTIME = Runtime()
+_NOTHING_MORE = Inherited()
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a route is compiled in: the header edits around it (innermost first), the clusters that are alive, whether
     ``x-envoy-*`` fields are written, the values that can change while the proxy runs, and whether paths are compared without
-    their parameters."""
+    their parameters; ``most_specific_wins`` as ``most_specific_header_mutations_wins``; ``inherited`` is what else routes get."""
 
     levels: tuple[HeaderMutations, ...]
     find_cluster: FindCluster
     suppress_envoy_headers: bool
     runtime: Runtime
     ignore_path_parameters: bool = False
+    most_specific_wins: bool = False
+    inherited: Inherited = _NOTHING_MORE
+
+    def editor(self, route: Route, entry: WeightedCluster | None = None) -> HeaderEditor | None:
+        """Return the header edits of *route*, and of *entry* where it has any."""
+        levels = (route.headers, *self.levels)
+        if self.most_specific_wins:
+            levels = levels[::-1]
+        return compile_editor(levels if entry is None else (entry.headers, *levels))
 
 
 class ListenerResource:
-    """All virtual hosts of one connection manager (Envoy's ``RouteConfiguration``)."""
+    """All virtual hosts of one connection manager (Envoy's ``RouteConfiguration``).
 
-    __slots__ = ("_hosts", "config")
+    *max_stream_duration* and *upgrades* are the connection manager's own. ``upgradable``: some route lets a request switch protocols.
+    """
+
+    __slots__ = ("_hosts", "config", "runtime", "upgradable")
 
     def __init__(
         self,
@@ -67,8 +88,13 @@ class ListenerResource:
         find_cluster: FindCluster,
         suppress_envoy_headers: bool = False,
         runtime: Runtime = _NO_RUNTIME,
+        max_stream_duration: float = 0.0,
+        upgrades: tuple[UpgradeConfig, ...] = (),
     ) -> None:
         self.config = config
+        self.runtime = runtime
+        self.upgradable = bool(upgrades) or _has_upgrades(config)
+        inherited = Inherited(max_stream_duration=max_stream_duration, upgrades=upgrades if self.upgradable else None)
         hosts = [
             VirtualHostResource(
                 host,
@@ -78,6 +104,14 @@ class ListenerResource:
                     suppress_envoy_headers,
                     runtime,
                     config.ignore_path_parameters_in_path_matching,
+                    config.most_specific_header_mutations_wins,
+                    replace(
+                        inherited,
+                        mirrors=host.mirrors or config.mirrors,
+                        count_attempts=host.include_request_attempt_count,
+                        tell_attempts=host.include_attempt_count_in_response,
+                        virtual_clusters=VirtualClusters(host.name, host.virtual_clusters) if host.virtual_clusters else None,
+                    ),
                 ),
             )
             for host in config.virtual_hosts
@@ -104,15 +138,34 @@ class VirtualHostResource:
             [compile_weights(route.action, around.runtime) for route in config.routes],
         )
         self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
+        if config.require_tls is not TlsRequirement.NONE:
+            self.locate = _only_with_tls(routes.locate, config.require_tls is TlsRequirement.EXTERNAL_ONLY)
+
+
+def _only_with_tls(locate: Callable[[RequestHead], Leaf | None], external_only: bool) -> Callable[[RequestHead], Leaf | None]:
+    """Return *locate* for requests that came with TLS, or may come without (``VirtualHost.require_tls``)."""
+    to_https = TlsRedirectResource()
+
+    def located(head: RequestHead) -> Leaf | None:
+        block = head.block
+        if first_value(block, b"x-forwarded-proto") == b"https":
+            return locate(head)
+        return locate(head) if external_only and first_value(block, b"x-envoy-internal") is not None else to_https
+
+    return located
+
+
+def _has_upgrades(config: RouteConfiguration) -> bool:
+    return any(isinstance(route.action, RouteAction) and route.action.upgrades for host in config.virtual_hosts for route in host.routes)
 
 
 def make_leaf(route: Route, around: Surroundings) -> Leaf:
     """Compile one route."""
     action = route.action
     if isinstance(action, RedirectAction):
-        return RedirectResource(route, action, compile_editor((route.headers, *around.levels)))
+        return RedirectResource(route, action, around.editor(route))
     if isinstance(action, DirectResponseAction):
-        return DirectResponseResource(route, action, compile_editor((route.headers, *around.levels)))
+        return DirectResponseResource(route, action, around.editor(route))
     entries = action.clusters or (WeightedCluster("", 1, cluster_header=action.cluster_header),)
     leaves = [_entry_leaf(route, action, entry, around) for entry in entries]
     if is_plain(action):
@@ -124,10 +177,17 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
 def _entry_leaf(route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> "RouteResource | LateBoundResource":
     if entry.cluster_header is None:
         try:
-            return RouteResource(route, action, entry, around.find_cluster(entry.name), around)
+            return _route_leaf(route, action, entry, around.find_cluster(entry.name), around)
         except KeyError:
             pass  # a cluster is missing, and the configuration said that this may be
     return LateBoundResource(route, action, entry, around)
+
+
+def _route_leaf(route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> "RouteResource":
+    extras = compile_extras(action, cluster.config, around.inherited, around.find_cluster, around.runtime)
+    if extras is None:
+        return RouteResource(route, action, entry, cluster, around)
+    return FullRouteResource(route, action, entry, cluster, around, extras)
 
 
 class RouteResource:
@@ -138,12 +198,15 @@ class RouteResource:
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> None:
         self.config = route
         self.entry = entry
-        self.target = Target(cluster, compile_editor((entry.headers, route.headers, *around.levels)))
+        self.target = Target(cluster, around.editor(route, entry))
+        if entry.host_rewrite_literal and self.target.edit_request is not None:
+            self.target.edit_request = _with_host_of(entry, around.editor(route))
         self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers, entry.host_rewrite_literal)
-        self.timeout = action.timeout
+        # as in Envoy, a route that bounds the whole exchange does not bound a part of it
+        self.timeout = action.timeout if action.max_stream_duration is None else 0.0
         self.idle_timeout = action.idle_timeout
         self.suppress_envoy_headers = around.suppress_envoy_headers
-        self.added = b"" if around.suppress_envoy_headers else expected_timeout(action.timeout)
+        self.added = b"" if around.suppress_envoy_headers else expected_timeout(self.timeout)
 
     @property
     def edit_answer(self) -> Edit | None:
@@ -161,6 +224,28 @@ class RouteResource:
         leaf.target = copy(self.target)
         leaf.target.edit_response = _adding(lines, self.target.edit_response)
         return leaf
+
+
+class FullRouteResource(RouteResource):
+    """A `RouteResource` that asks for more than being forwarded."""
+
+    __slots__ = ("extras",)
+
+    def __init__(
+        self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, extras: Extras
+    ) -> None:
+        super().__init__(route, action, entry, cluster, around)
+        self.extras = extras
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        if head.flags & UPGRADE:
+            stats = downstream.runtime.stats
+            if (first_value(head.block, b"upgrade") or b"").lower() not in (self.extras.upgrades or ()):
+                stats.downstream_rq_ws_on_non_ws_route += 1
+                return LocalReply(head, downstream, 403, b"", b"", b"", "upgrade_failed", self.config.name, self.edit_answer)
+            stats.downstream_cx_upgrades_total += 1
+            head.flags |= TUNNEL
+        return FullStream(self, self.extras, head, downstream)
 
 
 class WeightedResource:
@@ -192,8 +277,9 @@ class ChoosingResource:
         self._pick = compile_pick(action, leaves, around.runtime)
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
-        newcomer = Newcomer(downstream.runtime.worker.random)
-        client = address_of(downstream.peer) if self._needs_client else b""
+        runtime = downstream.runtime
+        newcomer = Newcomer(runtime.worker.random)
+        client = address_of(runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
         leaf = self._pick(head, client, newcomer).choose(head, downstream)
         return leaf.giving(newcomer.lines) if newcomer.lines else leaf
 
@@ -215,7 +301,7 @@ class LateBoundResource:
         self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
 
         def make(name: str) -> RouteResource:
-            return RouteResource(route, action, entry, around.find_cluster(name), around)
+            return _route_leaf(route, action, entry, around.find_cluster(name), around)
 
         self._make = make
 
@@ -244,6 +330,23 @@ def _named_in(header: bytes) -> Callable[[RequestHead], str]:
     return name_of
 
 
+def _with_host_of(entry: WeightedCluster, around: HeaderEditor | None) -> Edit:
+    """Return the edits of *entry* and then those *around* it, which see the host that the entry asks for."""
+    own = compile_editor((entry.headers,))
+    first = own.request if own is not None else None
+    then = around.request if around is not None else None
+    host = entry.host_rewrite_literal or b""
+
+    def edit(block: bytes, subject: Subject) -> bytes:
+        if first is not None:
+            block = first(block, subject)
+        if isinstance(subject, ProxyStream):
+            subject.head.authority = host
+        return block if then is None else then(block, subject)
+
+    return edit
+
+
 def _adding(lines: bytes, edit: Edit | None) -> Edit:
     """Return an edit that puts *lines* into the block that *edit* gets."""
     if edit is None:
@@ -260,7 +363,7 @@ class MissingClusterResource:
         self.config = route
         self.entry = entry
         self._code = action.cluster_not_found_response_code
-        editor = compile_editor((entry.headers, route.headers, *around.levels))
+        editor = around.editor(route, entry)
         self.edit_answer = editor.response if editor is not None else None
 
     def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
@@ -274,7 +377,10 @@ class MissingClusterResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.no_cluster += 1
-        return LocalReply(head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", self.config.name, self.edit_answer)
+        route = self.config
+        return LocalReply(
+            head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", route.name, self.edit_answer, None, route.metadata
+        )
 
 
 class RedirectResource:
@@ -296,19 +402,23 @@ class RedirectResource:
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
         fields = b"\r\nlocation: " + self._location(head)
-        return LocalReply(head, downstream, self._code, b"", fields, b"", "direct_response", self.config.name, self.edit_answer)
+        route = self.config
+        return LocalReply(
+            head, downstream, self._code, b"", fields, b"", "direct_response", route.name, self.edit_answer, None, route.metadata
+        )
 
 
 class DirectResponseResource:
     """A route that the proxy answers itself."""
 
-    __slots__ = ("_action", "config", "edit_answer")
+    __slots__ = ("_action", "_form", "config", "edit_answer")
 
     entry = None
 
     def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor | None) -> None:
         self.config = route
         self._action = action
+        self._form = BodyFormat(action.body_format) if action.body_format is not None else None
         self.edit_answer = editor.response if editor is not None else None
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
@@ -317,4 +427,38 @@ class DirectResponseResource:
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
         action = self._action
-        return LocalReply(head, downstream, action.status, action.body, b"", b"", "direct_response", self.config.name, self.edit_answer)
+        route = self.config
+        return LocalReply(
+            head,
+            downstream,
+            action.status,
+            action.body,
+            b"",
+            b"",
+            "direct_response",
+            route.name,
+            self.edit_answer,
+            None,
+            route.metadata,
+            self._form,
+        )
+
+
+class TlsRedirectResource:
+    """Where requests go that should have come with TLS: to the same place, with https."""
+
+    __slots__ = ("config",)
+
+    entry = None
+    edit_answer = None
+
+    def __init__(self) -> None:
+        self.config = Route(RouteMatch(PathMatchKind.PREFIX, b"/"), RedirectAction(https_redirect=True))
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
+        return self
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        downstream.runtime.stats.rq_direct_response += 1
+        fields = b"\r\nlocation: https://" + head.authority + head.path
+        return LocalReply(head, downstream, 301, b"", fields, b"", "direct_response")

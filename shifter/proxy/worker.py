@@ -14,6 +14,7 @@ from shifter.wire.request_id import uuids
 
 if TYPE_CHECKING:
     from shifter.proxy.listener import ListenerRuntime
+    from shifter.proxy.virtual_clusters import VirtualClusterBook
 
 TICK = 0.05
 """Seconds between two looks at the deadlines."""
@@ -34,15 +35,23 @@ class Timed(Protocol):
 
 
 class Worker:
-    """See the module. ``random`` returns 63 random bits; ``wall`` is the wall clock in seconds, for logs and dates."""
+    """See the module. ``random`` returns 63 random bits; ``wall`` is the wall clock in seconds, for logs and dates.
 
-    __slots__ = ("_ids", "_ticks", "date", "listeners", "monotonic", "network", "now", "random", "streams", "wall", "wall_now")
+    ``address`` is this machine's own, for ``x-forwarded-for`` of requests that the proxy itself makes.
+    """
 
-    def __init__(self, network: Connector, random: Callable[[], int], wall: Callable[[], float]) -> None:
+    __slots__ = (
+        "_ids", "_ticks", "address", "date", "listeners", "monotonic", "network", "now", "random", "streams", "virtual_clusters", "wall",
+        "wall_now",
+    )  # fmt: skip
+
+    def __init__(self, network: Connector, random: Callable[[], int], wall: Callable[[], float], address: bytes = b"127.0.0.1") -> None:
         self.network = network
         self.monotonic = network.monotonic
         self.random = random
         self.wall = wall
+        self.address = address
+        self.virtual_clusters: VirtualClusterBook = {}
         self.now = self.monotonic()
         self.wall_now = wall()
         self.date = _http_date(self.wall_now)

@@ -181,14 +181,19 @@ def _host_step(host_of: Callable[[RequestHead], bytes | None], append_forwarded:
         host = host_of(head)
         if host is None:
             return
-        before = head.authority
-        if keep_original:
-            head.block = _put(head.block, _ORIGINAL_HOST, before)
-        if append_forwarded and before:
-            head.block = _append_forwarded_host(head.block, before)
-        head.authority = host
+        replace_host(head, host, append_forwarded, keep_original)
 
     return rewrite_host
+
+
+def replace_host(head: RequestHead, host: bytes, append_forwarded: bool, keep_original: bool) -> None:
+    """Make *host* the host of *head*, and tell of the one before as rule 2 says, and in ``x-forwarded-host`` if that is wanted."""
+    before = head.authority
+    if keep_original:
+        head.block = _put(head.block, _ORIGINAL_HOST, before)
+    if append_forwarded and before:
+        head.block = _append_forwarded_host(head.block, before)
+    head.authority = host
 
 
 def _append_forwarded_host(block: bytes, host: bytes) -> bytes:

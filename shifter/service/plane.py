@@ -19,8 +19,9 @@ from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
 from shifter.model.cluster import Cluster, UpstreamProtocol
-from shifter.model.report import Report
+from shifter.model.report import Report, VirtualClusterReport
 from shifter.net.listen import ListeningPort, bind
+from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import asks_for_more, compile_format
@@ -30,6 +31,7 @@ from shifter.proxy.door_h2 import take_over
 from shifter.proxy.filterchain import FilterChain, make_chain
 from shifter.proxy.listener import AccessLog, ListenerRuntime
 from shifter.proxy.tree import ListenerResource
+from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
 from shifter.service.plan import Plan, diff
@@ -83,7 +85,7 @@ class DataPlane:
         self._dns_servers = tuple(dns_servers)
         self._hostname = hostname
         self._network = Network(reactor, monotonic)
-        self._worker = Worker(self._network, random, wall)
+        self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
         self._registry = Registry(self._network, {UpstreamProtocol.HTTP1: Http1Pool, UpstreamProtocol.HTTP2: Http2Pool})
         self._resolvers: dict[tuple[SocketAddress, ...], Resolver] = {}
         self._clusters: dict[str, LiveCluster] = {}
@@ -129,7 +131,9 @@ class DataPlane:
                     if access_log.path not in self._logs and access_log.path not in prepared.logs:
                         prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
                 prepared.trees[listener.address] = ListenerResource(
-                    listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers, runtime
+                    *(listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers, runtime),
+                    listener.manager.max_stream_duration,
+                    listener.manager.upgrades,
                 )
                 served = self._runtimes.get(listener.address)
                 stats = prepared.stats[listener.address] = served.stats if served is not None else HttpStats()
@@ -283,9 +287,15 @@ class DataPlane:
                 endpoints.append(figures.report(pool.address.host, pool.address.port, weight=pool.weight, hostname=pool.hostname))
             clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
         memory = {"physical_size": _resident()}
-        return stats.report(self._wall(), listeners, managers, clusters, memory=memory)
+        return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)
 
     # inside
+
+    def _virtual_clusters(self) -> list[VirtualClusterReport]:
+        """What is counted under the names that the present configuration has."""
+        hosts = [host for runtime in self._runtimes.values() for host in runtime.tree.config.virtual_hosts]
+        names = dict.fromkeys((host.name, name) for host in hosts for name in names_of(host))
+        return [stats_of(self._worker.virtual_clusters, host, name).report(host, name) for host, name in names]
 
     def _connections(self) -> int:
         return sum(len(runtime.doors) for runtime in [*self._runtimes.values(), *self._leaving])

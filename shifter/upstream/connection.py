@@ -96,7 +96,10 @@ class Http1Connection:
             self.pool.finish()
             self.pool.stats.upstream_rq_tx_reset += 1
             self.pool.remove(self, active=True)
-            self.transport.abort()
+            if isinstance(self._decoder, h1.TunnelDecoder):
+                self.transport.close()  # what the client said last still arrives
+            else:
+                self.transport.abort()
 
     def pause(self) -> None:
         self.transport.pause()
@@ -145,6 +148,9 @@ class Http1Connection:
             head = parse_response(data, at, MAX_FIELDS)
             if head.status >= 200:
                 break
+            if head.status == 101 and self._listener is not None and self._listener.may_switch:
+                self._switch(head, data, at)
+                return
             data = data[at + 4 :]
             self._interim(head)
             if not data:
@@ -174,6 +180,20 @@ class Http1Connection:
             self._keep = False
         self._answered()
         listener.on_head(head, payload, True)
+
+    def _switch(self, head: ResponseHead, data: bytes, at: int) -> None:
+        """The endpoint speaks another protocol from here on; its head is ``data[:at]``."""
+        listener = self._listener
+        assert listener is not None
+        if not head.flags & UPGRADE:
+            raise ProtocolError(502, "http1.unexpected_interim_response")
+        self._keep = False
+        self._decoder = h1.TunnelDecoder()
+        self._answer_begun = True
+        self._interims = 0
+        head.block = without(head.block, b"content-length") + h1.switching(h1.upgrade_in(data[:at]))
+        head.length = UNTIL_END
+        listener.on_head(head, data[at + 4 :], False)
 
     def _begin_body(self, head: ResponseHead, data: bytes, listener: ResponseListener) -> None:
         decoder: h1.Decoder
@@ -263,6 +283,8 @@ class Http1Connection:
         elif isinstance(self._decoder, h1.UntilCloseDecoder) and reason == "closed":
             self._answered()
             listener.on_data(b"", True)
+        elif isinstance(self._decoder, h1.TunnelDecoder):
+            self._fail(FailureKind.CONNECTION_TERMINATION, "", remote=True)
         elif self._decoder is not None or self._buffer:
             self._fail(FailureKind.PROTOCOL_ERROR, f"the upstream connection was {reason} inside an answer", remote=True)
         else:

@@ -68,7 +68,12 @@ class LeaseFailed(Exception):
 
 
 class ResponseListener(Protocol):
-    """The proxy's side of an upstream stream. Called from the reactor only, never from inside a call it made."""
+    """The proxy's side of an upstream stream. Called from the reactor only, never from inside a call it made.
+
+    ``may_switch`` says that 101 is an answer to the request, and not an error: behind it come bytes that are no HTTP.
+    """
+
+    may_switch: bool
 
     def on_interim(self, head: ResponseHead) -> None:
         """A 1xx answer other than 101."""

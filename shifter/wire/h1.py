@@ -195,7 +195,36 @@ class UntilCloseDecoder:
         return data
 
 
-Decoder = ChunkedDecoder | LengthDecoder | UntilCloseDecoder
+class TunnelDecoder:
+    """Bytes that are no HTTP any more, or not yet known to be none, after a request for another protocol (RFC 9110 section
+    7.8); they end with the connection."""
+
+    __slots__ = ()
+
+    trailers = b""
+    done = False
+    rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        return data
+
+
+def upgrade_in(head: bytes) -> bytes:
+    """Return the value of the ``upgrade`` field of a message head (without its empty line) that has been checked; the head
+    parsers take it out of the block, for it belongs to one connection."""
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"upgrade":
+            return value.strip(b" \t")
+    return b""
+
+
+def switching(protocol: bytes) -> bytes:
+    """Return the fields that ask for, or agree to, a switch to *protocol*, as a field block."""
+    return b"\r\nconnection: Upgrade\r\nupgrade: " + protocol
+
+
+Decoder = ChunkedDecoder | LengthDecoder | UntilCloseDecoder | TunnelDecoder
 
 
 def chunk(data: bytes) -> bytes:

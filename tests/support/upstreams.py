@@ -25,6 +25,8 @@ class RecordingListener:
     """A `ResponseListener`: ``told`` has each call as it came, ``saw`` a word for each; ``then`` is what it does whenever it is
     told something."""
 
+    may_switch = False
+
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
         self.saw: list[str] = []

@@ -1,0 +1,83 @@
+"""What a route asks for besides being forwarded, compiled from the route and from what is around it.
+
+A route that asks for nothing has no `Extras`, and its exchanges know nothing of them (`stream.ProxyStream`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shifter.model.cluster import Cluster, UpstreamProtocol
+from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig
+from shifter.proxy.duration import Limit, compile_duration
+from shifter.proxy.internal_redirect import Redirects
+from shifter.proxy.mirror import Mirror
+from shifter.proxy.virtual_clusters import VirtualClusters
+from shifter.routing.runtime import Runtime
+from shifter.upstream.cluster import LiveCluster
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What routes get from their virtual host, their route configuration and their connection manager.
+
+    ``upgrades`` are the connection manager's; ``None`` when neither it nor any route of it names one.
+    """
+
+    mirrors: tuple[RequestMirrorPolicy, ...] = ()
+    count_attempts: bool = False
+    tell_attempts: bool = False
+    virtual_clusters: VirtualClusters | None = None
+    max_stream_duration: float = 0.0
+    upgrades: tuple[UpgradeConfig, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """See the module.
+
+    ``mirrors`` get copies. ``duration`` bounds the whole exchange. ``auto_host_rewrite`` makes the endpoint's name the host, and
+    ``append_forwarded_host`` tells the former one. ``count_attempts`` and ``tell_attempts`` write ``x-envoy-attempt-count``
+    upstream and downstream. ``redirects`` are followed here. ``virtual_clusters`` are the virtual host's. ``upgrades`` are the
+    protocols that may be switched to (lower case); ``None`` where the whole listener has none.
+    """
+
+    mirrors: tuple[Mirror, ...] = ()
+    duration: Limit | None = None
+    auto_host_rewrite: bool = False
+    append_forwarded_host: bool = False
+    count_attempts: bool = False
+    tell_attempts: bool = False
+    redirects: Redirects | None = None
+    virtual_clusters: VirtualClusters | None = None
+    upgrades: frozenset[bytes] | None = None
+
+
+_NOTHING = Extras()
+
+
+def compile_extras(
+    action: RouteAction, cluster: Cluster, inherited: Inherited, find_cluster: Callable[[str], LiveCluster], runtime: Runtime
+) -> Extras | None:
+    """Return what a route with *action* asks for when it forwards to *cluster*; ``None`` for nothing."""
+    extras = Extras(
+        tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),
+        compile_duration(action.max_stream_duration, inherited.max_stream_duration),
+        action.auto_host_rewrite,
+        action.auto_host_rewrite and action.append_x_forwarded_host,
+        inherited.count_attempts,
+        inherited.tell_attempts,
+        Redirects(action.internal_redirect) if action.internal_redirect is not None else None,
+        inherited.virtual_clusters,
+        _allowed(action, cluster, inherited.upgrades),
+    )
+    return extras if extras != _NOTHING else None
+
+
+def _allowed(action: RouteAction, cluster: Cluster, upgrades: tuple[UpgradeConfig, ...] | None) -> frozenset[bytes] | None:
+    """What the route says of a type beats what the connection manager does. Only HTTP/1 endpoints can switch."""
+    if upgrades is None:
+        return None
+    if cluster.protocol is not UpstreamProtocol.HTTP1:
+        return frozenset()
+    enabled = {one.type.lower(): one.enabled for one in (*upgrades, *action.upgrades)}
+    return frozenset(kind for kind, on in enabled.items() if on)

@@ -1,0 +1,252 @@
+"""An exchange whose route asks for more than being forwarded; see `extras.Extras` for what that is.
+
+Rule 1. A plain `ProxyStream` knows nothing of this: which of the two a route starts is decided when it is compiled.
+Rule 2. What is added here never delays a byte of the exchange itself.
+Rule 3. A redirect that is followed hands the client over to the exchange of its target; from then on this one only passes on
+        what the door says.
+"""
+
+from copy import copy
+from typing import TYPE_CHECKING
+
+from shifter.filters.api import Reply
+from shifter.observe.logformat import LogEntry
+from shifter.observe.stats import VirtualClusterStats
+from shifter.proxy.downstream import Exchange
+from shifter.proxy.duration import tell_endpoint
+from shifter.proxy.extras import Extras
+from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
+from shifter.proxy.mirror import MirrorStream
+from shifter.proxy.outcome import is_grpc
+from shifter.proxy.stream import ProxyStream
+from shifter.routing.rewrite import replace_host
+from shifter.upstream.interfaces import UpstreamStream
+from shifter.wire.events import TUNNEL, ProtocolError, RequestHead, ResponseHead, without
+
+if TYPE_CHECKING:
+    from shifter.proxy.downstream import Downstream
+    from shifter.proxy.tree import RouteResource
+
+_NEVER = float("inf")
+_DEADLINE_EXCEEDED = 4  # gRPC's
+_ATTEMPTS = b"x-envoy-attempt-count"
+
+
+class FullStream(ProxyStream):
+    """See the module. ``journey`` is shared by all exchanges that internal redirects have made of one request."""
+
+    __slots__ = (
+        "copies", "counted", "extras", "following", "grpc_status", "journey", "kept", "kept_size", "may_switch", "uncopied", "until",
+        "virtual_cluster",
+    )  # fmt: skip
+
+    def __init__(self, leaf: "RouteResource", extras: Extras, head: RequestHead, downstream: "Downstream") -> None:
+        super().__init__(leaf, head, downstream)
+        self.extras = extras
+        self.may_switch = bool(head.flags & TUNNEL)
+        self.until = _NEVER
+        self.copies: list[MirrorStream] = []
+        self.uncopied = bool(extras.mirrors)
+        self.kept: list[bytes] | None = None  # the body, in case a redirect is followed
+        self.kept_size = 0
+        self.journey: Journey | None = None
+        self.grpc_status = None
+        self.following: Exchange | None = None
+        self.virtual_cluster = ""
+        self.counted: VirtualClusterStats | None = None
+
+    # Exchange
+
+    def begin(self, data: bytes, end: bool) -> None:
+        extras = self.extras
+        head = self.head
+        if extras.virtual_clusters is not None:
+            self.virtual_cluster = extras.virtual_clusters.of(head)
+            self.counted = extras.virtual_clusters.stats(self.virtual_cluster, self.worker.virtual_clusters)
+        if extras.duration is not None:
+            seconds = extras.duration(head)
+            if seconds is not None:
+                self.until = self.started + seconds
+                if is_grpc(head):
+                    tell_endpoint(head, seconds)
+        if extras.redirects is not None:
+            self.kept = []
+            self._keep(data)
+        super().begin(data, end)
+        if self.over:
+            return
+        if self.until < self.deadline:
+            self.deadline = self.until
+        if self.uncopied:
+            self._copy(data, end)
+
+    def on_request_data(self, data: bytes, end: bool) -> None:
+        if self.following is not None:
+            return
+        self._keep(data)
+        super().on_request_data(data, end)
+        for copied in self.copies:
+            copied.send_data(data, end)
+
+    def on_request_trailers(self, block: bytes) -> None:
+        self.kept = None
+        super().on_request_trailers(block)
+        for copied in self.copies:
+            copied.send_trailers(block)
+
+    def _request_ended(self) -> None:
+        super()._request_ended()
+        if self.until < self.deadline:
+            self.deadline = self.until
+
+    def on_request_broken(self, error: ProtocolError) -> None:
+        if self.following is None:
+            super().on_request_broken(error)
+
+    def on_downstream_lost(self) -> None:
+        if self.following is not None:
+            self.following.on_downstream_lost()
+        else:
+            super().on_downstream_lost()
+
+    def on_downstream_blocked(self) -> None:
+        if self.following is not None:
+            self.following.on_downstream_blocked()
+        else:
+            super().on_downstream_blocked()
+
+    def on_downstream_writable(self) -> None:
+        if self.following is not None:
+            self.following.on_downstream_writable()
+        else:
+            super().on_downstream_writable()
+
+    def answer(self, reply: Reply) -> None:
+        if self.following is not None:
+            self.following.answer(reply)
+        else:
+            super().answer(reply)
+
+    def describe(self) -> LogEntry:
+        return self.following.describe() if self.following is not None else super().describe()
+
+    # upstream
+
+    def _send(self, upstream: UpstreamStream, data: bytes, end: bool) -> None:
+        extras = self.extras
+        head = self.head
+        if extras.count_attempts:
+            head.block = without(head.block, _ATTEMPTS) + b"\r\n%b: %d" % (_ATTEMPTS, self.attempts + 1)
+        if self.uncopied:
+            self._copy(data, end)
+        if extras.auto_host_rewrite and upstream.pool.hostname:
+            host = upstream.pool.hostname.encode("ascii")
+            replace_host(head, host, extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
+        if self.counted is not None:
+            self.counted.upstream_rq_total += 1
+        super()._send(upstream, data, end)
+
+    def _copy(self, data: bytes, end: bool) -> None:
+        """Begin the copies, with the head as it is before an endpoint has to do with it."""
+        self.uncopied = False
+        worker = self.worker
+        for mirror in self.extras.mirrors:
+            cluster = mirror.wanted(self.head)
+            if cluster is not None:
+                copied = MirrorStream(
+                    cluster, mirror.copy_of(self.head, self, worker.address), worker, self.leaf.timeout, self.idle_timeout
+                )
+                self.copies.append(copied)
+                copied.begin(data, end)
+
+    def _keep(self, data: bytes) -> None:
+        """Remember the body for a redirect, unless it is too much."""
+        kept = self.kept
+        if kept is not None and data:
+            self.kept_size += len(data)
+            if self.kept_size > self.runtime.listener.per_connection_buffer_limit_bytes:
+                self.kept = None
+            else:
+                kept.append(data)
+
+    # ResponseListener
+
+    def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
+        extras = self.extras
+        if extras.redirects is not None and head.status in extras.redirects.codes and self._follow(extras.redirects, head, end):
+            return
+        if self.may_switch:
+            # the request has no end yet, and so there is no time that it took
+            self.leaf = copy(self.leaf)
+            self.leaf.suppress_envoy_headers = True
+            if head.status == 101:
+                self.deadline = self.until
+        if extras.tell_attempts:
+            head.block = without(head.block, _ATTEMPTS) + b"\r\n%b: %d" % (_ATTEMPTS, self.attempts)
+        super().on_head(head, data, end)
+
+    def _follow(self, redirects: Redirects, answer: ResponseHead, end: bool) -> bool:
+        """Go where *answer* points, if that may be; return whether."""
+        stats = self.target.cluster.state.stats
+        journey = self.journey or Journey()
+        try:
+            if not self.request_done or self.kept is None:
+                raise NotFollowed("")
+            head, leaf = redirects.follow(self.head, answer, journey, self.leaf.config.name, self.downstream)
+        except NotFollowed as reason:
+            stats.upstream_internal_redirect_failed_total += 1
+            if word := reason.args[0]:
+                name = f"passthrough_internal_redirect_{word}"
+                setattr(self.runtime.stats, name, getattr(self.runtime.stats, name) + 1)
+            return False
+        stats.upstream_internal_redirect_succeeded_total += 1
+        body = b"" if head.method != self.head.method else b"".join(self.kept)
+        self.status = answer.status
+        if end:
+            self.upstream = None
+        if self.pool is not None:
+            self.pool.endpoint_stats.rq_success += 1
+        self._let_go()
+        self.over = True
+        self.worker.streams.discard(self)
+        if self.runtime.access_logs:
+            self.runtime.log(self._entry(answer.status, "internal_redirect", self.worker.monotonic() - self.started))
+        self.following = following = leaf.start(head, self.downstream)
+        if isinstance(following, FullStream):
+            following.journey = journey
+        following.begin(body, True)
+        return True
+
+    # ends
+
+    def timed_out(self, now: float) -> None:
+        if self.until > now:
+            super().timed_out(now)
+            if self.flags == b"UT" and self.counted is not None:
+                self.counted.upstream_rq_timeout += 1
+            return
+        self._let_go()
+        self.runtime.stats.downstream_rq_max_duration_reached += 1
+        self.grpc_status = _DEADLINE_EXCEEDED
+        self._reply(504 if self.request_done else 408, b"downstream duration timeout", b"", "max_duration_timeout")
+
+    def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"") -> None:
+        if self.extras.tell_attempts and not self.responding:
+            fields += b"\r\n%b: %d" % (_ATTEMPTS, self.attempts)
+        super()._reply(status, body, flag, details, fields)
+
+    def _end(self, status: int, details: str, seconds: float | None = None) -> None:
+        if not self.request_done:
+            for copied in self.copies:
+                copied.abandon()
+        super()._end(status, details, seconds)
+
+    def _charge(self, status: int, took: float) -> None:
+        super()._charge(status, took)
+        if self.counted is not None:
+            self.counted.codes[status] += 1
+            self.counted.upstream_rq_time.record(took)
+
+    def _tell_more(self, entry: LogEntry) -> None:
+        super()._tell_more(entry)
+        entry.virtual_cluster = self.virtual_cluster
