@@ -17,7 +17,7 @@ import click
 from shifter import __version__
 from shifter.cli.common import EXIT_USAGE
 
-_COMMANDS = ("check", "convert", "routes", "run")
+_COMMANDS = ("check", "convert", "routes", "run", "schema")
 """In the order of the help."""
 
 
