@@ -69,7 +69,7 @@ class Matches:
         if fraction is None or share is None:
             return
         self.share(share)
-        if not number(share, "numerator") and not text_in(fraction, "runtime_key"):
+        if ("numerator" not in share or number(share, "numerator") == 0) and not text_in(fraction, "runtime_key"):
             self._report.warn(node.key("runtime_fraction"), "this never matches: its share is 0")
 
     def share(self, node: MapNode | None) -> None:

@@ -14,6 +14,8 @@ from shifter.model.bootstrap import (
     HttpConnectionManager,
     Listener,
     PathNormalization,
+    ServerHeader,
+    StripPort,
     Underscores,
 )
 from shifter.model.cluster import CircuitBreakers, Cluster, DiscoveryType, DnsLookupFamily, LbEndpoint, LbPolicy, UpstreamProtocol
@@ -32,10 +34,11 @@ from shifter.model.route import (
     RouteMatch,
     StringMatcher,
     StringMatchKind,
+    UpgradeConfig,
     VirtualHost,
     WeightedCluster,
 )
-from tests.support.configs import CARES_TYPE, FILE_LOG_TYPE, GOOD, NAME, ROUTER_TYPE, UPSTREAM_TYPE, load_good
+from tests.support.configs import CARES_TYPE, FILE_LOG_TYPE, GOOD, NAME, ROUTER_TYPE, UPSTREAM_TYPE, load_good, with_route
 
 RESOLVER = (
     f'typed_dns_resolver_config: {{name: a, typed_config: {{"@type": {CARES_TYPE}, '
@@ -63,9 +66,7 @@ def cluster(fields: str) -> Cluster:
 
 
 def route(match: str = "prefix: /x", action: str = "direct_response: {status: 200}") -> Route:
-    start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
-    text = f"{GOOD[:start]}              - {{match: {{{match}}}, {action}}}\n{GOOD[end:]}"
-    loaded = load(text, NAME, Judge(files=lambda name: name.encode()))
+    loaded = load(with_route(match, action), NAME, Judge(files=lambda name: name.encode()))
     assert loaded.bootstrap is not None, loaded.problems
     [found] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
     return found
@@ -277,6 +278,25 @@ def test_virtual_hosts() -> None:
         ("xff_num_trusted_hops: 2", {"xff_num_trusted_hops": 2}),
         ("generate_request_id: false", {"generate_request_id": False}),
         ("preserve_external_request_id: true", {"preserve_external_request_id": True}),
+        ("always_set_request_id_in_response: true", {"always_set_request_id_in_response": True}),
+        ("append_x_forwarded_port: true", {"append_x_forwarded_port": True}),
+        ("via: 1.1 shifter", {"via": b"1.1 shifter"}),
+        ("server_header_transformation: pass_through", {"server_header": ServerHeader.PASS_THROUGH}),
+        ("strip_matching_host_port: true", {"strip_port": StripPort.MATCHING}),
+        ("strip_any_host_port: true", {"strip_port": StripPort.ANY}),
+        ("strip_any_host_port: false", {}),
+        ("strip_trailing_host_dot: true", {"strip_trailing_host_dot": True}),
+        ("internal_address_config: {}", {"internal_addresses": ()}),
+        (
+            "internal_address_config: {unix_sockets: true, cidr_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}, "
+            "{address_prefix: '::1', prefix_len: 128}]}",
+            {"internal_addresses": ("10.0.0.0/8", "::1/128")},
+        ),
+        (
+            "upgrade_configs: [{upgrade_type: WebSocket}, {upgrade_type: a, enabled: false}]",
+            {"upgrades": (UpgradeConfig(b"websocket"), UpgradeConfig(b"a", enabled=False))},
+        ),
+        ("common_http_protocol_options: {max_stream_duration: 5s}", {"max_stream_duration": 5.0}),
     ],
 )
 def test_connection_manager(written: str, fields: dict[str, object]) -> None:

@@ -237,9 +237,9 @@ def _visible(value: str) -> str:
     return value
 
 
-def _struct(value: object, info: ValidationInfo) -> Plain:
+def _struct(value: object) -> Plain:
     if not isinstance(value, MapNode):
-        raise wrong(f"`{info.field_name}` wants a mapping, not {kind(value)}", "write field: value, one a line")
+        raise wrong(f"a mapping is wanted here, not {kind(value)}", "write name: value, one a line")
     return plain(value)
 
 

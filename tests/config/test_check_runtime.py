@@ -1,0 +1,57 @@
+"""What is told about runtime layers."""
+
+import pytest
+
+from shifter.config import load
+from tests.support.configs import GOOD, NAME, marked
+
+
+def layers(written: str) -> str:
+    return f"{GOOD}layered_runtime: {{layers: [{written}]}}\n"
+
+
+def values(written: str) -> str:
+    return layers(f"{{name: a, static_layer: {{{written}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (layers("«{»name: a}"), "this layer has no values", "give one of `static_layer`, `admin_layer`"),
+        (layers("«{»admin_layer: {}}"), "`name` is missing", ""),
+        (layers("{name: «''», static_layer: {}}"), "`name` must not be empty", ""),
+        (layers("{name: a, static_layer: {}}, {name: «a», static_layer: {}}"), "a second layer is named `a`", "the first stands at line"),
+        (layers("{name: a, static_layer: {}, «admin_layer»: {}}"), "`admin_layer` cannot stand beside `static_layer`", ""),
+        (layers("{name: a, static_layer: «5»}"), "a mapping is wanted here, not `5`", ""),
+        (layers("{name: a, «rtds_layer»: {name: b}}"), "Envoy knows `rtds_layer`, shifter does not support it yet", ""),
+        (values("«x»: [1]"), "a runtime value cannot be a list: `x`", ""),
+        (values("x: {y: {«z»: [1]}}"), "a runtime value cannot be a list: `x.y.z`", ""),
+        (values("x: {numerator: 5, denominator: «THOUSAND»}"), "`THOUSAND` is none of the values of `denominator`", "TEN_THOUSAND"),
+        (values("x: {«numerator»: five}"), "a whole number is wanted for `numerator`", ""),
+        (values("x: {numerator: 5, «of»: 6}"), "unknown field `of`", "a share has `numerator` and `denominator`"),
+    ],
+)
+def test_errors(text: str, message: str, hint: str) -> None:
+    planted = marked(text)
+    problems = [problem for problem in load(planted.text, NAME).problems if problem.level == "error"]
+    [problem] = problems
+    assert (problem.message, problem.place) == (message, planted.place) and hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (layers("{name: a, «admin_layer»: {}}"), "`admin_layer` has no effect"),
+        (values("«envoy.reloadable_features.x»: true"), "`envoy.reloadable_features.x` has no effect"),
+        (values("envoy: {restart_features: {«x»: true}}"), "`envoy.restart_features.x` has no effect"),
+    ],
+)
+def test_warnings(text: str, message: str) -> None:
+    planted = marked(text)
+    [problem] = load(planted.text, NAME).problems
+    assert (problem.level, problem.message, problem.place) == ("warning", message, planted.place)
+
+
+def test_there_is_one_admin_layer() -> None:
+    problems = load(layers("{name: a, admin_layer: {}}, {name: b, admin_layer: {}}"), NAME).problems
+    assert [problem.message for problem in problems if problem.level == "error"] == ["there can be one `admin_layer`"]
