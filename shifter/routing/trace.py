@@ -136,7 +136,7 @@ class Table:
         editor = self._editor(host, route, entry)
         if editor is not None and editor.request is not None:
             head.block = editor.request(head.block, subject)
-        rewrite = compile_rewrite(route.match, action, self._keep_original)
+        rewrite = compile_rewrite(route.match, action, self._keep_original, entry.host_rewrite_literal)
         if rewrite is not None:
             rewrite(head)
 
