@@ -13,11 +13,13 @@ from shifter.model.route import (
     PathMatchKind,
     Route,
     RouteAction,
+    RouteConfiguration,
     RouteMatch,
+    VirtualHost,
     WeightedCluster,
 )
 from shifter.proxy.door import Http1Door
-from shifter.proxy.tree import RouteResource
+from shifter.proxy.tree import ListenerResource, RouteResource
 from shifter.wire.events import RequestHead
 from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy, get
 from tests.support.transports import FakeTransport
@@ -67,6 +69,23 @@ def test_a_first_visit_brings_a_cookie_and_the_next_goes_to_the_same_cluster() -
             assert again == cluster
             assert b"set-cookie" not in answer
     assert seen == {"one", "two"}
+
+
+def test_users_follow_a_release_and_its_end_through_reloads() -> None:
+    proxy = Proxy((sticky(WeightedCluster("one", 0), WeightedCluster("two", 100)),))
+    numbers = iter(range(1, 10_000))
+    proxy.worker.random = lambda: next(numbers) * 0x9E37_79B9_7F4A_7C15 % 2**63
+    users = [cookie_in(ask(proxy)[1]).partition(b"; ")[0] for _ in range(40)]
+    on_canary: set[bytes] = set()
+    for step, total in ((0, 100), (5, 100), (250, 1000), (1, 2), (100, 100), (60, 100), (1, 10), (0, 1)):
+        changed = sticky(WeightedCluster("two", total - step), WeightedCluster("one", step))
+        config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), (changed,)),))
+        proxy.runtime.tree = ListenerResource(config, proxy.clusters.__getitem__)
+        now = {user for user in users if ask(proxy, b"cookie: " + user)[0] == "one"}
+        assert now >= on_canary or now <= on_canary
+        if step in (0, total):
+            assert len(now) == (0 if step == 0 else len(users))
+        on_canary = now
 
 
 def test_a_canary_at_nothing_is_not_visited_and_one_at_all_is() -> None:
