@@ -126,7 +126,7 @@ class FilteredExchange:
             entry.route = self._leaf.config.name if self._leaf is not None else ""
         if self._inner_status:
             head = self._sent or self._response.head
-            entry.status = head.status
+            entry.status = entry.reply_status or head.status
             entry.response_block = head.block
         entry.bytes_received = self._bytes_received
         entry.bytes_sent = self._bytes_sent
@@ -499,8 +499,10 @@ class FilteredExchange:
         seconds = self.runtime.worker.monotonic() - self._started
         entry.start = self.runtime.worker.wall() - seconds
         entry.duration_ms = int(seconds * 1000)
-        entry.status = sent.status if sent is not None else 0
-        entry.response_block = sent.block if sent is not None else b""
+        if sent is not None:
+            entry.response_block = sent.block
+            if sent.status != self._inner_status:
+                entry.status = sent.status
         entry.bytes_received = self._bytes_received
         entry.bytes_sent = self._bytes_sent
         if self._gone:

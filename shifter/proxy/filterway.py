@@ -155,7 +155,13 @@ class Way:
                 stage.limit = said.max_bytes
                 self._owner.wants_body(said.max_bytes)
                 return None
-            return event
+            if said is None or isinstance(said, WholeBody):
+                return event
+            self._misled(stage, said)
+            return None
+        if not isinstance(said, bytes):
+            self._misled(stage, said)
+            return None
         if kind == _WHOLE:
             self._owner.body_resized(len(said))
             self.push((HEAD, b"", end and not said), at + 1)
@@ -163,6 +169,9 @@ class Way:
         if kind == DATA and not said and not end:
             return None
         return (kind, said, end)
+
+    def _misled(self, stage: Stage, said: object) -> None:
+        self._owner.fault(Failure(TypeError(f"a filter cannot return {said!r} there")), stage.filter)
 
     # one that wants the body whole
 
