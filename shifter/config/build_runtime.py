@@ -5,9 +5,10 @@ Rule 1. As in Envoy, a mapping with ``numerator`` or ``denominator`` in it, or a
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from math import isfinite
 
 from shifter.config.build_common import DENOMINATORS
+from shifter.config.document import TextNode, value_of
 from shifter.config.schema.core import Denominator
 from shifter.config.schema.runtime import LayeredRuntime
 from shifter.model.bootstrap import RuntimeLayer, RuntimeValue
@@ -42,8 +43,10 @@ def is_share(value: Mapping[str, object]) -> bool:
 def _scalar(value: object) -> RuntimeValue:
     if isinstance(value, str):
         # A number in quotes is a number here.
-        with suppress(ValueError):
-            value = float(value)
+        meant = value_of(TextNode(value.strip(), 0, 0, plain=True))
+        value = meant if isinstance(meant, int | float) and not isinstance(meant, bool) else value
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
     assert isinstance(value, bool | int | float | str)

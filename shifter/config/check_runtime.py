@@ -51,7 +51,10 @@ def _share(node: MapNode, report: Report) -> None:
     word = text_in(node, "denominator")
     if word is not None and word.upper() not in Denominator.__members__:
         report.error(word, f"`{shown(word)}` is none of the values of `denominator`", report.did_you_mean(word, Denominator.__members__))
-    if "numerator" in node and number(node, "numerator") is None:
-        report.error(node.key("numerator"), "a whole number is wanted for `numerator`")
+    written = node.get("numerator")
+    value = number(node, "numerator")
+    # Envoy takes what is in quotes for 0, and what is below 0 for always.
+    if written is not None and (value is None or value < 0 or not isinstance(written, TextNode) or not written.plain):
+        report.error(node.key("numerator"), "a whole number, 0 or more and without quotes, is wanted for `numerator`")
     for name in node.keys() - {"numerator", "denominator"}:
         report.error(node.key(name), f"unknown field `{shown(name)}`", "a share has `numerator` and `denominator`")

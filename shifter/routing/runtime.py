@@ -1,7 +1,8 @@
 """Values that an operator can change while the proxy runs (Envoy's runtime): shares and weights by dotted keys.
 
 Rule 1. What is not there, or is not of the kind that is asked for, leaves the default of whoever asks.
-Rule 2. An integer where a share is wanted is a percentage; above 100 it means always (``Runtime::Snapshot::featureEnabled``).
+Rule 2. A number where a share is wanted is a percentage; above 100 it means always (``Runtime::Snapshot::featureEnabled``). What
+        it has behind the point is cut off, wherever a whole number is wanted.
 """
 
 from collections.abc import Iterable
@@ -24,8 +25,8 @@ class Runtime:
 
     def integer(self, key: str, default: int) -> int:
         """Return the whole number, 0 or more, under *key*."""
-        value = self._values.get(key, default)
-        return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
+        value = _whole(self._values.get(key))
+        return default if value is None else value
 
     def boolean(self, key: str, default: bool) -> bool:
         """Return the truth under *key*."""
@@ -38,11 +39,17 @@ class Runtime:
             value = self._values.get(fraction.runtime_key)
             if isinstance(value, FractionalPercent):
                 return value
-            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-                return FractionalPercent(min(value, _PERCENT))
+            percent = _whole(value)
+            if percent is not None:
+                return FractionalPercent(min(percent, _PERCENT))
         return fraction.default
 
     def holds(self, fraction: RuntimeFraction, random: int) -> bool:
         """Say whether a request with this *random* number (``RequestHead.random``) is one of the share."""
         share = self.share(fraction)
         return random % share.denominator < share.numerator
+
+
+def _whole(value: RuntimeValue | None) -> int | None:
+    """Return *value* as a whole number, 0 or more, if it is a number."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None

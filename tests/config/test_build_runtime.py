@@ -23,7 +23,8 @@ def layers(written: str) -> tuple[RuntimeLayer, ...]:
     [
         ("{}", {}),
         ("{a: 5, b: 1.5, c: true, d: text, e: -5}", {"a": 5, "b": 1.5, "c": True, "d": "text", "e": -5}),
-        ("{a: 5.0, b: '5', c: 'true'}", {"a": 5, "b": 5, "c": "true"}),
+        ("{a: 5.0, b: ' 5', c: 'true', d: '5.5', e: nan}", {"a": 5, "b": 5, "c": "true", "d": 5.5, "e": "nan"}),
+        ("{a: 1e400, b: '-1e400'}", {"a": "inf", "b": "-inf"}),
         ("{a: {b: {c: 5}, d.e: 6}, f.g: 7}", {"a.b.c": 5, "a.d.e": 6, "f.g": 7}),
         ("{a: {numerator: 5}}", {"a": FractionalPercent(5)}),
         ("{a: {numerator: 5, denominator: TEN_THOUSAND}}", {"a": FractionalPercent(5, 10_000)}),

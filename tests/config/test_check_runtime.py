@@ -6,6 +6,9 @@ from shifter.config import load
 from tests.support.configs import GOOD, NAME, marked
 
 
+NUMERATOR = "a whole number, 0 or more and without quotes, is wanted for `numerator`"
+
+
 def layers(written: str) -> str:
     return f"{GOOD}layered_runtime: {{layers: [{written}]}}\n"
 
@@ -27,7 +30,9 @@ def values(written: str) -> str:
         (values("«x»: [1]"), "a runtime value cannot be a list: `x`", ""),
         (values("x: {y: {«z»: [1]}}"), "a runtime value cannot be a list: `x.y.z`", ""),
         (values("x: {numerator: 5, denominator: «THOUSAND»}"), "`THOUSAND` is none of the values of `denominator`", "TEN_THOUSAND"),
-        (values("x: {«numerator»: five}"), "a whole number is wanted for `numerator`", ""),
+        (values("x: {«numerator»: five}"), NUMERATOR, ""),
+        (values("x: {«numerator»: -5}"), NUMERATOR, ""),
+        (values("x: {«numerator»: '5'}"), NUMERATOR, ""),
         (values("x: {numerator: 5, «of»: 6}"), "unknown field `of`", "a share has `numerator` and `denominator`"),
     ],
 )
