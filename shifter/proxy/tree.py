@@ -19,7 +19,6 @@ from shifter.model.route import (
     RouteAction,
     RouteConfiguration,
     RouteMatch,
-    TlsRequirement,
     UpgradeConfig,
     VirtualHost,
     WeightedCluster,
@@ -36,8 +35,9 @@ from shifter.routing.forwarded import expected_timeout
 from shifter.routing.hashing import Newcomer, address_of, field_values
 from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
-from shifter.routing.match import compile_weights
+from shifter.routing.match import Matcher, compile_weights
 from shifter.routing.redirect import compile_redirect
+from shifter.routing.requiretls import STATUS, compile_tls_requirement, https_location
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList
@@ -138,21 +138,15 @@ class VirtualHostResource:
             [compile_weights(route.action, around.runtime) for route in config.routes],
         )
         self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
-        if config.require_tls is not TlsRequirement.NONE:
-            self.locate = _only_with_tls(routes.locate, config.require_tls is TlsRequirement.EXTERNAL_ONLY)
+        needs_tls = compile_tls_requirement(config.require_tls)
+        if needs_tls is not None:
+            self.locate = _only_with_tls(routes.locate, needs_tls)
 
 
-def _only_with_tls(locate: Callable[[RequestHead], Leaf | None], external_only: bool) -> Callable[[RequestHead], Leaf | None]:
+def _only_with_tls(locate: Callable[[RequestHead], Leaf | None], needs_tls: Matcher) -> Callable[[RequestHead], Leaf | None]:
     """Return *locate* for requests that came with TLS, or may come without (``VirtualHost.require_tls``)."""
     to_https = TlsRedirectResource()
-
-    def located(head: RequestHead) -> Leaf | None:
-        block = head.block
-        if first_value(block, b"x-forwarded-proto") == b"https":
-            return locate(head)
-        return locate(head) if external_only and first_value(block, b"x-envoy-internal") is not None else to_https
-
-    return located
+    return lambda head: to_https if needs_tls(head) else locate(head)
 
 
 def _has_upgrades(config: RouteConfiguration) -> bool:
@@ -460,5 +454,5 @@ class TlsRedirectResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
-        fields = b"\r\nlocation: https://" + head.authority + head.path
-        return LocalReply(head, downstream, 301, b"", fields, b"", "direct_response")
+        fields = b"\r\nlocation: " + https_location(head)
+        return LocalReply(head, downstream, STATUS, b"", fields, b"", "direct_response")

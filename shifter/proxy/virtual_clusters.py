@@ -8,10 +8,8 @@ from collections.abc import Iterable
 
 from shifter.model.route import VirtualCluster, VirtualHost
 from shifter.observe.stats import VirtualClusterStats
-from shifter.routing.match import compile_header
+from shifter.routing.virtualclusters import OTHER, compile_virtual_clusters
 from shifter.wire.events import RequestHead
-
-OTHER = "other"
 
 VirtualClusterBook = dict[tuple[str, str], VirtualClusterStats]
 """The figures by the names of virtual host and virtual cluster."""
@@ -20,18 +18,15 @@ VirtualClusterBook = dict[tuple[str, str], VirtualClusterStats]
 class VirtualClusters:
     """Those of one virtual host, compiled."""
 
-    __slots__ = ("_entries", "_host")
+    __slots__ = ("_host", "_name_of")
 
     def __init__(self, host: str, clusters: Iterable[VirtualCluster]) -> None:
         self._host = host
-        self._entries = [(one.name, tuple(compile_header(header) for header in one.headers)) for one in clusters]
+        self._name_of = compile_virtual_clusters(clusters)
 
     def of(self, head: RequestHead) -> str:
         """Return the name of the one that *head* belongs to; empty for none of them."""
-        for name, conditions in self._entries:
-            if all(condition(head) for condition in conditions):
-                return name
-        return ""
+        return self._name_of(head) or ""
 
     def stats(self, name: str, book: VirtualClusterBook) -> VirtualClusterStats:
         """Return the figures of the one called *name*, as `of` said."""

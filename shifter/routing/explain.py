@@ -6,18 +6,20 @@ Rule 2. A random choice that nothing in the request decides is told as shares of
 Rule 3. What would be made anew for each request stands as a word in angle brackets.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
-from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, VirtualHost, WeightedCluster
+from shifter.model.cluster import Cluster, DiscoveryType
+from shifter.model.route import DirectResponseAction, RedirectAction, RequestMirrorPolicy, Route, RouteAction, VirtualHost, WeightedCluster
 from shifter.routing import requiretls
 from shifter.routing.chance import Chances
 from shifter.routing.choice import is_sticky
 from shifter.routing.errors import RequestRefused, ShifterError
-from shifter.routing.forwarded import Forwarding, expected_timeout
-from shifter.routing.hashing import Newcomer
+from shifter.routing.forwarded import expected_timeout
+from shifter.routing.hashing import Newcomer, address_of
+from shifter.routing.hostform import make_forwarding
 from shifter.routing.path import PathRedirect, make_canonical
 from shifter.routing.runtime import Runtime
 from shifter.routing.trace import Bystander, Found, Table, copy_of
@@ -26,6 +28,7 @@ from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
 from shifter.wire.heads import parse_request
 
 NEW_ID = b"<new id>"
+ANY_ENDPOINT = b"<host name of the endpoint>"
 _CERTAIN = Fraction(1)
 _MANY_FIELDS = 1000
 
@@ -47,12 +50,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where it is asked: a connection manager, its listener if it has one, the names of all clusters if they are known."""
+    """Where it is asked: a connection manager, its listener if it has one, all clusters by name if they are known."""
 
     manager: HttpConnectionManager
     runtime: Runtime
     listener: Listener | None = None
-    clusters: frozenset[str] | None = None
+    clusters: Mapping[str, Cluster] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Miss:
 class Way:
     """A route that the request takes, in *share* of all cases: to one of ``candidates``, or to ``reply``.
 
-    ``decided`` says what decides between the candidates; empty when nothing has to be decided.
+    ``decided`` says what decides between the candidates; empty when nothing has to be decided. ``timeout`` is in seconds, 0 for none.
     """
 
     number: int
@@ -110,6 +113,8 @@ class Way:
     share: Fraction
     candidates: tuple[Candidate, ...] = ()
     decided: str = ""
+    mirrors: tuple[RequestMirrorPolicy, ...] = ()
+    timeout: float = 0.0
     reply: Reply | None = None
 
 
@@ -166,7 +171,7 @@ def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None 
         chosen = list(listeners) if len(listeners) == 1 or len(at_port) != 1 else at_port
     if len(chosen) != 1:
         raise ExplainError(f"there are several listeners, name one: {_names(listeners)}" if listeners else "there are no listeners")
-    clusters = frozenset(cluster.name for cluster in bootstrap.clusters)
+    clusters = {cluster.name: cluster for cluster in bootstrap.clusters}
     return Scene(chosen[0].manager, Runtime(bootstrap.runtime), chosen[0], clusters)
 
 
@@ -188,14 +193,16 @@ def explain(scene: Scene, asked: Asked) -> Explanation:
 def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]:
     """`explain`, with a pause behind each route, for those who have something else to do."""
     manager = scene.manager
-    notes = tuple(_notes(scene))
+    notes = tuple(_notes(scene, asked))
     try:
         head = parse_request(asked.text + b"\r\n\r\n", len(asked.text), _MANY_FIELDS)
         head.scheme = asked.scheme
         head.random = asked.random or 0
         if head.flags & ODD_PATH:
             make_canonical(head, manager.path_normalization)
-        Forwarding(manager).prepare(head, asked.client, lambda: NEW_ID)
+        forwarding = make_forwarding(manager, scene.listener.address.port if scene.listener is not None else 0)
+        forwarding.upgradable = True
+        forwarding.prepare(head, asked.client, lambda: NEW_ID)
     except (ProtocolError, RequestRefused) as refused:
         reply = Reply(refused.status, f"the request is refused: {refused.detail}")
         return Explanation(asked, None, scene.listener, None, (), (), reply, notes)
@@ -211,15 +218,18 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         location = (b"location", requiretls.https_location(head))
         why = f"the virtual host wants TLS (require_tls: {found.host.require_tls.value})"
         return Explanation(asked, head, scene.listener, found, (), (), Reply(requiretls.STATUS, why, (location,)), notes)
-    walk = _Walk(table, scene, asked, head, found.host)
+    peer = forwarding.remote(head) or asked.client + b":0"
+    walk = _Walk(table, scene, asked, head, found.host, peer)
     yield from walk.run()
     reply_left = Reply(404, "no route fits", share=walk.left.share) if walk.left.share else None
     return Explanation(asked, head, scene.listener, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
 
 
-def _notes(scene: Scene) -> Iterator[str]:
+def _notes(scene: Scene, asked: Asked) -> Iterator[str]:
     if scene.listener is None:
         yield "there are only routes here: a connection manager with default settings is taken for granted"
+    if b"\r\nupgrade:" in asked.text.lower():
+        yield "whether the protocol may be switched (upgrade_configs) is not looked at"
     names = [shown(http_filter.name) for http_filter in scene.manager.http_filters]
     if names:
         yield f"what HTTP filters would do before is left out: {', '.join(names)}"
@@ -228,8 +238,9 @@ def _notes(scene: Scene) -> Iterator[str]:
 class _Walk:
     """From the first route to the one behind which no request goes on."""
 
-    def __init__(self, table: Table, scene: Scene, asked: Asked, head: RequestHead, host: VirtualHost) -> None:
+    def __init__(self, table: Table, scene: Scene, asked: Asked, head: RequestHead, host: VirtualHost, peer: bytes) -> None:
         self._table = table
+        self._peer = peer
         self._scene = scene
         self._asked = asked
         self._head = head
@@ -278,7 +289,8 @@ class _Walk:
         if isinstance(action, RouteAction):
             decided, shares = self._shares(action, taken)
             candidates = tuple(self._candidate(route, action, entry, share) for entry, share in shares)
-            return Way(number, route, taken.share, candidates, decided)
+            mirrors = action.mirrors or self._host.mirrors or self._table.config.mirrors
+            return Way(number, route, taken.share, candidates, decided, mirrors, self._table.timeout(action))
         return Way(number, route, taken.share, reply=self._reply(route, action))
 
     def _shares(self, action: RouteAction, taken: Chances) -> tuple[str, list[tuple[WeightedCluster, Fraction]]]:
@@ -286,7 +298,7 @@ class _Walk:
         asked, table = self._asked, self._table
         head = _Watched(self._head)
         newcomer = Newcomer(lambda: 0)
-        chosen = table.choose(action, head, asked.client, newcomer)
+        chosen = table.choose(action, head, address_of(self._peer), newcomer)
         if len(action.clusters) < 2:
             return "", [(chosen, _CERTAIN)]
         others = [(entry, Fraction(entry is chosen)) for entry in action.clusters]
@@ -304,23 +316,34 @@ class _Walk:
     def _candidate(self, route: Route, action: RouteAction, entry: WeightedCluster, share: Fraction) -> Candidate:
         table, head = self._table, copy_of(self._head)
         name = table.cluster_name(entry, head)
-        subject = Bystander(head, route, name, self._asked.client + b":0")
+        subject = Bystander(head, route, name, self._peer)
         if not self._scene.manager.suppress_envoy_headers:
-            head.block += expected_timeout(action.timeout)
+            head.block += expected_timeout(table.timeout(action))
         table.send(self._host, route, entry, head, subject)
-        host = b"<host name of the endpoint>" if action.auto_host_rewrite else head.authority
+        table.send_to_endpoint(self._host, action, self._endpoint_name(action, name), head)
         added = table.answer(self._host, route, entry, b"", subject)
         missing = not name or (self._scene.clusters is not None and name not in self._scene.clusters)
-        sent = Sent(head.method, head.path, host, tuple(fields(head.block)))
+        sent = Sent(head.method, head.path, head.authority, tuple(fields(head.block)))
         return Candidate(name, share, missing, sent, tuple(fields(added)))
+
+    def _endpoint_name(self, action: RouteAction, name: str) -> bytes:
+        """Return what ``auto_host_rewrite`` makes the host, empty for nothing."""
+        cluster = (self._scene.clusters or {}).get(name)
+        if not action.auto_host_rewrite or cluster is None:
+            return b""
+        by_name = cluster.type is not DiscoveryType.STATIC
+        names = {endpoint.hostname or (endpoint.address.host if by_name else "") for endpoint in cluster.endpoints}
+        return names.pop().encode() if len(names) == 1 else ANY_ENDPOINT
 
     def _reply(self, route: Route, action: RedirectAction | DirectResponseAction) -> Reply:
         table, head = self._table, self._head
-        subject = Bystander(head, route, peer=self._asked.client + b":0")
+        subject = Bystander(head, route, peer=self._peer)
         if isinstance(action, RedirectAction):
             block = table.answer(self._host, route, None, b"\r\nlocation: " + table.location(route, head), subject)
             return Reply(action.response_code, "redirect", tuple(fields(block)))
-        return Reply(action.status, "direct response", tuple(fields(table.answer(self._host, route, None, b"", subject))), action.body)
+        why = "direct response" if action.body_format is None else "direct response, its body made by body_format"
+        body = action.body if action.body_format is None else b""
+        return Reply(action.status, why, tuple(fields(table.answer(self._host, route, None, b"", subject))), body)
 
 
 class _Watched(RequestHead):

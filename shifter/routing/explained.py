@@ -104,13 +104,11 @@ class _Page:
             yield from _reply(way.reply)
             return
         yield from _candidates(way)
-        action = way.route.action
-        assert isinstance(action, RouteAction)
-        for mirror in action.mirrors:
+        for mirror in way.mirrors:
             name = mirror.cluster or f"what {shown(mirror.cluster_header or b'')} names"
             share = "" if mirror.fraction is None else f", of {fraction_words(mirror.fraction, Runtime())}"
             yield _line("copy to", f"{shown(name)}{share}")
-        yield _line("timeout", f"{action.timeout:g} s" if action.timeout else "none")
+        yield _line("timeout", f"{way.timeout:g} s" if way.timeout else "none")
 
 
 def _candidates(way: Way) -> Iterator[str]:
@@ -219,8 +217,6 @@ def _way(way: Way) -> dict[str, object]:
     found: dict[str, object] = {**_route(way.number, way.route), "share": float(way.share)}
     if way.reply is not None:
         return {**found, "answer": _reply_dict(way.reply)}
-    action = way.route.action
-    assert isinstance(action, RouteAction)
     candidates = [
         {
             "cluster": candidate.cluster,
@@ -236,7 +232,7 @@ def _way(way: Way) -> dict[str, object]:
         }
         for candidate in way.candidates
     ]
-    return {**found, "decided_by": way.decided, "candidates": candidates, "timeout": action.timeout}
+    return {**found, "decided_by": way.decided, "candidates": candidates, "timeout": way.timeout}
 
 
 def _pairs(pairs: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:

@@ -26,11 +26,13 @@ from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_match, compile_weights
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.requiretls import compile_tls_requirement
-from shifter.routing.rewrite import compile_rewrite
+from shifter.routing.rewrite import compile_rewrite, replace_host
 from shifter.routing.runtime import Runtime
-from shifter.routing.virtualclusters import compile_virtual_clusters
+from shifter.routing.virtualclusters import OTHER, compile_virtual_clusters
 from shifter.routing.weights import weights_now
-from shifter.wire.events import RequestHead
+from shifter.wire.events import RequestHead, without
+
+_ATTEMPTS = b"x-envoy-attempt-count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,18 @@ class Bystander:
     """What formats in header edits are told of an exchange that never takes place: the request, and which route it took."""
 
     def __init__(self, head: RequestHead, route: Route, cluster: str = "", peer: bytes = b"127.0.0.1:0") -> None:
+        self._head = head
         self._entry = entry = LogEntry(0.0, head.method, head.path, head.authority)
         entry.scheme = head.scheme
         entry.peer = peer
-        entry.request_block = head.block
         entry.route = route.name
         entry.cluster = cluster
 
     def describe(self) -> LogEntry:
         """See `Subject`."""
-        return self._entry
+        entry, head = self._entry, self._head
+        entry.path, entry.authority, entry.request_block = head.path, head.authority, head.block
+        return entry
 
 
 def copy_of(head: RequestHead) -> RequestHead:
@@ -72,7 +76,7 @@ class Table:
     def __init__(self, config: RouteConfiguration, runtime: Runtime, suppress_envoy_headers: bool = False) -> None:
         self.config = config
         self.runtime = runtime
-        self._keep_original = not suppress_envoy_headers
+        self.keep_original = not suppress_envoy_headers
         self._hosts = HostTable(
             [(domain, Found(host, domain)) for host in config.virtual_hosts for domain in host.domains],
             config.ignore_port_in_host_matching,
@@ -133,12 +137,28 @@ class Table:
         """Edit *head* as it is before it goes upstream."""
         action = route.action
         assert isinstance(action, RouteAction)
-        editor = self._editor(host, route, entry)
-        if editor is not None and editor.request is not None:
-            head.block = editor.request(head.block, subject)
-        rewrite = compile_rewrite(route.match, action, self._keep_original, entry.host_rewrite_literal)
+        own = compile_editor((entry.headers,))
+        if own is not None and own.request is not None:
+            head.block = own.request(head.block, subject)
+        if entry.host_rewrite_literal:
+            head.authority = entry.host_rewrite_literal  # which formats in the edits around see
+        around = self._editor(host, route, None)
+        if around is not None and around.request is not None:
+            head.block = around.request(head.block, subject)
+        rewrite = compile_rewrite(route.match, action, self.keep_original, entry.host_rewrite_literal)
         if rewrite is not None:
             rewrite(head)
+
+    def timeout(self, action: RouteAction) -> float:
+        """Return the timeout of *action* in seconds: one that bounds the whole exchange leaves none for a part of it."""
+        return action.timeout if action.max_stream_duration is None else 0.0
+
+    def send_to_endpoint(self, host: VirtualHost, action: RouteAction, name: bytes, head: RequestHead) -> None:
+        """Edit *head* as it is for the endpoint that it goes to; *name* is the host name that this goes by, if it has one."""
+        if host.include_request_attempt_count:
+            head.block = without(head.block, _ATTEMPTS) + b"\r\n" + _ATTEMPTS + b": 1"
+        if action.auto_host_rewrite and name:
+            replace_host(head, name, action.append_x_forwarded_host, self.keep_original)
 
     def answer(self, host: VirtualHost, route: Route, entry: WeightedCluster | None, block: bytes, subject: Subject) -> bytes:
         """Return the field block of an answer after the route table's edits."""
@@ -153,8 +173,9 @@ class Table:
 
     def virtual_cluster(self, host: VirtualHost, head: RequestHead) -> str:
         """Return the name of the virtual cluster that *head* counts for; empty when *host* has none."""
-        name_of = compile_virtual_clusters(host.virtual_clusters)
-        return "" if name_of is None else name_of(head)
+        if not host.virtual_clusters:
+            return ""
+        return compile_virtual_clusters(host.virtual_clusters)(head) or OTHER
 
     def _editor(self, host: VirtualHost, route: Route, entry: WeightedCluster | None) -> HeaderEditor | None:
         levels = (route.headers, host.headers, self.config.headers)

@@ -39,7 +39,7 @@ ANY = RouteMatch(PathMatchKind.PREFIX, b"/")
 SPLIT = (WeightedCluster("new", 25), WeightedCluster("old", 75))
 
 
-def scene(*routes: Route, clusters: frozenset[str] | None = None, runtime: Runtime | None = None, **host: object) -> Scene:
+def scene(*routes: Route, clusters: dict[str, Cluster] | None = None, runtime: Runtime | None = None, **host: object) -> Scene:
     one = VirtualHost("all", (b"*",), routes, **host)  # type: ignore[arg-type]  # a test names them
     manager = HttpConnectionManager("in", RouteConfiguration(virtual_hosts=(one,)))
     return Scene(manager, runtime or Runtime(), Listener("front", SocketAddress("127.0.0.1", 8000), manager), clusters)
@@ -116,7 +116,7 @@ def test_the_listener_is_named_or_the_only_one_or_at_the_port() -> None:
     assert chosen(listeners(80, 81), 81) == "l81"
     assert chosen(listeners(80, 81), 81, "l80") == "l80"
     where = scene_of(listeners(80))
-    assert where.clusters == {"one"}
+    assert where.clusters == {"one": Cluster("one")}
     assert where.runtime.integer("k", 0) == 7
 
 
@@ -292,7 +292,7 @@ def test_what_no_route_takes_is_left() -> None:
 
 
 def test_clusters_that_are_named_by_the_request_or_missing() -> None:
-    where = scene(Route(ANY, RouteAction((), cluster_header=b"x-to")), clusters=frozenset({"one"}))
+    where = scene(Route(ANY, RouteAction((), cluster_header=b"x-to")), clusters={"one": Cluster("one")})
     assert [(one.cluster, one.missing) for one in ask(where, "http://h.test/", "x-to: one").ways[0].candidates] == [("one", False)]
     assert [(one.cluster, one.missing) for one in ask(where, "http://h.test/", "x-to: two").ways[0].candidates] == [("two", True)]
     assert [(one.cluster, one.missing) for one in ask(where).ways[0].candidates] == [("", True)]
