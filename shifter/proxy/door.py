@@ -21,7 +21,6 @@ from shifter.wire.events import (
     CLOSE,
     KEEP_ALIVE,
     NO_BODY,
-    TUNNEL,
     UNTIL_END,
     UPGRADE,
     ProtocolError,
@@ -224,7 +223,7 @@ class Http1Door:
         connection carries no other request. Raises `ProtocolError`: a body in front of another protocol could be read as it."""
         head.flags |= CLOSE
         if self.runtime.tree.upgradable:
-            if head.length != NO_BODY:
+            if head.length != NO_BODY and head.length != 0:
                 raise ProtocolError(400, "upgrade_with_body")
             head.block += h1.switching(h1.upgrade_in(raw))
 
@@ -266,7 +265,8 @@ class Http1Door:
         exchange = self.exchange = exchange_for(head, self, self._host)
         if head.flags & CLOSE:
             self._close = True
-            if head.flags & TUNNEL:
+            if head.flags & UPGRADE and runtime.tree.upgradable:
+                # whether it is let through is known when filters have seen it: until then all that comes may be another protocol
                 self._decoder = h1.TunnelDecoder()
                 self._buffer = b""
                 payload = rest
@@ -318,7 +318,7 @@ class Http1Door:
         self._decoder = None
         head = head or RequestHead(b"", b"", b"")
         flags = b"" if error.status == 408 else b"DPE"
-        known = local_entry(self, head, 0, flags, error.detail, 0.0, blank())
+        known = local_entry(self, head, 0, b"", error.detail, 0.0, blank())
         body = b"" if error.detail == "missing_host_header" else h1.REASONS[error.status]
         status, block, body = local_reply(runtime, head, error.status, body, subject=Known(known))
         stats.codes[status] += 1

@@ -2,7 +2,7 @@
 
 Rule 1. A route's own limit beats the connection manager's; 0 is no limit.
 Rule 2. Where a route says what ``grpc-timeout`` may be, a request that brings a good one is bound by that instead.
-Rule 3. A gRPC request tells its endpoint how much time there is.
+Rule 3. A gRPC request tells its endpoint how much time there is, where its route says so (the connection manager's is not told).
 """
 
 from collections.abc import Callable

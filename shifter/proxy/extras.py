@@ -35,7 +35,26 @@ class Inherited:
 class Extras:
     """See the module.
 
-    ``mirrors`` get copies. ``duration`` bounds the whole exchange. ``auto_host_rewrite`` makes the endpoint's name the host, and
+    ``mirrors`` get copies. ``duration`` bounds the whole exchange, and with ``tell_duration`` endpoints of gRPC learn of it.
+    ``auto_host_rewrite`` makes the endpoint's name the host, and ``append_forwarded_host`` tells the former one. ``count_attempts``
+    and ``tell_attempts`` write ``x-envoy-attempt-count`` upstream and downstream. ``redirects`` are followed here.
+    ``virtual_clusters`` are the virtual host's. ``upgrades`` are the protocols that may be switched to (lower case); ``None`` where
+    the whole listener has none.
+    """
+
+    mirrors: tuple[RequestMirrorPolicy, ...] = ()
+    count_attempts: bool = False
+    tell_attempts: bool = False
+    virtual_clusters: VirtualClusters | None = None
+    max_stream_duration: float = 0.0
+    upgrades: tuple[UpgradeConfig, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """See the module.
+
+    ``mirrors`` get copies. ``duration`` bounds the whole exchange, and endpoints are told of it with ``tell_duration``. ``auto_host_rewrite`` makes the endpoint's name the host, and
     ``append_forwarded_host`` tells the former one. ``count_attempts`` and ``tell_attempts`` write ``x-envoy-attempt-count``
     upstream and downstream. ``redirects`` are followed here. ``virtual_clusters`` are the virtual host's. ``upgrades`` are the
     protocols that may be switched to (lower case); ``None`` where the whole listener has none.
@@ -43,6 +62,7 @@ class Extras:
 
     mirrors: tuple[Mirror, ...] = ()
     duration: Limit | None = None
+    tell_duration: bool = False
     auto_host_rewrite: bool = False
     append_forwarded_host: bool = False
     count_attempts: bool = False
@@ -62,6 +82,7 @@ def compile_extras(
     extras = Extras(
         tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),
         compile_duration(action.max_stream_duration, inherited.max_stream_duration),
+        action.max_stream_duration is not None,
         action.auto_host_rewrite,
         action.auto_host_rewrite and action.append_x_forwarded_host,
         inherited.count_attempts,

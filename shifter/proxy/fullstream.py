@@ -67,7 +67,7 @@ class FullStream(ProxyStream):
             seconds = extras.duration(head)
             if seconds is not None:
                 self.until = self.started + seconds
-                if is_grpc(head):
+                if extras.tell_duration and is_grpc(head):
                     tell_endpoint(head, seconds)
         if extras.redirects is not None:
             self.kept = []
@@ -135,10 +135,9 @@ class FullStream(ProxyStream):
     def _send(self, upstream: UpstreamStream, data: bytes, end: bool) -> None:
         extras = self.extras
         head = self.head
-        if extras.count_attempts:
-            head.block = without(head.block, _ATTEMPTS) + b"\r\n%b: %d" % (_ATTEMPTS, self.attempts + 1)
         if self.uncopied:
             self._copy(data, end)
+        self._count_attempt(head)
         if extras.auto_host_rewrite and upstream.pool.hostname:
             host = upstream.pool.hostname.encode("ascii")
             replace_host(head, host, extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
@@ -146,9 +145,14 @@ class FullStream(ProxyStream):
             self.counted.upstream_rq_total += 1
         super()._send(upstream, data, end)
 
+    def _count_attempt(self, head: RequestHead) -> None:
+        if self.extras.count_attempts:
+            head.block = without(head.block, _ATTEMPTS) + b"\r\n%b: %d" % (_ATTEMPTS, self.attempts + 1)
+
     def _copy(self, data: bytes, end: bool) -> None:
         """Begin the copies, with the head as it is before an endpoint has to do with it."""
         self.uncopied = False
+        self._count_attempt(self.head)
         worker = self.worker
         for mirror in self.extras.mirrors:
             cluster = mirror.wanted(self.head)

@@ -84,7 +84,7 @@ class Redirects:
             block = without(block, name)
             for value in values(answer.block, name):
                 block += b"\r\n" + name + b": " + value
-        block += b"\r\nx-envoy-original-url: %b://%b%b" % (head.scheme, head.authority, head.path)
+        block += b"\r\nx-envoy-original-url: http://%b%b" % (head.authority, head.path)
         method, length = head.method, head.length
         if answer.status == 303 and method not in (b"GET", b"HEAD"):
             method, length = b"GET", NO_BODY
