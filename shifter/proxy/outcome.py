@@ -24,7 +24,7 @@ def is_grpc(head: RequestHead) -> bool:
     if b"\r\ncontent-type: application/grpc" not in head.block:
         return False
     value = first_value(head.block, b"content-type") or b""
-    return value == b"application/grpc" or value.startswith((b"application/grpc+", b"application/grpc;"))
+    return value == b"application/grpc" or value.startswith(b"application/grpc+")
 
 
 def _percent_encoded(message: bytes) -> bytes:
