@@ -43,7 +43,7 @@ def convert(data: bytes, name: str) -> Converted:
         report.error(refusal, refusal.message, refusal.hint)
         return Converted(data.decode("utf-8", "replace"), 0, report.problems())
     mark, text = (_BOM, text[1:]) if text.startswith(_BOM) else ("", text)
-    if root_of(text, report, "a configuration", "static_resources") is None:
+    if root_of(text, report, "a configuration", "static_resources") is None or report.failed:
         return Converted(mark + text, 0, report.problems())
     changes = 0
     failed: list[Edit] = []

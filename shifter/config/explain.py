@@ -6,6 +6,7 @@ Rule 2. An unknown field says what was probably meant; one that Envoy knows says
 Rule 3. One mistake, one message: what is missing because it was misspelled is not reported as missing, too.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_args
@@ -41,12 +42,15 @@ def validate(model: type[M], root: MapNode, report: Report) -> M | None:
 def _explain_all(model: type[Message], root: MapNode, errors: Sequence[ErrorDetails], report: Report) -> list[tuple[MapNode, str]]:
     harmless: list[tuple[MapNode, str]] = []
     misspelled: set[tuple[Loc, str]] = set()
-    missing: list[tuple[Loc, str]] = []
+    missing: dict[Loc, list[str]] = defaultdict(list)
+    for error in errors:
+        if error["type"] == "missing":
+            missing[error["loc"][:-1]].append(str(error["loc"][-1]))
     for error in errors:
         loc = error["loc"]
         if error["type"] == "missing":
-            missing.append((loc[:-1], str(loc[-1])))
-        elif error["type"] == "extra_forbidden":
+            continue
+        if error["type"] == "extra_forbidden":
             message, owner = _message_at(model, loc[:-1]), _node_at(root, loc[:-1])
             if not isinstance(owner, MapNode):
                 continue
@@ -58,49 +62,54 @@ def _explain_all(model: type[Message], root: MapNode, errors: Sequence[ErrorDeta
                 report.warn(owner.key(name), f"Envoy knows `{name}`, shifter does not: it has no effect here")
                 harmless.append((owner, name))
                 continue
-            meant = _unknown_field(message, name, owner, loc, report)
-            if meant is not None:
+            for meant in _unknown_field(message, name, owner, loc, missing.get(loc[:-1], ()), report):
                 misspelled.add((loc[:-1], meant))
         else:
             spot, text, hint = _explain(root, loc, error)
             report.error(spot, text, hint)
-    for where, name in missing:
-        if (where, name) not in misspelled:
-            owner_key = f" in `{where[-1]}`" if where and isinstance(where[-1], str) else ""
-            spot = _spot_at(root, where)
-            report.error(spot, f"`{name}` is missing{owner_key}")
+    for where, names in missing.items():
+        owner_key = f" in `{where[-1]}`" if where and isinstance(where[-1], str) else ""
+        for name in names:
+            if (where, name) not in misspelled:
+                report.error(_spot_at(root, where), f"`{name}` is missing{owner_key}")
     return harmless
 
 
-def _unknown_field(message: type[BaseModel] | None, name: str, owner: MapNode, loc: Loc, report: Report) -> str | None:
-    """Report an unknown field; return the name that was meant."""
+def _unknown_field(
+    message: type[BaseModel] | None, name: str, owner: MapNode, loc: Loc, missing: Sequence[str], report: Report
+) -> Sequence[str]:
+    """Report an unknown field; return the names that may have been meant. *missing* are those that must be given, and are not."""
     spot = owner.key(name)
     if report.full:
         report.error(spot, f"unknown field `{shown(name)}`")
-        return None
+        return ()
     known = names_of(message) if message is not None else frozenset()
     envoy = getattr(message, "envoy", "")
     if name in FIELDS.get(envoy, ()):
         report.error(spot, f"Envoy knows `{name}`, shifter does not support it yet", "take it out, or keep Envoy for this")
-        return None
+        return ()
     if name in GONE.get(envoy, ()):
         report.error(spot, f"`{name}` is a field of Envoy's v2 API, which shifter does not support")
-        return None
+        return ()
     if len(loc) == 1 and name in ("listeners", "clusters"):
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
-        return None
-    envoys = FIELDS.get(envoy, {}).keys()
-    near = report.nearest(name, known | envoys)
+        return ()
+    near = report.nearest(name, known | FIELDS.get(envoy, {}).keys())
     if near is None and name in _OWNERS:
-        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(_OWNERS[name])}")
-    elif near is not None and near not in known:
+        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in _OWNERS[name])}")
+        return _OWNERS[name]
+    if near is None and len(missing) == 1 and len(owner.keys() - known) == 1:
+        near = missing[0]
+    if near is not None and near not in known:
         report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? Envoy knows it, shifter does not support it yet")
     elif near is not None and near in owner:
         report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? It is given at line {owner.key(near).line} already")
+    elif near is not None:
+        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`?")
+        return (near,)
     else:
         report.error(spot, f"unknown field `{shown(name)}`", report.did_you_mean(name, known))
-        return near
-    return None
+    return ()
 
 
 def _is_default(message: type[BaseModel] | None, name: str, value: Node | None) -> bool:
@@ -196,7 +205,7 @@ def _owners() -> dict[str, list[str]]:
         model, at = todo.pop()
         for name in names_of(model):
             if at:
-                owners.setdefault(name, set()).add(f"`{at}`")
+                owners.setdefault(name, set()).add(at)
         if model not in seen:
             seen.add(model)
             todo.extend((child, name) for name, child in children_of(model).items())

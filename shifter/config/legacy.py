@@ -68,7 +68,7 @@ class _BootstrapRewriter(RouteRewriter):
             if http is not None:
                 self._health_check(http)
         hosts = node.get("hosts")
-        if isinstance(hosts, ListNode) and "load_assignment" not in node:
+        if isinstance(hosts, ListNode):
             name = node.get("name")
             self.rename(
                 node,
@@ -100,20 +100,25 @@ class _BootstrapRewriter(RouteRewriter):
         manager = map_in(node, "typed_config")
         if manager is None:
             return
-        if "common_http_protocol_options" not in manager:
-            self.rename(
-                manager,
-                "idle_timeout",
-                "common_http_protocol_options",
-                "write common_http_protocol_options: {idle_timeout: …}",
-                lambda value: new_map(value, {"idle_timeout": value}),
-            )
+        self._idle_timeout(manager)
         for log in maps(manager.get("access_log")):
             self.access_log(log)
         self._http_filters(node, manager)
         routes = map_in(manager, "route_config")
         if routes is not None:
             self.routes(routes)
+
+    def _idle_timeout(self, manager: MapNode) -> None:
+        options = manager.get("common_http_protocol_options")
+        hint = "write common_http_protocol_options: {idle_timeout: …}"
+        if options is None:
+            wrap = "common_http_protocol_options"
+            self.rename(manager, "idle_timeout", wrap, hint, lambda value: new_map(value, {"idle_timeout": value}))
+        elif isinstance(options, MapNode) and isinstance(manager.get("idle_timeout"), TextNode) and "idle_timeout" not in options:
+            at, value = manager.key("idle_timeout"), manager["idle_timeout"]
+            self._alias(at, "`idle_timeout` is an old spelling of `common_http_protocol_options`", hint)
+            self.insert(options, None, "idle_timeout", value, at)
+            self.delete(manager, "idle_timeout")
 
     def access_log(self, node: MapNode) -> None:
         """Rewrite an access log, its filter and its format."""

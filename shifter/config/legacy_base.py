@@ -46,13 +46,18 @@ class Rewriter:
 
     def __init__(self, report: Report, edits: Edits | None) -> None:
         self._alias = report.alias
+        self._error = report.error
         self._edits = edits
 
     def rename(self, node: MapNode, old: str, new: str, hint: str, change: Callable[[Node], Node] | None = None) -> bool:
-        """Call field *old* of *node* *new*, unless both are given; *change* makes the new value. Return whether it was there."""
-        if old not in node or new in node:
+        """Call field *old* of *node* *new*; *change* makes the new value. Return whether it was there, alone."""
+        if old not in node:
             return False
         key = node.key(old)
+        if new in node:
+            self._error(key, f"`{old}` cannot stand beside `{new}`", "it is an old spelling of it: take it out")
+            del node[old]
+            return False
         self._alias(key, f"`{old}` is an old spelling of `{new}`", hint)
         self.put(node, old, new, change)
         return True

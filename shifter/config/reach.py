@@ -174,7 +174,7 @@ def _paths(match: MapNode, kind: str) -> _Paths | None:
     if kind == "connect_matcher":
         return _Paths((kind, "", True), "", False, exact=False, sensitive=True)
     text = _text(match, kind)
-    if text is None:
+    if text is None or not (text or kind in ("prefix", "path")):
         return None
     sensitive = not is_false(match, "case_sensitive")
     head, whole, exact = str(text), {"prefix": False, "path": True}.get(kind), True

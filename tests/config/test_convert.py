@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench.candidates import envoy_program
@@ -164,6 +164,11 @@ SMALL: dict[str, tuple[str, str, str | None]] = {
         STAT_PREFIX + "          idle_timeout: 7s\n",
         STAT_PREFIX + "          common_http_protocol_options:\n            idle_timeout: 7s\n",
     ),
+    "idle_timeout beside its options": (
+        STAT_PREFIX,
+        STAT_PREFIX + "          idle_timeout: 7s  # long\n          common_http_protocol_options:\n            max_headers_count: 50\n",
+        STAT_PREFIX + "          common_http_protocol_options:\n            idle_timeout: 7s  # long\n            max_headers_count: 50\n",
+    ),
     "access log": (
         STAT_PREFIX,
         STAT_PREFIX + "          access_log:\n          - name: envoy.file_access_log\n            config:\n              path: /dev/null\n"
@@ -282,6 +287,7 @@ def test_several_at_once_mean_what_they_meant(names: list[str]) -> None:
         now, then, _ = SMALL[name]
         old = old.replace(now, then, 1)
     before = load(old, "x.yaml")
+    assume(before.document)
     result = convert(old.encode(), "x.yaml")
     assert result.problems == []
     after = load(result.text, "x.yaml")

@@ -273,7 +273,7 @@ def test_a_host_with_substitutions_is_no_literal() -> None:
 def test_both_spellings_at_once_are_one_too_many() -> None:
     planted = plant("    load_assignment:\n", "    «hosts»: []\n    load_assignment:\n")
     [problem] = load(planted.text, NAME).problems
-    assert (problem.message, problem.place) == ("`hosts` is a field of Envoy's v2 API, which shifter does not support", planted.place)
+    assert (problem.message, problem.place) == ("`hosts` cannot stand beside `load_assignment`", planted.place)
 
 
 def test_a_shared_node_is_rewritten_once() -> None:
