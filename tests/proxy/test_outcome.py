@@ -18,7 +18,7 @@ def asking(content_type: bytes) -> RequestHead:
     [
         (b"application/grpc", True),
         (b"application/grpc+proto", True),
-        (b"application/grpc;x", True),
+        (b"application/grpc;x", False),
         (b"application/grpc-web", False),
         (b"application/grpcx", False),
         (b"text/plain", False),
