@@ -42,24 +42,6 @@ class Extras:
     the whole listener has none.
     """
 
-    mirrors: tuple[RequestMirrorPolicy, ...] = ()
-    count_attempts: bool = False
-    tell_attempts: bool = False
-    virtual_clusters: VirtualClusters | None = None
-    max_stream_duration: float = 0.0
-    upgrades: tuple[UpgradeConfig, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Extras:
-    """See the module.
-
-    ``mirrors`` get copies. ``duration`` bounds the whole exchange, and endpoints are told of it with ``tell_duration``. ``auto_host_rewrite`` makes the endpoint's name the host, and
-    ``append_forwarded_host`` tells the former one. ``count_attempts`` and ``tell_attempts`` write ``x-envoy-attempt-count``
-    upstream and downstream. ``redirects`` are followed here. ``virtual_clusters`` are the virtual host's. ``upgrades`` are the
-    protocols that may be switched to (lower case); ``None`` where the whole listener has none.
-    """
-
     mirrors: tuple[Mirror, ...] = ()
     duration: Limit | None = None
     tell_duration: bool = False
