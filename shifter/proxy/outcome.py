@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 """gRPC status for an HTTP status (gRPC's http-grpc-status-mapping); anything else is 2, UNKNOWN."""
 
+PROTOCOL_ERROR = b"DPE"
+"""The response flag of requests that break the protocol."""
+
 PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
 
 
@@ -157,6 +160,8 @@ class LocalReply:
         """What is known by now, for formats. There is no status yet, though ``:status`` is there, as in Envoy."""
         entry = self._entry(0, self.downstream.runtime.worker.monotonic() - self.started, blank())
         entry.reply_status = self.status
+        if entry.flags == PROTOCOL_ERROR:
+            entry.flags = b""  # Envoy sets it behind the answer
         return entry
 
     def _described(self) -> LogEntry:

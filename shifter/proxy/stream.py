@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from shifter.filters.api import Reply
 from shifter.model.cluster import UpstreamProtocol
 from shifter.observe.logformat import LogEntry
-from shifter.proxy.outcome import blank, expects_continue, local_reply, log_entry
+from shifter.proxy.outcome import PROTOCOL_ERROR, blank, expects_continue, local_reply, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
@@ -460,6 +460,8 @@ class ProxyStream:
         entry = self._entry(self.status, self.details, self.worker.monotonic() - self.started, blank())
         entry.attempts = entry.attempts or 1
         entry.reply_status = self.reply_status
+        if entry.flags == PROTOCOL_ERROR:
+            entry.flags = b""  # as in `LocalReply.describe`
         return entry
 
     def _log(self, status: int, details: str, seconds: float) -> None:

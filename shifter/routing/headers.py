@@ -149,8 +149,8 @@ class _Level:
 
 def _values(additions: list[_Addition], entry: LogEntry) -> list[tuple[_Addition, bytes]]:
     """Return what is to be added now, and with which values."""
-    made = [(one, one.value if one.made is None else one.made(entry).strip(b" \t")) for one in additions]
-    return [(one, value) for one, value in made if value or one.keep_empty]
+    made = [(one, one.value if one.made is None else one.made(entry)) for one in additions]
+    return [(one, value.strip(b" \t")) for one, value in made if value or one.keep_empty]
 
 
 def _overwritten(block: bytes, one: _Addition, value: bytes, before: bytes) -> bytes:

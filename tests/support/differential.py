@@ -4,9 +4,11 @@ A case file has ``config`` (``@listen@``, ``@listen2@``, ``@admin@``, ``@dead@``
 stand for ports) and ``requests``. A request is ``path`` with, as needed, ``method``, ``host``, ``headers`` (list of ``name:
 value``), ``pad`` (bytes of one field more), ``body``, ``listener``, or it is ``raw``: the bytes themselves. ``answer`` is what
 the backend says, byte by byte; without it the backend tells what it was sent. ``differs`` says why shifter does not do as Envoy
-does there; then the two must differ, and shifter's status must be ``status``.
+does there; then the two must differ, and shifter's status must be ``status``. ``compares`` of a case lists fields of answers
+that are otherwise `HIDDEN`.
 """
 
+import gzip
 import os
 import re
 import subprocess
@@ -28,6 +30,9 @@ HIDDEN = {b"date", b"server"}
 """Fields of an answer that are not compared: one is the time, the other a name."""
 MASKED = {b"x-envoy-upstream-service-time", b"x-request-id"}
 """Fields of which only the presence is compared, if their value was made by the proxy."""
+
+GZIP = b"\x1f\x8b"
+"""How what gzip made begins (RFC 1952 section 2.3.1)."""
 
 LOCAL = re.compile(rb"(?<![^,])[0-9.]+$")
 """The last entry of ``x-forwarded-for``: Envoy writes the machine's own address for a client from loopback."""
@@ -63,9 +68,10 @@ class EitherWire(Wire):
 class Side:
     """One of the two, running."""
 
-    def __init__(self, ports: dict[str, int], backends: list[Backend]) -> None:
+    def __init__(self, ports: dict[str, int], backends: list[Backend], hidden: set[bytes]) -> None:
         self._ports = ports
         self._backends = backends
+        self._hidden = hidden
 
     def view(self, request: dict[str, Any]) -> View:
         """Make *request* on a connection of its own."""
@@ -83,7 +89,7 @@ class Side:
             answer.status,
             answer.version,
             answer.reason,
-            tuple(sorted(_masked(name, value, sent) for name, value in answer.fields if name not in HIDDEN)),
+            tuple(sorted(_masked(name, value, sent) for name, value in answer.fields if name not in self._hidden)),
             _without_ids(answer, sent),
             answer.whole,
             tuple(answer.interims),
@@ -122,6 +128,8 @@ def _masked(name: bytes, value: bytes, sent: bytes) -> tuple[bytes, bytes]:
     """A field without what only the proxy could know; *sent* is what the client sent, the backend's answer included."""
     if name == b"x-forwarded-for":
         return (name, LOCAL.sub(b"(the client)", value))
+    if name == b"x-forwarded-port" and int(value) > 1023:
+        return (name, b"(the listener's)")
     made = UUID.fullmatch(value) if name == b"x-request-id" else value.isdigit()
     if name in MASKED and made and b"%b: %b" % (name, value) not in unquote_to_bytes(sent).lower():
         return (name, b"(made by the proxy)")
@@ -130,7 +138,10 @@ def _masked(name: bytes, value: bytes, sent: bytes) -> tuple[bytes, bytes]:
 
 def _without_ids(answer: Answer, sent: bytes) -> bytes:
     """The body; what the backend tells in it of a made-up request id is none of the comparison."""
-    body = UUID.sub(lambda found: found[0] if found[0] in sent else b"(made by the proxy)", answer.body)
+    body = answer.body
+    if (b"content-encoding", b"gzip") in answer.fields and body.startswith(GZIP):
+        body = gzip.decompress(body)  # two compressors need not make the same of it
+    body = UUID.sub(lambda found: found[0] if found[0] in sent else b"(made by the proxy)", body)
     return b"" if answer.body.startswith(b'{"backend"') else body
 
 
@@ -166,7 +177,7 @@ class Comparison:
             self._start_envoy(stack, text, ports["admin"])
         else:
             stack.enter_context(Proxy(self._directory / "shifter")).start(text)
-        return Side(ports, backends)
+        return Side(ports, backends, HIDDEN - {name.encode() for name in self._case.get("compares", ())})
 
     def _start_envoy(self, stack: ExitStack, text: str, admin: int) -> None:
         config = self._directory / "envoy.yaml"
