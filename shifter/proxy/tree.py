@@ -6,7 +6,7 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
         that were alive when the tree was made. A tree is never changed: a reload makes a new one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -23,6 +23,7 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
+from shifter.proxy.choosing import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.extras import Extras, Inherited, compile_extras
 from shifter.proxy.fullstream import FullStream
@@ -30,9 +31,8 @@ from shifter.proxy.localreply import BodyFormat
 from shifter.proxy.outcome import LocalReply
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
-from shifter.routing.choice import compile_pick, is_plain, needs_client
+from shifter.routing.choice import is_plain
 from shifter.routing.forwarded import expected_timeout
-from shifter.routing.hashing import Newcomer, address_of, field_values
 from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_weights
@@ -165,16 +165,20 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
     if is_plain(action):
         split = Split([(leaf, entry.weight) for leaf, entry in zip(leaves, entries, strict=True)])
         return split.only or WeightedResource(route, split)
-    return ChoosingResource(route, action, leaves, around)
+    return ChoosingResource(route, action, leaves, around.runtime)
 
 
-def _entry_leaf(route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> "RouteResource | LateBoundResource":
+def _entry_leaf(route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> EntryLeaf:
     if entry.cluster_header is None:
         try:
             return _route_leaf(route, action, entry, around.find_cluster(entry.name), around)
         except KeyError:
             pass  # a cluster is missing, and the configuration said that this may be
-    return LateBoundResource(route, action, entry, around)
+
+    def make(name: str) -> RouteResource:
+        return _route_leaf(route, action, entry, around.find_cluster(name), around)
+
+    return LateBoundResource(route, entry, make, MissingClusterResource(route, action, entry, around.editor(route, entry)))
 
 
 def _route_leaf(route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> "RouteResource":
@@ -216,7 +220,7 @@ class RouteResource:
         """Return a leaf like this one, whose answer carries *lines* besides."""
         leaf = copy(self)
         leaf.target = copy(self.target)
-        leaf.target.edit_response = _adding(lines, self.target.edit_response)
+        leaf.target.edit_response = adding(lines, self.target.edit_response)
         return leaf
 
 
@@ -242,88 +246,6 @@ class FullRouteResource(RouteResource):
         return FullStream(self, self.extras, head, downstream)
 
 
-class WeightedResource:
-    """A route to several clusters, by their weights and the request's random number."""
-
-    __slots__ = ("_split", "config")
-
-    def __init__(self, route: Route, split: "Split[RouteResource | LateBoundResource]") -> None:
-        self.config = route
-        self._split = split
-
-    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
-        return self._split.at(head.random).choose(head, downstream)
-
-    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        return self._split.at(head.random).start(head, downstream)
-
-
-class ChoosingResource:
-    """A route to several clusters that looks at more than a random number before it chooses one (`routing.choice`)."""
-
-    __slots__ = ("_needs_client", "_pick", "config")
-
-    def __init__(
-        self, route: Route, action: RouteAction, leaves: "Sequence[RouteResource | LateBoundResource]", around: Surroundings
-    ) -> None:
-        self.config = route
-        self._needs_client = needs_client(action)
-        self._pick = compile_pick(action, leaves, around.runtime)
-
-    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
-        runtime = downstream.runtime
-        newcomer = Newcomer(runtime.worker.random)
-        client = address_of(runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
-        leaf = self._pick(head, client, newcomer).choose(head, downstream)
-        return leaf.giving(newcomer.lines) if newcomer.lines else leaf
-
-    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        return self.choose(head, downstream).start(head, downstream)
-
-
-class LateBoundResource:
-    """A route, or one entry, whose cluster is known only when a request is there: ``cluster_header``, or a cluster that may be
-    missing (``validate_clusters: false``)."""
-
-    __slots__ = ("_leaves", "_make", "_missing", "_name_of", "config", "entry")
-
-    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> None:
-        self.config = route
-        self.entry = entry
-        self._missing = MissingClusterResource(route, action, entry, around)
-        self._name_of = _named_in(entry.cluster_header) if entry.cluster_header is not None else lambda head: entry.name
-        self._leaves: dict[str, RouteResource] = {}  # one for each cluster that was asked for
-
-        def make(name: str) -> RouteResource:
-            return _route_leaf(route, action, entry, around.find_cluster(name), around)
-
-        self._make = make
-
-    def choose(self, head: RequestHead, downstream: Downstream) -> "RouteResource | MissingClusterResource":
-        name = self._name_of(head)
-        leaf = self._leaves.get(name)
-        if leaf is None:
-            try:
-                leaf = self._leaves[name] = self._make(name)
-            except KeyError:
-                return self._missing
-        return leaf
-
-    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        return self.choose(head, downstream).start(head, downstream)
-
-
-def _named_in(header: bytes) -> Callable[[RequestHead], str]:
-    """The cluster that a request names itself; one that names none gets the name that no cluster has."""
-    values_of = field_values(header.lower())
-
-    def name_of(head: RequestHead) -> str:
-        found = values_of(head)
-        return found[0].decode("utf-8", "replace") if found else ""
-
-    return name_of
-
-
 def _with_host_of(entry: WeightedCluster, around: HeaderEditor | None) -> Edit:
     """Return the edits of *entry* and then those *around* it, which see the host that the entry asks for."""
     own = compile_editor((entry.headers,))
@@ -339,42 +261,6 @@ def _with_host_of(entry: WeightedCluster, around: HeaderEditor | None) -> Edit:
         return block if then is None else then(block, subject)
 
     return edit
-
-
-def _adding(lines: bytes, edit: Edit | None) -> Edit:
-    """Return an edit that puts *lines* into the block that *edit* gets."""
-    if edit is None:
-        return lambda block, subject: block + lines
-    return lambda block, subject: edit(block + lines, subject)
-
-
-class MissingClusterResource:
-    """A route whose cluster does not exist: it answers with ``cluster_not_found_response_code``."""
-
-    __slots__ = ("_code", "config", "edit_answer", "entry")
-
-    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> None:
-        self.config = route
-        self.entry = entry
-        self._code = action.cluster_not_found_response_code
-        editor = around.editor(route, entry)
-        self.edit_answer = editor.response if editor is not None else None
-
-    def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
-        return self
-
-    def giving(self, lines: bytes) -> "MissingClusterResource":
-        """Return a leaf like this one, whose answer carries *lines* besides."""
-        leaf = copy(self)
-        leaf.edit_answer = _adding(lines, self.edit_answer)
-        return leaf
-
-    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        downstream.runtime.stats.no_cluster += 1
-        route = self.config
-        return LocalReply(
-            head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", route.name, self.edit_answer, None, route.metadata
-        )
 
 
 class RedirectResource:

@@ -1,0 +1,145 @@
+"""Routes to several clusters, or to one that only a request names: leaves that choose another leaf.
+
+Rule 1. Every entry of a route is a leaf of its own; choosing one is all that happens here.
+Rule 2. Who wants to know what was chosen before the exchange starts (filters do) asks for it, and starts what was chosen.
+Rule 3. What a choice has to tell the client, a cookie, goes along in the leaf that was chosen, and so into whatever answer it gives.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Protocol
+
+from shifter.model.route import Route, RouteAction, WeightedCluster
+from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
+from shifter.proxy.outcome import LocalReply
+from shifter.routing.choice import compile_pick, needs_client
+from shifter.routing.hashing import Newcomer, address_of, field_values
+from shifter.routing.headers import Edit, HeaderEditor
+from shifter.routing.runtime import Runtime
+from shifter.routing.weights import Split
+from shifter.wire.events import RequestHead
+
+
+class ChosenEntry(ChosenLeaf, Protocol):
+    """The leaf of an entry whose cluster is known, or known to be missing."""
+
+    def giving(self, lines: bytes) -> ChosenLeaf:
+        """Return a leaf like this one, whose answer carries *lines* besides."""
+
+
+class EntryLeaf(Leaf, Protocol):
+    """The leaf of an entry."""
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenEntry:
+        """Return the leaf that serves *head*."""
+
+
+class WeightedResource:
+    """A route to several clusters, by their weights and the request's random number."""
+
+    __slots__ = ("_split", "config")
+
+    def __init__(self, route: Route, split: Split[EntryLeaf]) -> None:
+        self.config = route
+        self._split = split
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
+        return self._split.at(head.random).choose(head, downstream)
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self._split.at(head.random).start(head, downstream)
+
+
+class ChoosingResource:
+    """A route to several clusters that looks at more than a random number before it chooses one (`routing.choice`)."""
+
+    __slots__ = ("_needs_client", "_pick", "config")
+
+    def __init__(self, route: Route, action: RouteAction, leaves: Sequence[EntryLeaf], runtime: Runtime) -> None:
+        self.config = route
+        self._needs_client = needs_client(action)
+        self._pick = compile_pick(action, leaves, runtime)
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
+        runtime = downstream.runtime
+        newcomer = Newcomer(runtime.worker.random)
+        client = address_of(runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
+        leaf = self._pick(head, client, newcomer).choose(head, downstream)
+        return leaf.giving(newcomer.lines) if newcomer.lines else leaf
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self.choose(head, downstream).start(head, downstream)
+
+
+class LateBoundResource:
+    """A route, or one entry, whose cluster is known only when a request is there: ``cluster_header``, or a cluster that may be
+    missing (``validate_clusters: false``)."""
+
+    __slots__ = ("_leaves", "_make", "_missing", "_name_of", "config", "entry")
+
+    def __init__(self, route: Route, entry: WeightedCluster, make: Callable[[str], ChosenEntry], missing: ChosenEntry) -> None:
+        self.config = route
+        self.entry = entry
+        self._make = make  # raises KeyError for a cluster that does not exist
+        self._missing = missing
+        self._name_of = _named_in(entry.cluster_header) if entry.cluster_header is not None else lambda head: entry.name
+        self._leaves: dict[str, ChosenEntry] = {}  # one for each cluster that was asked for
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenEntry:
+        name = self._name_of(head)
+        leaf = self._leaves.get(name)
+        if leaf is None:
+            try:
+                leaf = self._leaves[name] = self._make(name)
+            except KeyError:
+                return self._missing
+        return leaf
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self.choose(head, downstream).start(head, downstream)
+
+
+def _named_in(header: bytes) -> Callable[[RequestHead], str]:
+    """The cluster that a request names itself; one that names none gets the name that no cluster has."""
+    values_of = field_values(header.lower())
+
+    def name_of(head: RequestHead) -> str:
+        found = values_of(head)
+        return found[0].decode("utf-8", "replace") if found else ""
+
+    return name_of
+
+
+class MissingClusterResource:
+    """A route whose cluster does not exist: it answers with ``cluster_not_found_response_code``."""
+
+    __slots__ = ("_code", "config", "edit_answer", "entry")
+
+    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, editor: HeaderEditor | None) -> None:
+        self.config = route
+        self.entry = entry
+        self._code = action.cluster_not_found_response_code
+        self.edit_answer = editor.response if editor is not None else None
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
+        return self
+
+    def giving(self, lines: bytes) -> "MissingClusterResource":
+        """Return a leaf like this one, whose answer carries *lines* besides."""
+        leaf = copy(self)
+        leaf.edit_answer = adding(lines, self.edit_answer)
+        return leaf
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        downstream.runtime.stats.no_cluster += 1
+        route = self.config
+        return LocalReply(
+            head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", route.name, self.edit_answer, None, route.metadata
+        )
+
+
+def adding(lines: bytes, edit: Edit | None) -> Edit:
+    """Return an edit that puts *lines* into the block that *edit* gets."""
+    if edit is None:
+        return lambda block, subject: block + lines
+    return lambda block, subject: edit(block + lines, subject)
