@@ -27,6 +27,8 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
         head.flags |= CLOSE
         if refused.status == 400:
             runtime.stats.downstream_rq_failed_path_normalization += bool(head.flags & ODD_PATH)
+        elif head.method == b"CONNECT" and runtime.tree.takes_connect(head):
+            refused = RequestRefused(403, "upgrade_failed")  # a route would take it, but no tunnel is allowed
         return _refused(head, downstream, refused)
     except PathRedirect as redirect:
         return _redirected(head, downstream, redirect.location)

@@ -123,14 +123,21 @@ class ListenerResource:
         host = self._hosts.find(head.authority)
         return None if host is None else host.locate(head)
 
+    def takes_connect(self, head: RequestHead) -> bool:
+        """Say whether a ``connect_matcher`` fits *head*, a CONNECT request; no other route does, for its target is no path."""
+        host = self._hosts.find(head.path)
+        return host is not None and host.locate_connect(head) is not None
+
 
 class VirtualHostResource:
     """The routes of one virtual host, in order."""
 
-    __slots__ = ("config", "locate")
+    __slots__ = ("config", "locate", "locate_connect")
 
     def __init__(self, config: VirtualHost, around: Surroundings) -> None:
         self.config = config
+        connects = [(route.match, route) for route in config.routes if route.match.kind is PathMatchKind.CONNECT]
+        self.locate_connect: Callable[[RequestHead], Route | None] = RouteList(connects, around.runtime).locate
         routes = RouteList(
             [(route.match, make_leaf(route, around)) for route in config.routes],
             around.runtime,
