@@ -155,6 +155,8 @@ class HttpFilters:
         if inner is None:
             self._report.error(_spot(node), "this says nothing to the filter", "give `config`, or `disabled: true`")
             return None
+        if not inner:
+            return FilterOverride()  # Envoy's way to switch a disabled filter on, with the configuration it has
         config = self._override_config(inner, name, kind, said.is_optional)
         return FilterOverride(config) if config is not None else None
 

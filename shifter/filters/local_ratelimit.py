@@ -1,6 +1,7 @@
 """``envoy.filters.http.local_ratelimit``: a token bucket for all requests of a listener, a route or a connection.
 
-Rule 1. The bucket is this process's. It is filled by the clock when somebody asks, not by a timer.
+Rule 1. The bucket is this process's. It is filled evenly, by the clock and when somebody asks: half an interval brings half
+        of its tokens, as in Envoy.
 Rule 2. A request without a token is answered, or, where the limit is not enforced, marked and let through.
 """
 
@@ -15,34 +16,39 @@ from shifter.routing.headers import compile_editor
 from shifter.wire.events import RequestHead, ResponseHead
 
 _GRPC_RESOURCE_EXHAUSTED = 8
+_ROUNDING = 1e-6
 
 
 class Bucket:
-    """Tokens. *now* is a clock in seconds."""
+    """Tokens, which come in evenly. *now* is a clock in seconds."""
 
-    __slots__ = ("_config", "_filled", "_now", "tokens")
+    __slots__ = ("_asked", "_limit", "_now", "_rate", "_tokens")
 
     def __init__(self, config: TokenBucket, now: Callable[[], float]) -> None:
-        self._config = config
+        self._limit = config.max_tokens
+        self._rate = config.tokens_per_fill / config.fill_interval
         self._now = now
-        self._filled = now()
-        self.tokens = config.max_tokens
+        self._asked = now()
+        self._tokens = float(config.max_tokens)
 
     def take(self) -> bool:
         """Take a token, if there is one."""
-        config = self._config
-        fills = int((self._now() - self._filled) / config.fill_interval)
-        if fills:
-            self._filled += fills * config.fill_interval
-            self.tokens = min(config.max_tokens, self.tokens + fills * config.tokens_per_fill)
-        if not self.tokens:
+        now = self._now()
+        self._tokens = min(self._limit, self._tokens + (now - self._asked) * self._rate)
+        self._asked = now
+        if self._tokens < 1 - _ROUNDING:
             return False
-        self.tokens -= 1
+        self._tokens = max(0.0, self._tokens - 1)
         return True
 
-    def next_fill(self) -> float:
-        """Return in how many seconds there will be more."""
-        return max(0.0, self._filled + self._config.fill_interval - self._now())
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
+        return int(self._tokens + _ROUNDING)
+
+    def next_token(self) -> float:
+        """Return in how many seconds there will be one; 0 when there is one."""
+        return max(0.0, (1 - self._tokens) / self._rate)
 
 
 class _Limit:
@@ -98,7 +104,7 @@ class LocalRateLimitFilter(HttpFilter):
         granted = self._bucket.take()
         if config.x_ratelimit_headers and config.token_bucket is not None:
             self._shown = b"\r\nx-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d" % (
-                config.token_bucket.max_tokens, self._bucket.tokens, ceil(self._bucket.next_fill()),
+                config.token_bucket.max_tokens, self._bucket.tokens, ceil(self._bucket.next_token() - _ROUNDING),
             )  # fmt: skip
         if granted:
             limit.count("ok")

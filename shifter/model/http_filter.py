@@ -41,7 +41,8 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class TokenBucket:
-    """``type.v3.TokenBucket``: ``tokens_per_fill`` tokens come in every ``fill_interval``, and no more than ``max_tokens`` stay."""
+    """``type.v3.TokenBucket``: ``tokens_per_fill`` tokens come in evenly over each ``fill_interval``, and no more than
+    ``max_tokens`` stay."""
 
     max_tokens: int
     fill_interval: float

@@ -15,11 +15,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.filters.api import FilterFactory, HttpFilter, Reply
+from shifter.model.route import RouteAction
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
 from shifter.proxy.filterway import DATA, HEAD, TOO_LARGE, TRAILERS, Event, RequestWay, ResponseWay
-from shifter.proxy.outcome import LocalReply, expects_continue, local_entry, local_reply
+from shifter.proxy.outcome import LocalReply, blank, expects_continue, local_entry, local_reply
 from shifter.wire.events import EXPECT_CONTINUE, ProtocolError, RequestHead, ResponseHead, without
 from shifter.wire.h1 import REASONS
 
@@ -122,8 +123,10 @@ class FilteredExchange:
         if self._inner is not None:
             entry = self._inner.describe()
         else:
-            entry = local_entry(self._door, self.head, 0, b"", "", self.runtime.worker.monotonic() - self._started)
-            entry.route = self._leaf.config.name if self._leaf is not None else ""
+            entry = local_entry(self._door, self.head, 0, b"", "", self.runtime.worker.monotonic() - self._started, blank())
+            if self._leaf is not None:
+                entry.route = self._leaf.config.name
+                entry.cluster = _cluster_of(self._leaf)
         if self._inner_status:
             head = self._sent or self._response.head
             entry.status = entry.reply_status or head.status
@@ -515,3 +518,11 @@ class FilteredExchange:
     def __repr__(self) -> str:
         state = "over" if self._done else "held" if self._inner is None else repr(self._inner)
         return f"<FilteredExchange {self.head.method!r} {self.head.path!r} {state}>"
+
+
+def _cluster_of(leaf: ChosenLeaf) -> str:
+    """The cluster that *leaf* forwards to, if it is known by now."""
+    if leaf.entry is not None:
+        return leaf.entry.name
+    action = leaf.config.action
+    return action.clusters[0].name if isinstance(action, RouteAction) and len(action.clusters) == 1 else ""
