@@ -104,9 +104,18 @@ class _BootstrapRewriter(RouteRewriter):
         for log in maps(manager.get("access_log")):
             self.access_log(log)
         self._http_filters(node, manager)
+        replies = map_in(manager, "local_reply_config")
+        if replies is not None:
+            self._local_replies(replies)
         routes = map_in(manager, "route_config")
         if routes is not None:
             self.routes(routes)
+
+    def _local_replies(self, node: MapNode) -> None:
+        self.headers_within(node)
+        for mapper in maps(node.get("mappers")):
+            for option in maps(mapper.get("headers_to_add")):
+                self.header_option(option)
 
     def _idle_timeout(self, manager: MapNode) -> None:
         options = manager.get("common_http_protocol_options")

@@ -24,8 +24,12 @@ class RouteRewriter(Rewriter):
     def routes(self, node: MapNode) -> None:
         """Rewrite a route configuration."""
         self._level(node)
+        self._mirrors(node)
         for host in maps(node.get("virtual_hosts")):
             self._level(host)
+            self._mirrors(host)
+            for cluster in maps(host.get("virtual_clusters")):
+                self.headers_within(cluster)
             require = host.get("require_ssl")
             if isinstance(require, TextNode) and require.lower() in _TLS_REQUIREMENTS:
                 wanted = _TLS_REQUIREMENTS[require.lower()]
@@ -61,7 +65,7 @@ class RouteRewriter(Rewriter):
         """What route configurations, virtual hosts, routes and weighted entries have in common."""
         for name in _HEADER_LISTS:
             for option in maps(node.get(name)):
-                self._header_option(option)
+                self.header_option(option)
         self.rename(node, "per_filter_config", "typed_per_filter_config", 'write typed_per_filter_config: {NAME: {"@type": …, …}}')
         filters = map_in(node, "typed_per_filter_config")
         for name, config in list(filters.items()) if filters is not None else ():
@@ -74,7 +78,8 @@ class RouteRewriter(Rewriter):
                 self.typed(filters, name, config, ROUTE_TYPE_OF.get(name))
                 self.headers_within(config)
 
-    def _header_option(self, node: MapNode) -> None:
+    def header_option(self, node: MapNode) -> None:
+        """``append`` of a header to add, and the words in its value."""
         append = is_true(node.get("append"))
         if append is not None:
             action = "APPEND_IF_EXISTS_OR_ADD" if append else "OVERWRITE_IF_EXISTS_OR_ADD"
@@ -138,6 +143,7 @@ class RouteRewriter(Rewriter):
         for entry in maps(weighted.get("clusters")) if weighted is not None else ():
             self._level(entry)
         self._mirror(node)
+        self._mirrors(node)
         websocket = is_true(node.get("use_websocket"))
         if websocket and "upgrade_configs" not in node:
             upgrade = "upgrade_configs: [{upgrade_type: websocket}]"
@@ -148,6 +154,13 @@ class RouteRewriter(Rewriter):
         retries = map_in(node, "retry_policy")
         if retries is not None:
             self.milliseconds(retries, "per_try_timeout_ms", "per_try_timeout")
+
+    def _mirrors(self, node: MapNode) -> None:
+        for policy in maps(node.get("request_mirror_policies")):
+            for step in maps(policy.get("request_headers_mutations")):
+                option = map_in(step, "append")
+                if option is not None:
+                    self.header_option(option)
 
     def _mirror(self, node: MapNode) -> None:
         policy = map_in(node, "request_mirror_policy")

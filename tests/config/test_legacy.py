@@ -9,7 +9,7 @@ import yaml
 from shifter.config import Loaded, load
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import AppendAction, HeaderMatcher, RouteAction, StringMatcher, StringMatchKind
-from tests.support.configs import FILE_LOG_TYPE, GOOD, HCM_TYPE, NAME, ROUTER_TYPE, load_good, plant
+from tests.support.configs import FILE_LOG_TYPE, GOOD, HCM_TYPE, NAME, ROUTER_TYPE, load_good, marked, plant, with_manager, with_route
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "recipes" / "config"
 
@@ -320,3 +320,29 @@ def test_the_rewritten_document_needs_no_rewriting() -> None:
     again = load(yaml.safe_dump(loaded.document), NAME)
     assert again.problems == []
     assert meaning(again.bootstrap) == meaning(loaded.bootstrap)
+
+
+HEADERS = ("[{name: a, string_match: {prefix: b}}]", "[{name: a, «prefix_match»: b}]")
+OPTIONS = ("{header: {key: a, value: b}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}", "{header: {key: a, value: b}, «append»: false}")
+STEP = "request_mirror_policies: [{cluster: service1, request_headers_mutations: [{append: HERE}]}]"
+DOMAINS = '              domains: ["*"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "spellings"),
+    [
+        (GOOD.replace(DOMAINS, f"{DOMAINS}              virtual_clusters: [{{name: v, headers: HERE}}]\n"), HEADERS),
+        (with_manager("local_reply_config: {mappers: [{filter: {header_filter: {header: HERE}}}]}"), [one[1:-1] for one in HEADERS]),
+        (with_manager("local_reply_config: {mappers: [{filter: {traceable_filter: {}}, headers_to_add: [HERE]}]}"), OPTIONS),
+        (with_route(action=f"route: {{cluster: service1, {STEP}}}"), OPTIONS),
+        (GOOD.replace(DOMAINS, f"{DOMAINS}              {STEP}\n"), OPTIONS),
+    ],
+    ids=["virtual cluster", "filter", "local reply", "mirror", "mirror of a host"],
+)
+def test_wherever_headers_are_matched_or_added(text: str, spellings: tuple[str, str]) -> None:
+    now, then = spellings
+    planted = marked(text.replace("HERE", then))
+    old, new = load(planted.text, NAME), load(text.replace("HERE", now), NAME)
+    assert [problem.place for problem in old.problems] == [planted.place] and new.problems == []
+    assert old.bootstrap is not None and new.bootstrap is not None
+    assert old.bootstrap.listeners == new.bootstrap.listeners
