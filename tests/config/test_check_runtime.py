@@ -5,7 +5,6 @@ import pytest
 from shifter.config import load
 from tests.support.configs import GOOD, NAME, marked
 
-
 NUMERATOR = "a whole number, 0 or more and without quotes, is wanted for `numerator`"
 
 
