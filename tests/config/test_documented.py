@@ -9,10 +9,13 @@ from typing import Annotated, Union, get_args, get_origin
 
 import pytest
 
+from shifter.config.filters import KINDS
+from shifter.config.http_filters import FilterConfig
 from shifter.config.schema import core
 from shifter.config.schema.base import Message, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.cluster import ProtocolOptions
+from shifter.config.schema.listener import Router
 from shifter.model import bootstrap, cluster, route
 from tests.support.programs import ROOT
 
@@ -21,13 +24,18 @@ TITLES = {core.HeaderChanges: "Headers to add and remove", ProtocolOptions: "typ
 _ROW = re.compile(r"\| `([^`]+)` \|(.*?)\|.*\|")
 
 
-def sections() -> Mapping[str, Mapping[str, str]]:
-    """Title -> field -> default, of every section with a table of fields; those of one title together."""
+def sections(of_filters: bool = False) -> Mapping[str, Mapping[str, str]]:
+    """Title -> field -> default, of every section with a table of fields; those of one title together. The chapter about HTTP filters
+    is looked at alone."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     title = ""
+    wanted = not of_filters
     for line in PAGE.splitlines():
         if line.startswith("## "):
             title = ""
+            wanted = (line == "## HTTP filters") is of_filters
+        elif not wanted:
+            continue
         elif heading := re.fullmatch(r"### (?:`([^`]+)`.*|(.+))", line):
             title = heading[1] or heading[2]
             found[title]
@@ -46,9 +54,12 @@ def messages(annotation: object) -> Iterator[type[Message]]:
 
 
 def everything() -> set[type[Message]]:
-    """Every message that a configuration can hold, and what several of them have in common."""
-    seen: set[type[Message]] = {core.HeaderChanges}
-    waiting: list[type[Message]] = [Bootstrap]
+    """Every message that a configuration can hold, but for those of filters, and what several of them have in common."""
+    return reached([Bootstrap, Router], {core.HeaderChanges})
+
+
+def reached(waiting: list[type[Message]], seen: set[type[Message]]) -> set[type[Message]]:
+    """The messages that can stand in those of *waiting*, and these; *seen* are known already."""
     while waiting:
         message = waiting.pop()
         if message not in seen:
@@ -62,9 +73,9 @@ def title(message: type[Message]) -> str:
     return TITLES.get(message) or message.envoy.rpartition(".")[2]
 
 
-def fields() -> Mapping[str, set[str]]:
+def fields(of: set[type[Message]] | None = None) -> Mapping[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for message in everything():
+    for message in everything() if of is None else of:
         own = set(names_of(message))
         if issubclass(message, core.HeaderChanges) and message is not core.HeaderChanges:
             own -= names_of(core.HeaderChanges)
@@ -79,6 +90,21 @@ def test_every_message_has_a_section_and_no_other_has() -> None:
 @pytest.mark.parametrize("name", sorted(fields()))
 def test_every_field_is_documented_and_no_other_is(name: str) -> None:
     assert set(sections()[name]) == fields()[name]
+
+
+def of_filters() -> set[type[Message]]:
+    """The messages of filters that stand nowhere else."""
+    kinds = [message for kind in KINDS.values() for message in (kind.config, kind.override) if message is not None]
+    return reached([FilterConfig, *kinds], everything()) - everything()
+
+
+@pytest.mark.parametrize("name", sorted(fields(of_filters())))
+def test_every_field_of_a_filter_is_documented_and_no_other_is(name: str) -> None:
+    assert set(sections(of_filters=True)[name]) == fields(of_filters())[name]
+
+
+def test_every_message_of_a_filter_has_a_section_and_no_other_has() -> None:
+    assert set(sections(of_filters=True)) == set(fields(of_filters()))
 
 
 def test_nothing_was_overlooked() -> None:
