@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.programs import BIN, PATIENCE, ROOT, free_ports, running, stopped, until
 
+CONFIGURATIONS = sorted(path.name for path in (ROOT / "etc").glob("*.yaml") if not path.name.endswith("-tests.yaml"))
+
 ELSEWHERE = "SHIFTER_BIN" in os.environ
 
 CONFIG = """\
@@ -62,7 +64,7 @@ def test_version_tells_which_head_parser_is_used(tmp_path: Path) -> None:
     assert kind == os.environ.get("SHIFTER_HEADS", kind)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "etc").glob("*.yaml")))
+@pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_configurations_in_etc_are_right(tmp_path: Path, name: str) -> None:
     checked = say(tmp_path, "shifter", "check", str(ROOT / "etc" / name))
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -85,7 +87,12 @@ def test_twistd_serves_and_ends_when_asked(tmp_path: Path) -> None:
         assert status == 0, said
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "etc").glob("*.yaml")))
+def test_routes_in_etc_are_tested(tmp_path: Path) -> None:
+    done = say(tmp_path, "shifter", "routes", "--config", str(ROOT / "etc/front.yaml"), "--test", str(ROOT / "etc/front-tests.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_what_is_wrong_is_said_before_anything_starts(tmp_path: Path, name: str) -> None:
     config = tmp_path / name
     config.write_text((ROOT / "etc" / name).read_text().replace("connect_timeout", "conect_timeout"))
