@@ -21,7 +21,7 @@ from bench.load import drive
 from bench.process import BenchError, running, wait_free, wait_listening
 from bench.scenarios import Scenario
 from bench.verify import verify
-from bench.work import Work
+from bench.work import Work, routes_of
 
 DISTURBED = 0.10
 """Share of a CPU used by others from which on a sample counts as disturbed."""
@@ -95,7 +95,8 @@ def work_for(scenario: Scenario, entry: Entry, place: Place) -> Work:
     directory.mkdir(exist_ok=True)
     backends = place.backend.h2 if scenario.h2_up else place.backend.h1
     log = directory / "access.log" if entry.log else None
-    return Work(place.port, backends, directory, h2_down=scenario.h2_down, h2_up=scenario.h2_up, access_log=log)
+    routes = routes_of(scenario.routes)
+    return Work(place.port, backends, directory, h2_down=scenario.h2_down, h2_up=scenario.h2_up, access_log=log, routes=routes)
 
 
 @contextmanager

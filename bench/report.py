@@ -144,12 +144,15 @@ def plain(columns: Row, table: Sequence[Row]) -> str:
     )
 
 
+def table_lines(columns: Row, table: Sequence[Row]) -> list[str]:
+    """A table in Markdown, line by line."""
+    return [f"| {' | '.join(row)} |" for row in (columns, [":--", *["--:"] * (len(columns) - 1)], *table)]
+
+
 def markdown(scenario: Scenario, command: str, columns: Row, table: Sequence[Row], said: Sequence[str]) -> str:
     """A section body: what was asked, the command, the table, notes."""
     lines = [f"{scenario.meaning[0].upper()}{scenario.meaning[1:]}. Made by `{command}`.", ""]
-    if table:
-        lines += ["| " + " | ".join(columns) + " |", "| :-- |" + " --: |" * (len(columns) - 1)]
-        lines += ["| " + " | ".join(row) + " |" for row in table]
+    lines += table_lines(columns, table) if table else []
     lines += ["", *(f"- {note}" for note in said)] if said else []
     return "\n".join(lines) + "\n"
 

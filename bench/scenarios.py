@@ -21,7 +21,8 @@ class Scenario:
     """One scenario. ``rate`` is requests a second (open loop), ``streams`` concurrent requests per HTTP/2 connection.
 
     ``varied`` sends 20,000 different requests in turn, so that no cache of parsed heads can hit.
-    ``log_compared`` measures every proxy with and without an access log, side by side in each round.
+    ``log_compared`` measures every proxy with and without an access log, side by side in each round. ``routes`` is the length
+    of the route table, at the end of which stands what is asked for.
     """
 
     name: str
@@ -36,12 +37,15 @@ class Scenario:
     h2_down: bool = False
     h2_up: bool = False
     log_compared: bool = False
+    routes: int = 10
 
 
 ALL: Final = (
     Scenario("headers", "keep-alive GET, 20,000 different requests, header match and 25/75 split over 10 routes", varied=True),
     Scenario("plain", "the same route, every request alike"),
     Scenario("log", "as `headers`, with and without the proxy's default access log to a file", varied=True, log_compared=True),
+    Scenario("routes-1000", "as `headers`, with 1,000 routes, the one that is asked for at the end", varied=True, routes=1_000),
+    Scenario("routes-10000", "as `headers`, with 10,000 routes, the one that is asked for at the end", varied=True, routes=10_000),
     Scenario("10k", "GET with a 10 KB response", path=PATH + "/10k"),
     Scenario("1m", "GET with a 1 MB response (µs per request are µs per megabyte)", path=PATH + "/1m", connections=16),
     Scenario("upload", "POST of 10 KB with a small response", upload_bytes=10_240),

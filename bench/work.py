@@ -1,7 +1,8 @@
 """The work that every proxy is given, described once; `configs` writes it down in each proxy's own words.
 
 Ten routes in order: eight prefixes that never match the load (a route table is asked, not only its first row), then a
-prefix with a header match, then the same prefix without it, whose requests are split 25/75 between two clusters.
+prefix with a header match, then the same prefix without it, whose requests are split 25/75 between two clusters. Longer
+tables have more of the eight, every fourth of them with a header match.
 """
 
 from collections.abc import Mapping
@@ -24,11 +25,21 @@ class Route:
     header: tuple[str, str] | None = None
 
 
-ROUTES: Final = (
-    *(Route(f"/app{number:05d}/api", (("service2", 100),)) for number in range(8)),
+_OTHER: Final = (("service2", 100),)
+_LAST: Final = (
     Route(PATH, ((CANARY, 100),), header=(CANARY_HEADER, CANARY)),
     Route(PATH, ((CANARY, 25), ("service1", 75))),
 )
+ROUTES: Final = (*(Route(f"/app{number:05d}/api", _OTHER) for number in range(8)), *_LAST)
+
+
+def routes_of(count: int) -> tuple[Route, ...]:
+    """A table of *count* routes, `ROUTES` for ten; what the load asks for stands at its end."""
+    further = (
+        Route(f"/app{number:05d}/api", _OTHER, header=None if number % 4 else (CANARY_HEADER, f"app{number}"))
+        for number in range(len(ROUTES) - len(_LAST), count - len(_LAST))
+    )
+    return (*ROUTES[: -len(_LAST)], *further, *_LAST)
 
 
 @dataclass(frozen=True, slots=True)

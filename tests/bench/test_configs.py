@@ -9,7 +9,7 @@ import pytest
 
 from bench import configs
 from bench.candidates import envoy_program
-from bench.work import CLUSTERS, ROUTES, Work
+from bench.work import CLUSTERS, PATH, ROUTES, Work, routes_of
 from shifter.config import load
 
 VARIANTS = ["plain", "h2_up", "h2_down", "log"]
@@ -75,3 +75,12 @@ def test_the_peers_read_the_same_routes(tmp_path: Path) -> None:
     assert said["routes"][-1] == {"prefix": "/service/1", "header": None, "clusters": [["service1a", 25], ["service1", 75]]}
     assert said["routes"][-2]["header"] == ["x-canary-version", "service1a"]
     assert len(said["routes"]) == 10
+
+
+@pytest.mark.parametrize("count", [10, 11, 1000])
+def test_longer_tables_are_the_usual_one_with_more_before_its_end(count: int) -> None:
+    routes = routes_of(count)
+    assert len(routes) == count
+    assert routes[:8] + routes[-2:] == ROUTES
+    assert [route.prefix for route in routes if PATH.startswith(route.prefix)] == [PATH, PATH]
+    assert len({(route.prefix, route.header) for route in routes}) == count
