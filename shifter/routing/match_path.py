@@ -61,7 +61,7 @@ def compile_path(match: RouteMatch, ignore_parameters: bool = False) -> PathCond
         fits = compile_regex(text)
         return PathCondition(prefix_of_regex(text), rest=lambda head: fits(bare(head.path)))
     ends = ends_of_path(ignore_parameters)
-    if any(byte in ends for byte in text):
+    if len(text.translate(None, ends)) != len(text):
         return None
     folded = not match.case_sensitive and text.lower() != text.upper()
     prefix = text.lower() if folded else text
