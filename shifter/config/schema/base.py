@@ -59,13 +59,14 @@ def report_of(info: ValidationInfo) -> Report:
     return report
 
 
-def _whole(value: object) -> int:
+def _whole(value: object, info: ValidationInfo) -> int:
     if not isinstance(value, TextNode):
         raise wrong(f"a whole number is wanted here, not {kind(value)}")
     if _WHOLE.fullmatch(value):
         return int(value)
     if value.endswith("%") and _NUMBER.fullmatch(value[:-1]):
-        raise wrong(f"a whole number is wanted here, not {kind(value)}", f"write {value[:-1]}: the shares follow from the sum")
+        why = ": the shares follow from the sum" if info.field_name == "weight" else ", without the sign"
+        raise wrong(f"a whole number is wanted here, not {kind(value)}", f"write {value[:-1]}{why}")
     meant = value_of(TextNode(value, 0, 0, plain=True))
     # Proto JSON takes 80.0 and 8e1, too.
     if isinstance(meant, float) and meant.is_integer() and abs(meant) < 2**64:
@@ -88,7 +89,7 @@ def _truth(value: object, info: ValidationInfo) -> bool:
 
 def _seconds(value: object, info: ValidationInfo) -> float:
     if isinstance(value, MapNode) and value and value.keys() <= {"seconds", "nanos"}:
-        return _duration_message(value)
+        return _duration_message(value, info)
     if not isinstance(value, TextNode):
         raise wrong(f"a duration is wanted here, not {kind(value)}", "write it in seconds: 0.25s")
     match = _SECONDS.fullmatch(value)
@@ -112,9 +113,9 @@ def _seconds(value: object, info: ValidationInfo) -> float:
     raise wrong(f"a duration is wanted here, not {kind(value)}", "write it in seconds: 0.25s")
 
 
-def _duration_message(value: MapNode) -> float:
+def _duration_message(value: MapNode, info: ValidationInfo) -> float:
     """Read a ``google.protobuf.Duration`` that is written as the message it is, which Envoy takes, too."""
-    seconds, nanos = (_whole(value.get(name, TextNode("0", value.line, value.column))) for name in ("seconds", "nanos"))
+    seconds, nanos = (_whole(value.get(name, TextNode("0", value.line, value.column)), info) for name in ("seconds", "nanos"))
     if seconds < 0 or nanos < 0:
         raise wrong("a duration cannot be negative")
     if seconds > _LONGEST or nanos >= 10**9:
