@@ -41,6 +41,11 @@ def is_true(node: Node | None) -> bool | None:
     return {"true": True, "false": False}.get(lower)
 
 
+def _is_modern(typed: Node | None) -> bool:
+    url = typed.get("@type") if isinstance(typed, MapNode) else None
+    return isinstance(url, TextNode) and url.rpartition("/")[2] not in V2_TYPES
+
+
 class Rewriter:
     """The single steps. With *edits* each is noted down for the text, too."""
 
@@ -48,6 +53,8 @@ class Rewriter:
         self._alias = report.alias
         self._error = report.error
         self._edits = edits
+        self._renamed: dict[str, str] = {}
+        """Names of extensions that were rewritten so far, with the new ones."""
 
     def rename(self, node: MapNode, old: str, new: str, hint: str, change: Callable[[Node], Node] | None = None) -> bool:
         """Call field *old* of *node* *new*; *change* makes the new value. Return whether it was there, alone."""
@@ -119,10 +126,12 @@ class Rewriter:
     def extension(self, node: MapNode, names: Mapping[str, str], *, may_be_bare: bool = False) -> None:
         """Bring name, ``config`` and ``@type`` of an extension up to date; *names* are the old names of its kind."""
         name = node.get("name")
-        if isinstance(name, TextNode) and name in names:
+        # Anything may be called `buffer`; only beside a configuration of those days it is what v1 called so.
+        if isinstance(name, TextNode) and name in names and (name.startswith("envoy.") or not _is_modern(node.get("typed_config"))):
             new_name = names[name]
             self._alias(name, f"`{name}` is an old spelling of `{new_name}`", f"write name: {new_name}")
             self.write(node, "name", new_name)
+            self._renamed[str(name)] = new_name
             name = node["name"]
         known = TYPE_OF.get(str(name)) if isinstance(name, TextNode) else None
         want = f'"@type": {TYPE_PREFIX}{known}' if known else '"@type": type.googleapis.com/…'

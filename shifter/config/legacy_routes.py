@@ -70,7 +70,7 @@ class RouteRewriter(Rewriter):
         filters = map_in(node, "typed_per_filter_config")
         for name, config in list(filters.items()) if filters is not None else ():
             assert filters is not None
-            today = _HTTP_FILTERS.get(name)
+            today = _HTTP_FILTERS.get(name) if name.startswith("envoy.") else self._renamed.get(name)
             if today is not None and today not in filters:
                 self.rename(filters, name, today, f"write {today}:")
                 name = today

@@ -262,6 +262,34 @@ def test_regex_of_a_route_and_what_was_in_milliseconds() -> None:
     assert (action.timeout, action.host_rewrite_literal) == (1.5, b"a.test")
 
 
+BUFFER = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "warned"),
+    [
+        ("envoy.buffer", f"typed_config: {{'@type': {BUFFER}, max_request_bytes: 9}}", True),
+        ("buffer", "config: {max_request_bytes: 9}", True),
+        ("buffer", "typed_config: {'@type': type.googleapis.com/envoy.config.filter.http.buffer.v2.Buffer, max_request_bytes: 9}", True),
+        ("buffer", f"typed_config: {{'@type': {BUFFER}, max_request_bytes: 9}}", False),
+    ],
+)
+def test_names_of_filters_and_what_routes_say_to_them(name: str, typed: str, warned: bool) -> None:
+    per_route = (
+        f"                typed_per_filter_config: {{{name}: {{'@type': {BUFFER}PerRoute, disabled: true}}}}\n                redirect:\n"
+    )
+    loaded = load_good(
+        ("          http_filters:\n", f"          http_filters:\n          - {{name: {name}, {typed}}}\n"),
+        ("                redirect:\n", per_route),
+    )
+    assert loaded.bootstrap is not None
+    manager = loaded.bootstrap.listeners[0].manager
+    today = "envoy.filters.http.buffer" if warned else name
+    assert [http_filter.name for http_filter in manager.http_filters] == [today]
+    assert list(manager.route_config.virtual_hosts[0].routes[2].filters) == [today]
+    assert bool(loaded.problems) == warned
+
+
 def test_a_host_with_substitutions_is_no_literal() -> None:
     planted = plant(
         "                  cluster: service1a\n", "                  cluster: service1a\n                  «host_rewrite»: '%REQ(x)%'\n"

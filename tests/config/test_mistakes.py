@@ -124,7 +124,7 @@ ERRORS = {
         NOT_YET.format("filter_state"),
         "",
     ),
-    "TLS": (CLUSTER, CLUSTER + "    «transport_socket»: {name: tls}\n", NOT_YET.format("transport_socket"), ""),
+    "TLS": (CLUSTER, CLUSTER + "    «transport_socket»: {name: envoy.transport_sockets.tls}\n", NOT_YET.format("transport_socket"), ""),
     "health checks": (CLUSTER, CLUSTER + "    «health_checks»: [{timeout: 1s}]\n", NOT_YET.format("health_checks"), ""),
     "upgrades": (
         ROUTE_1A,
@@ -149,8 +149,8 @@ ERRORS = {
     ),
     "field of v2": (
         CLUSTER,
-        CLUSTER + "    «tls_context»: {}\n",
-        "`tls_context` is a field of Envoy's v2 API, which shifter does not support",
+        CLUSTER + "    «extension_protocol_options»: {}\n",
+        "`extension_protocol_options` is a field of Envoy's v2 API, which shifter does not support",
         "",
     ),
     "negative choice": (
@@ -167,10 +167,10 @@ ERRORS = {
         "did you mean envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager?",
     ),
     "no type": (
-        '          - name: envoy.filters.http.router\n            typed_config:\n              "@type"',
-        '          - name: my_router\n            typed_config:\n              «dynamic_stats»: true\n              "@typ"',
+        "          http_filters:\n",
+        "          http_filters:\n          - {name: my_filter, typed_config: «{»dynamic_stats: true}}\n",
         'this has no "@type", which says what it is',
-        'write "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+        'write "@type": type.googleapis.com/…',
     ),
     # values of the wrong kind
     "words for a port": ("port_value: 8000", "port_value: «eighty»", "a whole number is wanted here, not `eighty`", ""),
@@ -331,9 +331,16 @@ ERRORS = {
     ),
     "second filter": (
         ROUTER,
-        ROUTER + ROUTER.replace("name:", "«name»:"),
+        ROUTER.replace("name:", "«name»:") + ROUTER.replace("name: envoy.filters.http.router", "name: another"),
         "the router is the last filter, and one is enough",
         "",
+    ),
+    "no router at the end": (
+        ROUTER,
+        ROUTER.replace("name: envoy.filters.http.router", "name: «buffer»").replace("router.v3.Router", "buffer.v3.Buffer")
+        + "              max_request_bytes: 9\n",
+        "the last filter must be the router: it is what forwards requests",
+        "add {name: envoy.filters.http.router",
     ),
     # text that goes on the wire
     "line break in a header": (
@@ -403,7 +410,12 @@ WARNINGS = {
         "`total_weight` is ignored, and the weights add up to 100",
         "",
     ),
-    "never reached": ("path: /hello", "path: «/service/10»", "this route is never reached", "line 30 matches all of it before"),
+    "never reached": (
+        "path: /hello",
+        "path: «/service/10»",
+        "this route is never reached",
+        "line 30 (prefix /service/1) matches all of it before",
+    ),
     "no slash": ("path: /hello", "path: «hello»", "no path begins with `hello`: every path begins with a slash", "write /hello"),
     "query in a path": ("path: /hello", "path: «/hello?a=b»", "this never matches: a path is compared without its query", ""),
     "empty range": (
