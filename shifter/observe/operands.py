@@ -131,7 +131,7 @@ def _value(block: bytes, name: bytes) -> bytes | None:
 def grpc_number(entry: LogEntry) -> int | None:
     """Return the gRPC status of the answer to a gRPC request: what its trailers or fields say, else what its status means."""
     kind = _value(entry.request_block, b"content-type") or b""
-    if not (kind == b"application/grpc" or kind.startswith((b"application/grpc+", b"application/grpc;"))):
+    if not (kind == b"application/grpc" or kind.startswith(b"application/grpc+")):
         return None
     return grpc_status(entry)
 

@@ -7,7 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shifter.model.bootstrap import DEFAULT_ACCESS_LOG_FORMAT
-from shifter.observe.logformat import OPERATORS, FormatError, LogEntry, asks_for_more, compile_format
+from shifter.observe.logformat import (
+    OPERATORS,
+    FormatError,
+    LogEntry,
+    asks_for_more,
+    compile_format,
+    compile_template,
+    template_problem,
+)
 from shifter.observe.operators import FIELDS
 
 # Envoy 1.40 was asked the same; these are its lines.
@@ -202,3 +210,121 @@ def test_formats_that_show_the_connection_say_so() -> None:
     assert asks_for_more("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%\n")
     assert asks_for_more("%CONNECTION_ID%\n")
     assert not asks_for_more(DEFAULT_ACCESS_LOG_FORMAT)
+
+
+@given(st.sampled_from(["%REQ(X-A)%|%PATH%", "%QUERY_PARAM(a)%", "[%REQ(:authority)%]", "%METADATA(DYNAMIC:f:k)% x"]), nasty)
+def test_a_template_yields_no_control_characters(form: str, value: bytes) -> None:
+    entry = an_entry(path=b"/?a=" + value, authority=value, request_block=b"\r\nx-a: " + value.replace(b"\r", b""))
+    entry.metadata = {"f": {"k": value.decode("latin-1")}}
+    assert not re.search(rb"[\0-\x08\n-\x1f\x7f]", compile_template(form)(entry))
+
+
+def test_templates_escape_nothing_and_say_nothing_of_what_is_not_known() -> None:
+    template = compile_template("%REQ(:path)% [%UPSTREAM_HOST%] [%REQ(x-none)%] %RESPONSE_FLAGS%")
+    assert template(an_entry(path=b'/"\\\xff', upstream_host=None)) == b'/"\\\xff [] [] -'
+    assert template.constant is None
+    assert "with operators" in repr(template)
+
+
+def test_a_template_without_operators_is_made_once() -> None:
+    template = compile_template("100%% of it, by %%REQ(x)%% \N{SNOWMAN}")
+    assert template.constant == template(an_entry()) == "100% of it, by %REQ(x)% \N{SNOWMAN}".encode()
+    assert compile_template("%HOSTNAME%", hostname="vm").constant == b"vm"
+
+
+def test_templates_of_bodies_keep_the_lines_of_the_body_and_their_own() -> None:
+    template = compile_template("<%LOCAL_REPLY_BODY%|%REQ(x-in)%|%REQ(x-none)%>\n", unknown=b"-", lines=True)
+    assert template(an_entry(body=b"a\r\nb", request_block=b"\r\nx-in: c\nd")) == b"<a\r\nb|cd|->\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "printed"),
+    [
+        ("%REQUEST_HEADER(USER-AGENT)% %RESPONSE_HEADER(SERVER)%", b"curl/7.88.1 envoy"),
+        ("%TRAILER(a)% %RESPONSE_TRAILER(none?a):1%", b"tr t"),
+        ("%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_PORT% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(8)%", b"10.9.8.7:0 0 10.0.0.0/8"),
+        ("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_REMOTE_PORT%", b"192.0.2.7:4711 4711"),
+        ("%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_PORT% %DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", b"192.0.2.1:80 80 192.0.2.1"),
+        ("%UPSTREAM_REMOTE_ADDRESS% %UPSTREAM_REMOTE_PORT% %UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", b"127.0.0.1:9101 9101 127.0.0.1"),
+        ("%UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT% %UPSTREAM_PROTOCOL%", b"127.0.0.1:9101 127.0.0.1 HTTP/2"),
+        ("%REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION% %REQUEST_TX_DURATION%", b"3 7 2 3"),
+        ("%RESPONSE_FLAGS_LONG% %RESPONSE_CODE_DETAILS(ALLOW_WHITESPACES)%", b"NoRouteFound a b"),
+        ("%PATH(NQ)% %PATH(WQ:ORIG)% %PATH(NQ:PATH):2%", b"/old /old?x /s"),
+        ("%QUERY_PARAM(a)% %QUERY_PARAMS% %QUERY_PARAM(b)%", b"1 a=1 -"),
+        ("%REQ_WITHOUT_QUERY(X-NONE?:PATH)% %REQ_WITHOUT_QUERY(X-NONE)%", b"/s1 -"),
+        ("%REQUESTED_SERVER_NAME% %REQUESTED_SERVER_NAME(SNI_FIRST)%", b"- localhost:8000"),
+        ('%COALESCE({"operators": ["ROUTE_NAME", {"command": "REQ", "param": ":method"}]}):2%', b"GE"),
+        ("%STREAM_ID%", b"33890625-c52c-44ae-997f-3c28d6598b95"),
+        ("%REQUEST_HEADERS_BYTES% %RESPONSE_HEADERS_BYTES% %RESPONSE_TRAILERS_BYTES%", b"135 37 3"),
+        ("%DYNAMIC_METADATA(f:k)% %METADATA(DYNAMIC:f)% %METADATA(ROUTE:f:k):1% %DYNAMIC_METADATA(none)%", b'v {\\"k\\":\\"v\\"} r -'),
+        ("%VIRTUAL_CLUSTER_NAME% %ACCESS_LOG_TYPE% %DOWNSTREAM_TLS_VERSION% %ENVIRONMENT(SHIFTER_NONE)%", b"vc DownstreamEnd - -"),
+        ("%EMIT_TIME(%S.%3f)% %START_TIME_LOCAL(%s)%", b"03.337 1795409043"),
+        ("%GRPC_STATUS% %GRPC_STATUS_NUMBER%", b"- -"),
+    ],
+)
+def test_operators_that_cost_something_to_fill_in(form: str, printed: bytes) -> None:
+    told = line(
+        form,
+        start=START,
+        duration_ms=9,
+        peer=b"10.9.8.7:0",
+        direct_peer=b"192.0.2.7:4711",
+        local_address=b"192.0.2.1:80",
+        trailers=b"\r\na: tr",
+        upstream_protocol=b"HTTP/2",
+        request_ms=3,
+        response_ms=7,
+        flags=b"NR",
+        details="a b",
+        original_path=b"/old?x",
+        metadata={"f": {"k": "v"}},
+        route_metadata={"f": {"k": "route"}},
+        virtual_cluster="vc",
+    )
+    assert told == printed
+
+
+@pytest.mark.parametrize(
+    ("form", "reason"),
+    [
+        ("%PATH(X)%", "takes one of WQ, NQ"),
+        ("%PATH(wq)%", "did you mean 'WQ'?"),
+        ("%PATH(WQ:OTHER)%", "takes one of ORIG, PATH, ORIG_OR_PATH"),
+        ("%QUERY_PARAMS(RAW)%", "takes one of ORIG, DECODED"),
+        ("%QUERY_PARAM%", "needs the name of a parameter"),
+        ("%ENVIRONMENT%", "needs the name of a variable"),
+        ("%GRPC_STATUS(x)%", "takes one of CAMEL_STRING"),
+        ("%REQUESTED_SERVER_NAME(HOST)%", "takes one of SNI_ONLY"),
+        ("%METADATA(HOST:a)%", "takes one of DYNAMIC, ROUTE"),
+        ("%METADATA(CLUSTER:a)%", "Envoy knows %METADATA(CLUSTER:...)%, shifter does not yet"),
+        ("%METADATA(ROUTE)%", "needs a namespace"),
+        ("%DYNAMIC_METADATA([x)%", "not a list of keys"),
+        ("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(a)%", "the length of a prefix"),
+        ("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(129)%", "the length of a prefix"),
+        ("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT:3%", "takes no length"),
+        ("%START_TIME(%n)%", "no line end"),
+        ("%HOSTNAME:3%", "takes no length"),
+        ("%COALESCE%", "needs operators"),
+        ("%COALESCE({})%", "needs operators"),
+        ('%COALESCE({"operators": []})%', "without operators"),
+        ('%COALESCE({"operators": [{"command": "REQ", "param": 3}]})%', "needs operators"),
+        ('%COALESCE({"operators": ["COALESCE"]})%', "needs operators"),
+        ('%COALESCE({"operators": ["NOPE"]})%', "unknown operator"),
+        ("%CEL(1)%", "Envoy knows %CEL%, shifter does not yet"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(form: str, reason: str) -> None:
+    problem = template_problem(form)
+    assert problem is not None
+    assert reason in problem
+    assert template_problem("%PROTOCOL%") is None
+
+
+@given(st.lists(st.sampled_from([*(f"%{name}{ARGUMENTS.get(name, '')}%" for name in OPERATORS), "%%", " ", "text"])).map("".join), nasty)
+def test_what_compiles_never_raises(form: str, value: bytes) -> None:
+    field = value.replace(b"\r", b"")
+    entry = an_entry(path=value, method=value, authority=value, peer=value, direct_peer=value, local_address=value, upstream_host=value)
+    entry.request_block = b"\r\nserver: %b\r\ncontent-type: application/grpc" % field
+    entry.response_block = entry.trailers = b"\r\ngrpc-status: %b\r\nserver: %b" % (field, field)
+    assert compile_format(form)(entry).count(b"\n") == 0
+    assert not re.search(rb"[\r\n\0]", compile_template(form)(entry))
