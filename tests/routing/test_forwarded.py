@@ -231,3 +231,92 @@ def test_whatever_is_sent_the_upstream_gets_one_protocol_one_id_and_every_other_
         assert names.count(XFP) == 1
     if manager is EDGE or ID not in said:
         assert names.count(ID) == 1
+
+
+INTERNAL = dataclasses.replace(PLAIN, internal_addresses=("10.0.0.0/8", "fd00::/8"))
+INTERNAL_EDGE = dataclasses.replace(EDGE, internal_addresses=("10.0.0.0/8", "127.0.0.0/8"))
+WISHES = ((b"x-envoy-force-trace", b"1"), (b"x-envoy-ip-tags", b"t"), (b"x-envoy-upstream-rq-timeout-ms", b"5"))
+IS_INTERNAL = (b"x-envoy-internal", b"true")
+
+
+@pytest.mark.parametrize(
+    ("manager", "chain", "peer", "internal"),
+    [
+        (INTERNAL, b"10.1.2.3", b"192.0.2.7", True),
+        (INTERNAL, b"fd00::7", b"192.0.2.7", True),
+        (INTERNAL, b"10.1.2.3, 10.1.2.4", b"10.0.0.1", False),
+        (INTERNAL, b"192.0.2.9", b"10.0.0.1", False),
+        (INTERNAL, b"nobody", b"10.0.0.1", False),
+        (INTERNAL, None, b"10.0.0.1", False),
+        (dataclasses.replace(INTERNAL, xff_num_trusted_hops=1), b"10.1.2.3", b"10.0.0.1", False),
+        (INTERNAL_EDGE, None, b"127.0.0.1", True),
+        (INTERNAL_EDGE, None, b"192.0.2.7", False),
+        (INTERNAL_EDGE, b"10.1.2.3", b"127.0.0.1", False),
+    ],
+)
+def test_who_is_internal(manager: HttpConnectionManager, chain: bytes | None, peer: bytes, internal: bool) -> None:
+    sent = (*WISHES, *(((b"x-forwarded-for", chain),) if chain is not None else ()), (b"x-envoy-internal", b"maybe"))
+    told = prepared(manager, *sent, peer=peer)
+    assert (IS_INTERNAL in told) is internal
+    assert (WISHES[0] in told) is internal
+    assert (WISHES[1] in told) is internal
+    assert WISHES[2] not in told
+    assert (b"x-envoy-internal", b"maybe") not in told
+
+
+def test_an_internal_client_of_an_edge_keeps_its_id_and_has_no_external_address() -> None:
+    told = prepared(INTERNAL_EDGE, (b"x-request-id", b"mine"))
+    assert told == sorted(
+        [(b"x-request-id", b"mine"), (b"x-forwarded-for", b"192.0.2.2"), (b"x-forwarded-proto", b"http"), (b"x-envoy-internal", b"true")]
+    )
+
+
+def test_fields_for_internal_clients_only() -> None:
+    config = RouteConfiguration(internal_only_headers=(b"x-inside",))
+    manager = dataclasses.replace(PLAIN, route_config=config)
+    assert prepared(manager, (b"x-inside", b"1"), (b"x-outside", b"1")) == sorted([(b"x-outside", b"1"), *ADDED])
+    inside = dataclasses.replace(INTERNAL, route_config=config)
+    assert (b"x-inside", b"1") in prepared(inside, (b"x-inside", b"1"), (b"x-forwarded-for", b"10.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("manager", "sent", "told"),
+    [
+        (PLAIN, None, b"8080"),
+        (PLAIN, b"99", b"99"),
+        (EDGE, None, b"8080"),
+        (EDGE, b"99", b"8080"),
+        (dataclasses.replace(EDGE, xff_num_trusted_hops=1), b"99", b"99"),
+    ],
+)
+def test_the_port(manager: HttpConnectionManager, sent: bytes | None, told: bytes) -> None:
+    head = request(*(((b"x-forwarded-port", sent),) if sent is not None else ()))
+    Forwarding(dataclasses.replace(manager, append_x_forwarded_port=True), local_port=8080).prepare(head, b"192.0.2.7", lambda: b"id")
+    assert [value for name, value in fields(head.block) if name == b"x-forwarded-port"] == [told]
+
+
+def test_via() -> None:
+    manager = dataclasses.replace(PLAIN, via=b"us")
+    assert (b"via", b"us") in prepared(manager)
+    assert (b"via", b"1.1 them, us") in prepared(manager, (b"via", b"1.1 them"))
+
+
+@pytest.mark.parametrize(
+    ("manager", "chain", "remote"),
+    [
+        (PLAIN, b"198.51.100.1, 203.0.113.7", b"203.0.113.7:0"),
+        (PLAIN, b"2001:db8::7", b"[2001:db8::7]:0"),
+        (PLAIN, b"nobody", None),
+        (PLAIN, None, None),
+        (dataclasses.replace(PLAIN, xff_num_trusted_hops=1), b"198.51.100.1, 203.0.113.7", b"198.51.100.1:0"),
+        (EDGE, b"203.0.113.7", None),
+        (dataclasses.replace(EDGE, xff_num_trusted_hops=1), b"198.51.100.1, 203.0.113.7", b"203.0.113.7:0"),
+        (dataclasses.replace(EDGE, xff_num_trusted_hops=1, skip_xff_append=True), b"198.51.100.1, 203.0.113.7", b"203.0.113.7:0"),
+        (dataclasses.replace(EDGE, xff_num_trusted_hops=1), None, None),
+    ],
+)
+def test_the_clients_address(manager: HttpConnectionManager, chain: bytes | None, remote: bytes | None) -> None:
+    head = request(*(((b"x-forwarded-for", chain),) if chain is not None else ()))
+    forwarding = Forwarding(manager)
+    forwarding.prepare(head, b"192.0.2.7", lambda: b"id")
+    assert forwarding.remote(head) == remote
