@@ -161,6 +161,9 @@ def _ready(sources: list[_Rows[T] | _Source[T]]) -> tuple[_Rows[T] | None, _Find
     fixed = [source for source in sources if isinstance(source, tuple)]
     asked = [source for source in sources if not isinstance(source, tuple)]
 
+    if len(fixed) == len(asked) == 1:
+        return None, _after(asked[0], fixed[0])
+
     def merged(head: RequestHead) -> Iterable[_Row[T]]:
         found = fixed + [rows for source in asked if (rows := source(head))]
         if len(found) == 1:
@@ -170,6 +173,19 @@ def _ready(sources: list[_Rows[T] | _Source[T]]) -> tuple[_Rows[T] | None, _Find
         return merge(*found, key=_number)
 
     return None, merged
+
+
+def _after(ask: _Source[T], rest: _Rows[T]) -> _Finder[T]:
+    """The usual case: the rows of a field's value, then *rest*, what is there for everybody."""
+    first, few = rest[0][0], len(rest) <= _MERGED
+
+    def after(head: RequestHead) -> Iterable[_Row[T]]:
+        rows = ask(head)
+        if not rows:
+            return rest
+        return rows + rest if few and rows[-1][0] < first else merge(rows, rest, key=_number)
+
+    return after
 
 
 def _by_field(routes: list[tuple[_Row[T], RouteMatch]]) -> list[_Rows[T] | _Source[T]]:
