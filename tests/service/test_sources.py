@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shifter.service.sources import FileSource
+from shifter.service.sources import FileSource, uri_rewrite_problem, uri_template_problem
 from tests.support.configs import GOOD
 
 
@@ -58,3 +58,12 @@ def test_what_other_rooms_say_of_a_text_has_its_place(tmp_path: Path, was: str, 
     place, _, said = problem.partition(": ")
     assert place.startswith(f"{path}:")
     assert said.startswith(f"error: {message}")
+
+
+def test_templates_of_paths_are_judged() -> None:
+    assert uri_template_problem(b"/a/{b}") is None
+    assert uri_template_problem(b"a") is not None
+    assert uri_rewrite_problem(b"/a/{b}", b"/x/{b}") is None
+    assert uri_rewrite_problem(b"/a/{b}", b"/x/{c}") is not None
+    # That the first is no template is told at its own place.
+    assert uri_rewrite_problem(b"a", b"/x/{c}") is None
