@@ -194,6 +194,13 @@ class LocalReply:
     def answer(self, reply: Reply) -> None: ...
 
 
+def ended(runtime: "ListenerRuntime", block: bytes, head: RequestHead) -> bytes:
+    """Return the fields of an answer to *head* with the last ones, whatever edits have made of these."""
+    if runtime.ending is not None:
+        return runtime.ending(block, head)
+    return without(block, b"server") + runtime.server_line
+
+
 def local_reply(
     runtime: "ListenerRuntime",
     head: RequestHead,
@@ -214,8 +221,7 @@ def local_reply(
     typed = fields.rfind(b"\r\ncontent-type: ") >= 0
     if typed and (not body or is_grpc(head)):
         fields = without(fields, b"content-type")
-    tail = b"%b\r\ndate: %b" % (fields, runtime.worker.date)
-    tail = tail + runtime.server_line if runtime.ending is None else runtime.ending(tail, head)
+    tail = ended(runtime, b"%b\r\ndate: %b" % (fields, runtime.worker.date), head)
     if is_grpc(head):
         if kind == JSON:
             body = body.removesuffix(b"\n")

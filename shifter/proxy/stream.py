@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from shifter.filters.api import Reply
 from shifter.model.cluster import UpstreamProtocol
 from shifter.observe.logformat import LogEntry
-from shifter.proxy.outcome import PROTOCOL_ERROR, blank, expects_continue, local_reply, log_entry
+from shifter.proxy.outcome import PROTOCOL_ERROR, blank, ended, expects_continue, local_reply, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
@@ -135,6 +135,8 @@ class ProxyStream:
         self.target = target = leaf.target
         head.block += leaf.added
         if target.edit_request is not None:
+            if end:
+                self.request_ms = 0
             head.block = target.edit_request(head.block, self)
         if leaf.rewrite is not None:
             leaf.rewrite(head)
@@ -305,14 +307,13 @@ class ProxyStream:
     def _edited(self, head: ResponseHead, took: int) -> bytes:
         """Return the fields of the upstream's answer where more becomes of them than usual."""
         block = head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
-        ending = self.runtime.ending
-        if ending is not None and head.server is not None:
+        if self.runtime.ending is not None and head.server is not None:
             block = b"%b\r\nserver: %b" % (block, head.server)
         edit = self.target.edit_response
         if edit is not None:
             self.details = "via_upstream"
             block = edit(block, self)
-        block = block + self.runtime.server_line if ending is None else ending(block, self.head)
+        block = ended(self.runtime, block, self.head)
         head.flags = head.flags | HAS_DATE if block.find(b"\r\ndate: ") >= 0 else head.flags & ~HAS_DATE
         return block
 
