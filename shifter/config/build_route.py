@@ -16,6 +16,7 @@ from shifter.model.route import (
     RouteConfiguration,
     VirtualCluster,
     VirtualHost,
+    WebResourceAction,
 )
 
 _REDIRECT_CODES = {
@@ -70,11 +71,13 @@ def _route(config: route.Route, node: MapNode, sources: Sources) -> Route:
     )
 
 
-def _action(config: route.Route, sources: Sources) -> RouteAction | RedirectAction | DirectResponseAction:
+def _action(config: route.Route, sources: Sources) -> RouteAction | RedirectAction | DirectResponseAction | WebResourceAction:
     if config.route is not None:
         return route_action(config.route, sources)
     if config.redirect is not None:
         return _redirect(config.redirect)
+    if config.filter_action is not None:
+        return WebResourceAction(config.filter_action.action.resource)
     assert config.direct_response is not None
     answer = config.direct_response
     body = sources.data(answer.body) if answer.body is not None else b""

@@ -103,6 +103,8 @@ class Routes:
         if answer is not None:
             self._texts.substitution(map_in(answer, "body_format"))
             self._body(map_in(answer, "body"))
+        special = map_in(node, "filter_action")
+        self._texts.web_resource(map_in(special, "action") if special is not None else None)
         self._metadata(map_in(node, "metadata"))
 
     def _action(self, node: MapNode, template: TextNode | None) -> None:

@@ -24,6 +24,15 @@ class Texts:
         self._judge = judge
         self._judged: dict[str, str | None] = {}
 
+    def web_resource(self, node: MapNode | None) -> None:
+        """Check a ``WebResource``."""
+        name = text_in(node, "resource") if node is not None else None
+        if not name or self._judge.resource_problem is None:
+            return
+        problem = self._judge.resource_problem(str(name))
+        if problem is not None:
+            self._report.error(name, f"this resource cannot be used: {problem}", "write package.module:name")
+
     def regex(self, node: MapNode | None) -> None:
         """Check a ``RegexMatcher``."""
         regex = text_in(node, "regex") if node is not None else None

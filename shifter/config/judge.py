@@ -37,6 +37,8 @@ class Judge:
     """Of the template of a ``path_match_policy``."""
     uri_rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
     """Of one of those, and the template of a ``path_rewrite_policy``."""
+    resource_problem: Callable[[str], str | None] | None = None
+    """Of the name of a ``twisted.web`` resource."""
     custom_filters: CustomFilters | None = None
 
 

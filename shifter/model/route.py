@@ -373,6 +373,16 @@ class DirectResponseAction:
 
 
 @dataclass(frozen=True, slots=True)
+class WebResourceAction:
+    """A ``twisted.web`` resource of this process serves the route (shifter's own; ``Route.filter_action``).
+
+    ``resource`` is ``package.module:name`` of an ``IResource``, or of something callable that makes one.
+    """
+
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """``route.v3.Route``. ``place`` is ``file:line:column`` of the route, for messages and ``/config_dump``.
 
@@ -380,7 +390,7 @@ class Route:
     """
 
     match: RouteMatch
-    action: RouteAction | RedirectAction | DirectResponseAction
+    action: RouteAction | RedirectAction | DirectResponseAction | WebResourceAction
     name: str = ""
     headers: HeaderMutations = HeaderMutations()
     filters: Mapping[str, FilterOverride] = field(default_factory=dict)

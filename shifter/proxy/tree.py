@@ -21,6 +21,7 @@ from shifter.model.route import (
     RouteMatch,
     UpgradeConfig,
     VirtualHost,
+    WebResourceAction,
     WeightedCluster,
 )
 from shifter.proxy.choosing import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
@@ -31,6 +32,7 @@ from shifter.proxy.localreply import BodyFormat
 from shifter.proxy.outcome import LocalReply
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
+from shifter.proxy.webresource import WebResourceLeaf
 from shifter.routing.choice import is_plain
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
@@ -167,6 +169,8 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
         return RedirectResource(route, action, around.editor(route))
     if isinstance(action, DirectResponseAction):
         return DirectResponseResource(route, action, around.editor(route))
+    if isinstance(action, WebResourceAction):
+        return WebResourceLeaf(route, action, around.editor(route))
     entries = action.clusters or (WeightedCluster("", 1, cluster_header=action.cluster_header),)
     leaves = [_entry_leaf(route, action, entry, around) for entry in entries]
     if is_plain(action):

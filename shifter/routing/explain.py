@@ -12,7 +12,16 @@ from fractions import Fraction
 
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
 from shifter.model.cluster import Cluster, DiscoveryType
-from shifter.model.route import DirectResponseAction, RedirectAction, RequestMirrorPolicy, Route, RouteAction, VirtualHost, WeightedCluster
+from shifter.model.route import (
+    DirectResponseAction,
+    RedirectAction,
+    RequestMirrorPolicy,
+    Route,
+    RouteAction,
+    VirtualHost,
+    WebResourceAction,
+    WeightedCluster,
+)
 from shifter.routing import requiretls
 from shifter.routing.chance import Chances
 from shifter.routing.choice import is_sticky
@@ -141,6 +150,7 @@ def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1
     rest = rest.partition("#")[0]
     end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     authority, target = rest[:end], rest[end:]
+    port = authority.rpartition(":")[2]
     lines = []
     for header in headers:
         name, colon, value = header.partition(":")
@@ -150,7 +160,6 @@ def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1
             authority = value.strip()
         else:
             lines.append(f"{name.strip()}: {value.strip()}")
-    port = authority.rpartition(":")[2]
     target = target if target.startswith("/") else "/" + target
     text = "\r\n".join([f"{method.strip().upper() or 'GET'} {target} HTTP/1.1", f"host: {authority}", *lines])
     if len(text.splitlines()) != 2 + len(lines):
@@ -335,12 +344,16 @@ class _Walk:
         names = {endpoint.hostname or (endpoint.address.host if by_name else "") for endpoint in cluster.endpoints}
         return names.pop().encode() if len(names) == 1 else ANY_ENDPOINT
 
-    def _reply(self, route: Route, action: RedirectAction | DirectResponseAction) -> Reply:
+    def _reply(self, route: Route, action: RedirectAction | DirectResponseAction | WebResourceAction) -> Reply:
         table, head = self._table, self._head
         subject = Bystander(head, route, peer=self._peer)
         if isinstance(action, RedirectAction):
             block = table.answer(self._host, route, None, b"\r\nlocation: " + table.location(route, head), subject)
             return Reply(action.response_code, "redirect", tuple(fields(block)))
+        if isinstance(action, WebResourceAction):
+            return Reply(
+                0, f"whatever the resource {action.resource} says", tuple(fields(table.answer(self._host, route, None, b"", subject)))
+            )
         why = "direct response" if action.body_format is None else "direct response, its body made by body_format"
         body = action.body if action.body_format is None else b""
         return Reply(action.status, why, tuple(fields(table.answer(self._host, route, None, b"", subject))), body)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from shifter.model.bootstrap import Bootstrap, Listener
-from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost
+from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way, scene_of
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import have_weight, weights_now
@@ -256,6 +256,8 @@ def action_words(route: Route, runtime: Runtime) -> str:
         return f"redirect {action.response_code}"
     if isinstance(action, DirectResponseAction):
         return f"answer {action.status}"
+    if isinstance(action, WebResourceAction):
+        return f"resource {action.resource}"
     if action.cluster_header is not None:
         return f"cluster named by {shown(action.cluster_header)}"
     if len(action.clusters) == 1:

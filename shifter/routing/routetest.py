@@ -22,6 +22,7 @@ from shifter.model.route import (
     RouteConfiguration,
     RuntimeFraction,
     VirtualHost,
+    WebResourceAction,
 )
 from shifter.model.routetest import RouteExpectation, RouteTest, RouteTestInput, RouteTests
 from shifter.routing import requiretls
@@ -245,7 +246,9 @@ class _Tested:
         return outcome
 
 
-def _status(action: RedirectAction | DirectResponseAction) -> int:
+def _status(action: RedirectAction | DirectResponseAction | WebResourceAction) -> int:
+    if isinstance(action, WebResourceAction):
+        return 0  # the resource's to say
     return action.response_code if isinstance(action, RedirectAction) else action.status
 
 

@@ -26,6 +26,7 @@ from shifter.model.route import (
     StringMatcher,
     StringMatchKind,
     VirtualHost,
+    WebResourceAction,
     WeightedCluster,
 )
 
@@ -241,6 +242,8 @@ def _target(route: Route) -> str:
         return f"redirect {action.response_code}"
     if isinstance(action, DirectResponseAction):
         return f"answer {action.status}"
+    if isinstance(action, WebResourceAction):
+        return f"the resource {action.resource}"
     if action.cluster_header is not None:
         return f"the cluster that {_shown(action.cluster_header)} names"
     if len(action.clusters) == 1:

@@ -71,6 +71,7 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
             template_problem=template_problem,
             uri_template_problem=uri_template_problem,
             uri_rewrite_problem=uri_rewrite_problem,
+            resource_problem=resource_problem,
             custom_filters=CustomFilters(custom_filters, custom_problem),
         )
         return load(text, name, judge, routes_alone=routes_alone)
@@ -127,3 +128,10 @@ def uri_rewrite_problem(template: bytes, rewrite: bytes) -> str | None:
     except RoutingError as error:
         return str(error)
     return None
+
+
+def resource_problem(name: str) -> str | None:
+    """Say what is wrong with the name of a ``twisted.web`` resource, ``None`` if nothing."""
+    from shifter.proxy import webresource  # it brings all of twisted.web, which most checks can do without
+
+    return webresource.resource_problem(name)

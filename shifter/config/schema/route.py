@@ -328,17 +328,38 @@ class DirectResponseAction(Message):
     body_format: SubstitutionFormatString | None = None
 
 
+class WebResource(Choice):
+    """shifter's own: a ``twisted.web`` resource of the process, as ``package.module:name``."""
+
+    envoy = "shifter.route.v1.WebResource"
+    types: ClassVar[tuple[str, ...]] = (envoy,)
+
+    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
+    resource: Name
+
+
+class FilterAction(Message):
+    """``route.v3.FilterAction``: something else than forwarding."""
+
+    envoy = "envoy.config.route.v3.FilterAction"
+
+    action: WebResource
+
+
 class Route(HeaderChanges, Choice):
     """``route.v3.Route``."""
 
     envoy = "envoy.config.route.v3.Route"
-    one_of = (OneOf(("route", "redirect", "direct_response"), ("filter_action", "non_forwarding_action"), "this route says nothing to do"),)
+    one_of = (
+        OneOf(("route", "redirect", "direct_response", "filter_action"), ("non_forwarding_action",), "this route says nothing to do"),
+    )
 
     name: Text = ""
     match: RouteMatch
     route: RouteAction | None = None
     redirect: RedirectAction | None = None
     direct_response: DirectResponseAction | None = None
+    filter_action: FilterAction | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
     metadata: Metadata | None = None
     decorator: Ignored = None
