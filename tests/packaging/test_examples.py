@@ -82,3 +82,29 @@ def test_its_own_tests_pass(installed: Path) -> None:
     command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_hello_filter.py"]
     tested = subprocess.run(command, cwd=installed, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert tested.returncode == 0, tested.stdout
+
+
+def test_a_route_is_served_by_a_resource(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ROOT / "examples" / "web-resource"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    [port] = free_ports(1)
+    config = tmp_path / "front.yaml"
+    config.write_text((folder / "front.yaml").read_text().replace("port_value: 8000", f"port_value: {port}"))
+
+    def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, str | None, bytes]:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.getheader("content-type"), response.read()
+
+    with running([str(BIN / "twistd"), "-n", "--pidfile=", "shifter", "--config", str(config)], tmp_path) as twistd:
+        assert until(twistd, lambda: ask("GET", "/")) == (404, "text/plain", b"Look at /status.\n")
+        assert ask("POST", "/status", b"canary at 5 %")[::2] == (201, b"noted\n")
+        seen = b'{"client": "127.0.0.1", "notes": ["canary at 5 %"]}\n'
+        assert ask("GET", "/status") == (200, "application/json", seen)
+        assert ask("GET", "/statuses")[0] == 404
+        status, said = stopped(twistd)
+        assert status == 0, said
+    said = check(tmp_path, config.read_text().replace("status_pages:status", "status_pages:statos"))
+    assert "this resource cannot be used: 'status_pages:statos' cannot be loaded" in said
+    assert "front.yaml:22:" in said
