@@ -30,6 +30,7 @@ from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
 from shifter.proxy.filterchain import FilterChain, make_chain
 from shifter.proxy.listener import AccessLog, ListenerRuntime
+from shifter.proxy.localreply import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker
@@ -135,6 +136,9 @@ class DataPlane:
                     listener.manager.max_stream_duration,
                     listener.manager.upgrades,
                 )
+                if listener.manager.local_reply is not None:
+                    # made again by `commit`, which is too late to find out that it cannot be made
+                    LocalReplies(listener.manager.local_reply, runtime, self._random)
                 served = self._runtimes.get(listener.address)
                 stats = prepared.stats[listener.address] = served.stats if served is not None else HttpStats()
                 if listener.manager.http_filters:
