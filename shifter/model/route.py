@@ -439,7 +439,8 @@ class RouteConfiguration:
     """``route.v3.RouteConfiguration``. ``mirrors`` hold for virtual hosts that have none of their own.
 
     ``most_specific_header_mutations_wins`` turns the order of the levels of header mutations around, so that what a route does
-    comes last. ``ignore_path_parameters_in_path_matching``: a path is compared without ``;`` and what follows.
+    comes last. ``ignore_path_parameters_in_path_matching``: a path is compared without ``;`` and what
+    follows it in each segment.
     ``internal_only_headers`` are taken out of requests that come from outside.
     """
 

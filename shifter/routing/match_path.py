@@ -5,9 +5,11 @@ Rule 1. The path is compared without its query, so a text with ``?`` or ``#`` in
 Rule 2. Every kind says how each path begins that fits it (`PathCondition.prefix`), so that a table finds its routes by that.
 Rule 3. ``case_sensitive: false`` folds ASCII letters, for ``prefix``, ``path`` and ``path_separated_prefix``; patterns and
         templates do not know it.
-Rule 4. With ``ignore_path_parameters_in_path_matching`` the path ends before its first ``;``; not so for templates.
+Rule 4. With ``ignore_path_parameters_in_path_matching`` the path is compared without ``;`` and what follows it in each segment, so
+        that no parameter hides a segment; templates see them. A text with ``;`` in it then fits no path.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,17 +19,19 @@ from shifter.routing.regex import compile_regex, prefix_of_regex
 from shifter.routing.template import compile_template
 from shifter.wire.events import RequestHead
 
-__all__ = ["PathCondition", "compile_path", "path_only"]
+__all__ = ["ENDS", "PathCondition", "compared_path", "compile_path", "path_matcher", "path_only"]
 
-_QUERY = b"?#"
-_QUERY_OR_PARAMETERS = b"?#;"
-_SLASH = 0x2F
+ENDS = b"?#"
+"""Bytes at which the path of a target ends."""
+
+_PARAMETERS = re.compile(rb";[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
 class PathCondition:
-    """What a path must be like: it begins with ``prefix`` (lower-cased before, if ``folded``), ends behind that if ``exact``,
-    and fits ``rest`` if there is one. ``rest`` holds nothing that the other three say already."""
+    """What a path, as it is compared (`compared_path`), must be like: it begins with ``prefix`` (lower-cased before, if
+    ``folded``), ends behind that if ``exact``, and the request fits ``rest`` if there is one. ``rest`` holds nothing that the
+    other three say already."""
 
     prefix: bytes
     exact: bool = False
@@ -43,9 +47,14 @@ def path_only(target: bytes) -> bytes:
     return target if at < 0 else target[:at]
 
 
-def ends_of_path(ignore_parameters: bool) -> bytes:
-    """Return the bytes at which the part of a target ends that is compared."""
-    return _QUERY_OR_PARAMETERS if ignore_parameters else _QUERY
+def _without_parameters(target: bytes) -> bytes:
+    path = path_only(target)
+    return path if path.find(b";") < 0 else _PARAMETERS.sub(b"", path)
+
+
+def compared_path(ignore_parameters: bool) -> Callable[[bytes], bytes]:
+    """Return a function that takes from a target all that is not compared."""
+    return _without_parameters if ignore_parameters else path_only
 
 
 def compile_path(match: RouteMatch, ignore_parameters: bool = False) -> PathCondition | None:
@@ -55,18 +64,19 @@ def compile_path(match: RouteMatch, ignore_parameters: bool = False) -> PathCond
         return PathCondition(b"", rest=is_connect)
     if kind is PathMatchKind.URI_TEMPLATE:
         template = compile_template(text)
-        return PathCondition(template.prefix, rest=lambda head: template.fits(path_only(head.path)))
-    bare = _bare(ignore_parameters)
+        # it ends with a slash, so that leaving parameters out of it is leaving them out of the path
+        begin = _without_parameters(template.prefix) if ignore_parameters else template.prefix
+        return PathCondition(begin, rest=lambda head: template.fits(path_only(head.path)))
+    bare = compared_path(ignore_parameters)
     if kind is PathMatchKind.SAFE_REGEX:
         fits = compile_regex(text)
         return PathCondition(prefix_of_regex(text), rest=lambda head: fits(bare(head.path)))
-    ends = ends_of_path(ignore_parameters)
-    if len(text.translate(None, ends)) != len(text):
+    if len(text.translate(None, ENDS)) != len(text) or (ignore_parameters and b";" in text):
         return None
     folded = not match.case_sensitive and text.lower() != text.upper()
     prefix = text.lower() if folded else text
     if kind is PathMatchKind.PATH_SEPARATED_PREFIX:
-        return PathCondition(prefix, folded=folded, rest=_parted_at(len(text), ends))
+        return PathCondition(prefix, folded=folded, rest=_parted_at(len(text), ignore_parameters))
     return PathCondition(prefix, exact=kind is PathMatchKind.PATH, folded=folded)
 
 
@@ -76,39 +86,48 @@ def is_connect(head: RequestHead) -> bool:
 
 
 def path_matcher(condition: PathCondition, ignore_parameters: bool = False) -> tuple[bytes, Matcher | None]:
-    """Return *condition* as a prefix that is compared byte by byte, and the rest of it."""
-    prefix, rest = condition.prefix, condition.rest
-    if not condition.exact and not condition.folded:
+    """Return *condition* as a prefix that is compared with targets byte by byte, and the rest of it."""
+    prefix, rest, exact = condition.prefix, condition.rest, condition.exact
+    if ignore_parameters:
+        return b"", _on_compared_path(condition)
+    if not exact and not condition.folded:
         return prefix, rest
-    size, ends, exact = len(prefix), ends_of_path(ignore_parameters), condition.exact
+    size = len(prefix)
 
     def ends_there(head: RequestHead) -> bool:
         path = head.path
-        return len(path) == size or path[size] in ends
+        return len(path) == size or path[size] in ENDS
 
     if not condition.folded:
         return prefix, ends_there
 
     def folded(head: RequestHead) -> bool:
         path = head.path
-        if path[:size].lower() != prefix or (exact and len(path) != size and path[size] not in ends):
+        if path[:size].lower() != prefix or (exact and len(path) != size and path[size] not in ENDS):
             return False
         return rest is None or rest(head)
 
     return b"", folded
 
 
-def _parted_at(size: int, ends: bytes) -> Matcher:
-    ends += b"/"
+def _on_compared_path(condition: PathCondition) -> Matcher:
+    prefix, rest, exact, folded = condition.prefix, condition.rest, condition.exact, condition.folded
+
+    def fits(head: RequestHead) -> bool:
+        path = _without_parameters(head.path)
+        if folded:
+            path = path.lower()
+        return (path == prefix if exact else path.startswith(prefix)) and (rest is None or rest(head))
+
+    return fits
+
+
+def _parted_at(size: int, ignore_parameters: bool) -> Matcher:
+    ends = ENDS + b"/"
+    bare = _without_parameters if ignore_parameters else None
 
     def parted(head: RequestHead) -> bool:
-        path = head.path
+        path = head.path if bare is None else bare(head.path)
         return len(path) == size or path[size] in ends
 
     return parted
-
-
-def _bare(ignore_parameters: bool) -> Callable[[bytes], bytes]:
-    if not ignore_parameters:
-        return path_only
-    return lambda target: path_only(target).partition(b";")[0]

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from shifter.model.route import HeaderMatcher, RouteMatch, StringMatchKind
 from shifter.routing.match_header import Matcher, header_values
-from shifter.routing.match_path import PathCondition, ends_of_path, path_matcher
+from shifter.routing.match_path import ENDS, PathCondition, compared_path, path_matcher
 from shifter.wire.events import RequestHead
 
 T = TypeVar("T")
@@ -66,10 +66,10 @@ class _Node(Generic[T]):
 class RouteIndex(Generic[T]):
     """The routes of one virtual host. *ignore_parameters* as in `match_path.compile_path`."""
 
-    __slots__ = ("_ends", "_folded", "_nodes", "_texts")
+    __slots__ = ("_bare", "_folded", "_nodes", "_texts")
 
     def __init__(self, routes: Sequence[Indexed[T]], ignore_parameters: bool = False) -> None:
-        self._ends = ends_of_path(ignore_parameters)
+        self._bare = compared_path(True) if ignore_parameters else None
         self._folded = any(route.path.folded for route in routes)
         beginning: dict[bytes, list[tuple[_Row[T], RouteMatch]]] = {b"": []}
         ending: dict[bytes, list[tuple[_Row[T], RouteMatch]]] = {}
@@ -99,11 +99,13 @@ class RouteIndex(Generic[T]):
         if not self._folded or path.folded:
             return path.prefix, _both(path.rest, route.rest)
         prefix, on_path = path_matcher(path, ignore_parameters)
-        return prefix.lower(), _both(lambda head: head.path.startswith(prefix), _both(on_path, route.rest))
+        return path.prefix.lower(), _both(lambda head: head.path.startswith(prefix), _both(on_path, route.rest))
 
     def locate(self, head: RequestHead) -> T | None:
         """Return the entry of the first route that *head* fits, or ``None``."""
         path = head.path
+        if self._bare is not None:
+            path = self._bare(path)
         if self._folded:
             path = path.lower()
         node = self._nodes[bisect_right(self._texts, path) - 1]
@@ -112,7 +114,7 @@ class RouteIndex(Generic[T]):
             node = node.parent
         size = node.size
         rows: Iterable[_Row[T]] | None
-        if len(path) == size or path[size] in self._ends:
+        if len(path) == size or path[size] in ENDS:
             rows = node.at_end if node.at_end is not None else node.at_end_of(head)
         else:
             rows = node.below if node.below is not None else node.below_of(head)

@@ -49,7 +49,7 @@ def prefix(text: bytes, *headers: HeaderMatcher) -> RouteMatch:
     return RouteMatch(PathMatchKind.PREFIX, text, headers=headers)
 
 
-TEXTS = st.text("/abA;?", max_size=4).map(lambda text: ("/" + text).encode())
+TEXTS = st.text("/abA;?", max_size=5).map(lambda text: ("/" + text).encode())
 HEADERS = st.lists(
     st.builds(
         exact, st.sampled_from([b"x-a", b"x-b", b":method", b"accept"]), st.sampled_from([b"", b"1", b"GET"]), st.booleans(), st.booleans()
@@ -71,7 +71,7 @@ MATCHES = (
     with_conditions(st.sampled_from(PLAIN_KINDS), TEXTS)
     | with_conditions(st.sampled_from(PLAIN_KINDS), TEXTS)
     | with_conditions(st.just(PathMatchKind.SAFE_REGEX), st.sampled_from([b"/a.*", b".*b", b"/[ab]+/?", b"/ab/?", b"(?i)/A.*"]))
-    | with_conditions(st.just(PathMatchKind.URI_TEMPLATE), st.sampled_from([b"/a/*", b"/**", b"/{v}/b", b"/a{v}"]))
+    | with_conditions(st.just(PathMatchKind.URI_TEMPLATE), st.sampled_from([b"/a/*", b"/**", b"/{v}/b", b"/a{v}", b"/a;b/*"]))
     | st.builds(RouteMatch, st.just(PathMatchKind.CONNECT), st.just(b""))
 )
 FIELDS = st.lists(
