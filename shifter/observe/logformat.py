@@ -11,6 +11,7 @@ Rule 3. What a format does not ask for costs nothing: the function is generated 
 import os
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias, cast
 
 from shifter.observe.errors import FormatError, ShifterError
@@ -64,12 +65,16 @@ class Template:
         return f"<Template {'with operators' if self.constant is None else self.constant!r}>"
 
 
+@lru_cache(maxsize=4096)  # the routes of a table mostly say the same, and making a function takes a while
 def compile_template(text: str, *, unknown: bytes = b"", lines: bool = False, hostname: str | None = None) -> Template:
     """Return what makes the text of an entry that the format *text* describes, for a header's value or a local reply.
 
     *unknown* stands for what is not known. With *lines* the body of a local reply (``%LOCAL_REPLY_BODY%``) keeps its line ends.
     *hostname* is this machine's own unless given. Raises `FormatError`.
     """
+    if "%" not in text:
+        plain = text.encode("utf-8", "replace")
+        return Template(lambda entry: plain, plain)
     parts = _Parts(text, unknown, Code(find_field, hostname or os.uname().nodename, b"NotSet"))
     if not parts.operators:
         constant = parts.literals
