@@ -84,6 +84,14 @@ def test_it_is_a_transport(pair: Pair) -> None:
     assert (pair.transport.logPrefix(), pair.transport.fileno()) == ("tcp", pair.transport.sock.fileno())
 
 
+def test_both_ends_have_an_address(pair: Pair) -> None:
+    ours = pair.peer.getpeername()
+    assert pair.transport.local == SocketAddress(ours[0], ours[1])
+    pair.transport.abort()
+    pair.network.flush()
+    assert pair.transport.local == SocketAddress("", 0)
+
+
 def test_small_writes_of_a_turn_leave_together(pair: Pair) -> None:
     pair.transport.write(b"a")
     pair.transport.write(b"bc")

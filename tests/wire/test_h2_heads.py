@@ -366,3 +366,9 @@ GOOD_VALUES = st.from_regex(rb"(?:[!-~][ -~]{0,8}[!-~])?", fullmatch=True)
 @given(st.lists(st.tuples(GOOD_NAMES, GOOD_VALUES)))
 def test_blocks_come_apart_as_they_were_put_together(fields: Fields) -> None:
     assert list(h2_heads.block_fields(block_of(fields))) == fields
+
+
+def test_the_server_field_stands_beside_the_block() -> None:
+    head = response((b"a", b"1"), (b"server", b"nginx"), (b"server", b"other"), end=True)
+    assert (head.server, head.block) == (b"nginx", b"\r\na: 1")
+    assert response(end=True).server is None

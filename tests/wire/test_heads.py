@@ -397,6 +397,14 @@ REFUSED_RESPONSES = [
 
 
 @both
+def test_the_server_field_stands_beside_the_block(parser: ModuleType) -> None:
+    head = response(parser, message(RESPONSE, b"a: 1", b"Server: \tnginx 1.2 ", b"server: other", b"b: 2"))
+    assert (head.server, head.block) == (b"nginx 1.2", b"\r\na: 1\r\nb: 2")
+    assert response(parser, message(RESPONSE, b"server:")).server == b""
+    assert response(parser, message(RESPONSE, b"servers: x")).server is None
+
+
+@both
 @pytest.mark.parametrize(("raw", "detail"), REFUSED_RESPONSES, ids=[str(one[0])[:80] for one in REFUSED_RESPONSES])
 def test_refused_responses(parser: ModuleType, raw: bytes, detail: str) -> None:
     for _ in range(2):
@@ -505,6 +513,7 @@ def answer(parse: Callable[[bytes, int, int], object], raw: bytes, max_fields: i
 @example(message(b"GET / HTTP/1.1", b"Host: a", b"x-envoy-ab: 1"), 8)
 @example(message(b"GET / HTTP/1.1", b"Host: a", b"x-envoy-:"), 8)
 @example(message(b"GET / HTTP/1.1", b"Host"), 8)
+@example(message(b"HTTP/1.1 200 OK", b"Server: a", b"server:b"), 8)
 def test_both_parsers_answer_alike(raw: bytes, max_fields: int) -> None:
     assert compiled is not None
     assert answer(compiled.parse_request, raw, max_fields) == answer(_pure_heads.parse_request, raw, max_fields)
