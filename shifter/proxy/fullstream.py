@@ -46,7 +46,7 @@ class FullStream(ProxyStream):
         self.may_switch = bool(head.flags & TUNNEL)
         self.until = _NEVER
         self.copies: list[MirrorStream] = []
-        self.uncopied = bool(extras.mirrors)
+        self.uncopied = bool(extras.mirrors) and not self.may_switch
         self.kept: list[bytes] | None = None  # the body, in case a redirect is followed
         self.kept_size = 0
         self.journey: Journey | None = None
@@ -75,6 +75,9 @@ class FullStream(ProxyStream):
         super().begin(data, end)
         if self.over:
             return
+        if self.may_switch:
+            # the request ends when all does: its answer is waited for from here on
+            self.deadline = self.started + self.leaf.timeout if self.leaf.timeout else _NEVER
         if self.until < self.deadline:
             self.deadline = self.until
         if self.uncopied:
@@ -225,6 +228,8 @@ class FullStream(ProxyStream):
 
     def timed_out(self, now: float) -> None:
         if self.until > now:
+            if self.may_switch and self.deadline <= now:
+                self.request_done = True  # as far as its answer was waited for
             super().timed_out(now)
             if self.flags == b"UT" and self.counted is not None:
                 self.counted.upstream_rq_timeout += 1

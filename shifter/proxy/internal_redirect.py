@@ -18,7 +18,7 @@ from shifter.wire.events import NO_BODY, RequestHead, ResponseHead, first_value,
 if TYPE_CHECKING:
     from shifter.proxy.downstream import ChosenLeaf, Downstream
 
-_ABSOLUTE = re.compile(rb"(?i:(https?))://((?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{1,5})?)([/?][!-~]*)?")
+_ABSOLUTE = re.compile(rb"(?i:(https?))://((?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{1,5})?)(/[!-~]*)?")
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://")
 _ORIGINAL_URL = b"x-envoy-original-url"
 _DROPPED = (_ORIGINAL_URL, b"x-envoy-expected-rq-timeout-ms")

@@ -461,6 +461,22 @@ def switching(it: Conversation, request: Seen) -> bool:
     return it.until_gone(request)
 
 
+@mode("echo")
+def echo(it: Conversation, request: Seen) -> bool:
+    """Switch to the protocol that was asked for, and say back the first ``bytes`` of it."""
+    protocol = request.values("upgrade")[0].encode("latin-1")
+    it.send(b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: " + protocol + b"\r\nx-accepted: yes\r\n\r\n")
+    left = int(request.options["bytes"])
+    while left > 0:
+        data, it.buffer = it.buffer or it.socket.recv(BLOCK), b""
+        if not data:
+            raise Gone
+        it.send(data)
+        left -= len(data)
+    it.backend.note(request, ended="by us")
+    return False
+
+
 @mode("long-body")
 def long_body(it: Conversation, request: Seen) -> None:
     """More than was announced."""

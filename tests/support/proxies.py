@@ -93,14 +93,15 @@ CLUSTERS = (
 
 
 class Proxy:
-    """See the module. *settings* are fields of the connection manager; connections to backends are accepted unless
-    ``network.answers`` says otherwise."""
+    """See the module. *settings* are fields of the connection manager, *host* further ones of the virtual host; connections to
+    backends are accepted unless ``network.answers`` says otherwise."""
 
     def __init__(
         self,
         routes: tuple[Route, ...] = ROUTES,
         clusters: tuple[Cluster, ...] = CLUSTERS,
         take_over: TakeOver | None = None,
+        host: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
         self.clock = Clock()
@@ -112,14 +113,18 @@ class Proxy:
         self.clusters = {one.name: LiveCluster(one, self.registry, Discovery(one, NoNames(), self.clock)) for one in clusters}
         for cluster in self.clusters.values():
             cluster.start()
-        config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), routes),))
+        config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), routes, **(host or {})),))
         manager = HttpConnectionManager("http", config, **settings)
         self.log = Memory()
         self.writer = AccessLogWriter("memory", lambda _: self.log)
         self.runtime = ListenerRuntime(
             Listener("front", SocketAddress("192.0.2.1", 80), manager),
             self.worker,
-            ListenerResource(config, self.clusters.__getitem__, manager.suppress_envoy_headers),
+            ListenerResource(
+                *(config, self.clusters.__getitem__, manager.suppress_envoy_headers),
+                max_stream_duration=manager.max_stream_duration,
+                upgrades=manager.upgrades,
+            ),
             [AccessLog(compile_format(LOG_FORMAT), self.writer)],
             door(take_over),
         )
