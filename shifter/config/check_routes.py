@@ -95,7 +95,7 @@ class Routes:
             self._action(action, template)
         redirect = map_in(node, "redirect")
         if redirect is not None:
-            self._texts.rewrite(map_in(redirect, "regex_rewrite"))
+            self._texts.rewrite(map_in(redirect, "regex_rewrite"), of_path=True)
             self._no_prefix(redirect, template)
             if not redirect.keys() - {"response_code"}:
                 self._report.warn(node.key("redirect"), "this redirect leads back to where the request came from")
@@ -109,7 +109,7 @@ class Routes:
 
     def _action(self, node: MapNode, template: TextNode | None) -> None:
         self._cluster(text_in(node, "cluster"))
-        self._texts.rewrite(map_in(node, "regex_rewrite"))
+        self._texts.rewrite(map_in(node, "regex_rewrite"), of_path=True)
         self._texts.rewrite(map_in(node, "host_rewrite_path_regex"))
         self._no_prefix(node, template)
         self._path_rewrite_policy(node, template)

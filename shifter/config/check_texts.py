@@ -47,13 +47,17 @@ class Texts:
         if node is not None:
             self.regex(map_in(node, "safe_regex"))
 
-    def rewrite(self, node: MapNode | None) -> None:
-        """Check a ``RegexMatchAndSubstitute``."""
-        pattern = map_in(node, "pattern") if node is not None else None
-        regex = text_in(pattern, "regex") if pattern is not None else None
-        if node is None or not regex or self._judge.rewrite_problem is None:
+    def rewrite(self, node: MapNode | None, of_path: bool = False) -> None:
+        """Check a ``RegexMatchAndSubstitute``, whose result is a path when *of_path*."""
+        if node is None:
             return
         substitution = text_in(node, "substitution")
+        if of_path and substitution is not None and "#" in substitution:
+            self._report.error(substitution, f"`{shown(substitution)}` has a #, which cannot stand in a request", "write %23")
+        pattern = map_in(node, "pattern")
+        regex = text_in(pattern, "regex") if pattern is not None else None
+        if not regex or self._judge.rewrite_problem is None:
+            return
         problem = self._judge.rewrite_problem(regex.encode(), (substitution or "").encode())
         if problem is not None:
             self._report.error(substitution if substitution is not None else regex, f"this rewrite cannot be used: {problem}")

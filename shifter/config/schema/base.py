@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
@@ -231,10 +232,15 @@ def _header_value(value: str) -> str:
     return value
 
 
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+
+
 def _visible(value: str) -> str:
     """For what ends in a request line or a location: one blank and the request would have another meaning."""
     if any(char <= " " or char == "\x7f" for char in value):
         raise wrong("blanks and control characters cannot stand here", "write %20 for a blank")
+    if not value.isascii():
+        raise wrong(f"{kind(value)} has letters beyond ASCII, which cannot stand here", f"write {quote(value, safe=_ASCII)}")
     return value
 
 

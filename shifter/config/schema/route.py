@@ -43,6 +43,7 @@ from shifter.model.route import InternalRedirectPredicate, TlsRequirement
 
 URI_REWRITE = "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{0,5})?")
 _COOKIE_TEXT = re.compile(r"[ -:<-~]*")
 
 
@@ -59,12 +60,34 @@ def _cookie_text(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    # RFC 3986 section 3.2. Envoy takes any text, and sends it upstream as the host.
+    if value and not _HOST.fullmatch(value):
+        raise wrong(f"{kind(value)} is not a host, alone or with a port")
+    return value
+
+
+def _new_path(value: str) -> str:
+    # Envoy takes any text, and sends upstream what is no request.
+    if value and not value.startswith("/"):
+        raise wrong(f"{kind(value)} does not begin with a slash", f"write /{value}")
+    return value
+
+
+def _request_path(value: str) -> str:
+    if "#" in value:
+        raise wrong(f"{kind(value)} has a #, which cannot stand in a request", "write %23")
+    return value
+
+
 def _token(value: str) -> str:
     if not _TOKEN.fullmatch(value):
         raise wrong(f"{kind(value)} cannot be asked for in an `upgrade` header", "write websocket, or CONNECT")
     return value
 
 
+Host = Annotated[Visible, AfterValidator(_host)]
+NewPath = Annotated[Visible, AfterValidator(_new_path)]
 CookieName = Annotated[str, AfterValidator(_cookie_name)]
 CookieText = Annotated[str, AfterValidator(_cookie_text)]
 UpgradeType = Annotated[str, AfterValidator(_token)]
@@ -79,7 +102,7 @@ class ClusterWeight(HeaderChanges, Choice):
     name: Name | None = None
     cluster_header: MatchedName | None = None
     weight: UInt32
-    host_rewrite_literal: Visible | None = None
+    host_rewrite_literal: Host | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
 
 
@@ -135,7 +158,7 @@ class RequestMirrorPolicy(Choice):
     trace_sampled: Ignored = None
     disable_shadow_host_suffix_append: Bool = False
     request_headers_mutations: list[HeaderMutation] = Field(default_factory=list)
-    host_rewrite_literal: Visible | None = None
+    host_rewrite_literal: Host | None = None
 
 
 class HeaderHash(Message):
@@ -274,10 +297,10 @@ class RouteAction(Choice):
     timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
     max_stream_duration: MaxStreamDuration | None = None
-    prefix_rewrite: Visible | None = None
+    prefix_rewrite: Annotated[NewPath, AfterValidator(_request_path)] | None = None
     regex_rewrite: RegexMatchAndSubstitute | None = None
     path_rewrite_policy: PathRewritePolicy | None = None
-    host_rewrite_literal: Visible | None = None
+    host_rewrite_literal: Host | None = None
     host_rewrite_header: MatchedName | None = None
     host_rewrite_path_regex: RegexMatchAndSubstitute | None = None
     auto_host_rewrite: Bool = False
@@ -312,7 +335,7 @@ class RedirectAction(Choice):
     host_redirect: Visible | None = None
     port_redirect: Port | None = None
     path_redirect: Visible | None = None
-    prefix_rewrite: Visible | None = None
+    prefix_rewrite: NewPath | None = None
     regex_rewrite: RegexMatchAndSubstitute | None = None
     response_code: Annotated[RedirectCode, word(RedirectCode)] = RedirectCode.MOVED_PERMANENTLY
     strip_query: Bool = False
