@@ -12,7 +12,7 @@ from shifter.model.route import RedirectAction, RouteMatch
 from shifter.routing.errors import RoutingError
 from shifter.routing.hosts import without_port
 from shifter.routing.match import path_only
-from shifter.routing.rewrite import matched_length, path_substitution, visible
+from shifter.routing.rewrite import path_substitution, replaced_prefix, visible
 from shifter.wire.events import RequestHead
 
 Location = Callable[[RequestHead], bytes]
@@ -59,13 +59,16 @@ def _path_of(match: RouteMatch, action: RedirectAction) -> Callable[[bytes], byt
         return lambda target: path + target[len(path_only(target)) :]
     prefix = action.prefix_rewrite
     if prefix:
-        covered = matched_length(match)
-        if strip:
-            return lambda target: prefix + path_only(target)[covered(target) :]
-        return lambda target: prefix + target[covered(target) :]
+        replaced = replaced_prefix(match, prefix)
+        return lambda target: _or_same(replaced, path_only(target) if strip else target)
     if action.regex_rewrite is not None:
         return _substituted(path_substitution(action.regex_rewrite), strip)
     return path_only if strip else lambda target: target
+
+
+def _or_same(replaced: Callable[[bytes], bytes | None], target: bytes) -> bytes:
+    changed = replaced(target)
+    return target if changed is None else changed
 
 
 def _substituted(substitute: Callable[[bytes], bytes], strip: bool) -> Callable[[bytes], bytes]:

@@ -29,17 +29,22 @@ _ORIGINAL_HOST = b"x-envoy-original-host"
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~%!$&'()*+,;=]+)(?::[0-9]{0,5})?")
 
 
-def matched_length(match: RouteMatch) -> Callable[[bytes], int]:
-    """Return a function that says how much of a path that fits *match* the match covers: its prefix, or all but the query.
+def replaced_prefix(match: RouteMatch, replacement: bytes) -> Callable[[bytes], bytes | None]:
+    """Return a function that puts *replacement* in the place of what *match* covers of a path that fits it: its prefix, or all
+    but the query. For a path that fits only because its parameters do not count the function returns ``None``, for it stays as
+    it is, as in Envoy.
 
     Raises `RoutingError` for a template, which covers no part that could be replaced.
     """
     if match.kind is PathMatchKind.URI_TEMPLATE:
         raise RoutingError("prefix_rewrite cannot be used with path_match_policy; use regex_rewrite")
     if match.kind in (PathMatchKind.SAFE_REGEX, PathMatchKind.CONNECT):
-        return lambda path: len(path_only(path))
-    size = len(match.text)
-    return lambda path: size
+        return lambda path: replacement + path[len(path_only(path)) :]
+    text, size = match.text, len(match.text)
+    if match.case_sensitive:
+        return lambda path: replacement + path[size:] if path.startswith(text) else None
+    folded = text.lower()
+    return lambda path: replacement + path[size:] if path[:size].lower() == folded else None
 
 
 def compile_rewrite(match: RouteMatch, action: RouteAction, keep_original: bool = True, entry_host: bytes | None = None) -> Rewrite | None:
@@ -81,9 +86,9 @@ def _new_host(action: RouteAction) -> Callable[[RequestHead], bytes | None] | No
     return None
 
 
-def _path_change(match: RouteMatch, action: RouteAction) -> Callable[[bytes], bytes] | None:
+def _path_change(match: RouteMatch, action: RouteAction) -> Callable[[bytes], bytes | None] | None:
     if action.prefix_rewrite:
-        return _prefix_change(matched_length(match), action.prefix_rewrite)
+        return _prefix_change(match, action.prefix_rewrite)
     if action.regex_rewrite is not None:
         return _regex_change(action.regex_rewrite)
     if action.path_rewrite_template:
@@ -96,21 +101,24 @@ def visible(text: bytes) -> bool:
     return all(0x20 < byte < 0x7F for byte in text)
 
 
-def _path_step(change: Callable[[bytes], bytes], keep_original: bool) -> Rewrite:
+def _path_step(change: Callable[[bytes], bytes | None], keep_original: bool) -> Rewrite:
     def rewrite_path(head: RequestHead) -> None:
         path = head.path
+        changed = change(path)
+        if changed is None:
+            return
         if keep_original:
             head.original_path = path
             head.block = _put(head.block, _ORIGINAL_PATH, path)
-        head.path = change(path)
+        head.path = changed
 
     return rewrite_path
 
 
-def _prefix_change(covered: Callable[[bytes], int], rewrite: bytes) -> Callable[[bytes], bytes]:
+def _prefix_change(match: RouteMatch, rewrite: bytes) -> Callable[[bytes], bytes | None]:
     if not rewrite.startswith(b"/") or b"#" in rewrite or not visible(rewrite):
         raise RoutingError("prefix_rewrite must begin with / and hold visible ASCII only, without #")
-    return lambda path: rewrite + path[covered(path) :]
+    return replaced_prefix(match, rewrite)
 
 
 def _regex_change(rewrite: RegexRewrite) -> Callable[[bytes], bytes]:

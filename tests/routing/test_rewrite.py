@@ -281,3 +281,14 @@ def test_a_template_makes_paths_of_paths(path: str, query: str) -> None:
     head = rewritten(TEMPLATE, route(path_rewrite_template=b"/{page}/{lang}"), f"/t/{path}?{query}".encode())
     assert LEGAL_PATH.fullmatch(head.path)
     assert head.path.endswith(b"?" + query.encode())
+
+
+@pytest.mark.parametrize("case_sensitive", [True, False])
+def test_a_path_that_fits_without_its_parameters_only_stays_as_it_is(case_sensitive: bool) -> None:
+    rewrite = compile_rewrite(by_prefix(b"/x/y", case_sensitive), action(b"/new"))
+    assert rewrite is not None
+    for path, rewritten in ((b"/x/y;1/z?q", b"/new;1/z?q"), (b"/x;1/y?q", b"/x;1/y?q")):
+        head = RequestHead(b"GET", path, b"h.test")
+        rewrite(head)
+        assert head.path == rewritten
+        assert (b"x-envoy-original-path" in head.block) is (path != rewritten)
