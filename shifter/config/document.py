@@ -27,6 +27,7 @@ NOWHERE = -1
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
@@ -127,9 +128,7 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8")
-        line = before.count("\n") + 1
-        raise Refused("this is not text in UTF-8", line, len(before) - before.rfind("\n")) from None
+        raise Refused("this is not text in UTF-8", *_place(data[: error.start].decode("utf-8"))) from None
 
 
 Merged: TypeAlias = Callable[[MapNode, TextNode, int, list[MapNode]], None]
@@ -240,11 +239,9 @@ def _parse(text: str, report: Report, merged: Merged | None) -> Node | None:
     text = text.removeprefix("\ufeff")
     bad = _FORBIDDEN.search(text)
     if bad is not None:
-        before = text[: bad.start()]
         raise Refused(
             f"the character U+{ord(bad[0]):04X} cannot stand in a configuration",
-            before.count("\n") + 1,
-            len(before) - before.rfind("\n"),
+            *_place(text[: bad.start()]),
             'write it as an escape within double quotes: "\\x00"' if ord(bad[0]) < 128 else "",
         )
     builder = _Builder(report, merged)
@@ -255,6 +252,14 @@ def _parse(text: str, report: Report, merged: Merged | None) -> Node | None:
     finally:
         loader.dispose()
     return builder.root
+
+
+def _place(before: str) -> tuple[int, int]:
+    """Return line and column of what stands behind *before*; lines end as YAML says."""
+    line, start = 1, 0
+    for found in _LINE_BREAK.finditer(before):
+        line, start = line + 1, found.end()
+    return line, len(before.removeprefix("\ufeff")) - start + 1 if line == 1 else len(before) - start + 1
 
 
 class _Builder:

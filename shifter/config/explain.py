@@ -79,10 +79,10 @@ def _unknown_field(
     message: type[BaseModel] | None, name: str, owner: MapNode, loc: Loc, missing: Sequence[str], report: Report
 ) -> Sequence[str]:
     """Report an unknown field; return the names that may have been meant. *missing* are those that must be given, and are not."""
-    spot = owner.key(name)
     if report.full:
-        report.error(spot, f"unknown field `{shown(name)}`")
+        report.error(owner, f"unknown field `{shown(name)}`")  # counted, not told; to find the key takes time
         return ()
+    spot = owner.key(name)
     known = names_of(message) if message is not None else frozenset()
     envoy = getattr(message, "envoy", "")
     if name in FIELDS.get(envoy, ()):
@@ -98,7 +98,7 @@ def _unknown_field(
     if near is None and name in _OWNERS:
         report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in _OWNERS[name])}")
         return _OWNERS[name]
-    if near is None and len(missing) == 1 and len(owner.keys() - known) == 1:
+    if near is None and len(missing) == 1 and len(owner) <= len(known) and len(owner.keys() - known) == 1:
         near = missing[0]
     if near is not None and near not in known:
         report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? Envoy knows it, shifter does not support it yet")

@@ -158,7 +158,7 @@ def test_values(text: str, value: object) -> None:
 def test_merge_keys_are_expanded_with_a_warning() -> None:
     node, problems = parsed("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nc:\n  <<: [*a, *b]\n  x: 5\n")
     assert node is not None and plain(node)["c"] == {"x": 5, "y": 2, "z": 4}  # type: ignore[index, call-overload]  # it is a mapping
-    assert problems == ["f:4:3: warning: the merge key `<<` is expanded here, but Envoy refuses it"]
+    assert problems == ["f:4:3: warning: the merge key `<<` is expanded here, but Envoy refuses it (write the fields themselves)"]
 
 
 @pytest.mark.parametrize(
