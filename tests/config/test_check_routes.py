@@ -36,6 +36,11 @@ def entry(written: str) -> str:
     return with_route(action=f"route: {{weighted_clusters: {{clusters: [{written}]}}}}")
 
 
+def hashed(policy: str) -> str:
+    clusters = "weighted_clusters: {clusters: [{name: service1, weight: 100}], use_hash_policy: true}"
+    return with_route(action=f"route: {{{clusters}, hash_policy: [{policy}]}}")
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
@@ -53,12 +58,12 @@ def entry(written: str) -> str:
         (with_route(action="redirect: {prefix_rewrite: «new»}"), "`new` does not begin with a slash", "write /new"),
         (with_route(action="redirect: {path_redirect: «/é»}"), "`/é` has letters beyond ASCII, which cannot stand here", "write /%C3%A9"),
         (to("max_stream_duration: {max_stream_duration: «5»}"), "the duration `5` has no unit", "write 5s"),
-        (to("hash_policy: [«{»terminal: true}]"), "this policy does not say what to hash", "give one of `header`, `cookie`"),
-        (to("hash_policy: [{header: {header_name: a}, «cookie»: {name: a}}]"), "`cookie` cannot stand beside `header`", ""),
-        (to("hash_policy: [{«filter_state»: {key: a}}]"), "Envoy knows `filter_state`, shifter does not support it yet", ""),
-        (to("hash_policy: [{cookie: {name: «'a;b'»}}]"), "`a;b` cannot be the name of a cookie", ""),
-        (to("hash_policy: [{cookie: {name: a, path: «'/;x'»}}]"), "`/;x` cannot stand in a Set-Cookie header", ""),
-        (to("hash_policy: [{cookie: {name: a, ttl: «-1s»}}]"), "a duration cannot be negative: `-1s`", ""),
+        (hashed("«{»terminal: true}"), "this policy does not say what to hash", "give one of `header`, `cookie`"),
+        (hashed("{header: {header_name: a}, «cookie»: {name: a}}"), "`cookie` cannot stand beside `header`", ""),
+        (hashed("{«filter_state»: {key: a}}"), "Envoy knows `filter_state`, shifter does not support it yet", ""),
+        (hashed("{cookie: {name: «'a;b'»}}"), "`a;b` cannot be the name of a cookie", ""),
+        (hashed("{cookie: {name: a, path: «'/;x'»}}"), "`/;x` cannot stand in a Set-Cookie header", ""),
+        (hashed("{cookie: {name: a, ttl: «-1s»}}"), "a duration cannot be negative: `-1s`", ""),
         (to("request_mirror_policies: [«{»trace_sampled: true}]"), "this mirror does not say where to", "give one of `cluster`"),
         (to("request_mirror_policies: [{cluster: «servce1»}]"), NO_CLUSTER, "did you mean `service1`?"),
         (
@@ -146,6 +151,7 @@ def test_errors(text: str, message: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
+        (to("«hash_policy»: [{cookie: {name: a, ttl: 0s}}]"), "`hash_policy` has no effect here", "that have `use_hash_policy: true`"),
         (weighted("«use_hash_policy»: true"), "`use_hash_policy` has no effect", "entries are chosen by chance"),
         (
             to("internal_redirect_policy: {redirect_response_codes: [302, «304»]}"),
@@ -214,7 +220,7 @@ def test_a_file_with_a_format_is_text() -> None:
     [
         to("regex_rewrite: {pattern: {regex: a}, substitution: «b»}"),
         to("host_rewrite_path_regex: {pattern: {regex: a}, substitution: «b»}"),
-        to("hash_policy: [{header: {header_name: a, regex_rewrite: {pattern: {regex: a}, substitution: «b»}}}]"),
+        hashed("{header: {header_name: a, regex_rewrite: {pattern: {regex: a}, substitution: «b»}}}"),
         with_route(action="redirect: {regex_rewrite: {pattern: {regex: a}, substitution: «b»}}"),
     ],
 )

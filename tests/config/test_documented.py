@@ -48,7 +48,7 @@ def messages(annotation: object) -> Iterator[type[Message]]:
     """The messages that a field's type is made of."""
     if isinstance(annotation, type) and issubclass(annotation, Message):
         yield annotation
-    elif get_origin(annotation) in (Annotated, Union, UnionType, list):
+    elif get_origin(annotation) in (Annotated, Union, UnionType, list, dict):
         for part in get_args(annotation):
             yield from messages(part)
 

@@ -153,6 +153,9 @@ class PerRouteConfig(Choice):
     requirement_name: Name | None = None
 
 
+JwtRequirement.model_rebuild()
+
+
 def build(config: JwtAuthentication, sources: Sources) -> model.JwtAuthentication:
     """Return *config* as the model. Raises ``ValueError`` for names that nothing has."""
     known = frozenset(config.providers)

@@ -169,6 +169,10 @@ class RBACPerRoute(Choice):
     rbac: RbacFields | None = None
 
 
+Permission.model_rebuild()
+Principal.model_rebuild()
+
+
 def build(config: RbacFields, sources: Sources) -> model.Rbac:
     """Return *config* as the model. Raises ``ValueError`` for a prefix of addresses that is none."""
     return model.Rbac(_rules(config.rules), _rules(config.shadow_rules), config.rules_stat_prefix, config.shadow_rules_stat_prefix)

@@ -151,6 +151,7 @@ _FIELDS = {
         "response_code=MOVED_PERMANENTLY strip_query="
     ),
     "envoy.config.route.v3.DirectResponseAction": "status= body body_format",
+    "envoy.config.route.v3.FilterAction": "action",
     "envoy.config.route.v3.WeightedCluster": "clusters* total_weight runtime_key_prefix= header_name use_hash_policy",
     "envoy.config.route.v3.WeightedCluster.ClusterWeight": (
         "name= cluster_header= weight metadata_match request_headers_to_add* request_headers_to_remove* response_headers_to_add* "
