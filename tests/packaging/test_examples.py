@@ -107,4 +107,4 @@ def test_a_route_is_served_by_a_resource(tmp_path: Path, monkeypatch: pytest.Mon
         assert status == 0, said
     said = check(tmp_path, config.read_text().replace("status_pages:status", "status_pages:statos"))
     assert "this resource cannot be used: 'status_pages:statos' cannot be loaded" in said
-    assert "front.yaml:22:" in said
+    assert "front.yaml:23:" in said
