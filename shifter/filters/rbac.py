@@ -28,28 +28,30 @@ from shifter.model.rbac import (
     UrlPath,
 )
 from shifter.model.route import HeaderMatcher
-from shifter.routing.match import compile_header, compile_string, path_only
+from shifter.routing.match import compile_header, compile_string
+from shifter.routing.match_path import compared_path
 from shifter.routing.metadata import compile_metadata
 from shifter.wire.events import RequestHead
 
 _Test = Callable[[FilterStream], bool]
+_PathOf = Callable[[bytes], bytes]
 
 
-def _compile(rule: Rule) -> _Test:
+def _compile(rule: Rule, path_of: _PathOf) -> _Test:
     match rule:
         case Anybody():
             return lambda stream: True
         case AllOf(rules):
-            tests = [_compile(one) for one in rules]
+            tests = [_compile(one, path_of) for one in rules]
             return lambda stream: all(test(stream) for test in tests)
         case OneOfRules(rules):
-            return _any(rules)
+            return _any(rules, path_of)
         case Not(inner):
-            test = _compile(inner)
+            test = _compile(inner, path_of)
             return lambda stream: not test(stream)
         case UrlPath(path):
             fits = compile_string(path)
-            return lambda stream: fits(path_only(stream.head.path))
+            return lambda stream: fits(path_of(stream.head.path))
         case Cidr(whose, prefix):
             return _address(whose, prefix)
         case DestinationPort(start, end):
@@ -67,8 +69,8 @@ def _compile(rule: Rule) -> _Test:
             return lambda stream: has(stream.head)
 
 
-def _any(rules: tuple[Rule, ...]) -> _Test:
-    tests = [_compile(one) for one in rules]
+def _any(rules: tuple[Rule, ...], path_of: _PathOf) -> _Test:
+    tests = [_compile(one, path_of) for one in rules]
     return tests[0] if len(tests) == 1 else lambda stream: any(test(stream) for test in tests)
 
 
@@ -102,10 +104,10 @@ class _Engine:
 
     __slots__ = ("_policies", "action")
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, path_of: _PathOf) -> None:
         self.action = rules.action
         policies: Mapping[str, tuple[_Test, _Test]] = {
-            name: (_any(policy.permissions), _any(policy.principals)) for name, policy in rules.policies.items()
+            name: (_any(policy.permissions, path_of), _any(policy.principals, path_of)) for name, policy in rules.policies.items()
         }
         self._policies = sorted(policies.items())
 
@@ -124,8 +126,9 @@ class _Decision:
     def __init__(self, config: Rbac, context: FactoryContext) -> None:
         self.config = config
         self.context = context
-        self.rules = _Engine(config.rules) if config.rules is not None else None
-        self.shadow = _Engine(config.shadow_rules) if config.shadow_rules is not None else None
+        path_of = compared_path(context.ignore_path_parameters)
+        self.rules = _Engine(config.rules, path_of) if config.rules is not None else None
+        self.shadow = _Engine(config.shadow_rules, path_of) if config.shadow_rules is not None else None
 
 
 class RbacFactory(FilterFactory[Rbac]):

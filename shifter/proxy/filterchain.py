@@ -37,6 +37,7 @@ def make_chain(manager: HttpConnectionManager, context: FactoryContext) -> "Filt
     Raises `FilterError`.
     """
     factories = []
+    context = replace(context, ignore_path_parameters=manager.route_config.ignore_path_parameters_in_path_matching)
     for one in manager.http_filters:
         try:
             factories.append(make_factory(one.config, replace(context, name=one.name)))

@@ -1,5 +1,6 @@
 """Who may do what; answers are those of real Envoy 1.40."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,15 @@ def test_rules(rule: Rule, fits: bool) -> None:
         head = request(b"/a?x=1")
         head.metadata = {"ns": {"role": "admin"}}
         assert (ask(Rbac(Rules(policies={"p": config})), head) is None) is fits
+
+
+@pytest.mark.parametrize(("path", "without_parameters"), [(b"/a;x", True), (b"/a;x?y", True), (b"/;x/a", False), (b"/a/;x", False)])
+def test_a_path_is_compared_as_routes_compare_it(path: bytes, without_parameters: bool) -> None:
+    config = Rbac(rules=Rules(policies={"p": Policy((UrlPath(exact(b"/a")),), ANY)}, action=RbacAction.DENY))
+    bench = Bench()
+    assert ask(config, request(path), bench) is None
+    bench.context = replace(bench.context, ignore_path_parameters=True)
+    assert (ask(config, request(path), bench) is not None) is without_parameters
 
 
 def test_shadow_rules_count_and_remember() -> None:
