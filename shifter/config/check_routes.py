@@ -119,6 +119,9 @@ class Routes:
             if is_true(weighted, "use_hash_policy") and not node.get("hash_policy"):
                 hint = "without `hash_policy` there is nothing to hash, so entries are chosen by chance"
                 self._report.warn(weighted.key("use_hash_policy"), "`use_hash_policy` has no effect", hint)
+            elif node.get("hash_policy") and not is_true(weighted, "use_hash_policy"):
+                hint = "write `use_hash_policy: true` in weighted_clusters to have entries chosen by it"
+                self._report.warn(node.key("hash_policy"), "`hash_policy` has no effect here", hint)
         for policy in maps(node.get("hash_policy")):
             header = map_in(policy, "header")
             self._texts.rewrite(map_in(header, "regex_rewrite") if header is not None else None)

@@ -36,6 +36,10 @@ def entry(written: str) -> str:
     return with_route(action=f"route: {{weighted_clusters: {{clusters: [{written}]}}}}")
 
 
+def forgotten(written: str) -> str:
+    return with_route(action=f"route: {{weighted_clusters: {{clusters: [{{name: service1, weight: 100}}]}}, {written}}}")
+
+
 def hashed(policy: str) -> str:
     clusters = "weighted_clusters: {clusters: [{name: service1, weight: 100}], use_hash_policy: true}"
     return with_route(action=f"route: {{{clusters}, hash_policy: [{policy}]}}")
@@ -151,7 +155,7 @@ def test_errors(text: str, message: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        (to("«hash_policy»: [{cookie: {name: a, ttl: 0s}}]"), "`hash_policy` has no effect here", "that have `use_hash_policy: true`"),
+        (forgotten("«hash_policy»: [{cookie: {name: a, ttl: 0s}}]"), "`hash_policy` has no effect here", "write `use_hash_policy: true`"),
         (weighted("«use_hash_policy»: true"), "`use_hash_policy` has no effect", "entries are chosen by chance"),
         (
             to("internal_redirect_policy: {redirect_response_codes: [302, «304»]}"),
