@@ -57,7 +57,7 @@ def explain_page(view: AdminView, query: Query) -> Deferred[Page]:
         return succeed(Page(_USAGE))
     bootstrap = _bootstrap(view)
     try:
-        asked = _asked(query)
+        asked = _asked(query, view.info().now)
         scene = scene_of(bootstrap, asked, query.get("listener"))
     except ExplainError as error:
         raise BadQuery(f"{error}\n") from error
@@ -70,12 +70,12 @@ def _bootstrap(view: AdminView) -> Bootstrap:
     return Bootstrap() if snapshot is None else snapshot.bootstrap
 
 
-def _asked(query: Query) -> Asked:
+def _asked(query: Query, now: float) -> Asked:
     random = query.get("random")
     if random is not None and not (random.isascii() and random.isdigit() and len(random) < _DIGITS and int(random) < 2**63):
         raise ExplainError(f"random is a number below 2^63, not {shown(random)!r}")
     number = int(random) if random is not None else None
-    return question(query["request"], query.every("header"), query.get("from", "127.0.0.1"), number)
+    return question(query["request"], query.every("header"), query.get("from", "127.0.0.1"), number, now)
 
 
 def _page(body: str, as_json: bool) -> Page:

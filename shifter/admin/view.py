@@ -16,7 +16,7 @@ class ServerInfo:
 
     ``head_parser`` says which HTTP/1.1 head parser is in use, ``reactor`` which reactor. ``concurrency`` is the number of
     processes that serve, ``drain_time`` how many seconds requests may take to finish at the end. ``config_time`` is when the
-    configuration in use was taken, in seconds of the wall clock.
+    configuration in use was taken, in seconds of the wall clock; ``now`` is what that says.
     """
 
     version: str
@@ -25,6 +25,7 @@ class ServerInfo:
     concurrency: int = 1
     drain_time: float = 0.0
     config_time: float = 0.0
+    now: float = 0.0
 
 
 class AdminView(Protocol):

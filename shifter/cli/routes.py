@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import time
 from typing import NoReturn
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -148,7 +149,7 @@ def _answer(config: Bootstrap | Scene, asked: _Question) -> str:
             if isinstance(config, Scene):
                 return explained.table([(None, config.manager.route_config)], config.runtime, asked.as_json)
             return explained.table(explained.tables_of(config, asked.listener), Runtime(config.runtime), asked.as_json)
-        request = question(asked.request, asked.headers, asked.client, asked.random)
+        request = question(asked.request, asked.headers, asked.client, asked.random, time())
         scene = config if isinstance(config, Scene) else scene_of(config, request, asked.listener)
         return explained.page(explain(scene, request), asked.as_json, asked.everything)
     except ExplainError as error:

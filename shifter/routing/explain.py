@@ -9,9 +9,10 @@ Rule 3. What would be made anew for each request stands as a word in angle brack
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from ipaddress import ip_address
 
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
-from shifter.model.cluster import Cluster, DiscoveryType
+from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
 from shifter.model.route import (
     DirectResponseAction,
     RedirectAction,
@@ -34,6 +35,7 @@ from shifter.routing.runtime import Runtime
 from shifter.routing.trace import Bystander, Found, Table, copy_of
 from shifter.routing.why import conditions, reason, shown
 from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
+from shifter.wire.h1 import request_bytes
 from shifter.wire.heads import parse_request
 
 NEW_ID = b"<new id>"
@@ -48,13 +50,22 @@ class ExplainError(ShifterError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The request that is asked about. ``text`` is its head on the wire, ``port`` the one that its URL names."""
+    """The request that is asked about. ``text`` is its head on the wire, ``port`` the one that its URL names.
+
+    ``now`` is the time for formats, in seconds since the epoch.
+    """
 
     text: bytes
     scheme: bytes
     port: int
     client: bytes = b"127.0.0.1"
     random: int | None = None
+    now: float = 0.0
+
+    @property
+    def peer(self) -> bytes:
+        """The client's ``address:port``, with a port that says nothing."""
+        return b"[%b]:0" % self.client if b":" in self.client else self.client + b":0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +152,7 @@ class Explanation:
     notes: tuple[str, ...] = ()
 
 
-def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1", random: int | None = None) -> Asked:
+def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1", random: int | None = None, now: float = 0.0) -> Asked:
     """Return *request* (``METHOD URL``, or a URL alone for GET) with *headers* (``name: value``). Raises `ExplainError`."""
     method, _, url = request.strip().rpartition(" ")
     scheme, mark, rest = url.partition("://")
@@ -164,7 +175,12 @@ def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1
     text = "\r\n".join([f"{method.strip().upper() or 'GET'} {target} HTTP/1.1", f"host: {authority}", *lines])
     if len(text.splitlines()) != 2 + len(lines):
         raise ExplainError("line breaks cannot stand in a request")
-    return Asked(text.encode(), scheme.lower().encode(), int(port) if port.isascii() and port.isdigit() else 0, client.encode(), random)
+    try:
+        ip_address(client)
+    except ValueError:
+        raise ExplainError(f"{shown(client)!r} is no IP address that a request could come from") from None
+    number = int(port) if port.isascii() and port.isdigit() else 0
+    return Asked(text.encode(), scheme.lower().encode(), number, client.encode(), random, now)
 
 
 def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None = None) -> Scene:
@@ -227,7 +243,7 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         location = (b"location", requiretls.https_location(head))
         why = f"the virtual host wants TLS (require_tls: {found.host.require_tls.value})"
         return Explanation(asked, head, scene.listener, found, (), (), Reply(requiretls.STATUS, why, (location,)), notes)
-    peer = forwarding.remote(head) or asked.client + b":0"
+    peer = forwarding.remote(head) or asked.peer
     walk = _Walk(table, scene, asked, head, found.host, peer)
     yield from walk.run()
     reply_left = Reply(404, "no route fits", share=walk.left.share) if walk.left.share else None
@@ -237,7 +253,12 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
 def _notes(scene: Scene, asked: Asked) -> Iterator[str]:
     if scene.listener is None:
         yield "there are only routes here: a connection manager with default settings is taken for granted"
-    if b"\r\nupgrade:" in asked.text.lower():
+    text = asked.text.lower()
+    if b"\r\ncontent-type: application/grpc" in text:
+        yield "gRPC clients get answers of the proxy itself as 200 with grpc-status"
+    if scene.manager.local_reply is not None:
+        yield "what local_reply_config makes of answers of the proxy itself is left out"
+    if b"\r\nupgrade:" in text:
         yield "whether the protocol may be switched (upgrade_configs) is not looked at"
     names = [shown(http_filter.name) for http_filter in scene.manager.http_filters]
     if names:
@@ -325,15 +346,31 @@ class _Walk:
     def _candidate(self, route: Route, action: RouteAction, entry: WeightedCluster, share: Fraction) -> Candidate:
         table, head = self._table, copy_of(self._head)
         name = table.cluster_name(entry, head)
-        subject = Bystander(head, route, name, self._peer)
+        subject = self._bystander(head, route, name)
         if not self._scene.manager.suppress_envoy_headers:
             head.block += expected_timeout(table.timeout(action))
         table.send(self._host, route, entry, head, subject)
         table.send_to_endpoint(self._host, action, self._endpoint_name(action, name), head)
         added = table.answer(self._host, route, entry, b"", subject)
         missing = not name or (self._scene.clusters is not None and name not in self._scene.clusters)
-        sent = Sent(head.method, head.path, head.authority, tuple(fields(head.block)))
+        sent = Sent(head.method, head.path, head.authority, tuple(self._fields(head, name)))
         return Candidate(name, share, missing, sent, tuple(fields(added)))
+
+    def _bystander(self, head: RequestHead, route: Route, cluster: str = "", status: int = 0) -> Bystander:
+        subject = Bystander(head, route, cluster, self._peer, status)
+        subject.known.start = self._asked.now
+        subject.known.direct_peer = self._asked.peer
+        if self._scene.listener is not None:
+            subject.known.local_address = str(self._scene.listener.address).encode()
+        return subject
+
+    def _fields(self, head: RequestHead, name: str) -> Iterator[tuple[bytes, bytes]]:
+        """Iterate over the fields of *head* as they go to an endpoint of the cluster *name*: HTTP/1 has some of its own."""
+        cluster = (self._scene.clusters or {}).get(name)
+        if cluster is not None and cluster.protocol is UpstreamProtocol.HTTP1:
+            lines = request_bytes(head).partition(b"\r\nhost: ")[2]
+            return fields(lines[lines.find(b"\r\n") :].removesuffix(b"\r\n\r\n"))
+        return fields(head.block)
 
     def _endpoint_name(self, action: RouteAction, name: str) -> bytes:
         """Return what ``auto_host_rewrite`` makes the host, empty for nothing."""
@@ -346,7 +383,8 @@ class _Walk:
 
     def _reply(self, route: Route, action: RedirectAction | DirectResponseAction | WebResourceAction) -> Reply:
         table, head = self._table, self._head
-        subject = Bystander(head, route, peer=self._peer)
+        status = 0 if isinstance(action, WebResourceAction) else _status(action)
+        subject = self._bystander(head, route, status=status)
         if isinstance(action, RedirectAction):
             block = table.answer(self._host, route, None, b"\r\nlocation: " + table.location(route, head), subject)
             return Reply(action.response_code, "redirect", tuple(fields(block)))
@@ -357,6 +395,10 @@ class _Walk:
         why = "direct response" if action.body_format is None else "direct response, its body made by body_format"
         body = action.body if action.body_format is None else b""
         return Reply(action.status, why, tuple(fields(table.answer(self._host, route, None, b"", subject))), body)
+
+
+def _status(action: RedirectAction | DirectResponseAction) -> int:
+    return action.response_code if isinstance(action, RedirectAction) else action.status
 
 
 class _Watched(RequestHead):

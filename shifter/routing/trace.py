@@ -44,21 +44,30 @@ class Found:
 
 
 class Bystander:
-    """What formats in header edits are told of an exchange that never takes place: the request, and which route it took."""
+    """What formats in header edits are told of an exchange that never takes place: the request, and which route it took.
 
-    def __init__(self, head: RequestHead, route: Route, cluster: str = "", peer: bytes = b"127.0.0.1:0") -> None:
+    *peer* is the client's ``address:port``; a forwarded request has a *cluster*, an answer of the proxy itself a *status*. More may
+    be put into ``known``.
+    """
+
+    def __init__(self, head: RequestHead, route: Route, cluster: str = "", peer: bytes = b"127.0.0.1:0", status: int = 0) -> None:
         self._head = head
-        self._entry = entry = LogEntry(0.0, head.method, head.path, head.authority)
-        entry.scheme = head.scheme
-        entry.peer = peer
-        entry.route = route.name
-        entry.cluster = cluster
+        self.known = known = LogEntry(0.0, head.method, head.path, head.authority)
+        known.scheme = head.scheme
+        known.peer = known.direct_peer = peer
+        known.route = route.name
+        known.route_metadata = route.metadata
+        known.metadata = head.metadata
+        known.cluster = cluster
+        known.attempts = 1 if cluster else 0
+        if status:
+            known.reply_status, known.details = status, "direct_response"
 
     def describe(self) -> LogEntry:
         """See `Subject`."""
-        entry, head = self._entry, self._head
-        entry.path, entry.authority, entry.request_block = head.path, head.authority, head.block
-        return entry
+        known, head = self.known, self._head
+        known.path, known.authority, known.original_path, known.request_block = head.path, head.authority, head.original_path, head.block
+        return known
 
 
 def copy_of(head: RequestHead) -> RequestHead:

@@ -244,7 +244,12 @@ class ShifterService(MultiService):
 
     def info(self) -> ServerInfo:
         return ServerInfo(
-            __version__, IMPLEMENTATION, type(self._reactor).__name__, drain_time=DRAIN_DEADLINE, config_time=self._stats.config_time
+            __version__,
+            IMPLEMENTATION,
+            type(self._reactor).__name__,
+            drain_time=DRAIN_DEADLINE,
+            config_time=self._stats.config_time,
+            now=self._wall(),
         )
 
     @property

@@ -73,7 +73,7 @@ def shares(told: Explanation) -> list[tuple[str, Fraction]]:
         ("post http://h.test:8000/a#b", (), "POST /a HTTP/1.1|host: h.test:8000", 8000),
         ("GET http://h.test?a", (), "GET /?a HTTP/1.1|host: h.test", 0),
         ("GET http://[::1]:80/", ("a: b", "c:d"), "GET / HTTP/1.1|host: [::1]:80|a: b|c: d", 80),
-        ("GET http://h.test/", ("Host: other",), "GET / HTTP/1.1|host: other", 0),
+        ("GET http://h.test:81/", ("Host: other:82",), "GET / HTTP/1.1|host: other:82", 81),
     ],
 )
 def test_a_question(request_: str, headers: tuple[str, ...], text: str, port: int) -> None:
@@ -96,6 +96,13 @@ def test_a_question(request_: str, headers: tuple[str, ...], text: str, port: in
 def test_what_is_no_question(request_: str, header: str, words: str) -> None:
     with pytest.raises(ExplainError, match=words):
         question(request_, [header])
+
+
+def test_who_asks_has_an_address() -> None:
+    assert question("http://h/", client="::1").peer == b"[::1]:0"
+    assert question("http://h/", client="192.0.2.7").peer == b"192.0.2.7:0"
+    with pytest.raises(ExplainError, match="'me' is no IP address"):
+        question("http://h/", client="me")
 
 
 def listeners(*ports: int) -> Bootstrap:
