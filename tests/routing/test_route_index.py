@@ -83,7 +83,7 @@ FIELDS = st.lists(
 TARGETS = st.tuples(TEXTS, st.sampled_from([b"", b"?a", b"?b=1", b";v"])).map(b"".join)
 
 
-@given(st.lists(MATCHES, max_size=60), st.lists(TARGETS, min_size=1, max_size=6), FIELDS, st.booleans(), st.sampled_from([0, 70]))
+@given(st.lists(MATCHES, max_size=40), st.lists(TARGETS, min_size=1, max_size=6), FIELDS, st.booleans(), st.sampled_from([0, 70]))
 def test_the_index_equals_trying_one_route_after_the_other(
     matches: list[RouteMatch], targets: list[bytes], fields: list[tuple[bytes, bytes]], ignore_parameters: bool, random: int
 ) -> None:
