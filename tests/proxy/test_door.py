@@ -2,6 +2,7 @@
 
 import pytest
 
+from shifter.model.route import DirectResponseAction, HeaderMatcher, PathMatchKind, Route, RouteMatch
 from shifter.net.transport import Handler, Transport
 from shifter.proxy import door as module
 from shifter.proxy.door import PREFACE
@@ -294,6 +295,16 @@ def test_requests_that_nothing_here_serves(raw: bytes, status: bytes) -> None:
     assert proxy.backends == []
     ended(proxy, client)
     proxy.settled(**{f"c{status[:3].decode()}": 1})
+
+
+def test_a_connect_that_a_route_takes_is_refused_as_an_upgrade() -> None:
+    tunnel = Route(RouteMatch(PathMatchKind.CONNECT, b"", headers=(HeaderMatcher(b"x-tunnel", present=True),)), DirectResponseAction(200))
+    proxy = Proxy((tunnel, forward(b"", "one")))
+    for fields, status in (((b"x-tunnel: 1",), b"403 Forbidden"), ((), b"404 Not Found")):
+        client = proxy.connect(get(b"a.example:443", *fields, method=b"CONNECT"))
+        assert client.take() == local(status, close=True)
+        ended(proxy, client)
+    assert proxy.backends == []
 
 
 def test_targets_are_made_canonical_before_they_are_matched() -> None:
