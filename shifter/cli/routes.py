@@ -26,6 +26,7 @@ ADMIN = "http://127.0.0.1:8001"
 _PATIENCE = 10.0
 _MAX_ANSWER = 64 << 20
 _ALONE = "routes alone"
+_NO_LISTENERS = "there are only routes in this file, and no listeners"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,8 @@ def _loaded(name: str) -> Bootstrap | Scene:
 
 def _answer(config: Bootstrap | Scene, asked: _Question) -> str:
     try:
+        if isinstance(config, Scene) and asked.listener is not None:
+            raise ExplainError(_NO_LISTENERS)
         if asked.request is None:
             if isinstance(config, Scene):
                 return explained.table([(None, config.manager.route_config)], config.runtime, asked.as_json)
@@ -161,6 +164,8 @@ def _answer(config: Bootstrap | Scene, asked: _Question) -> str:
 def _run(names: Sequence[str], config: str, listener: str | None) -> Summary:
     loaded = _loaded(config)
     try:
+        if isinstance(loaded, Scene) and listener is not None:
+            raise ExplainError(_NO_LISTENERS)
         scene = loaded if isinstance(loaded, Scene) else scene_of(loaded, None, listener)
     except ExplainError as error:
         _fail(EXIT_USAGE, str(error))
