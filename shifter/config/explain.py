@@ -9,7 +9,7 @@ Rule 3. One mistake, one message: what is missing because it was misspelled is n
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -177,10 +177,20 @@ def _spot_at(root: MapNode, loc: Loc) -> Spot:
 def _message_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
     """Return the message class that *loc* leads to."""
     found: type[BaseModel] | None = model
+    in_map = False
     for step in loc:
-        if isinstance(step, str) and found is not None:
+        if in_map:
+            in_map = False  # the key of an entry, which is the user's own word
+        elif isinstance(step, str) and found is not None:
+            in_map = step in _maps_of(found)
             found = children_of(found).get(step)
     return found
+
+
+@cache
+def _maps_of(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the fields of *model* that are maps."""
+    return frozenset(info.alias or name for name, info in model.model_fields.items() if get_origin(info.annotation) is dict)
 
 
 @cache

@@ -197,6 +197,10 @@ class HttpFilters:
         except ValueError as error:
             self._report.error(_spot(node), f"this filter cannot be used: {error}")
             return None
+        problem = self._judge.filter_problem(found) if self._judge.filter_problem is not None else None
+        if problem is not None:
+            self._report.error(_spot(node), f"this filter cannot be used: {problem}")
+            return None
         return found
 
     def _walk(self, node: Node) -> None:

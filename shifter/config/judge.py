@@ -39,6 +39,8 @@ class Judge:
     """Of one of those, and the template of a ``path_rewrite_policy``."""
     resource_problem: Callable[[str], str | None] | None = None
     """Of the name of a ``twisted.web`` resource."""
+    filter_problem: Callable[[object], str | None] | None = None
+    """Of the model of a filter that shifter has, or of what a route says to one."""
     custom_filters: CustomFilters | None = None
 
 

@@ -19,6 +19,7 @@ from shifter.filters.rbac import RbacFactory
 from shifter.model import http_filter as model
 from shifter.model.filters import CustomFilterConfig
 from shifter.model.rbac import Rbac
+from shifter.routing.runtime import Runtime
 
 FACTORIES: dict[type, type[FilterFactory[Any]]] = {
     model.BasicAuth: BasicAuthFactory,
@@ -54,3 +55,22 @@ def make_factory(config: object, context: FactoryContext) -> FilterFactory[Any]:
 def override_config(factory: FilterFactory[Any], config: object) -> object:
     """Return what `FilterFactory.compile_override` is to get for what a route says. Raises ``ValueError``."""
     return factory.parse_override(config.fields) if isinstance(config, CustomFilterConfig) else config
+
+
+def filter_problem(config: object) -> str | None:
+    """Say why no factory can be made for *config*, a dataclass of ``model.http_filter``; ``None`` when one can. What only routes say
+    is nothing to make one of."""
+    kind = FACTORIES.get(type(config))
+    if kind is None:
+        return None
+    try:
+        kind(config, _TRIAL)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _nothing(*_: object) -> None: ...
+
+
+_TRIAL = FactoryContext("", "", lambda: 0.0, lambda: 0.0, _nothing, lambda: 0, Runtime(), _nothing, _nothing)

@@ -8,6 +8,7 @@ from pathlib import Path
 from shifter.config import CustomFilters, Judge, Loaded, load, render
 from shifter.config.document import MAX_CHARACTERS
 from shifter.filters.custom import custom_filters, custom_problem
+from shifter.filters.registry import filter_problem
 from shifter.model.bootstrap import Bootstrap
 from shifter.observe.logformat import FormatError, compile_format, template_problem
 from shifter.routing.errors import RoutingError
@@ -72,6 +73,7 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
             uri_template_problem=uri_template_problem,
             uri_rewrite_problem=uri_rewrite_problem,
             resource_problem=resource_problem,
+            filter_problem=filter_problem,
             custom_filters=CustomFilters(custom_filters, custom_problem),
         )
         return load(text, name, judge, routes_alone=routes_alone)
