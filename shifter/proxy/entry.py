@@ -54,7 +54,7 @@ def _refused(head: RequestHead, downstream: Downstream, refused: RequestRefused)
 def _redirected(head: RequestHead, downstream: Downstream, location: bytes) -> Exchange:
     downstream.runtime.stats.downstream_rq_redirected_with_normalized_path += 1
     fields = b"\r\nlocation: " + location
-    return _early(head, downstream, lambda back: LocalReply(head, back, 307, fields=fields, details="path_normalization_redirect"))
+    return _early(head, downstream, lambda back: LocalReply(head, back, 307, fields=fields, details="path_normalization_failed"))
 
 
 def _early(head: RequestHead, downstream: Downstream, reply: Callable[[Downstream], LocalReply]) -> Exchange:
