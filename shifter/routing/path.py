@@ -75,6 +75,8 @@ def make_canonical(head: RequestHead, rules: PathNormalization) -> None:
     """
     path = head.path
     if head.method == b"CONNECT":
+        if path[:1] == b"/":
+            raise PathRejected(400, "http1.invalid_url")
         raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches
     if path == b"*" and head.method == b"OPTIONS":
         return

@@ -282,7 +282,7 @@ ODD = [
     (get(b"/direct%00"), BAD),
     (get(b"*"), BAD),
     (get(b"a.example:443", method=b"CONNECT"), b"404 Not Found"),
-    (get(b"/direct", method=b"CONNECT"), b"404 Not Found"),
+    (get(b"/direct", method=b"CONNECT"), BAD),
     (get(b"/direct", b"connection: upgrade", b"upgrade: websocket"), b"403 Forbidden"),
 ]
 
