@@ -150,15 +150,6 @@ def build(config: Compressor, sources: Sources) -> model.Compressor:
     if library.window_bits is not None and not low <= library.window_bits <= high:
         raise ValueError(f"`window_bits` is from {low} to {high} here" if high else "this library has no `window_bits`")
     response = config.response_direction_config
-    if response is None:
-        common = CommonDirectionConfig(
-            enabled=config.runtime_enabled, min_content_length=config.content_length, content_type=config.content_type
-        )
-        response = ResponseDirectionConfig(
-            common_config=common,
-            disable_on_etag_header=config.disable_on_etag_header,
-            remove_accept_encoding_header=config.remove_accept_encoding_header,
-        )
     request = config.request_direction_config
     return model.Compressor(
         compression=_KINDS[kind],
@@ -167,28 +158,44 @@ def build(config: Compressor, sources: Sources) -> model.Compressor:
         window=library.window_bits,
         memory=library.memory_level,
         strategy=_word(library.compression_strategy, _STRATEGIES, "compression_strategy") or 0,
-        response=model.CompressorDirection(
-            **_common(response.common_config, enabled=True),
-            disable_on_etag_header=response.disable_on_etag_header,
-            remove_accept_encoding_header=response.remove_accept_encoding_header,
-            uncompressible_response_codes=frozenset(response.uncompressible_response_codes),
-            status_header_enabled=response.status_header_enabled,
-        ),
+        response=_response(response) if response is not None else _older(config),
         # Envoy: requests are compressed only where the configuration says so with `enabled`.
         request=model.CompressorDirection(**_common(request.common_config, enabled=False)) if request is not None else None,
         choose_first=config.choose_first,
     )
 
 
+def _response(config: ResponseDirectionConfig) -> model.CompressorDirection:
+    return model.CompressorDirection(
+        **_common(config.common_config, enabled=True),
+        disable_on_etag_header=config.disable_on_etag_header,
+        remove_accept_encoding_header=config.remove_accept_encoding_header,
+        uncompressible_response_codes=frozenset(config.uncompressible_response_codes),
+        status_header_enabled=config.status_header_enabled,
+    )
+
+
+def _older(config: Compressor) -> model.CompressorDirection:
+    """What stands in the fields that were there before directions were."""
+    return model.CompressorDirection(
+        **_direction(config.runtime_enabled, config.content_length, config.content_type, enabled=True),
+        disable_on_etag_header=config.disable_on_etag_header,
+        remove_accept_encoding_header=config.remove_accept_encoding_header,
+    )
+
+
 def _common(config: CommonDirectionConfig | None, enabled: bool) -> dict[str, Any]:
     if config is None:
         return {"enabled": enabled}
-    flag = config.enabled
+    return _direction(config.enabled, config.min_content_length, config.content_type, enabled)
+
+
+def _direction(flag: RuntimeFeatureFlag | None, length: int | None, types: list[str], enabled: bool) -> dict[str, Any]:
     return given(
         enabled=flag.default_value if flag is not None else enabled,
         runtime_key=flag.runtime_key if flag is not None else None,
-        min_content_length=config.min_content_length or None,
-        content_types=frozenset(one.lower().encode() for one in config.content_type) or None,
+        min_content_length=length or None,
+        content_types=frozenset(one.lower().encode() for one in types) or None,
     )
 
 
