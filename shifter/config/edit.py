@@ -96,6 +96,19 @@ class Edits:
             else:
                 self._add(first.start, first.start, f"{pair}\n{' ' * column}", owner)
 
+    def gather(self, owner: MapNode, keys: list[TextNode], name: str, value: MapNode) -> None:
+        """Write a field *name* with *value*, which has the fields at *keys*, in the place of those; they must stand together."""
+        order = [key for key in owner if isinstance(key, TextNode)]
+        at = order.index(keys[0])
+        if owner.start == NOWHERE or order[at : at + len(keys)] != keys or any(key.start == NOWHERE for key in keys):
+            return
+        quote, end = self.text[keys[0].start], self._end_of_value(keys[-1], owner[keys[-1]])
+        if owner.flow:
+            text = f"{_scalar(name, quote)}: {self._flow(value, quote)}"
+        else:
+            text = f"{_scalar(name, quote)}:{self._behind_colon(value, keys[0].column - 1, quote, last=True)}"
+        self._add(keys[0].start, end, text, keys[0])
+
     def delete(self, owner: MapNode, key: TextNode) -> None:
         """Take a field out of *owner*, with what stands behind it on its line."""
         if owner.start == NOWHERE or key.start == NOWHERE:

@@ -8,7 +8,7 @@ Rule 4. Anything of an unexpected shape is left alone: the schema will say what 
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, maps
 from shifter.config.edit import Edits
-from shifter.config.legacy_base import new_list, new_map, text
+from shifter.config.legacy_base import new_list, new_map, socket_address, text
 from shifter.config.legacy_routes import RouteRewriter
 from shifter.config.legacy_words import renamed
 from shifter.config.report import Report
@@ -33,6 +33,8 @@ def modernise(root: MapNode, report: Report, edits: Edits | None = None) -> None
     for listener in maps(static.get("listeners")):
         old.listener(listener)
     admin = map_in(root, "admin")
+    if admin is not None:
+        old.url(admin, "address")
     for log in maps(admin.get("access_log")) if admin is not None else ():
         old.access_log(log)
 
@@ -57,6 +59,12 @@ class _BootstrapRewriter(RouteRewriter):
 
     def cluster(self, node: MapNode) -> None:
         """Rewrite a cluster."""
+        self.rename(node, "lb_type", "lb_policy", "write lb_policy:")
+        if node.get("features") == "http2":
+            self.rename(node, "features", "http2_protocol_options", "write http2_protocol_options: {}", lambda value: new_map(value, {}))
+        breakers = map_in(node, "circuit_breakers")
+        if breakers is not None:
+            self.rename(breakers, "default", "thresholds", "write thresholds: [{…}]", lambda value: new_list(value, [value]))
         self.milliseconds(node, "connect_timeout_ms", "connect_timeout")
         self.tls(node, "Upstream")
         self.rename(node, "drain_connections_on_host_removal", "ignore_health_on_host_removal", "write ignore_health_on_host_removal:")
@@ -80,6 +88,7 @@ class _BootstrapRewriter(RouteRewriter):
 
     def listener(self, node: MapNode) -> None:
         """Rewrite a listener."""
+        self.url(node, "address")
         for listener_filter in maps(node.get("listener_filters")):
             self.extension(listener_filter, _LISTENER_FILTERS)
         for log in maps(node.get("access_log")):
@@ -176,6 +185,7 @@ class _BootstrapRewriter(RouteRewriter):
                 self.extension(http_filter, _HTTP_FILTERS, may_be_bare=True)
                 typed = map_in(http_filter, "typed_config")
                 if typed is not None:
+                    self.filter_config(typed)
                     self.headers_within(typed)
         if not filters and "route_config" in manager:
             at = owner.key("typed_config")
@@ -192,6 +202,9 @@ class _BootstrapRewriter(RouteRewriter):
 def _assignment(name: str, hosts: Node) -> Node:
     """Return what v2 called ``hosts`` as a ``ClusterLoadAssignment``."""
     assert isinstance(hosts, ListNode)
-    endpoints: list[Node] = [new_map(host, {"endpoint": new_map(host, {"address": host})}) for host in hosts]
+    endpoints: list[Node] = []
+    for host in hosts:
+        url = host.get("url") if isinstance(host, MapNode) else None
+        endpoints.append(new_map(host, {"endpoint": new_map(host, {"address": socket_address(url) or host})}))
     localities = new_list(hosts, [new_map(hosts, {"lb_endpoints": new_list(hosts, endpoints)})])
     return new_map(hosts, {"cluster_name": text(name, hosts), "endpoints": localities})

@@ -13,6 +13,8 @@ from shifter.config.legacy_words import LOG_WORDS, TYPE_OF, V2_TYPES
 from shifter.config.report import Report, Spot, shown
 from shifter.config.schema.base import TYPE_PREFIX, duration
 
+_URL = re.compile(r"tcp://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_V1_FILTER_TYPES = frozenset(("decoder", "encoder", "both", "read", "write"))
 _OPERATOR = re.compile(rf"%%|%({'|'.join(LOG_WORDS)})%")
 
 
@@ -39,6 +41,14 @@ def is_true(node: Node | None) -> bool | None:
     """Return whether *node* says true or false; ``None`` when it says something else."""
     lower = node.lower() if isinstance(node, TextNode) else ""
     return {"true": True, "false": False}.get(lower)
+
+
+def socket_address(url: Node | None) -> MapNode | None:
+    """Return the address that v1 wrote as ``tcp://HOST:PORT``; ``None`` when *url* is something else."""
+    found = _URL.fullmatch(url) if isinstance(url, TextNode) else None
+    if found is None or url is None:
+        return None
+    return new_map(url, {"socket_address": new_map(url, {"address": text(found[1].strip("[]"), url), "port_value": text(found[2], url)})})
 
 
 def _is_modern(typed: Node | None) -> bool:
@@ -112,6 +122,16 @@ class Rewriter:
             seconds = duration(int(value) / 1000)
             self.rename(node, old, new, f"write {new}: {seconds}", lambda value: text(seconds, value))
 
+    def url(self, node: MapNode, name: str) -> None:
+        """Write an address of v1 as a message."""
+        value = node.get(name)
+        address = socket_address(value)
+        if address is not None and value is not None:
+            self._alias(
+                value, f"`{shown(str(value))}` is Envoy's v1 spelling of an address", "write socket_address: {address: …, port_value: …}"
+            )
+            self.put(node, name, name, lambda _: address)
+
     def log_words(self, node: MapNode, name: str) -> None:
         """Write the format at *name* of *node* with today's operators."""
         value = node.get(name)
@@ -135,6 +155,9 @@ class Rewriter:
             name = node["name"]
         known = TYPE_OF.get(str(name)) if isinstance(name, TextNode) else None
         want = f'"@type": {TYPE_PREFIX}{known}' if known else '"@type": type.googleapis.com/…'
+        if node.get("type") in _V1_FILTER_TYPES:
+            self._alias(node.key("type"), "filters have no `type` since Envoy's v1 format", "take it out")
+            self.delete(node, "type")
         renamed = self.rename(node, "config", "typed_config", f"write typed_config: {{{want}, …}}")
         typed = node.get("typed_config")
         if known is not None and may_be_bare and typed is None and "config_discovery" not in node:

@@ -3,7 +3,8 @@
 from functools import partial
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, maps, value_of
-from shifter.config.legacy_base import Rewriter, is_true, new_list, new_map, text
+from shifter.config.legacy_base import is_true, new_list, new_map, text
+from shifter.config.legacy_filters import FilterRewriter
 from shifter.config.legacy_words import ROUTE_TYPE_OF, renamed
 
 _HEADER_MATCHES = {
@@ -15,10 +16,20 @@ _HEADER_MATCHES = {
 }
 _HEADER_LISTS = ("request_headers_to_add", "response_headers_to_add")
 _HTTP_FILTERS = renamed("envoy.filters.http.")
+_FLAT = {
+    "match": frozenset(("prefix", "path", "regex", "headers", "case_sensitive", "runtime", "query_parameters")),
+    "route": frozenset(
+        (
+            *("cluster", "cluster_header", "weighted_clusters", "timeout_ms", "prefix_rewrite", "host_rewrite", "auto_host_rewrite"),
+            *("use_websocket", "retry_policy", "hash_policy", "priority"),
+        )
+    ),
+    "redirect": frozenset(("host_redirect", "path_redirect")),
+}
 _TLS_REQUIREMENTS = {"external_only": "EXTERNAL_ONLY", "all": "ALL"}
 
 
-class RouteRewriter(Rewriter):
+class RouteRewriter(FilterRewriter):
     """Rewrites route configurations."""
 
     def routes(self, node: MapNode) -> None:
@@ -26,6 +37,7 @@ class RouteRewriter(Rewriter):
         self._level(node)
         self._mirrors(node)
         for host in maps(node.get("virtual_hosts")):
+            self.cors(host, host)
             self._level(host)
             self._mirrors(host)
             for cluster in maps(host.get("virtual_clusters")):
@@ -35,8 +47,12 @@ class RouteRewriter(Rewriter):
                 wanted = _TLS_REQUIREMENTS[require.lower()]
                 self.rename(host, "require_ssl", "require_tls", f"write require_tls: {wanted}", partial(_replaced, wanted))
             for route in maps(host.get("routes")):
-                self._level(route)
+                for into, fields in _FLAT.items():
+                    self._gather(route, into, fields)
                 match, action, redirect = map_in(route, "match"), map_in(route, "route"), map_in(route, "redirect")
+                if action is not None:
+                    self.cors(action, route)
+                self._level(route)
                 if match is not None:
                     self._match(match)
                 if action is not None:
@@ -76,7 +92,21 @@ class RouteRewriter(Rewriter):
                 name = today
             if isinstance(config, MapNode):
                 self.typed(filters, name, config, ROUTE_TYPE_OF.get(name))
+                self.filter_config(config)
                 self.headers_within(config)
+
+    def _gather(self, route: MapNode, into: str, fields: frozenset[str]) -> None:
+        """What v1 wrote into the route itself."""
+        given = [key for key in route if key in fields and isinstance(key, TextNode)]
+        if not given or into in route:
+            return
+        self._alias(given[0], f"`{given[0]}` stands in the route itself, as in Envoy's v1 format", f"put it under {into}:")
+        node = new_map(given[0], {key: route[key] for key in given})
+        if self._edits is not None:
+            self._edits.gather(route, given, into, node)
+        items: list[tuple[str, Node]] = [(text(into, given[0]), node) if key is given[0] else (key, value) for key, value in route.items()]
+        route.clear()
+        route.update(item for item in items if item[0] not in given[1:])
 
     def header_option(self, node: MapNode) -> None:
         """``append`` of a header to add, and the words in its value."""

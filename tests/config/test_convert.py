@@ -46,6 +46,7 @@ HTTP_FILTERS = f"          http_filters:\n{ROUTER}"
 ROUTER_FLOW = f'{{name: envoy.filters.http.router, typed_config: {{"@type": {ROUTER_TYPE}}}}}'
 ADDED = "                response_headers_to_add:\n                - header: {key: x-a, value: b}\n"
 REDIRECT = "                redirect:\n"
+CORS_TYPE = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
 STAT_PREFIX = "          stat_prefix: ingress_http\n"
 
 # What stands in the good configuration, its old spelling, and what that is rewritten to (``None``: what stood there).
@@ -177,6 +178,94 @@ SMALL: dict[str, tuple[str, str, str | None]] = {
         f"              \"@type\": {FILE_LOG_TYPE}\n              path: /dev/null\n"
         "              format: \"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %%CLIENT_IP%% %PROTOCOL%\\n\"\n",
     ),
+    "runtime of a match": (
+        "                  prefix: /old\n",
+        "                  prefix: /old\n                  runtime: {default_value: 5, runtime_key: a.b}\n",
+        "                  prefix: /old\n                  runtime_fraction:\n                    default_value:\n"
+        "                      numerator: 5\n                      denominator: HUNDRED\n                    runtime_key: a.b\n",
+    ),
+    "mirror": (
+        ROUTE_1A,
+        ROUTE_1A + "                  request_mirror_policy:  # a copy\n                    cluster: service1\n",
+        ROUTE_1A + "                  request_mirror_policies:  # a copy\n                  - cluster: service1\n",
+    ),
+    "mirror by a key": (
+        ROUTE_1A,
+        ROUTE_1A + "                  request_mirror_policy: {cluster: service1, runtime_key: a}\n",
+        ROUTE_1A + "                  request_mirror_policies:\n                  - {cluster: service1, runtime_fraction: "
+        "{default_value: {numerator: 0, denominator: TEN_THOUSAND}, runtime_key: a}}\n",
+    ),
+    "websocket": (
+        ROUTE_1A,
+        ROUTE_1A + "                  use_websocket: true\n",
+        ROUTE_1A + "                  upgrade_configs:\n                  - upgrade_type: websocket\n",
+    ),
+    "no websocket": (ROUTE_1A, "                  use_websocket: false\n" + ROUTE_1A, ROUTE_1A),
+    "require_ssl": (
+        '              domains: ["*"]\n',
+        '              domains: ["*"]\n              require_ssl: external_only\n',
+        '              domains: ["*"]\n              require_tls: EXTERNAL_ONLY\n',
+    ),
+    "query parameter": (
+        "                  prefix: /old\n",
+        "                  prefix: /old\n                  query_parameters: [{name: a, value: b}]\n",
+        "                  prefix: /old\n                  query_parameters: [{name: a, string_match: {exact: b}}]\n",
+    ),
+    "words in a header": (
+        REDIRECT,
+        "                response_headers_to_add: [{header: {key: x-a, value: '%CLIENT_IP%'}}]\n" + REDIRECT,
+        "                response_headers_to_add: [{header: {key: x-a, value: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%'}}]\n" + REDIRECT,
+    ),
+    "flat route of v1": (
+        "              - match:\n                  prefix: /old\n                redirect:\n                  path_redirect: /new\n",
+        "              - prefix: /old  # old\n                case_sensitive: false\n                cluster: service1\n                timeout_ms: 0\n",
+        "              - match:\n                  prefix: /old  # old\n                  case_sensitive: false\n"
+        "                route:\n                  cluster: service1\n                  timeout: 0s\n",
+    ),
+    "addresses of v1": (
+        "    address:\n      socket_address:\n        address: 127.0.0.1\n        port_value: 8000\n",
+        '    address: "tcp://127.0.0.1:8000"\n',
+        None,
+    ),
+    "hosts of v1": (ASSIGNMENT, "    hosts: [{url: tcp://service1.test:80}]\n", ASSIGNMENT),
+    "a filter of v1": (ROUTER, "          - type: decoder\n            name: router\n            config: {}\n", ROUTER.replace(
+        f'typed_config:\n              "@type": {ROUTER_TYPE}', f'typed_config: {{"@type": {ROUTER_TYPE}}}'
+    )),
+    "a cluster of v1": (
+        "    lb_policy: ROUND_ROBIN\n",
+        "    lb_type: round_robin\n    features: http2\n    circuit_breakers:\n      default: {max_connections: 5}\n",
+        "    lb_policy: round_robin\n    http2_protocol_options: {}\n    circuit_breakers:\n      thresholds:\n      - {max_connections: 5}\n",
+    ),
+    "cors of a virtual host": (
+        '              domains: ["*"]\n',
+        '              domains: ["*"]\n              cors:\n                allow_origin: [a.test]\n',
+        '              domains: ["*"]\n              typed_per_filter_config:\n                envoy.filters.http.cors:\n'
+        f'                  "@type": {CORS_TYPE}Policy\n                  allow_origin_string_match:\n                  - exact: a.test\n',
+    ),
+    "cors of a route": (
+        "                route:\n" + ROUTE_1A,
+        "                route:\n" + ROUTE_1A + "                  cors: {allow_methods: GET, enabled: false}\n",
+        "                typed_per_filter_config:\n                  envoy.filters.http.cors:\n"
+        f'                    "@type": {CORS_TYPE}Policy\n                    allow_methods: GET\n                    filter_enabled:\n'
+        "                      default_value:\n                        numerator: 0\n                        denominator: HUNDRED\n"
+        "                route:\n" + ROUTE_1A,
+    ),
+    "a fault of v2": (
+        "          http_filters:\n",
+        "          http_filters:\n          - name: envoy.fault\n            config:\n              delay: {type: fixed, fixed_delay: 1s, percent: 10}\n"
+        "              headers: [{name: x-a, exact_match: b}]\n",
+        "          http_filters:\n          - name: envoy.filters.http.fault\n            typed_config:\n"
+        '              "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n'
+        "              delay: {fixed_delay: 1s, percentage: {numerator: 10, denominator: HUNDRED}}\n"
+        "              headers: [{name: x-a, string_match: {exact: b}}]\n",
+    ),
+    "a health check of v2": (
+        "          http_filters:\n",
+        "          http_filters:\n          - name: envoy.health_check\n            config: {pass_through_mode: false, endpoint: /ok}\n",
+        "          http_filters:\n          - name: envoy.filters.http.health_check\n            typed_config: "
+        '{"@type": type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck, pass_through_mode: false, '
+        'headers: [{name: ":path", string_match: {exact: /ok}}]}\n',
+    ),
     "merge key": (
         "  - name: service1a\n    connect_timeout: 0.25s\n",
         "  - <<: {connect_timeout: 0.25s}\n    name: service1a\n",
@@ -187,7 +276,11 @@ SMALL: dict[str, tuple[str, str, str | None]] = {
 
 def planted(now: str, then: str) -> str:
     assert now in GOOD
-    return GOOD.replace(now, then, 1)
+    text = GOOD.replace(now, then, 1)
+    if "cors" in then:
+        cors = f"          - {{name: envoy.filters.http.cors, typed_config: {{'@type': {CORS_TYPE}}}}}\n"
+        text = text.replace("          http_filters:\n", "          http_filters:\n" + cors)
+    return text
 
 
 def accepted_by_envoy(path: Path) -> None:
