@@ -14,7 +14,8 @@ from shifter.admin.page import JSON, BadQuery, Page, Query, form
 from shifter.admin.view import AdminView
 from shifter.model.bootstrap import Bootstrap
 from shifter.routing import explained
-from shifter.routing.explain import Asked, ExplainError, Explanation, Scene, explaining, question, scene_of
+from shifter.routing.explain import Explanation, explaining
+from shifter.routing.question import Asked, ExplainError, Scene, question, scene_of
 from shifter.routing.runtime import Runtime
 from shifter.routing.why import shown
 

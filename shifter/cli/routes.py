@@ -16,7 +16,8 @@ from shifter.config import load_tests
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
 from shifter.routing import explained, tested
 from shifter.routing.errors import RoutingError
-from shifter.routing.explain import ExplainError, Scene, explain, question, scene_of
+from shifter.routing.explain import explain
+from shifter.routing.question import ExplainError, Scene, question, scene_of
 from shifter.routing.regex import regex_problem
 from shifter.routing.routetest import Summary, run
 from shifter.routing.runtime import Runtime

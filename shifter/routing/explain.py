@@ -6,19 +6,19 @@ Rule 2. A random choice that nothing in the request decides is told as shares of
 Rule 3. What would be made anew for each request stands as a word in angle brackets.
 """
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from ipaddress import ip_address
 
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
-from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
+from shifter.model.bootstrap import Listener
+from shifter.model.cluster import DiscoveryType, UpstreamProtocol
 from shifter.model.route import (
     DirectResponseAction,
     RedirectAction,
     RequestMirrorPolicy,
     Route,
     RouteAction,
+    RouteConfiguration,
     VirtualHost,
     WebResourceAction,
     WeightedCluster,
@@ -26,12 +26,13 @@ from shifter.model.route import (
 from shifter.routing import requiretls
 from shifter.routing.chance import Chances
 from shifter.routing.choice import is_sticky
-from shifter.routing.errors import RequestRefused, ShifterError
+from shifter.routing.errors import RequestRefused
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.hashing import Newcomer, address_of
 from shifter.routing.hostform import make_forwarding
+from shifter.routing.hosts import HostTable
 from shifter.routing.path import PathRedirect, make_canonical
-from shifter.routing.runtime import Runtime
+from shifter.routing.question import Asked, Scene
 from shifter.routing.trace import Bystander, Found, Table, copy_of
 from shifter.routing.why import conditions, reason, shown
 from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
@@ -42,40 +43,7 @@ NEW_ID = b"<new id>"
 ANY_ENDPOINT = b"<host name of the endpoint>"
 _CERTAIN = Fraction(1)
 _MANY_FIELDS = 1000
-
-
-class ExplainError(ShifterError):
-    """A question that cannot be answered; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The request that is asked about. ``text`` is its head on the wire, ``port`` the one that its URL names.
-
-    ``now`` is the time for formats, in seconds since the epoch.
-    """
-
-    text: bytes
-    scheme: bytes
-    port: int
-    client: bytes = b"127.0.0.1"
-    random: int | None = None
-    now: float = 0.0
-
-    @property
-    def peer(self) -> bytes:
-        """The client's ``address:port``, with a port that says nothing."""
-        return b"[%b]:0" % self.client if b":" in self.client else self.client + b":0"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Where it is asked: a connection manager, its listener if it has one, all clusters by name if they are known."""
-
-    manager: HttpConnectionManager
-    runtime: Runtime
-    listener: Listener | None = None
-    clusters: Mapping[str, Cluster] | None = None
+_DOMAINS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +80,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A cluster that gets a copy of a *share* of the requests."""
+
+    cluster: str
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Miss:
     """A route that the request does not fit, and why. ``held`` is how many of its conditions held before that."""
 
@@ -133,7 +109,7 @@ class Way:
     share: Fraction
     candidates: tuple[Candidate, ...] = ()
     decided: str = ""
-    mirrors: tuple[RequestMirrorPolicy, ...] = ()
+    copies: tuple[Copy, ...] = ()
     timeout: float = 0.0
     reply: Reply | None = None
 
@@ -150,58 +126,6 @@ class Explanation:
     ways: tuple[Way, ...]
     reply: Reply | None
     notes: tuple[str, ...] = ()
-
-
-def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1", random: int | None = None, now: float = 0.0) -> Asked:
-    """Return *request* (``METHOD URL``, or a URL alone for GET) with *headers* (``name: value``). Raises `ExplainError`."""
-    method, _, url = request.strip().rpartition(" ")
-    scheme, mark, rest = url.partition("://")
-    if not mark or scheme.lower() not in ("http", "https"):
-        raise ExplainError(f"{shown(request)!r} is no request: write 'GET http://host/path'")
-    rest = rest.partition("#")[0]
-    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    authority, target = rest[:end], rest[end:]
-    port = authority.rpartition(":")[2]
-    lines = []
-    for header in headers:
-        name, colon, value = header.partition(":")
-        if not colon:
-            raise ExplainError(f"{shown(header)!r} is no header: write 'name: value'")
-        if name.strip().lower() in ("host", ":authority"):
-            authority = value.strip()
-        else:
-            lines.append(f"{name.strip()}: {value.strip()}")
-    target = target if target.startswith("/") else "/" + target
-    text = "\r\n".join([f"{method.strip().upper() or 'GET'} {target} HTTP/1.1", f"host: {authority}", *lines])
-    if len(text.splitlines()) != 2 + len(lines):
-        raise ExplainError("line breaks cannot stand in a request")
-    try:
-        ip_address(client)
-    except ValueError:
-        raise ExplainError(f"{shown(client)!r} is no IP address that a request could come from") from None
-    number = int(port) if port.isascii() and port.isdigit() else 0
-    return Asked(text.encode(), scheme.lower().encode(), number, client.encode(), random, now)
-
-
-def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None = None) -> Scene:
-    """Return the connection manager of the listener *name*; without one, of the only one, or of the one at the port that was
-    *asked* at. Raises `ExplainError`."""
-    listeners = bootstrap.listeners
-    if name is not None:
-        chosen = [listener for listener in listeners if listener.name == name]
-        if not chosen:
-            raise ExplainError(f"no listener is named {shown(name)!r}; there are {_names(listeners)}")
-    else:
-        at_port = [listener for listener in listeners if asked is not None and listener.address.port == asked.port]
-        chosen = list(listeners) if len(listeners) == 1 or len(at_port) != 1 else at_port
-    if len(chosen) != 1:
-        raise ExplainError(f"there are several listeners, name one: {_names(listeners)}" if listeners else "there are no listeners")
-    clusters = {cluster.name: cluster for cluster in bootstrap.clusters}
-    return Scene(chosen[0].manager, Runtime(bootstrap.runtime), chosen[0], clusters)
-
-
-def _names(listeners: Sequence[Listener]) -> str:
-    return ", ".join(shown(listener.name) for listener in listeners) or "none"
 
 
 def explain(scene: Scene, asked: Asked) -> Explanation:
@@ -237,7 +161,7 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
     table = Table(manager.route_config, scene.runtime, manager.suppress_envoy_headers)
     found = table.find(head)
     if found is None:
-        reply = Reply(404, f"no virtual host has the domain {shown(head.authority) or '(none)'}")
+        reply = Reply(404, _no_host(manager.route_config, head.authority))
         return Explanation(asked, head, scene.listener, None, (), (), reply, notes)
     if table.needs_tls(found.host, head):
         location = (b"location", requiretls.https_location(head))
@@ -248,6 +172,16 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
     yield from walk.run()
     reply_left = Reply(404, "no route fits", share=walk.left.share) if walk.left.share else None
     return Explanation(asked, head, scene.listener, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
+
+
+def _no_host(config: RouteConfiguration, authority: bytes) -> str:
+    """Say that no virtual host has *authority*, and which domains there are."""
+    domains = [domain for host in config.virtual_hosts for domain in host.domains]
+    more = len(domains) - _DOMAINS_SHOWN
+    listed = ", ".join(map(shown, domains[:_DOMAINS_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    words = f"no virtual host has the domain {shown(authority) or '(none)'}; there are {listed or 'none'}"
+    bare = HostTable([(domain, domain) for domain in domains], ignore_port=True).find(authority)
+    return f"{words}; without its port it would have been {shown(bare)}" if bare is not None else words
 
 
 def _notes(scene: Scene, asked: Asked) -> Iterator[str]:
@@ -320,7 +254,8 @@ class _Walk:
             decided, shares = self._shares(action, taken)
             candidates = tuple(self._candidate(route, action, entry, share) for entry, share in shares)
             mirrors = action.mirrors or self._host.mirrors or self._table.config.mirrors
-            return Way(number, route, taken.share, candidates, decided, mirrors, self._table.timeout(action))
+            copies = tuple(map(self._copy, mirrors))
+            return Way(number, route, taken.share, candidates, decided, copies, self._table.timeout(action))
         return Way(number, route, taken.share, reply=self._reply(route, action))
 
     def _shares(self, action: RouteAction, taken: Chances) -> tuple[str, list[tuple[WeightedCluster, Fraction]]]:
@@ -371,6 +306,13 @@ class _Walk:
             lines = request_bytes(head).partition(b"\r\nhost: ")[2]
             return fields(lines[lines.find(b"\r\n") :].removesuffix(b"\r\n\r\n"))
         return fields(head.block)
+
+    def _copy(self, mirror: RequestMirrorPolicy) -> Copy:
+        name = self._table.cluster_name(WeightedCluster(mirror.cluster, 1, cluster_header=mirror.cluster_header), self._head)
+        if mirror.fraction is None:
+            return Copy(name, _CERTAIN)
+        share = self._table.runtime.share(mirror.fraction)
+        return Copy(name, min(Fraction(share.numerator, share.denominator), _CERTAIN))
 
     def _endpoint_name(self, action: RouteAction, name: str) -> bytes:
         """Return what ``auto_host_rewrite`` makes the host, empty for nothing."""

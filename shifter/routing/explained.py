@@ -12,10 +12,11 @@ from fractions import Fraction
 
 from shifter.model.bootstrap import Bootstrap, Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
-from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way, scene_of
+from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
+from shifter.routing.question import scene_of
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import have_weight, weights_now
-from shifter.routing.why import described, fraction_words, shown
+from shifter.routing.why import described, shown
 
 FEW = 8
 """So many routes that did not fit are always shown."""
@@ -104,10 +105,9 @@ class _Page:
             yield from _reply(way.reply)
             return
         yield from _candidates(way)
-        for mirror in way.mirrors:
-            name = mirror.cluster or f"what {shown(mirror.cluster_header or b'')} names"
-            share = "" if mirror.fraction is None else f", of {fraction_words(mirror.fraction, Runtime())}"
-            yield _line("copy to", f"{shown(name)}{share}")
+        for one in way.copies:
+            share = "" if one.share == 1 else f", {percent(one.share)} of them"
+            yield _line("copy to", f"{shown(one.cluster) or '(the request names none)'}{share}")
         yield _line("timeout", f"{way.timeout:g} s" if way.timeout else "none")
 
 
@@ -188,7 +188,11 @@ def as_dict(explanation: Explanation) -> dict[str, object]:
     request, *headers = told.asked.text.decode("utf-8", "replace").split("\r\n")
     listener = told.listener
     return {
-        "request": {"line": " ".join(request.split(" ")[:2]), "headers": headers},
+        "request": {
+            "line": " ".join(request.split(" ")[:2]),
+            "headers": headers,
+            "path": _text(told.head.path) if told.head is not None else None,
+        },
         "listener": None if listener is None else {"name": listener.name, "address": str(listener.address), "place": listener.place},
         "virtual_host": None
         if told.found is None
@@ -232,7 +236,8 @@ def _way(way: Way) -> dict[str, object]:
         }
         for candidate in way.candidates
     ]
-    return {**found, "decided_by": way.decided, "candidates": candidates, "timeout": way.timeout}
+    copies = [{"cluster": one.cluster, "share": float(one.share)} for one in way.copies]
+    return {**found, "decided_by": way.decided, "candidates": candidates, "copies": copies, "timeout": way.timeout}
 
 
 def _pairs(pairs: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:

@@ -41,7 +41,7 @@ def test_an_explanation() -> None:
 
 def test_headers_are_given_one_by_one() -> None:
     answer = Asker(view()).ask(ASK + "&header=x-a:%201&header=x-b:2&format=json")
-    assert json.loads(answer.body)["request"] == {"line": "GET /service/1", "headers": ["host: localhost", "x-a: 1", "x-b: 2"]}
+    assert json.loads(answer.body)["request"]["headers"] == ["host: localhost", "x-a: 1", "x-b: 2"]
 
 
 def test_without_a_request_it_says_how_to_ask() -> None:

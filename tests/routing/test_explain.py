@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener, RuntimeLayer
+from shifter.model.bootstrap import HttpConnectionManager, Listener, RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.filters import HttpFilter
 from shifter.model.route import (
@@ -20,6 +20,7 @@ from shifter.model.route import (
     HeaderValueOption,
     PathMatchKind,
     RedirectAction,
+    RequestMirrorPolicy,
     Route,
     RouteAction,
     RouteConfiguration,
@@ -29,7 +30,8 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
-from shifter.routing.explain import Asked, ExplainError, Explanation, Scene, explain, question, scene_of
+from shifter.routing.explain import Copy, Explanation, explain
+from shifter.routing.question import Scene, question
 from shifter.routing.runtime import Runtime
 from shifter.routing.trace import Table
 from shifter.wire.events import RequestHead, fields
@@ -60,84 +62,6 @@ def ask(where: Scene, request: str = "GET http://h.test/", *headers: str, random
 def shares(told: Explanation) -> list[tuple[str, Fraction]]:
     (way,) = told.ways
     return [(candidate.cluster, candidate.share) for candidate in way.candidates]
-
-
-# The question
-
-
-@pytest.mark.parametrize(
-    ("request_", "headers", "text", "port"),
-    [
-        ("GET http://h.test/a?b", (), "GET /a?b HTTP/1.1|host: h.test", 0),
-        ("http://h.test", (), "GET / HTTP/1.1|host: h.test", 0),
-        ("post http://h.test:8000/a#b", (), "POST /a HTTP/1.1|host: h.test:8000", 8000),
-        ("GET http://h.test?a", (), "GET /?a HTTP/1.1|host: h.test", 0),
-        ("GET http://[::1]:80/", ("a: b", "c:d"), "GET / HTTP/1.1|host: [::1]:80|a: b|c: d", 80),
-        ("GET http://h.test:81/", ("Host: other:82",), "GET / HTTP/1.1|host: other:82", 81),
-    ],
-)
-def test_a_question(request_: str, headers: tuple[str, ...], text: str, port: int) -> None:
-    asked = question(request_, headers)
-    assert asked.text.decode().replace("\r\n", "|") == text
-    assert asked.port == port
-
-
-@pytest.mark.parametrize(
-    ("request_", "header", "words"),
-    [
-        ("GET /path", "a: b", "'GET /path' is no request"),
-        ("", "a: b", "'' is no request"),
-        ("GET ftp://h.test/", "a: b", "is no request"),
-        ("GET http://h.test/", "nothing", "'nothing' is no header"),
-        ("GET http://h.test/\r\nx:y", "a: b", "line breaks"),
-        ("GET http://h.test/", "a: b\r\nc: d", "line breaks"),
-    ],
-)
-def test_what_is_no_question(request_: str, header: str, words: str) -> None:
-    with pytest.raises(ExplainError, match=words):
-        question(request_, [header])
-
-
-def test_who_asks_has_an_address() -> None:
-    assert question("http://h/", client="::1").peer == b"[::1]:0"
-    assert question("http://h/", client="192.0.2.7").peer == b"192.0.2.7:0"
-    with pytest.raises(ExplainError, match="'me' is no IP address"):
-        question("http://h/", client="me")
-
-
-def listeners(*ports: int) -> Bootstrap:
-    manager = scene().manager
-    found = tuple(Listener(f"l{port}", SocketAddress("127.0.0.1", port), manager) for port in ports)
-    return Bootstrap(found, (Cluster("one"),), runtime=(RuntimeLayer("base", {"k": 7}),))
-
-
-def chosen(bootstrap: Bootstrap, port: int, name: str | None = None) -> str:
-    listener = scene_of(bootstrap, Asked(b"", b"http", port), name).listener
-    assert listener is not None
-    return listener.name
-
-
-def test_the_listener_is_named_or_the_only_one_or_at_the_port() -> None:
-    assert chosen(listeners(80), 0) == "l80"
-    assert chosen(listeners(80), 81) == "l80"
-    assert chosen(listeners(80, 81), 81) == "l81"
-    assert chosen(listeners(80, 81), 81, "l80") == "l80"
-    where = scene_of(listeners(80))
-    assert where.clusters == {"one": Cluster("one")}
-    assert where.runtime.integer("k", 0) == 7
-
-
-@pytest.mark.parametrize(
-    ("bootstrap", "name", "words"),
-    [
-        (listeners(80, 81), None, "several listeners, name one: l80, l81"),
-        (listeners(80), "l", "no listener is named 'l'; there are l80"),
-        (Bootstrap(), None, "there are no listeners"),
-    ],
-)
-def test_no_listener(bootstrap: Bootstrap, name: str | None, words: str) -> None:
-    with pytest.raises(ExplainError, match=words):
-        scene_of(bootstrap, Asked(b"", b"http", 0), name)
 
 
 # Where it goes
@@ -203,7 +127,12 @@ def test_no_virtual_host_and_no_route() -> None:
     )
     where = Scene(HttpConnectionManager("in", other), Runtime())
     told = ask(where, "http://b.test/")
-    assert (told.found, told.reply and (told.reply.status, told.reply.why)) == (None, (404, "no virtual host has the domain b.test"))
+    assert told.found is None
+    assert told.reply is not None
+    assert (told.reply.status, told.reply.why) == (404, "no virtual host has the domain b.test; there are a.test")
+    told = ask(where, "http://a.test:81/")
+    assert told.reply is not None
+    assert told.reply.why.endswith("; without its port it would have been a.test")
     told = ask(where, "http://a.test/")
     assert told.found is not None
     assert (told.found.domain, told.reply and (told.reply.status, told.reply.why)) == (b"a.test", (404, "no route fits"))
@@ -303,6 +232,14 @@ def test_clusters_that_are_named_by_the_request_or_missing() -> None:
     assert [(one.cluster, one.missing) for one in ask(where, "http://h.test/", "x-to: one").ways[0].candidates] == [("one", False)]
     assert [(one.cluster, one.missing) for one in ask(where, "http://h.test/", "x-to: two").ways[0].candidates] == [("two", True)]
     assert [(one.cluster, one.missing) for one in ask(where).ways[0].candidates] == [("", True)]
+
+
+def test_copies() -> None:
+    some = RequestMirrorPolicy("shadow", fraction=RuntimeFraction(FractionalPercent(50), "k"))
+    named = RequestMirrorPolicy(cluster_header=b"x-shadow")
+    where = scene(to(SPLIT[0]), mirrors=(some, named), runtime=Runtime([RuntimeLayer("base", {"k": 10})]))
+    told = ask(where, "http://h.test/", "x-shadow: other")
+    assert told.ways[0].copies == (Copy("shadow", Fraction(1, 10)), Copy("other", Fraction(1)))
 
 
 def test_notes() -> None:
