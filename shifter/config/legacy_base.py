@@ -19,8 +19,8 @@ _OPERATOR = re.compile(rf"%%|%({'|'.join(LOG_WORDS)})%")
 
 
 def text(value: str, at: Spot) -> TextNode:
-    """Return a made text."""
-    return TextNode(value, at.line, at.column, at.width)
+    """Return a made text; digits are a number."""
+    return TextNode(value, at.line, at.column, at.width, plain=value.isdigit())
 
 
 def new_map(at: Spot, items: Mapping[str, Node]) -> MapNode:

@@ -218,7 +218,8 @@ SMALL: dict[str, tuple[str, str, str | None]] = {
     ),
     "flat route of v1": (
         "              - match:\n                  prefix: /old\n                redirect:\n                  path_redirect: /new\n",
-        "              - prefix: /old  # old\n                case_sensitive: false\n                cluster: service1\n                timeout_ms: 0\n",
+        "              - prefix: /old  # old\n                case_sensitive: false\n                cluster: service1\n"
+        "                timeout_ms: 0\n",
         "              - match:\n                  prefix: /old  # old\n                  case_sensitive: false\n"
         "                route:\n                  cluster: service1\n                  timeout: 0s\n",
     ),
@@ -234,7 +235,8 @@ SMALL: dict[str, tuple[str, str, str | None]] = {
     "a cluster of v1": (
         "    lb_policy: ROUND_ROBIN\n",
         "    lb_type: round_robin\n    features: http2\n    circuit_breakers:\n      default: {max_connections: 5}\n",
-        "    lb_policy: round_robin\n    http2_protocol_options: {}\n    circuit_breakers:\n      thresholds:\n      - {max_connections: 5}\n",
+        "    lb_policy: round_robin\n    http2_protocol_options: {}\n    circuit_breakers:\n      thresholds:\n"
+        "      - {max_connections: 5}\n",
     ),
     "cors of a virtual host": (
         '              domains: ["*"]\n',
@@ -252,7 +254,8 @@ SMALL: dict[str, tuple[str, str, str | None]] = {
     ),
     "a fault of v2": (
         "          http_filters:\n",
-        "          http_filters:\n          - name: envoy.fault\n            config:\n              delay: {type: fixed, fixed_delay: 1s, percent: 10}\n"
+        "          http_filters:\n          - name: envoy.fault\n            config:\n"
+        "              delay: {type: fixed, fixed_delay: 1s, percent: 10}\n"
         "              headers: [{name: x-a, exact_match: b}]\n",
         "          http_filters:\n          - name: envoy.filters.http.fault\n            typed_config:\n"
         '              "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault\n'
