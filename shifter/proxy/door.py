@@ -109,7 +109,8 @@ class Http1Door:
 
     def write_blocked(self) -> None:
         self._blocked = True
-        self._pause(_BY_OUTPUT)
+        if not isinstance(self._decoder, h1.TunnelDecoder):  # the two directions of a tunnel have nothing to do with each other
+            self._pause(_BY_OUTPUT)
         if self.exchange is not None:
             self.exchange.on_downstream_blocked()
 

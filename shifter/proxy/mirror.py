@@ -125,6 +125,8 @@ class MirrorStream:
             return
         self._waiting = []
         self._keep(data)
+        if self.over:
+            return
         self._lease = lease = self._cluster.lease(pool)
         lease.addCallbacks(self._leased, self._lease_failed)
         lease.addErrback(self._broken)

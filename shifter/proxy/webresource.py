@@ -25,10 +25,10 @@ from shifter.filters.api import Reply
 from shifter.model.route import Route, WebResourceAction
 from shifter.observe.logentry import LogEntry
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
-from shifter.proxy.outcome import blank, expects_continue, local_entry, local_reply
+from shifter.proxy.outcome import LocalReply, blank, expects_continue, local_entry, local_reply
 from shifter.routing.errors import RoutingError
 from shifter.routing.headers import FRAMING, HeaderEditor
-from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead, fields
+from shifter.wire.events import NO_BODY, UNTIL_END, UPGRADE, ProtocolError, RequestHead, fields
 from shifter.wire.h1 import REASONS
 
 MAX_BODY = 1 << 20
@@ -86,6 +86,9 @@ class WebResourceLeaf:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
+        if head.flags & UPGRADE:
+            # twisted.web's resources have no other protocol, and what follows the head here is no body
+            return LocalReply(head, downstream, 403, b"", b"", b"", "upgrade_failed", self.config.name, self.edit_answer)
         return WebExchange(self, self._site, head, downstream)
 
 

@@ -8,6 +8,7 @@ from shifter.model.route import (
     HeaderMatcher,
     HeaderMutations,
     HeaderValueOption,
+    InternalRedirectPolicy,
     MaxStreamDuration,
     StringMatcher,
     StringMatchKind,
@@ -17,6 +18,7 @@ from shifter.model.route import (
 )
 from shifter.proxy.fullstream import FullStream
 from tests.support.proxies import ROUTES, Proxy, forward, get, local, passed
+from tests.support.scripted import Filtered
 from tests.support.transports import LARGE, FakeTransport
 
 EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
@@ -303,6 +305,15 @@ def test_neither_side_runs_ahead_of_the_other() -> None:
     assert (proxy.backend.take(), client.take()) == (piece, piece)
 
 
+def test_who_does_not_read_may_still_speak() -> None:
+    proxy, client = switched()
+    client.room = 1000
+    proxy.backend.say(b"x" * LARGE)
+    assert proxy.backend.paused
+    client.say(b"still here")
+    assert proxy.backend.take() == b"still here"
+
+
 def test_only_idling_ends_it() -> None:
     proxy, client = switched(stream_idle_timeout=20.0, request_timeout=1.0)
     proxy.wait(16)  # longer than the route's timeout
@@ -378,3 +389,31 @@ def test_an_endpoint_that_switches_unasked() -> None:
     proxy.backend.say(SWITCHED)
     assert client.take().startswith(b"HTTP/1.1 502 ")
     proxy.settled(c502=1)
+
+
+def test_filters_see_the_bytes_of_another_protocol_as_bodies() -> None:
+    proxy = Filtered({"upgrades": (UpgradeConfig(b"websocket"),)}, a={})
+    client = proxy.connect(get(b"/one", *UPGRADE) + b"first")
+    assert proxy.backend.take().endswith(b"\r\n\r\nfirst")
+    proxy.backend.say(SWITCHED + b"second")
+    answer = client.take()
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert answer.endswith(b"\r\n\r\nsecond")
+    client.say(b"third")
+    assert proxy.backend.take() == b"third"
+    proxy.backend.say(b"fourth")
+    assert client.take() == b"fourth"
+    client.hang_up()
+    assert proxy.backend.end == "fin"
+    proxy.settled(c101=1)
+
+
+def test_filters_see_the_last_answer_of_a_redirect_that_is_followed() -> None:
+    route = forward(b"/from", "one", internal_redirect=InternalRedirectPolicy())
+    proxy = Filtered({"routes": (route, *ROUTES)}, a={})
+    client = proxy.connect(get(b"/from"))
+    proxy.backend.say(b"HTTP/1.1 302 Found\r\nlocation: http://a/two\r\ncontent-length: 0\r\n\r\n")
+    proxy.backend.say(EMPTY)
+    assert client.take() == OK
+    assert [told for told in proxy.told if "head" in told[1]] == [("a", "request_head", True), ("a", "response_head", True)]
+    assert not proxy.worker.streams

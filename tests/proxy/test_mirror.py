@@ -253,3 +253,13 @@ def test_answers_of_every_kind_are_thrown_away() -> None:
         assert client.take() == passed(b"200 OK", b"\r\ncontent-length: 0")
     proxy.settled(c200=4)
     assert proxy.clusters["mirror"].state.stats.codes == {200: 3, 502: 1}
+
+
+def test_a_first_piece_that_is_too_much_is_not_even_sent() -> None:
+    cluster = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),), per_connection_buffer_limit_bytes=3)
+    proxy = Proxy((forward(b"/", "one", mirrors=(RequestMirrorPolicy("mirror"),)),), (*CLUSTERS, cluster))
+    client = proxy.connect(get(b"/a", b"content-length: 4", method=b"POST") + b"abcd")
+    assert [end.peer for end in proxy.backends] == [ONE]
+    proxy.backend.say(EMPTY)
+    assert client.take() == passed(b"200 OK", b"\r\ncontent-length: 0")
+    proxy.settled(c200=1)

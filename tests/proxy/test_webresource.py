@@ -13,6 +13,7 @@ from shifter.model.route import (
     PathMatchKind,
     Route,
     RouteMatch,
+    UpgradeConfig,
     WebResourceAction,
 )
 from shifter.proxy.webresource import MAX_BODY, WebExchange, load_resource
@@ -105,6 +106,12 @@ def test_what_was_announced_is_what_is_sent() -> None:
     client = served.connect(get(b"/short"))
     assert client.take().endswith(b"ab")
     assert client.closing
+
+
+def test_a_resource_has_no_other_protocol() -> None:
+    client = proxy(upgrades=(UpgradeConfig(b"websocket"),)).connect(get(b"/echo", b"connection: upgrade", b"upgrade: websocket"))
+    assert client.take().startswith(b"HTTP/1.1 403 ")
+    assert client.end == "fin"
 
 
 def test_a_body_has_its_limit() -> None:
