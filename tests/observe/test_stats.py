@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.cluster import CircuitBreakers
-from shifter.observe.stats import STATES, ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats
+from shifter.observe.stats import STATES, ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats, counter
 
 
 def test_a_request_is_three_changes_downstream() -> None:
@@ -29,6 +29,18 @@ def test_a_request_without_an_answer_is_over_but_not_completed() -> None:
     http.codes[0] += 1
     figures = http.report("p", "l").figures
     assert (figures.gauges["downstream_rq_active"], figures.completed, figures.classes) == (0, 0, {})
+
+
+def test_what_filters_count_has_names_of_its_own() -> None:
+    http, server = HttpStats(), ServerStats("1", 0.0)
+    count = counter(http.filters)
+    count("fault.aborts_injected", 0)
+    count("fault.delays_injected")
+    count("fault.delays_injected", by=2)
+    counter(server.filters)("limit.http_local_rate_limit.ok")
+    counters = http.report("p", "l").figures.counters
+    assert (counters["fault.aborts_injected"], counters["fault.delays_injected"]) == (0, 3)
+    assert server.report(0.0).server.counters["limit.http_local_rate_limit.ok"] == 1
 
 
 @given(st.lists(st.integers(100, 999)))
