@@ -85,7 +85,7 @@ class ListenerRuntime:
         settings: HttpConnectionManager = listener.manager
         self.listener = listener
         self.settings = settings
-        self.forwarding = make_forwarding(settings, listener.address.port)
+        self.forwarding = make_forwarding(settings, listener.address.port, self.worker.address)
         self.forwarding.upgradable = tree.upgradable
         self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
         self.ending = compile_ending(settings)

@@ -37,7 +37,7 @@ class Timed(Protocol):
 class Worker:
     """See the module. ``random`` returns 63 random bits; ``wall`` is the wall clock in seconds, for logs and dates.
 
-    ``address`` is this machine's own, for ``x-forwarded-for`` of requests that the proxy itself makes.
+    ``address`` is this machine's own, which ``x-forwarded-for`` shows for clients on loopback and for requests that the proxy makes.
     """
 
     __slots__ = (

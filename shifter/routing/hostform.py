@@ -31,9 +31,12 @@ def compile_host_form(strip: StripPort, port: int, strip_dot: bool) -> HostForm 
     return formed
 
 
-def make_forwarding(manager: HttpConnectionManager, port: int) -> Forwarding:
-    """Return the `Forwarding` of *manager* at a listener on *port*, which gives the host its form before all else it does."""
-    forwarding = Forwarding(manager, local_port=port)
+def make_forwarding(manager: HttpConnectionManager, port: int, local_address: bytes = b"") -> Forwarding:
+    """Return the `Forwarding` of *manager* at a listener on *port*, which gives the host its form before all else it does.
+
+    *local_address* as in `Forwarding`.
+    """
+    forwarding = Forwarding(manager, local_address, local_port=port)
     form = compile_host_form(manager.strip_port, port, manager.strip_trailing_host_dot)
     if form is not None:
         prepare = forwarding.prepare
