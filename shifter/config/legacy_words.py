@@ -124,9 +124,17 @@ TYPE_OF: dict[str, str] = {
 }
 """Name of an extension -> type of its configuration."""
 
-ROUTE_TYPE_OF: dict[str, str] = TYPE_OF | {
+ROUTE_TYPE_OF: dict[str, str] = {
     f"{_HTTP}{filter}": f"{_V3}filters.http.{filter}.v3.{name}"
-    for filter, name in (("buffer", "BufferPerRoute"), ("ext_authz", "ExtAuthzPerRoute"), ("rbac", "RBACPerRoute"))
+    for filter, name in (
+        ("buffer", "BufferPerRoute"),
+        ("compressor", "CompressorPerRoute"),
+        ("cors", "CorsPolicy"),
+        ("csrf", "CsrfPolicy"),
+        ("ext_authz", "ExtAuthzPerRoute"),
+        ("fault", "HTTPFault"),
+        ("rbac", "RBACPerRoute"),
+    )
 }
 """Name of an HTTP filter -> type of what a route says to it."""
 
