@@ -13,6 +13,7 @@ from twisted.internet.task import cooperate
 from shifter.admin.page import JSON, BadQuery, Page, Query, form
 from shifter.admin.view import AdminView
 from shifter.model.bootstrap import Bootstrap
+from shifter.net.own_address import own_address
 from shifter.routing import explained
 from shifter.routing.explain import Explanation, explaining
 from shifter.routing.question import Asked, ExplainError, Scene, question, scene_of
@@ -59,7 +60,7 @@ def explain_page(view: AdminView, query: Query) -> Deferred[Page]:
     bootstrap = _bootstrap(view)
     try:
         asked = _asked(query, view.info().now)
-        scene = scene_of(bootstrap, asked, query.get("listener"))
+        scene = scene_of(bootstrap, asked, query.get("listener"), own_address().encode("ascii"))
     except ExplainError as error:
         raise BadQuery(f"{error}\n") from error
     everything = "all" in query

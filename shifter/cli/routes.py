@@ -14,6 +14,7 @@ import click
 from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, tell, title
 from shifter.config import load_tests
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
+from shifter.net.own_address import own_address
 from shifter.routing import explained, tested
 from shifter.routing.errors import RoutingError
 from shifter.routing.explain import explain
@@ -154,7 +155,7 @@ def _answer(config: Bootstrap | Scene, asked: _Question) -> str:
                 return explained.table([(None, config.manager.route_config)], config.runtime, asked.as_json)
             return explained.table(explained.tables_of(config, asked.listener), Runtime(config.runtime), asked.as_json)
         request = question(asked.request, asked.headers, asked.client, asked.random, time())
-        scene = config if isinstance(config, Scene) else scene_of(config, request, asked.listener)
+        scene = config if isinstance(config, Scene) else scene_of(config, request, asked.listener, own_address().encode("ascii"))
         return explained.page(explain(scene, request), asked.as_json, asked.everything)
     except ExplainError as error:
         _fail(EXIT_USAGE, str(error))

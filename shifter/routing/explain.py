@@ -149,7 +149,7 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         head.random = asked.random or 0
         if head.flags & ODD_PATH:
             make_canonical(head, manager.path_normalization)
-        forwarding = make_forwarding(manager, scene.listener.address.port if scene.listener is not None else 0)
+        forwarding = make_forwarding(manager, scene.listener.address.port if scene.listener is not None else 0, scene.own_address)
         forwarding.upgradable = True
         forwarding.prepare(head, asked.client, lambda: NEW_ID)
     except (ProtocolError, RequestRefused) as refused:

@@ -40,12 +40,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where it is asked: a connection manager, its listener if it has one, all clusters by name if they are known."""
+    """Where it is asked: a connection manager, its listener if it has one, all clusters by name if they are known.
+
+    ``own_address`` is the machine's own, as text, as in `Forwarding`.
+    """
 
     manager: HttpConnectionManager
     runtime: Runtime
     listener: Listener | None = None
     clusters: Mapping[str, Cluster] | None = None
+    own_address: bytes = b""
 
 
 def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1", random: int | None = None, now: float = 0.0) -> Asked:
@@ -79,7 +83,7 @@ def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1
     return Asked(text.encode(), scheme.lower().encode(), number, client.encode(), random, now)
 
 
-def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None = None) -> Scene:
+def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None = None, own_address: bytes = b"") -> Scene:
     """Return the connection manager of the listener *name*; without one, of the only one, or of the one at the port that was
     *asked* at. Raises `ExplainError`."""
     listeners = bootstrap.listeners
@@ -93,7 +97,7 @@ def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None 
     if len(chosen) != 1:
         raise ExplainError(f"there are several listeners, name one: {_names(listeners)}" if listeners else "there are no listeners")
     clusters = {cluster.name: cluster for cluster in bootstrap.clusters}
-    return Scene(chosen[0].manager, Runtime(bootstrap.runtime), chosen[0], clusters)
+    return Scene(chosen[0].manager, Runtime(bootstrap.runtime), chosen[0], clusters, own_address)
 
 
 def _names(listeners: Sequence[Listener]) -> str:
