@@ -222,6 +222,9 @@ class Http1Door:
     def _check_upgrade(self, head: RequestHead, raw: bytes) -> None:
         """Keep what a request for another protocol names, for its route to decide (`tree.FullRouteResource`). Whatever that is, the
         connection carries no other request. Raises `ProtocolError`: a body in front of another protocol could be read as it."""
+        if head.version == 10:
+            head.flags &= ~UPGRADE  # RFC 9110 section 7.8
+            return
         head.flags |= CLOSE
         if self.runtime.tree.upgradable:
             if head.length != NO_BODY and head.length != 0:

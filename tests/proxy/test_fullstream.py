@@ -1,6 +1,10 @@
 """What a route asks for beyond being forwarded: attempts, the endpoint's host, durations, virtual clusters, other protocols."""
 
+from itertools import zip_longest
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, LbEndpoint
@@ -383,6 +387,26 @@ def test_a_body_in_front_of_another_protocol_is_refused() -> None:
     assert not proxy.backends
 
 
+def test_http_10_knows_no_other_protocol() -> None:
+    proxy = upgrading(accept_http_10=True)
+    client = proxy.connect(get(b"/one", *UPGRADE, version=b"HTTP/1.0"))
+    assert b"upgrade" not in proxy.backend.take().lower()
+    proxy.backend.say(EMPTY)
+    assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.lists(st.binary(min_size=1, max_size=40), max_size=8))
+def test_however_the_bytes_are_cut(said: list[bytes], answered: list[bytes]) -> None:
+    proxy, client = switched()
+    for ours, theirs in zip_longest(said, answered, fillvalue=b""):
+        client.say(ours)
+        proxy.backend.say(theirs)
+    assert proxy.backend.take() == b"".join(said)
+    assert client.take() == b"".join(answered)
+    client.hang_up()
+    proxy.settled(c101=1)
+
+
 def test_an_endpoint_that_switches_unasked() -> None:
     proxy = upgrading()
     client = proxy.connect(get(b"/one"))
@@ -408,12 +432,15 @@ def test_filters_see_the_bytes_of_another_protocol_as_bodies() -> None:
     proxy.settled(c101=1)
 
 
-def test_filters_see_the_last_answer_of_a_redirect_that_is_followed() -> None:
+def test_a_redirect_that_is_followed_passes_the_filters_anew() -> None:
     route = forward(b"/from", "one", internal_redirect=InternalRedirectPolicy())
     proxy = Filtered({"routes": (route, *ROUTES)}, a={})
     client = proxy.connect(get(b"/from"))
     proxy.backend.say(b"HTTP/1.1 302 Found\r\nlocation: http://a/two\r\ncontent-length: 0\r\n\r\n")
     proxy.backend.say(EMPTY)
     assert client.take() == OK
-    assert [told for told in proxy.told if "head" in told[1]] == [("a", "request_head", True), ("a", "response_head", True)]
+    assert [told[1] for told in proxy.told if told[1] != "response_data"] == [
+        *("request_head", "done"),
+        *("request_head", "response_head", "done"),
+    ]
     assert not proxy.worker.streams

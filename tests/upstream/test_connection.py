@@ -407,3 +407,54 @@ def test_connections_say_what_they_are(endpoint: Endpoint) -> None:
     listener, _ = answered(endpoint, GET, OK)
     assert listener.stream is not None
     assert "busy requests=1" in repr(listener.stream)
+
+
+# other protocols
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x/2\r\nContent-Length: 0\r\nx-a: 1\r\n\r\n"
+
+
+def switched(endpoint: Endpoint, *pieces: bytes) -> tuple[RecordingListener, FakeTransport]:
+    listener = RecordingListener()
+    listener.may_switch = True
+    endpoint.ask(GET, end=False, listener=listener)
+    transport = endpoint.connections[-1]
+    transport.say(*pieces)
+    return listener, transport
+
+
+@pytest.mark.parametrize("piecewise", [False, True])
+def test_an_endpoint_may_switch_when_asked(endpoint: Endpoint, piecewise: bool) -> None:
+    raw = b"HTTP/1.1 100 Continue\r\n\r\n" + SWITCH + b"HTTP/1.1 200 OK\r\n\r\n"
+    listener, transport = switched(endpoint, *([raw[at : at + 1] for at in range(len(raw))] if piecewise else [raw]))
+    assert listener.head is not None
+    assert (listener.head.status, listener.head.length) == (101, UNTIL_END)
+    assert listener.block == b"\r\nx-a: 1\r\nconnection: Upgrade\r\nupgrade: x/2"
+    assert listener.body == b"HTTP/1.1 200 OK\r\n\r\n"
+    assert transport.open
+
+
+def test_a_switch_that_names_no_protocol_is_none(endpoint: Endpoint) -> None:
+    listener, transport = switched(endpoint, b"HTTP/1.1 101 x\r\n\r\n")
+    assert listener.saw == ["failed PROTOCOL_ERROR REQUEST_SENT"]
+    assert transport.end == "reset"
+
+
+@pytest.mark.parametrize("reason", ["closed", "reset"])
+def test_an_endpoint_ends_what_it_switched_to(endpoint: Endpoint, reason: str) -> None:
+    listener, transport = switched(endpoint, SWITCH)
+    transport.hang_up(reason)
+    assert listener.saw == ["head 101", "failed CONNECTION_TERMINATION ANSWER_BEGUN"]
+    assert not endpoint.pool.connections
+
+
+def test_what_was_written_before_the_end_still_leaves(endpoint: Endpoint) -> None:
+    _, transport = switched(endpoint, SWITCH)
+    transport.take()
+    connection = transport.handler
+    connection.send_data(b"last words", False)  # type: ignore[attr-defined]  # an Http1Connection
+    connection.cancel()  # type: ignore[attr-defined]
+    endpoint.network.run()
+    assert transport.take() == b"last words"
+    assert transport.end == "fin"
+    assert not endpoint.pool.connections

@@ -264,3 +264,25 @@ def test_decoders_have_one_interface() -> None:
         decoder = make()
         assert (decoder.done, decoder.rest, decoder.trailers) == (False, b"", b"")
     assert h1.LengthDecoder(0).done
+
+
+@given(st.binary(max_size=100), st.lists(st.integers(0, 100)))
+def test_a_tunnel_passes_everything_and_never_ends(raw: bytes, places: list[int]) -> None:
+    assert read(h1.TunnelDecoder(), cut(raw, places)) == (raw, b"", b"", False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "protocol"),
+    [
+        (b"Host: a\r\nUpgrade:  WebSocket \r\nx: 1", b"WebSocket"),
+        (b"UPGRADE:a\r\nupgrade: b", b"a"),
+        (b"x-upgrade: a\r\nhost: upgrade: b", b""),
+        (b"", b""),
+    ],
+)
+def test_which_protocol_is_asked_for(lines: bytes, protocol: bytes) -> None:
+    assert h1.upgrade_in(b"GET /upgrade: x HTTP/1.1\r\n" + lines) == protocol
+
+
+def test_a_switch_is_between_two_neighbours() -> None:
+    assert h1.switching(b"x") == b"\r\nconnection: Upgrade\r\nupgrade: x"
