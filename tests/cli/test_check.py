@@ -148,7 +148,7 @@ def test_annotations_for_github(folder: Path) -> None:
         1,
         [
             "::error file=a%2Cb%3A 100%25.yaml,line=7,col=21,endColumn=24,title=shifter check::a whole number is wanted here, not `100%25` "
-            "(write 100: the shares follow from the sum)",
+            "(write 100, without the sign)",
             "::warning file=odd.yaml,line=54,col=22,endColumn=26,title=shifter check::the duration `250ms` is taken for 0.25s "
             "(Envoy wants 0.25s)",
         ],
