@@ -43,8 +43,9 @@ class FilteredExchange:
 
     __slots__ = (
         "_answered", "_bytes_received", "_bytes_sent", "_cleared", "_details", "_done", "_door", "_ended", "_entry", "_faulty",
-        "_filters", "_flags", "_gone", "_inner", "_inner_over", "_inner_status", "_leaf", "_open", "_paused", "_refusal", "_request",
-        "_request_done", "_response", "_rested", "_sent", "_started", "_state", "deadline", "head", "idle_timeout", "runtime", "touched",
+        "_filters", "_flags", "_gone", "_inner", "_inner_over", "_inner_status", "_leaf", "_on_start", "_open", "_paused", "_refusal",
+        "_request", "_request_done", "_response", "_rested", "_sent", "_started", "_state", "deadline", "head", "idle_timeout", "runtime",
+        "touched",
     )  # fmt: skip
 
     runtime: "ListenerRuntime"
@@ -56,6 +57,7 @@ class FilteredExchange:
         self._leaf = leaf
         self._inner: Exchange | None = None
         self._refusal: Callable[[Downstream], LocalReply] | None = None
+        self._on_start: Callable[[Exchange], None] | None = None
         self._filters: list[HttpFilter] = []
         self._cleared = False  # the route is to be looked for again
         self._open = False  # the head has passed the filters, and the exchange has not begun
@@ -96,6 +98,30 @@ class FilteredExchange:
     def refuse(self, reply: Callable[[Downstream], LocalReply]) -> None:
         """Begin with *reply*, whatever the filters would make of the request."""
         self._refusal = reply
+
+    def begin_again(self, head: RequestHead, leaf: ChosenLeaf, body: bytes, started: Callable[[Exchange], None]) -> None:
+        """Begin anew with *head*, which *leaf* is to serve: a redirect of the upstream's is followed. What the filters have made of
+        the first request is over, and its answer is not seen by them (as in Envoy). *started* is told the exchange."""
+        self._request.stop()
+        self._response.stop()
+        self._finish_filters()
+        self.head = head
+        self._leaf = leaf
+        self._inner = None
+        self._filters = []
+        self._flags = []
+        self._state = None
+        self._on_start = started
+        filters = self.runtime.filters
+        self.pass_through(filters.plan(leaf) if filters is not None else ())
+        if self._faulty:
+            self._fail()
+            return
+        self._request.push((HEAD, b"", not body))
+        if body:
+            self._request.push((DATA, body, True))
+        if self._inner is None and not self._done:
+            self._watch()
 
     # FilterStream
 
@@ -318,6 +344,8 @@ class FilteredExchange:
         self.runtime.worker.streams.discard(self)
         leaf = self._leaf
         inner = self._inner = leaf.start(self.head, self) if leaf is not None else not_found(self.head, self)
+        if self._on_start is not None:
+            self._on_start(inner)
         inner.begin(data, end)
 
     def _pass_trailers(self, block: bytes) -> None:
@@ -490,12 +518,15 @@ class FilteredExchange:
         if entry is not None:
             self._correct(entry, sent)
             self._door.log(entry)
+        self._finish_filters()
+        self._door.finished()
+
+    def _finish_filters(self) -> None:
         for one in self._filters:
             try:
                 one.on_done()
             except Exception:
                 _log.failure("the filter {culprit} failed at the end", culprit=type(one).__name__)
-        self._door.finished()
 
     def _correct(self, entry: LogEntry, sent: ResponseHead | None) -> None:
         """Have *entry* say what the client has seen."""

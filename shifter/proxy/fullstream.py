@@ -15,6 +15,7 @@ from shifter.observe.stats import VirtualClusterStats
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.duration import tell_endpoint
 from shifter.proxy.extras import Extras
+from shifter.proxy.filtered import FilteredExchange
 from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
 from shifter.proxy.mirror import MirrorStream
 from shifter.proxy.outcome import is_grpc
@@ -218,10 +219,17 @@ class FullStream(ProxyStream):
         self.worker.streams.discard(self)
         if self.runtime.access_logs:
             self.runtime.log(self._entry(answer.status, "internal_redirect", self.worker.monotonic() - self.started))
-        self.following = following = leaf.start(head, self.downstream)
-        if isinstance(following, FullStream):
-            following.journey = journey
-        following.begin(body, True)
+
+        def started(following: Exchange) -> None:
+            if isinstance(following, FullStream):
+                following.journey = journey
+
+        if isinstance(self.downstream, FilteredExchange):
+            self.downstream.begin_again(head, leaf, body, started)
+        else:
+            self.following = following = leaf.start(head, self.downstream)
+            started(following)
+            following.begin(body, True)
         return True
 
     # ends

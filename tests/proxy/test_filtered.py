@@ -1,12 +1,15 @@
 """A request that passes filters, from both ends: what filters see, what they may do, and how it ends when they do it."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 
 from shifter.filters.api import Reply, WholeBody, unframe
 from shifter.model.filters import FilterOverride
-from shifter.model.route import DirectResponseAction, PathMatchKind, Route, RouteMatch
+from shifter.model.route import DirectResponseAction, InternalRedirectPolicy, PathMatchKind, Route, RouteMatch
 from shifter.proxy.stream import ProxyStream
 from shifter.wire.events import RequestHead, ResponseHead
 from tests.support.proxies import DATE, ONE, forward, get, local
@@ -641,3 +644,56 @@ def test_a_stream_describes_itself() -> None:
     assert stream.peer == b"192.0.2.7:4711"
     stream.filter_state["x"] = 1
     assert stream.filter_state == {"x": 1}
+
+
+# redirects that the proxy follows itself
+
+
+def following(**scripts: dict[str, Any]) -> Filtered:
+    """A proxy that follows redirects of ``/from``; what routes say to *a* differs."""
+    action = replace(forward(b"/from", "one").action, internal_redirect=InternalRedirectPolicy(1, (307,)))
+    start = Route(RouteMatch(PathMatchKind.PREFIX, b"/from"), action, filters={"a": FilterOverride("start")})
+    end = Route(RouteMatch(PathMatchKind.PREFIX, b"/to"), forward(b"/to", "two").action, filters={"a": FilterOverride("end")})
+    return Filtered({"routes": (start, end)}, **scripts)
+
+
+REDIRECT = b"HTTP/1.1 307 There\r\nlocation: http://a/to\r\ncontent-length: 0\r\n\r\n"
+
+
+def test_a_request_that_is_redirected_passes_the_filters_of_its_new_route() -> None:
+    proxy = following(a={})
+    client = proxy.connect(post(4, b"/from") + b"abcd")
+    proxy.backend.say(REDIRECT)
+    assert body_of(proxy.backend.take()) == b"abcd"
+    proxy.backend.say(HELLO)
+    assert client.take() == PLAIN
+    assert proxy.factories["a"].overrides == ["start", "end"]
+    assert proxy.words() == [
+        *("a request_head", "a request_data", "a done"),
+        *("a request_head", "a request_data", "a response_head", "a response_data", "a done"),
+    ]
+    assert dict(proxy.stats.codes) == {200: 1}
+
+
+def test_a_filter_may_have_something_against_where_a_redirect_leads() -> None:
+    answers = iter([None, Reply(403, b"not there")])
+    proxy = following(a={"request_head": lambda head, end: next(answers)})
+    client = proxy.connect(get(b"/from"))
+    proxy.backend.say(REDIRECT)
+    assert client.take() == local(b"403 Forbidden", b"not there")
+    assert dict(proxy.stats.codes) == {403: 1}
+    proxy.over()
+
+
+def test_a_redirected_request_may_have_to_wait() -> None:
+    waits: Deferred[None] = Deferred()
+    answers = iter([None, waits])
+    proxy = following(a={"request_head": lambda head, end: next(answers)})
+    client = proxy.connect(get(b"/from"))
+    proxy.backend.say(REDIRECT)
+    assert client.take() == b""
+    waits.callback(None)
+    proxy.network.run()
+    proxy.backend.say(HELLO)
+    assert client.take() == PLAIN
+    assert not proxy.worker.streams
