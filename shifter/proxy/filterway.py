@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.filters.api import HttpFilter, Reply, WholeBody
 from shifter.wire.events import RequestHead, ResponseHead
+
+_log = Logger()
 
 HEAD, DATA, TRAILERS, _WHOLE = range(4)
 
@@ -115,7 +118,10 @@ class Way:
             waiting = stage.waiting
             stage.waiting = stage.held = stage.collected = None
             if waiting is not None:
-                waiting.cancel()
+                try:
+                    waiting.cancel()
+                except Exception:
+                    _log.failure("the filter {culprit} cannot be cancelled", culprit=type(stage.filter).__name__)
 
     def _visit(self, at: int, stage: Stage, event: Event) -> Event | None:
         """Return what goes on in the place of *event*, if anything does now."""

@@ -1,4 +1,7 @@
-"""A request that passes filters, from both ends: what filters see, what they may do, and how it ends when they do it."""
+"""A request that passes filters, from both ends: what filters see, what they may do, and how it ends when they do it.
+
+Over 600 lines, for a filtered request has one life: order, bodies, waits, ends and faults share one proxy and one script.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -613,6 +616,18 @@ def test_a_fault_at_the_end_is_told_and_nothing_else(faults: list[str]) -> None:
     assert len(faults) == 1
     proxy.settled(c200=1)
     assert proxy.words("done") == ["a done", "b done"]
+
+
+def test_what_cannot_be_cancelled_is_told_and_nothing_else(faults: list[str]) -> None:
+    def refuse(_: object) -> None:
+        raise BROKEN
+
+    proxy = Filtered(a={"request_head": Deferred(refuse)})
+    client = proxy.connect(get(b"/one"))
+    client.hang_up()
+    assert len(faults) == 1
+    proxy.settled(c0=1)
+    proxy.over()
 
 
 def test_a_filter_that_cancels_what_it_waits_for_has_failed(faults: list[str]) -> None:
