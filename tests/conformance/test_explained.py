@@ -62,28 +62,36 @@ class Stage:
         return answer, [seen for backend, start in zip(self.backends, before, strict=True) for seen in backend.requests[start:]]
 
 
-@pytest.fixture(scope="module")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stage]]:
-    with ExitStack() as stack:
-        yield LazyStages(stack, tmp_path_factory)
+class Stages:
+    """One stage at a time: the requests of a case file come one behind the other."""
 
-
-class LazyStages(dict[str, Stage]):
     def __init__(self, stack: ExitStack, directories: pytest.TempPathFactory) -> None:
-        super().__init__()
         self._stack = stack
         self._directories = directories
+        self._name = ""
+        self._stage: Stage | None = None
 
-    def __missing__(self, name: str) -> Stage:
-        stage = self[name] = Stage(CASES[name], self._stack, self._directories.mktemp(name))
-        return stage
+    def of(self, name: str) -> Stage:
+        if self._stage is None or self._name != name:
+            self._stage = None
+            self._stack.close()
+            self._stage = Stage(CASES[name], self._stack, self._directories.mktemp(name))
+            self._name = name
+        return self._stage
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    with ExitStack() as stack:
+        yield Stages(stack, tmp_path_factory)
 
 
 @pytest.mark.parametrize(("name", "number"), EXCHANGES)
-def test_what_is_said_is_what_happens(stages: dict[str, Stage], name: str, number: int) -> None:
+def test_what_is_said_is_what_happens(stages: Stages, name: str, number: int) -> None:
     request = CASES[name]["requests"][number]
-    told = stages[name].explanation(request)
-    answer, seen = stages[name].exchange(request)
+    stage = stages.of(name)
+    told = stage.explanation(request)
+    answer, seen = stage.exchange(request)
     if any("filters" in note or "gRPC" in note for note in told["notes"]):
         pytest.skip("filters were there first, or the answer is gRPC's")
     ways = told["matched"]
