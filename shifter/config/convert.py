@@ -9,14 +9,15 @@ Rule 2. Step by step: what lies within something that was moved has its turn in 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shifter.config.alone import is_routes, root_of
+from shifter.config.alone import build_routes, is_routes, root_of
+from shifter.config.check import check
 from shifter.config.document import ListNode, MapNode, Node, Refused, TextNode, decode, parse
 from shifter.config.edit import Edit, Edits
 from shifter.config.explain import validate
+from shifter.config.judge import Judge
 from shifter.config.legacy import modernise, modernise_routes
 from shifter.config.report import Problem, Report
 from shifter.config.schema.bootstrap import Bootstrap
-from shifter.config.schema.route import RouteConfiguration
 
 _STEPS = 40
 _BOM = "\ufeff"
@@ -104,10 +105,13 @@ def _scalars(text: str) -> tuple[str, int]:
     root = parse(text, report)
     if not isinstance(root, MapNode):
         return text, 0
-    routes = is_routes(root)
-    (modernise_routes if routes else modernise)(root, report)
     report = Report("")
-    validate(RouteConfiguration if routes else Bootstrap, root, report)
+    if is_routes(root):
+        build_routes(root, report, Judge())
+    else:
+        modernise(root, report)
+        validate(Bootstrap, root, report)
+        check(root, report, Judge())
     edits = Edits(text)
     for node, value in report.fixes:
         if isinstance(node, TextNode):

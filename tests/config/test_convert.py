@@ -390,3 +390,20 @@ def test_several_at_once_mean_what_they_meant(names: list[str]) -> None:
     assert before.document == after.document
     assert not [problem for problem in after.problems if problem.alias]
     assert convert(result.text.encode(), "x.yaml").changes == 0
+
+
+def test_what_would_change_the_meaning_is_left_and_told() -> None:
+    """The anchor is used elsewhere, and would be gone."""
+    old = planted(ASSIGNMENT, "    hosts: &h [{socket_address: {address: a.test, port_value: 80}}]\n").replace("0.25s", "250ms", 1)
+    old += "node: {metadata: {again: *h}}\n"
+    result = convert(old.encode(), "x.yaml")
+    [problem] = result.problems
+    assert (problem.level, problem.message) == ("error", "this cannot be rewritten here without changing what it means")
+    assert (problem.place.line, problem.place.column) == (old[: old.index("hosts: &h")].count("\n") + 1, 5)
+    assert result.text == old.replace("250ms", "0.25s") and result.changes == 1
+
+
+def test_another_unit_in_a_filter() -> None:
+    fault = "{'@type': type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault, delay: {fixed_delay: 90ms, percentage: {}}}"
+    old = GOOD.replace("          http_filters:\n", f"          http_filters:\n          - {{name: a, typed_config: {fault}}}\n")
+    assert convert(old.encode(), "x.yaml").text == old.replace("90ms", "0.09s")
