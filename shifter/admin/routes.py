@@ -14,11 +14,11 @@ from shifter.admin.page import JSON, BadQuery, Page, Query, form
 from shifter.admin.view import AdminView
 from shifter.model.bootstrap import Bootstrap
 from shifter.net.own_address import own_address
-from shifter.routing import explained
+from shifter.routing import explain_text
 from shifter.routing.explain import Explanation, explaining
-from shifter.routing.question import Asked, ExplainError, Scene, question, scene_of
+from shifter.routing.explain_question import Asked, ExplainError, Scene, question, scene_of
+from shifter.routing.match_text import shown
 from shifter.routing.runtime import Runtime
-from shifter.routing.why import shown
 
 _FORMAT = ("format", "Format to use; One of (json, text)")
 _LISTENER = ("listener", "Name of the listener, where there are several")
@@ -46,10 +46,10 @@ def table_page(view: AdminView, query: Query) -> Deferred[Page]:
     as_json = form(query, "/routes", ("json", "text")) == "json"
     bootstrap = _bootstrap(view)
     try:
-        tables = explained.tables_of(bootstrap, query.get("listener"))
+        tables = explain_text.tables_of(bootstrap, query.get("listener"))
     except ExplainError as error:
         raise BadQuery(f"{error}\n") from error
-    return succeed(_page(explained.table(tables, Runtime(bootstrap.runtime), as_json), as_json))
+    return succeed(_page(explain_text.table(tables, Runtime(bootstrap.runtime), as_json), as_json))
 
 
 def explain_page(view: AdminView, query: Query) -> Deferred[Page]:
@@ -64,7 +64,7 @@ def explain_page(view: AdminView, query: Query) -> Deferred[Page]:
     except ExplainError as error:
         raise BadQuery(f"{error}\n") from error
     everything = "all" in query
-    return _explained(scene, asked).addCallback(lambda found: _page(explained.page(found, as_json, everything), as_json))
+    return _explained(scene, asked).addCallback(lambda found: _page(explain_text.page(found, as_json, everything), as_json))
 
 
 def _bootstrap(view: AdminView) -> Bootstrap:

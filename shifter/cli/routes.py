@@ -15,10 +15,10 @@ from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, 
 from shifter.config import load_tests
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
 from shifter.net.own_address import own_address
-from shifter.routing import explained, tested
+from shifter.routing import explain_text, routetest_text
 from shifter.routing.errors import RoutingError
 from shifter.routing.explain import explain
-from shifter.routing.question import ExplainError, Scene, question, scene_of
+from shifter.routing.explain_question import ExplainError, Scene, question, scene_of
 from shifter.routing.regex import regex_problem
 from shifter.routing.routetest import Summary, run
 from shifter.routing.runtime import Runtime
@@ -107,7 +107,7 @@ def command(
         if config is None:
             raise click.UsageError("--test needs --config FILE")
         summary = _run([*tests, *files], config, listener)
-        _print_summary(summary, tested.Detail(details, only_show_failures, details, covall), as_json)
+        _print_summary(summary, routetest_text.Detail(details, only_show_failures, details, covall), as_json)
         missed = fail_under is not None and summary.coverage(covall) < fail_under
         if missed:
             click.echo(f"less than the {fail_under:g} % of --fail-under", err=True)
@@ -120,11 +120,11 @@ def command(
         click.echo(_answer(_loaded(config), asked), nl=False)
 
 
-def _print_summary(summary: Summary, detail: tested.Detail, as_json: bool) -> None:
+def _print_summary(summary: Summary, detail: routetest_text.Detail, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(tested.as_dict(summary), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(routetest_text.as_dict(summary), indent=1, ensure_ascii=False))
     else:
-        click.echo(tested.text(summary, detail), nl=False)
+        click.echo(routetest_text.text(summary, detail), nl=False)
 
 
 def _fail(code: int, words: str) -> NoReturn:
@@ -152,11 +152,11 @@ def _answer(config: Bootstrap | Scene, asked: _Question) -> str:
             raise ExplainError(_NO_LISTENERS)
         if asked.request is None:
             if isinstance(config, Scene):
-                return explained.table([(None, config.manager.route_config)], config.runtime, asked.as_json)
-            return explained.table(explained.tables_of(config, asked.listener), Runtime(config.runtime), asked.as_json)
+                return explain_text.table([(None, config.manager.route_config)], config.runtime, asked.as_json)
+            return explain_text.table(explain_text.tables_of(config, asked.listener), Runtime(config.runtime), asked.as_json)
         request = question(asked.request, asked.headers, asked.client, asked.random, time())
         scene = config if isinstance(config, Scene) else scene_of(config, request, asked.listener, own_address().encode("ascii"))
-        return explained.page(explain(scene, request), asked.as_json, asked.everything)
+        return explain_text.page(explain(scene, request), asked.as_json, asked.everything)
     except ExplainError as error:
         _fail(EXIT_USAGE, str(error))
     except RoutingError as error:

@@ -17,7 +17,7 @@ from shifter.proxy.localreply import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
 from shifter.routing.ending import compile_ending
-from shifter.routing.hostform import make_forwarding
+from shifter.routing.strip_port import make_forwarding
 
 
 class Door(Protocol):

@@ -39,7 +39,7 @@ from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_weights
 from shifter.routing.redirect import compile_redirect
-from shifter.routing.requiretls import STATUS, compile_tls_requirement, https_location
+from shifter.routing.require_tls import STATUS, compile_tls_requirement, https_location
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from shifter.model.route import VirtualCluster, VirtualHost
 from shifter.observe.stats import VirtualClusterStats
-from shifter.routing.virtualclusters import OTHER, compile_virtual_clusters
+from shifter.routing.virtual_clusters import OTHER, compile_virtual_clusters
 from shifter.wire.events import RequestHead
 
 VirtualClusterBook = dict[tuple[str, str], VirtualClusterStats]

@@ -1,7 +1,7 @@
 """Why a request goes where it goes: which virtual host, which route, why not an earlier one, and what would be sent upstream.
 
-Rule 1. Nothing is decided here: the steps are those of `trace`, and of what a connection manager does before (`path`, `forwarded`).
-Rule 2. A random choice that nothing in the request decides is told as shares of all requests like this one (`chance`), unless a
+Rule 1. Nothing is decided here: the steps are those of `dry_run`, and of what a connection manager does before (`path`, `forwarded`).
+Rule 2. A random choice that nothing in the request decides is told as shares of all requests like this one (`probability`), unless a
         number was given.
 Rule 3. What would be made anew for each request stands as a word in angle brackets.
 """
@@ -23,18 +23,18 @@ from shifter.model.route import (
     WebResourceAction,
     WeightedCluster,
 )
-from shifter.routing import requiretls
-from shifter.routing.chance import Chances
+from shifter.routing import require_tls
 from shifter.routing.choice import is_sticky
+from shifter.routing.dry_run import Bystander, Found, Table, copy_of
 from shifter.routing.errors import RequestRefused
+from shifter.routing.explain_question import Asked, Scene
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.hashing import Newcomer, address_of
-from shifter.routing.hostform import make_forwarding
 from shifter.routing.hosts import HostTable
+from shifter.routing.match_text import conditions, reason, shown
 from shifter.routing.path import PathRedirect, make_canonical
-from shifter.routing.question import Asked, Scene
-from shifter.routing.trace import Bystander, Found, Table, copy_of
-from shifter.routing.why import conditions, reason, shown
+from shifter.routing.probability import Chances
+from shifter.routing.strip_port import make_forwarding
 from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
 from shifter.wire.h1 import request_bytes
 from shifter.wire.heads import parse_request
@@ -164,9 +164,9 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         reply = Reply(404, _no_host(manager.route_config, head.authority))
         return Explanation(asked, head, scene.listener, None, (), (), reply, notes)
     if table.needs_tls(found.host, head):
-        location = (b"location", requiretls.https_location(head))
+        location = (b"location", require_tls.https_location(head))
         why = f"the virtual host wants TLS (require_tls: {found.host.require_tls.value})"
-        return Explanation(asked, head, scene.listener, found, (), (), Reply(requiretls.STATUS, why, (location,)), notes)
+        return Explanation(asked, head, scene.listener, found, (), (), Reply(require_tls.STATUS, why, (location,)), notes)
     peer = forwarding.remote(head) or asked.peer
     walk = _Walk(table, scene, asked, head, found.host, peer)
     yield from walk.run()

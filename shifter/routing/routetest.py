@@ -25,12 +25,12 @@ from shifter.model.route import (
     WebResourceAction,
 )
 from shifter.model.routetest import RouteExpectation, RouteTest, RouteTestInput, RouteTests
-from shifter.routing import requiretls
+from shifter.routing import require_tls
+from shifter.routing.dry_run import Bystander, Table
 from shifter.routing.hashing import Newcomer, field_values
 from shifter.routing.match import compile_header
+from shifter.routing.match_text import shown, wanted
 from shifter.routing.runtime import Runtime
-from shifter.routing.trace import Bystander, Table
-from shifter.routing.why import shown, wanted
 from shifter.wire.events import RequestHead, block_of
 
 FORWARDED = ("cluster_name", "virtual_cluster_name", "virtual_host_name", "path_rewrite", "host_rewrite")
@@ -211,8 +211,8 @@ class _Tested:
         host = found.host
         if table.needs_tls(host, head):
             outcome.found = {
-                "path_redirect": requiretls.https_location(head).decode("utf-8", "replace"),
-                "code_redirect": str(requiretls.STATUS),
+                "path_redirect": require_tls.https_location(head).decode("utf-8", "replace"),
+                "code_redirect": str(require_tls.STATUS),
             }
             return outcome
         route = table.locate(host, head)

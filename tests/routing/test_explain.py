@@ -30,10 +30,10 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
+from shifter.routing.dry_run import Table
 from shifter.routing.explain import Copy, Explanation, explain
-from shifter.routing.question import Scene, question
+from shifter.routing.explain_question import Scene, question
 from shifter.routing.runtime import Runtime
-from shifter.routing.trace import Table
 from shifter.wire.events import RequestHead, fields
 from tests.support.routes import requests, route_configurations
 

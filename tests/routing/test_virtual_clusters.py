@@ -1,7 +1,7 @@
 """Virtual clusters: the first whose conditions all hold."""
 
 from shifter.model.route import HeaderMatcher, StringMatcher, StringMatchKind, VirtualCluster
-from shifter.routing.virtualclusters import compile_virtual_clusters
+from shifter.routing.virtual_clusters import compile_virtual_clusters
 from shifter.wire.events import RequestHead
 
 POST = HeaderMatcher(b":method", StringMatcher(StringMatchKind.EXACT, b"POST"))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shifter.model.bootstrap import HttpConnectionManager, StripPort
 from shifter.model.route import RouteConfiguration
-from shifter.routing.hostform import compile_host_form, make_forwarding
+from shifter.routing.strip_port import compile_host_form, make_forwarding
 from shifter.wire.events import RequestHead
 
 

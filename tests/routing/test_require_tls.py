@@ -3,7 +3,7 @@
 import pytest
 
 from shifter.model.route import TlsRequirement
-from shifter.routing.requiretls import compile_tls_requirement, https_location
+from shifter.routing.require_tls import compile_tls_requirement, https_location
 from shifter.wire.events import RequestHead, block_of
 
 HTTP, HTTPS, INTERNAL = (b"x-forwarded-proto", b"http"), (b"x-forwarded-proto", b"https"), (b"x-envoy-internal", b"true")

@@ -3,7 +3,7 @@
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.model.routetest import RouteExpectation, RouteTest, RouteTestInput, RouteTests
 from shifter.routing.routetest import Summary, run
-from shifter.routing.tested import Detail, as_dict, text
+from shifter.routing.routetest_text import Detail, as_dict, text
 
 SPLIT = RouteAction((WeightedCluster("one", 1), WeightedCluster("two", 1)))
 ROUTES = (

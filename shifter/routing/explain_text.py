@@ -13,10 +13,10 @@ from fractions import Fraction
 from shifter.model.bootstrap import Bootstrap, Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
-from shifter.routing.question import scene_of
+from shifter.routing.explain_question import scene_of
+from shifter.routing.match_text import described, shown
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import have_weight, weights_now
-from shifter.routing.why import described, shown
 
 FEW = 8
 """So many routes that did not fit are always shown."""

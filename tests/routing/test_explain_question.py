@@ -6,7 +6,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener, RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.route import RouteConfiguration
-from shifter.routing.question import Asked, ExplainError, question, scene_of
+from shifter.routing.explain_question import Asked, ExplainError, question, scene_of
 
 
 @pytest.mark.parametrize(

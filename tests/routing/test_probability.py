@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.route import FractionalPercent
-from shifter.routing.chance import Chances
+from shifter.routing.probability import Chances
 
 DENOMINATORS = (2, 6, 12)
 """Each divides the next, as 100, 10,000 and 1,000,000 do; small enough to count."""

@@ -7,9 +7,9 @@ Rule 2. In JSON everything is there, whatever a reader of the text asked for.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shifter.routing.explained import title
+from shifter.routing.explain_text import title
+from shifter.routing.match_text import described, shown
 from shifter.routing.routetest import Check, Covered, Result, Summary
-from shifter.routing.why import described, shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ from shifter.model.route import (
     TlsContextMatch,
 )
 from shifter.routing.match import compile_match
+from shifter.routing.match_text import conditions, described, reason, shown
 from shifter.routing.runtime import Runtime
-from shifter.routing.why import conditions, described, reason, shown
 from shifter.wire.events import RequestHead, block_of
 from tests.support.routes import MATCHES, requests
 

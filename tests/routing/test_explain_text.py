@@ -21,8 +21,8 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.routing.explain import Explanation, Miss, explain
-from shifter.routing.explained import FEW, domain_kind, fold, page, percent, table, tables_of
-from shifter.routing.question import Scene, question, scene_of
+from shifter.routing.explain_question import Scene, question, scene_of
+from shifter.routing.explain_text import FEW, domain_kind, fold, page, percent, table, tables_of
 from shifter.routing.runtime import Runtime
 from tests.support.configs import GOOD
 

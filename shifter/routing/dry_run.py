@@ -1,7 +1,7 @@
 """What a route table does with one request, one step at a time: for whoever has to tell about it, not for traffic.
 
 Rule 1. Every rule is that of the modules that traffic goes through (`hosts`, `match`, `weights`, `headers`, `rewrite`, `redirect`);
-        here they are only called one after the other. ``tests/routing/test_trace.py`` holds that the answers are the same.
+        here they are only called one after the other. ``tests/routing/test_dry_run.py`` holds that the answers are the same.
 Rule 2. Steps that edit a request take a head that nobody else needs (`copy_of`).
 """
 
@@ -25,10 +25,10 @@ from shifter.routing.headers import HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_match, compile_weights
 from shifter.routing.redirect import compile_redirect
-from shifter.routing.requiretls import compile_tls_requirement
+from shifter.routing.require_tls import compile_tls_requirement
 from shifter.routing.rewrite import compile_rewrite, replace_host
 from shifter.routing.runtime import Runtime
-from shifter.routing.virtualclusters import OTHER, compile_virtual_clusters
+from shifter.routing.virtual_clusters import OTHER, compile_virtual_clusters
 from shifter.routing.weights import weights_now
 from shifter.wire.events import RequestHead, without
 

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
 from shifter.model.cluster import Cluster
 from shifter.routing.errors import ShifterError
+from shifter.routing.match_text import shown
 from shifter.routing.runtime import Runtime
-from shifter.routing.why import shown
 
 
 class ExplainError(ShifterError):
