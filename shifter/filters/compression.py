@@ -45,8 +45,9 @@ def make_encoder(config: Compressor) -> Callable[[], Encoder]:
         if config.window is not None:
             options["lgwin"] = config.window
         return lambda: _Brotli(library.Compressor(**options))
-    compressor = library.ZstdCompressor(level=config.level if config.level is not None else 3)
-    return lambda: _Zstd(compressor.compressobj(), library.COMPRESSOBJ_FLUSH_BLOCK)
+    level = 3 if config.level is None else config.level
+    # The streams of one ZstdCompressor share its state: each answer needs its own, or they end up in one another.
+    return lambda: _Zstd(library.ZstdCompressor(level=level).compressobj(), library.COMPRESSOBJ_FLUSH_BLOCK)
 
 
 class _Gzip:

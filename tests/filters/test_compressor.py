@@ -35,6 +35,18 @@ def test_every_piece_can_be_read_when_it_has_gone_out(compression: Compression, 
     assert decode(compression, out) == b"".join(pieces)
 
 
+@pytest.mark.parametrize("compression", Compression)
+def test_answers_at_the_same_time_have_nothing_of_each_other(compression: Compression) -> None:
+    make = make_encoder(Compressor(compression))
+    one, other = make(), make()
+    ours = one.encode(b"a" * 500, False)
+    theirs = other.encode(b"b" * 500, False)
+    ours += one.encode(b"c" * 500, True)
+    theirs += other.encode(b"d" * 500, True)
+    assert decode(compression, ours) == b"a" * 500 + b"c" * 500
+    assert decode(compression, theirs) == b"b" * 500 + b"d" * 500
+
+
 def test_a_piece_is_not_held_back() -> None:
     encoder = make_encoder(GZIP)()
     reader = zlib.decompressobj(31)
