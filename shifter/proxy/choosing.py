@@ -13,8 +13,9 @@ from shifter.model.route import Route, RouteAction, WeightedCluster
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.outcome import LocalReply
 from shifter.routing.choice import compile_pick, needs_client
-from shifter.routing.hashing import Newcomer, address_of, field_values
+from shifter.routing.hashing import Newcomer, address_of
 from shifter.routing.headers import Edit, HeaderEditor
+from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import Split
 from shifter.wire.events import RequestHead
@@ -101,7 +102,7 @@ class LateBoundResource:
 
 def _named_in(header: bytes) -> Callable[[RequestHead], str]:
     """The cluster that a request names itself; one that names none gets the name that no cluster has."""
-    values_of = field_values(header.lower())
+    values_of = header_values(header.lower())
 
     def name_of(head: RequestHead) -> str:
         found = values_of(head)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from shifter.model.route import RouteAction
-from shifter.routing.hashing import Newcomer, asks_for_client, compile_hash, field_values, gives_cookies
+from shifter.routing.hashing import Newcomer, asks_for_client, compile_hash, gives_cookies
+from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
 from shifter.routing.sticky import Rendezvous
 from shifter.routing.weights import Split, Weighed, weights_now
@@ -93,7 +94,7 @@ def _weighed(action: RouteAction, runtime: Runtime, make: Callable[[Sequence[int
 
 
 def _number_in(header: bytes) -> Callable[[RequestHead], int | None]:
-    values_of = field_values(header.lower())
+    values_of = header_values(header.lower())
 
     def number_in(head: RequestHead) -> int | None:
         found = values_of(head)

@@ -20,10 +20,11 @@ from shifter.model.route import (
 )
 from shifter.observe.logformat import LogEntry
 from shifter.routing.choice import Pick, compile_pick
-from shifter.routing.hashing import Newcomer, field_values
+from shifter.routing.hashing import Newcomer
 from shifter.routing.headers import HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_match, compile_weights
+from shifter.routing.match_header import header_values
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.require_tls import compile_tls_requirement
 from shifter.routing.rewrite import compile_rewrite, replace_host
@@ -139,7 +140,7 @@ class Table:
         """Return the name of the cluster that *entry* stands for; empty when the request was to name it and does not."""
         if entry.cluster_header is None:
             return entry.name
-        found = field_values(entry.cluster_header.lower())(head)
+        found = header_values(entry.cluster_header.lower())(head)
         return found[0].decode("utf-8", "replace") if found else ""
 
     def send(self, host: VirtualHost, route: Route, entry: WeightedCluster, head: RequestHead, subject: Subject) -> None:

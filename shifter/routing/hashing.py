@@ -15,10 +15,10 @@ from xxhash import xxh64_intdigest
 from shifter.model.route import HashPolicy, HashSource
 from shifter.routing.cookies import first_cookie
 from shifter.routing.errors import RoutingError
-from shifter.routing.match_header import JOINED
+from shifter.routing.match_header import header_values
 from shifter.routing.query import first_parameter
 from shifter.routing.regex import compile_substitution
-from shifter.wire.events import RequestHead, values
+from shifter.wire.events import RequestHead
 
 MASK = 2**64 - 1
 
@@ -80,26 +80,6 @@ def address_of(peer: bytes) -> bytes:
     return peer.rpartition(b":")[0].removeprefix(b"[").removesuffix(b"]")
 
 
-def field_values(name: bytes) -> Callable[[RequestHead], list[bytes]]:
-    """Return a function that returns the values of a field (lower case) or pseudo header, as Envoy's header map has them."""
-    if name == b":method":
-        return lambda head: [head.method]
-    if name == b":path":
-        return lambda head: [head.path]
-    if name == b":scheme":
-        return lambda head: [head.scheme]
-    if name in (b":authority", b"host"):
-        return lambda head: [head.authority] if head.authority else []
-    if name in JOINED:
-
-        def joined(head: RequestHead) -> list[bytes]:
-            found = values(head.block, name)
-            return found if len(found) < 2 else [b",".join(found)]
-
-        return joined
-    return lambda head: values(head.block, name)
-
-
 def set_cookie(policy: HashPolicy) -> tuple[bytes, bytes]:
     """Return what stands before and after the value in the ``set-cookie`` line of *policy*, which has a ``ttl``. Raises `RoutingError`."""
     ttl = int(policy.ttl or 0)
@@ -116,7 +96,7 @@ def set_cookie(policy: HashPolicy) -> tuple[bytes, bytes]:
 
 
 def _by_header(policy: HashPolicy) -> Hash:
-    values_of = field_values(policy.name.lower())
+    values_of = header_values(policy.name.lower())
     rewrite = policy.regex_rewrite
     change = compile_substitution(rewrite.pattern, rewrite.substitution) if rewrite is not None else None
 

@@ -20,8 +20,8 @@ from shifter.model.route import (
     StringMatchKind,
     TlsContextMatch,
 )
-from shifter.routing.hashing import field_values
 from shifter.routing.match import path_only
+from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead
 
@@ -122,7 +122,7 @@ def fraction_words(fraction: RuntimeFraction, runtime: Runtime) -> str:
 
 
 def _why_not(matcher: HeaderMatcher, head: RequestHead) -> str:
-    found = field_values(matcher.name.lower())(head)
+    found = header_values(matcher.name.lower())(head)
     value = ", ".join(map(_quoted, found))
     if matcher.string is None and matcher.range is None:
         return f"is there: {value}" if found else "is not there"

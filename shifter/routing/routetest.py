@@ -27,8 +27,9 @@ from shifter.model.route import (
 from shifter.model.routetest import RouteExpectation, RouteTest, RouteTestInput, RouteTests
 from shifter.routing import require_tls
 from shifter.routing.dry_run import Bystander, Table
-from shifter.routing.hashing import Newcomer, field_values
+from shifter.routing.hashing import Newcomer
 from shifter.routing.match import compile_header
+from shifter.routing.match_header import header_values
 from shifter.routing.match_text import shown, wanted
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, block_of
@@ -185,7 +186,7 @@ class _Outcome:
 
 def _header_check(kind: str, matcher: HeaderMatcher, head: RequestHead | None) -> Check:
     ok = head is not None and compile_header(matcher)(head)
-    got = ", ".join(map(shown, field_values(matcher.name)(head))) if head is not None else ""
+    got = ", ".join(map(shown, header_values(matcher.name)(head))) if head is not None else ""
     return Check(f"{kind} {shown(matcher.name)}", wanted(matcher), got, ok)
 
 

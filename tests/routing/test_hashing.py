@@ -14,7 +14,6 @@ from shifter.routing.hashing import (
     address_of,
     asks_for_client,
     compile_hash,
-    field_values,
     gives_cookies,
 )
 from shifter.wire.events import RequestHead, block_of
@@ -174,18 +173,6 @@ def test_no_cookie_is_given_behind_a_terminal_policy() -> None:
 def test_what_cannot_stand_in_a_cookie_is_refused(policy: HashPolicy) -> None:
     with pytest.raises(RoutingError):
         compile_hash([policy])
-
-
-def test_pseudo_headers_are_fields_too() -> None:
-    head = RequestHead(b"PUT", b"/p?q", b"", scheme=b"https")
-    assert [field_values(name)(head) for name in (b":method", b":path", b":scheme", b":authority", b"host", b"x")] == [
-        [b"PUT"],
-        [b"/p?q"],
-        [b"https"],
-        [],
-        [],
-        [],
-    ]
 
 
 @given(st.lists(st.binary(max_size=5).filter(lambda text: not set(text) & set(b"\r\n")), min_size=1, max_size=5), st.randoms())

@@ -145,4 +145,7 @@ def test_the_values_that_conditions_look_at() -> None:
     assert header_values(b":method")(head) == [b"PUT"]
     assert header_values(b":path")(head) == [b"/p?q"]
     assert header_values(b"host")(head) == [b"h.test"]
+    assert header_values(b":scheme")(head) == [b"http"]
     assert header_values(b"x-b")(head) == []
+    nameless = RequestHead(b"GET", b"/", b"")
+    assert [header_values(name)(nameless) for name in (b":authority", b"host", b":other")] == [[], [], []]
