@@ -1,6 +1,6 @@
 """Texts made to take time or memory: refused, or read, within bounds that have nothing to do with what they ask for.
 
-Each is loaded in a process of its own whose processor time and memory are limited by the system: who needs more does not answer.
+They are loaded in processes whose processor time and memory are limited by the system: what needs more does not answer.
 """
 
 import subprocess
@@ -40,9 +40,9 @@ TEXTS = {
         "the merge key `<<` is expanded here",
     ),
     "many anchors": ("''.join(f'a{i}: &a{i} x\\n' for i in range(400_000))", "more than 500000 values"),
-    "the same key": ("'a: 1\\n' * 1_000_000", "`a` is given twice"),
-    "keys without values": ("'a:\\n' * 1_000_000", "`a` has no value"),
-    "unknown fields": ("'static_resources: {}\\n' + ''.join(f'unknwn{i}: 1\\n' for i in range(200_000))", "unknown field `unknwn0`"),
+    "the same key": ("'a: 1\\n' * 300_000", "`a` is given twice"),
+    "keys without values": ("'a:\\n' * 300_000", "`a` has no value"),
+    "unknown fields": ("'static_resources: {}\\n' + ''.join(f'unknwn{i}: 1\\n' for i in range(100_000))", "unknown field `unknwn0`"),
     "long keys": ("''.join('k' * 1000 + f'{i}: 1\\n' for i in range(8000))", "unknown field `kkk"),
     "a long text": ("'a: ' + 'x' * 8_000_000", "this text is longer than 1 MiB"),
     "a long block": ("'a: |\\n  ' + 'x\\n  ' * 2_000_000", "this text is longer than 1 MiB"),
@@ -50,7 +50,7 @@ TEXTS = {
     "a larger file": ("b'x' * 40_000_000", "the file is larger than 8 MiB"),
     "comments": ("'# x\\n' * 2_000_000", "the file is empty"),
     "empty lines": ("'\\n' * 8_000_000", "the file is empty"),
-    "carriage returns": ("'a:\\r' * 2_000_000", "`a` has no value"),
+    "carriage returns": ("'a:\\r' * 300_000", "`a` has no value"),
     "tabs": ("'\\t' * 8_000_000", "not valid YAML"),
     "an open quote": ("'a: \"' + 'x\\n' * 4_000_000", "not valid YAML"),
     "documents": ("'---\\n' * 1_000_000", "a second document begins here"),
@@ -76,11 +76,19 @@ for text in sys.argv[1:]:
 """
 
 
-@pytest.mark.parametrize(("text", "message"), TEXTS.values(), ids=TEXTS)
-def test_within_bounds(text: str, message: str) -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, text], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+SLOW = ("many anchors", "unknown fields", "the same key", "keys without values", "carriage returns", "long keys")
+"""Those that take seconds: each has a process to itself, the others share one."""
+
+
+@pytest.mark.parametrize(
+    "names", [*((name,) for name in SLOW), tuple(name for name in TEXTS if name not in SLOW)], ids=lambda names: names[0]
+)
+def test_within_bounds(names: tuple[str, ...]) -> None:
+    arguments = [TEXTS[name][0] for name in names]
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-1000:]
-    assert done.stdout.startswith(message)
+    for name, told in zip(names, done.stdout.splitlines(), strict=True):
+        assert told.startswith(TEXTS[name][1]), name
 
 
 def test_carriage_returns_alone_end_lines() -> None:
