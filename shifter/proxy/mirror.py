@@ -18,11 +18,12 @@ from shifter.model.route import RequestMirrorPolicy
 from shifter.proxy.worker import Worker
 from shifter.routing.headers import Subject, compile_editor
 from shifter.routing.hosts import without_port
+from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
 from shifter.upstream.pool import EndpointPool
-from shifter.wire.events import RequestHead, ResponseHead, first_value, values, without
+from shifter.wire.events import RequestHead, ResponseHead, values, without
 
 _log = Logger()
 _NEVER = float("inf")
@@ -38,7 +39,7 @@ def shadow_host(authority: bytes) -> bytes:
 class Mirror:
     """One policy of a route, compiled."""
 
-    __slots__ = ("_cluster", "_edit", "_find", "_fraction", "_header", "_host", "_runtime", "_suffix")
+    __slots__ = ("_cluster", "_edit", "_find", "_fraction", "_host", "_runtime", "_suffix", "_values_of")
 
     def __init__(self, policy: RequestMirrorPolicy, find_cluster: Callable[[str], LiveCluster], runtime: Runtime) -> None:
         editor = compile_editor((policy.headers,))
@@ -47,7 +48,7 @@ class Mirror:
         self._runtime = runtime
         self._host = policy.host_rewrite_literal
         self._suffix = not policy.disable_shadow_host_suffix_append
-        self._header = policy.cluster_header
+        self._values_of = header_values(policy.cluster_header.lower()) if policy.cluster_header is not None else None
         self._find = find_cluster
         self._cluster = None if policy.cluster_header is not None else self._found(policy.cluster)
 
@@ -61,10 +62,10 @@ class Mirror:
         """Return the cluster that a copy of *head* goes to, ``None`` when there is to be none."""
         if self._fraction is not None and not self._runtime.holds(self._fraction, head.random):
             return None
-        if self._header is None:
+        if self._values_of is None:
             return self._cluster
-        name = first_value(head.block, self._header)
-        return self._found(name.decode("utf-8", "replace")) if name else None
+        named = self._values_of(head)
+        return self._found(named[0].decode("utf-8", "replace")) if named else None
 
     def copy_of(self, head: RequestHead, subject: Subject, address: bytes) -> RequestHead:
         """Return the copy of *head*; *address* is this machine's own."""
