@@ -193,7 +193,7 @@ class FilteredExchange:
 
     def on_request_trailers(self, block: bytes) -> None:
         self._request_ended()
-        self._request.push((TRAILERS, block, True))
+        self._request.push_trailers(block)
         self._flush_request()
 
     def _request_ended(self) -> None:
@@ -403,7 +403,7 @@ class FilteredExchange:
         self._response.push((DATA, b"" if self.head.method == b"HEAD" else data, end))
 
     def send_trailers(self, block: bytes) -> None:
-        self._response.push((TRAILERS, block, True))
+        self._response.push_trailers(block)
 
     def reset(self) -> None:
         if not self._ended:

@@ -19,10 +19,11 @@ from shifter.wire.events import RequestHead, ResponseHead
 
 _log = Logger()
 
-HEAD, DATA, TRAILERS, _WHOLE = range(4)
+HEAD, DATA, TRAILERS, _WHOLE, _OVER = range(5)
 
 Event = tuple[int, bytes, bool]
-"""Kind, data (or a block of trailers), and whether it ends the message. Trailers end theirs."""
+"""Kind, data (or a block of trailers), and whether it ends the message. Trailers end theirs. ``_OVER`` goes before them: it tells
+filters that the body is over, and carries what they still have of it."""
 
 TOO_LARGE = Reply(413, b"Payload Too Large", details="request_payload_too_large")
 
@@ -65,13 +66,14 @@ class Stage:
     """A filter and what stands before it: ``held`` is ``None`` while that is nothing, ``collected`` is the body so far for one that
     wants it whole."""
 
-    __slots__ = ("collected", "draining", "filter", "held", "limit", "size", "waiting")
+    __slots__ = ("collected", "draining", "filter", "held", "limit", "over", "size", "waiting")
 
     def __init__(self, one: HttpFilter) -> None:
         self.filter = one
         self.held: deque[Event] | None = None
         self.waiting: Deferred[Any] | None = None
         self.draining = False
+        self.over = False  # it has seen the body whole: it is not told again that it is over
         self.collected: list[bytes] | None = None
         self.size = 0
         self.limit = 0
@@ -108,8 +110,17 @@ class Way:
                 return
             event = passed
             at += 1
-        if not self._stopped:
+        if self._stopped:
+            return
+        if event[0] != _OVER:
             self._deliver(event)
+        elif event[1]:
+            self._deliver((DATA, event[1], False))
+
+    def push_trailers(self, block: bytes) -> None:
+        """Have the message's trailers pass, behind the end of its body."""
+        self.push((_OVER, b"", False))
+        self.push((TRAILERS, block, True))
 
     def stop(self) -> None:
         """Forget what is held back, and cancel what is waited for."""
@@ -128,6 +139,8 @@ class Way:
         if stage.collected is not None:
             self._collect(at, stage, event)
             return None
+        if stage.over and event[0] == _OVER:
+            return event
         try:
             said = self._ask(stage.filter, event)
         except Exception:
@@ -184,19 +197,19 @@ class Way:
     def _collect(self, at: int, stage: Stage, event: Event) -> None:
         assert stage.collected is not None
         kind, data, end = event
-        if kind == DATA:
-            stage.size += len(data)
-            if stage.size > stage.limit:
-                self._owner.answer(TOO_LARGE)
-                return
-            stage.collected.append(data)
-            if not end:
-                return
+        stage.size += len(data)
+        if stage.size > stage.limit:
+            self._owner.answer(TOO_LARGE)
+            return
+        stage.collected.append(data)
+        if not end and kind == DATA:
+            return
         body = b"".join(stage.collected)
         stage.collected = None
-        self._pass_on(at, self._visit(at, stage, (_WHOLE, body, kind == DATA)))
-        if kind == TRAILERS:
-            self.push(event, at)
+        stage.over = True
+        self._pass_on(at, self._visit(at, stage, (_WHOLE, body, end)))
+        if kind == _OVER:
+            self.push((_OVER, b"", False), at)
 
     # one that waits
 
@@ -248,7 +261,7 @@ class RequestWay(Way):
             return one.on_request_head(self._head, end)
         if kind == TRAILERS:
             return one.on_request_trailers(data)
-        return one.on_request_data(data, end)
+        return one.on_request_data(data, end or kind != DATA)
 
     def _deliver(self, event: Event) -> None:
         self._owner.request_passed(event)
@@ -276,7 +289,7 @@ class ResponseWay(Way):
             return None
         if kind == TRAILERS:
             return one.on_response_trailers(data)
-        return one.on_response_data(data, end)
+        return one.on_response_data(data, end or kind != DATA)
 
     def _deliver(self, event: Event) -> None:
         self._owner.response_passed(event)

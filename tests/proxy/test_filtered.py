@@ -131,10 +131,25 @@ def test_trailers_pass_both_ways() -> None:
     proxy.over()
 
 
+def test_what_a_filter_still_has_of_a_body_goes_before_the_trailers() -> None:
+    """As compression has: its end is told before the trailers come."""
+    ending = {
+        f"{which}_{what}": act
+        for which in ("request", "response")
+        for what, act in (("head", lambda head, end: unframe(head)), ("data", lambda data, end: data + b"." * end))
+    }
+    proxy = Filtered({"enable_trailers": True}, a=ending, b=ending)
+    client = proxy.connect(chunked(b"te: trailers"), b"3\r\nabc\r\n", b"0\r\nx-t: 1\r\n\r\n")
+    assert body_of(proxy.backend.take()) == b"3\r\nabc\r\n2\r\n..\r\n0\r\nx-t: 1\r\n\r\n"
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"0\r\nx-u: 1\r\n\r\n")
+    assert body_of(client.take()) == b"2\r\n..\r\n0\r\nx-u: 1\r\n\r\n"
+    proxy.settled(c200=1)
+
+
 def test_a_request_that_ends_in_trailers_alone() -> None:
     proxy = Filtered({"enable_trailers": True}, a={})
     proxy.connect(chunked(), b"0\r\nx-t: 1\r\n\r\n")
-    assert proxy.words("request_head", "request_data", "request_trailers") == ["a request_head", "a request_trailers"]
+    assert proxy.told == [("a", "request_head", False), ("a", "request_data", b"", True), ("a", "request_trailers", b"\r\nx-t: 1")]
     assert body_of(proxy.backend.take()) == b"0\r\nx-t: 1\r\n\r\n"
 
 
@@ -351,7 +366,20 @@ def test_a_whole_body_with_trailers() -> None:
     proxy = Filtered({"enable_trailers": True}, a={"request_head": WholeBody(10)}, b={})
     proxy.connect(chunked(), b"3\r\nabc\r\n", b"0\r\nx-t: 1\r\n\r\n")
     assert body_of(proxy.backend.take()) == b"3\r\nabc\r\n0\r\nx-t: 1\r\n\r\n"
-    assert ("a", "request_data", b"abc", False) in proxy.told
+    assert [one[2:] for one in proxy.told if one[:2] == ("a", "request_data")] == [(b"abc", True)]
+    assert [one[2:] for one in proxy.told if one[:2] == ("b", "request_data")] == [(b"abc", False), (b"", True)]
+
+
+def test_a_whole_body_with_trailers_that_waits() -> None:
+    waits: Deferred[bytes] = Deferred()
+    proxy = Filtered({"enable_trailers": True}, a={"request_head": WholeBody(10), "request_data": waits}, b={})
+    proxy.connect(chunked(), b"3\r\nabc\r\n", b"0\r\nx-t: 1\r\n\r\n")
+    waits.callback(b"ABC")
+    proxy.network.run()
+    assert body_of(proxy.backend.take()) == b"3\r\nABC\r\n0\r\nx-t: 1\r\n\r\n"
+    assert proxy.words("request_data", "request_trailers") == [
+        "a request_data", "b request_data", "b request_data", "a request_trailers", "b request_trailers",
+    ]  # fmt: skip
 
 
 # waiting
