@@ -47,7 +47,8 @@ _GRPC_NAMES = (
     "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
     "UNAUTHENTICATED",
 )  # fmt: skip
-_GRPC_OF_HTTP = {200: 0, 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+GRPC_OF_HTTP = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+"""gRPC status for an HTTP status (gRPC's http-grpc-status-mapping); anything else is 2, UNKNOWN."""
 
 
 def block_bytes(block: bytes) -> int:
@@ -141,7 +142,9 @@ def grpc_status(entry: LogEntry) -> int | None:
     said = _value(entry.trailers, b"grpc-status") or _value(entry.response_block, b"grpc-status")
     if said is not None:
         return int(said) if said.isdigit() and len(said) < 10 else None
-    return _GRPC_OF_HTTP.get(entry.status, 2) if entry.status else None
+    if not entry.status:
+        return None
+    return 0 if entry.status == 200 else GRPC_OF_HTTP.get(entry.status, 2)
 
 
 def grpc_name(entry: LogEntry, camel: bool) -> bytes | None:

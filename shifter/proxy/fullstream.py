@@ -18,8 +18,8 @@ from shifter.proxy.extras import Extras
 from shifter.proxy.filtered import FilteredExchange
 from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
 from shifter.proxy.mirror import MirrorStream
-from shifter.proxy.outcome import is_grpc
 from shifter.proxy.stream import ProxyStream
+from shifter.routing.match import is_grpc
 from shifter.routing.rewrite import replace_host
 from shifter.upstream.interfaces import UpstreamStream
 from shifter.wire.events import TUNNEL, ProtocolError, RequestHead, ResponseHead, without

@@ -5,29 +5,20 @@ from typing import TYPE_CHECKING
 
 from shifter.filters.api import Reply
 from shifter.observe.logformat import LogEntry
+from shifter.observe.operands import GRPC_OF_HTTP
 from shifter.proxy.localreply import JSON, TEXT, BodyFormat
 from shifter.routing.headers import Edit, Subject
-from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, first_value, without
+from shifter.routing.match import is_grpc
+from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, without
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
     from shifter.proxy.listener import ListenerRuntime
 
-GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
-"""gRPC status for an HTTP status (gRPC's http-grpc-status-mapping); anything else is 2, UNKNOWN."""
-
 PROTOCOL_ERROR = b"DPE"
 """The response flag of requests that break the protocol."""
 
 PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
-
-
-def is_grpc(head: RequestHead) -> bool:
-    """Whether *head* asks for gRPC, so that local replies must be trailers-only answers with status 200."""
-    if b"\r\ncontent-type: application/grpc" not in head.block:
-        return False
-    value = first_value(head.block, b"content-type") or b""
-    return value == b"application/grpc" or value.startswith(b"application/grpc+")
 
 
 def _percent_encoded(message: bytes) -> bytes:
@@ -210,7 +201,8 @@ def local_reply(
     grpc_status: int | None = None,
     subject: Subject | None = None,
 ) -> tuple[int, bytes, bytes]:
-    """Return (status, field block, body) of an answer that the proxy makes itself, as Envoy words it.
+    """Return (status, field block, body) of an answer that the proxy makes itself, as Envoy words it; gRPC clients
+    get trailers only, with status 200.
 
     *grpc_status* is for gRPC clients, where it does not follow from *status*. *subject* is what mappers of local replies are told
     about; they are not asked without it.
@@ -227,7 +219,7 @@ def local_reply(
             body = body.removesuffix(b"\n")
         message = b"\r\ngrpc-message: " + _percent_encoded(body) if body else b""
         length = b"" if head.version == 20 else b"\r\ncontent-length: 0"  # HTTP/1 has no other way to say that the answer is over
-        code = GRPC_STATUS.get(status, 2) if grpc_status is None else grpc_status
+        code = GRPC_OF_HTTP.get(status, 2) if grpc_status is None else grpc_status
         block = b"%b\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (length, code, message, tail)
         return 200, block, b""
     if status == 204 or status == 304:

@@ -30,9 +30,9 @@ from shifter.routing.weights import have_weight, weights_now
 from shifter.wire.events import RequestHead, values
 
 __all__ = [
-    "JOINED", "Matcher", "all_of", "always", "compile_condition", "compile_conditions", "compile_cookie", "compile_grpc",
-    "compile_header", "compile_match", "compile_metadata", "compile_parts", "compile_path_condition", "compile_query_parameter",
-    "compile_runtime_fraction", "compile_string", "compile_tls_context", "compile_weights", "integer", "never", "path_only",
+    "JOINED", "Matcher", "all_of", "always", "compile_condition", "compile_conditions", "compile_cookie", "compile_header",
+    "compile_match", "compile_metadata", "compile_parts", "compile_query_parameter", "compile_runtime_fraction", "compile_string",
+    "compile_tls_context", "compile_weights", "integer", "is_grpc", "never", "path_only",
 ]  # fmt: skip
 
 Condition = HeaderMatcher | QueryParameterMatcher | CookieMatcher | MetadataMatcher | RuntimeFraction | TlsContextMatch
@@ -63,11 +63,6 @@ def compile_parts(match: RouteMatch, runtime: Runtime = _NO_RUNTIME, ignore_path
     return prefix, all_of([on_path, rest])
 
 
-def compile_path_condition(match: RouteMatch, ignore_path_parameters: bool = False) -> Matcher:
-    """Return a function that says whether a request fits what *match* says about the path (or the method), and only that."""
-    return compile_match(RouteMatch(match.kind, match.text, match.case_sensitive), _NO_RUNTIME, ignore_path_parameters)
-
-
 def compile_conditions(match: RouteMatch, runtime: Runtime = _NO_RUNTIME) -> Matcher | None:
     """Return all that *match* says but for the path; ``None`` when that is nothing."""
     parts: list[Condition] = [*match.headers, *match.query_parameters, *match.cookies, *match.dynamic_metadata]
@@ -77,7 +72,7 @@ def compile_conditions(match: RouteMatch, runtime: Runtime = _NO_RUNTIME) -> Mat
         parts.append(match.tls_context)
     conditions = [compile_condition(part, runtime) for part in parts]
     if match.grpc:
-        conditions.append(compile_grpc())
+        conditions.append(is_grpc)
     return all_of(conditions)
 
 
@@ -113,17 +108,12 @@ def compile_tls_context(context: TlsContextMatch) -> Matcher:
     return never if context.presented or context.validated else always
 
 
-def compile_grpc() -> Matcher:
-    """Return a function that says whether a request is gRPC by its ``content-type``: ``application/grpc``, alone or with
-    ``+`` and what follows."""
-
-    def grpc(head: RequestHead) -> bool:
-        if head.block.rfind(b"\r\ncontent-type: application/grpc") < 0:
-            return False
-        kind = b",".join(values(head.block, b"content-type"))
-        return kind == _GRPC or kind.startswith(b"application/grpc+")
-
-    return grpc
+def is_grpc(head: RequestHead) -> bool:
+    """Say whether *head* asks for gRPC by its ``content-type``: ``application/grpc``, alone or with ``+`` and what follows."""
+    if head.block.rfind(b"\r\ncontent-type: application/grpc") < 0:
+        return False
+    kind = b",".join(values(head.block, b"content-type"))
+    return kind == _GRPC or kind.startswith(b"application/grpc+")
 
 
 def compile_weights(action: object, runtime: Runtime = _NO_RUNTIME) -> Matcher | None:

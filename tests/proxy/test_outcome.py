@@ -4,29 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.proxy.outcome import GRPC_STATUS, expects_continue, is_grpc, local_reply
+from shifter.observe.operands import GRPC_OF_HTTP
+from shifter.proxy.outcome import expects_continue, local_reply
 from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, RequestHead, block_of, first_value
 from tests.support.proxies import SERVED, Proxy
 
 
 def asking(content_type: bytes) -> RequestHead:
     return RequestHead(b"POST", b"/", b"a", block_of([(b"x", b"1"), (b"content-type", content_type)]))
-
-
-@pytest.mark.parametrize(
-    ("content_type", "expected"),
-    [
-        (b"application/grpc", True),
-        (b"application/grpc+proto", True),
-        (b"application/grpc;x", False),
-        (b"application/grpc-web", False),
-        (b"application/grpcx", False),
-        (b"text/plain", False),
-    ],
-)
-def test_who_speaks_grpc(content_type: bytes, expected: bool) -> None:
-    assert is_grpc(asking(content_type)) is expected
-    assert not is_grpc(RequestHead(b"GET", b"/", b"a"))
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 418, 503])
@@ -50,7 +35,7 @@ def test_grpc_replies_are_trailers_only_and_keep_to_one_line(message: bytes, cod
     status, block, body = local_reply(Proxy().runtime, asking(b"application/grpc"), code, message)
     assert (status, body) == (200, b"")
     assert first_value(block, b"content-type") == b"application/grpc"
-    assert first_value(block, b"grpc-status") == b"%d" % GRPC_STATUS.get(code, 2)
+    assert first_value(block, b"grpc-status") == b"%d" % GRPC_OF_HTTP.get(code, 2)
     told = first_value(block, b"grpc-message")
     assert (told is None) == (not message)
     if told is not None:

@@ -26,12 +26,11 @@ from shifter.routing.match import (
     always,
     compile_condition,
     compile_conditions,
-    compile_grpc,
     compile_match,
-    compile_path_condition,
     compile_runtime_fraction,
     compile_tls_context,
     compile_weights,
+    is_grpc,
     never,
 )
 from shifter.routing.runtime import Runtime
@@ -105,8 +104,6 @@ def test_every_condition_on_its_own() -> None:
         (EVERY.dynamic_metadata[0], False),
     ]
     assert [(part, compile_condition(part)(head)) for part, _ in parts if part is not None] == parts
-    assert compile_path_condition(EVERY)(head)
-    assert not compile_path_condition(EVERY)(request(b"/q"))
 
 
 def test_what_a_match_does_not_ask_for_is_not_looked_at() -> None:
@@ -154,7 +151,7 @@ def test_runtime_decides_about_a_share_with_a_key() -> None:
     ],
 )  # fmt: skip
 def test_grpc_is_told_by_the_content_type(kinds: list[bytes], grpc: bool) -> None:
-    assert compile_grpc()(request(b"/", *((b"content-type", kind) for kind in kinds))) is grpc
+    assert is_grpc(request(b"/", *((b"content-type", kind) for kind in kinds))) is grpc
 
 
 def test_nobody_comes_by_tls() -> None:
