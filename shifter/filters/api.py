@@ -169,6 +169,13 @@ class FilterFactory(Generic[C]):
         raise NotImplementedError
 
 
+def dynamic_metadata(head: RequestHead, namespace: str) -> dict[str, object]:
+    """Return what filters have left under *namespace* for conditions, formats and each other, to be added to."""
+    if head.metadata is None:
+        head.metadata = {}
+    return head.metadata.setdefault(namespace, {})
+
+
 def unframe(head: RequestHead | ResponseHead) -> None:
     """Let the body of *head*'s message have any length (it will be sent in chunks, or as an HTTP/2 stream)."""
     if head.length != NO_BODY:

@@ -9,7 +9,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter
+from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, dynamic_metadata
 from shifter.model.http_filter import HeaderToMetadata, MetadataRule, MetadataType, MetadataValue
 from shifter.routing.cookies import first_cookie
 from shifter.routing.regex import compile_substitution
@@ -105,9 +105,6 @@ class HeaderToMetadataFilter(HttpFilter):
             found = rule.metadata(given)
             if found is not None:
                 where, value = found
-                request = self._stream.head
-                if request.metadata is None:
-                    request.metadata = {}
-                request.metadata.setdefault(where.namespace, {})[where.key] = value
+                dynamic_metadata(self._stream.head, where.namespace)[where.key] = value
             if given is not None and rule.config.remove and rule.config.header:
                 head.block = without(head.block, rule.config.header)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
-from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply
+from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply, dynamic_metadata
 from shifter.filters.jwt_token import JwtRefused, KeySet, Token, check_audiences, check_times, plain_audience, read_token
 from shifter.model.http_filter import JwtAuthentication, JwtCombination, JwtHeader, JwtPerRoute, JwtProvider, JwtRequirement
 from shifter.routing.match import Matcher, compile_match, compile_string
@@ -198,10 +198,7 @@ class JwtAuthnFilter(HttpFilter):
             self._stream.clear_route_cache()
 
     def _metadata(self) -> dict[str, object]:
-        head = self._head
-        if head.metadata is None:
-            head.metadata = {}
-        return head.metadata.setdefault(_NAME, {})
+        return dynamic_metadata(self._head, _NAME)
 
     def _take_out(self, header: bytes, parameter: bytes) -> None:
         head = self._head

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import cast
 
-from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply
+from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply, dynamic_metadata
 from shifter.model.rbac import (
     Address,
     AllOf,
@@ -166,9 +166,7 @@ class RbacFilter(HttpFilter):
             return None
         allowed, policy = decision.rules.judge(self._stream)
         if decision.rules.action is RbacAction.LOG:
-            if head.metadata is None:
-                head.metadata = {}
-            head.metadata.setdefault("envoy.common", {})["access_log_hint"] = policy != "none"
+            dynamic_metadata(head, "envoy.common")["access_log_hint"] = policy != "none"
         context.count(f"rbac.{config.rules_stat_prefix}{'allowed' if allowed else 'denied'}")
         if allowed:
             return None
@@ -176,9 +174,7 @@ class RbacFilter(HttpFilter):
 
     @staticmethod
     def _remember(head: RequestHead, kind: str, prefix: str, allowed: bool, policy: str) -> None:
-        if head.metadata is None:
-            head.metadata = {}
-        kept = head.metadata.setdefault("envoy.filters.http.rbac", {})
+        kept = dynamic_metadata(head, "envoy.filters.http.rbac")
         kept[f"{prefix}{kind}engine_result"] = "allowed" if allowed else "denied"
         if policy != "none":
             kept[f"{prefix}{kind}effective_policy_id"] = policy
