@@ -87,7 +87,9 @@ class JwtAuthnFactory(FilterFactory[JwtAuthentication]):
 
     def filter_for(self, stream: FilterStream, override: object | None) -> HttpFilter | None:
         route = cast(JwtPerRoute | None, override)
-        return None if route is not None and route.disabled else JwtAuthnFilter(self, stream, route)
+        if route is not None and route.disabled and not self.told:
+            return None
+        return JwtAuthnFilter(self, stream, route)
 
     def requirement(self, head: RequestHead, route: JwtPerRoute | None) -> JwtRequirement | None:
         """Return what *head* must meet, if anything."""
@@ -109,11 +111,13 @@ class JwtAuthnFilter(HttpFilter):
 
     def on_request_head(self, head: RequestHead, end: bool) -> Reply | None:
         factory = self._factory
+        for name in factory.told:
+            head.block = without(head.block, name)
+        if self._route is not None and self._route.disabled:
+            return None
         if factory.config.bypass_cors_preflight and _is_preflight(head):
             factory.context.count("jwt_authn.cors_preflight_bypassed")
             return None
-        for name in factory.told:
-            head.block = without(head.block, name)
         requirement = factory.requirement(head, self._route)
         refused = None if requirement is None else self._meets(requirement)
         if refused is None:
@@ -188,7 +192,7 @@ class JwtAuthnFilter(HttpFilter):
             head.block += b"\r\n%b: %b%b" % (config.forward_payload_header, token.payload_section, padding)
         for header, claim in config.claim_to_headers:
             value = _claim(token.payload, claim)
-            if value is not None:
+            if value:
                 head.block += b"\r\n%b: %b" % (header, value)
         if config.payload_in_metadata:
             self._metadata()[config.payload_in_metadata] = dict(token.payload)
@@ -241,4 +245,4 @@ def _claim(payload: Mapping[str, object], name: str) -> bytes | None:
     else:
         return None
     text = text.strip(" \t")
-    return text.encode() if all(char >= " " and char != "\x7f" for char in text) else None
+    return text.encode() if all(char >= " " and char != "\x7f" or char == "\t" for char in text) else None

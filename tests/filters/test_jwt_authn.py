@@ -160,13 +160,20 @@ def test_requirements(requires: JwtRequirement | None, fields: list[bytes], answ
 
 
 def test_routes_rules_and_preflights() -> None:
-    assert ask(request(b"/a"), config(), JwtPerRoute(disabled=True))[0] is None
+    open_to_all = request(b"/a", b"x-sub: forged")
+    assert ask(open_to_all, config(), JwtPerRoute(disabled=True))[0] is None
+    assert first_value(open_to_all.block, b"x-sub") is None
+    without_claims = replace(FIRST, forward_payload_header=b"", claim_to_headers=())
+    factory = JwtAuthnFactory(replace(config(), providers={"a": without_claims}), Bench().context)
+    assert factory.filter_for(FakeStream(open_to_all), JwtPerRoute(disabled=True)) is None
     assert ask(request(b"/a", b"x-tok: T " + token("issuer-b")), config(), JwtPerRoute(requirement_name="named"))[0] is None
     assert ask(request(b"/a", bearer()), config(), JwtPerRoute(requirement_name="named"))[0] is not None
     assert ask(request(b"/a"), replace(config(), rules=()))[0] is None
     preflight = request(b"/a", b"origin: http://o", b"access-control-request-method: GET", method=b"OPTIONS")
     assert ask(preflight, config())[0] is not None
+    preflight.block += b"\r\nx-sub: forged"
     assert ask(preflight, config(bypass_cors_preflight=True))[0] is None
+    assert first_value(preflight.block, b"x-sub") is None
     assert ask(request(b"/a"), config(strip_failure_response=True))[0] == Reply(401, details="jwt_authn_access_denied{Jwt_is_missing}")
 
 
@@ -183,7 +190,17 @@ def test_metadata_of_headers_and_failures_and_the_route_that_may_change() -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(5, b"5"), (1.5, b"1.500000"), (True, b"true"), ({"x": 1}, b"eyJ4IjoxfQ=="), ("a\nb", None), (None, None)]
+    ("value", "shown"),
+    [
+        (5, b"5"),
+        (1.5, b"1.500000"),
+        (True, b"true"),
+        ({"x": 1}, b"eyJ4IjoxfQ=="),
+        ("a\nb", None),
+        (None, None),
+        ("", None),
+        ("a\tb", b"a\tb"),
+    ],
 )
 def test_claims_as_fields(value: Any, shown: bytes | None) -> None:
     head = request(b"/a", bearer(a={"b": value}))

@@ -52,7 +52,10 @@ HEADER = section(b'{"alg":"HS256"}')
         (HEADER + b".!!.AA", "Jwt payload is an invalid Base64url encoded"),
         (HEADER + b".AA.AA", "Jwt payload is an invalid JSON"),
         (HEADER + b"." + section(b'{"exp":"x"}') + b".AA", "Jwt payload [exp] field is not an integer"),
-        (HEADER + b"." + section(b'{"exp":-1}') + b".AA", "Jwt payload [exp] field is not a positive integer"),
+        (HEADER + b"." + section(b'{"exp":-1}') + b".AA", "Jwt payload [exp] field is not a positive 64 bit integer"),
+        (HEADER + b"." + section(b'{"exp":1e30}') + b".AA", "Jwt payload [exp] field is not a positive 64 bit integer"),
+        (HEADER + b"." + section(b'{"aud":5}') + b".AA", "Jwt payload [aud] field is not a string or string list"),
+        (HEADER + b"." + section(b'{"aud":["a",5]}') + b".AA", "Jwt payload [aud] field is not a string or string list"),
         (HEADER + b"." + section(b'{"iss":1}') + b".AA", "Jwt payload [iss] field is not a string"),
         (HEADER + b".e30.A", "Jwt signature is an invalid Base64url encoded"),
     ],
@@ -67,6 +70,31 @@ def test_reading_raises_nothing_else(text: bytes) -> None:
         read_token(text)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"exp":1' + b"0" * 400 + b"}",
+        b'{"exp":NaN}',
+        b'{"exp":Infinity}',
+        b'{"exp":1e999}',
+        b'{"sub":"\\ud800"}',
+        b'{"sub":{"\\udc00":1}}',
+        b'{"sub":"a","sub":"b"}',
+        '{"sub":"a"}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        b'{"a":' + b"[" * 100 + b"]" * 100 + b"}",
+        b'{"a":' + b'{"b":' * 100 + b"1" + b"}" * 100 + b"}",
+    ],
+)
+def test_what_not_every_reader_would_read_alike_is_no_json(payload: bytes) -> None:
+    assert refusal(read_token, HEADER + b"." + section(payload) + b".AA") == (401, "Jwt payload is an invalid JSON")
+
+
+def test_what_only_looks_like_it_is_json() -> None:
+    payload = b'{"sub":"\\ud83d\\ude00","a":' + b"[" * 99 + b"]" * 99 + b',"b":[' + b"[]," * 200 + b"[]]}"
+    assert read_token(HEADER + b"." + section(payload) + b".AA").payload["sub"] == "\U0001f600"
+
+
 def test_times_give_and_take_the_skew() -> None:
     check_times(signed(exp=NOW - 59, nbf=NOW + 59), NOW, 60, True, None)
     assert refusal(check_times, signed(exp=NOW - 61), NOW, 60, False, None)[1] == "Jwt is expired"
@@ -78,10 +106,10 @@ def test_times_give_and_take_the_skew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_audience", "fits"), [("svc", True), ("https://svc/", True), (["x", "svc"], True), ("x", False), (5, False)]
+    ("given_audience", "fits"), [("svc", True), ("https://svc/", True), (["x", "svc"], True), ("x", False), ([], False)]
 )
 def test_audiences(given_audience: Any, fits: bool) -> None:
-    token = signed(aud=given_audience) if given_audience != 5 else Token({}, {"aud": 5}, b"", b"", b"")
+    token = signed(aud=given_audience)
     if fits:
         check_audiences(token, frozenset([plain_audience("http://svc")]))
     else:
