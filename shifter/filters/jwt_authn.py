@@ -245,4 +245,4 @@ def _claim(payload: Mapping[str, object], name: str) -> bytes | None:
     else:
         return None
     text = text.strip(" \t")
-    return text.encode() if all(char >= " " and char != "\x7f" or char == "\t" for char in text) else None
+    return text.encode() if all((char >= " " and char != "\x7f") or char == "\t" for char in text) else None
