@@ -12,11 +12,12 @@ from shifter.filters.accept_encoding import HeaderStat, choose
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, unframe
 from shifter.filters.compression import Encoder, make_encoder
 from shifter.model.http_filter import Compression, Compressor, CompressorDirection, CompressorPerRoute
-from shifter.wire.events import RequestHead, ResponseHead, first_value, values, without
+from shifter.wire.events import UPGRADE, RequestHead, ResponseHead, first_value, values, without
 
 _CHAIN = "envoy.filters.http.compressor"
 _CHOICE = "envoy.filters.http.compressor.choice"
 _STRONG = 2
+_SWITCHING = 101
 
 
 class CompressorFactory(FilterFactory[Compressor]):
@@ -76,7 +77,8 @@ class CompressorFilter(HttpFilter):
     def on_request_head(self, head: RequestHead, end: bool) -> None:
         factory = self._factory
         direction = factory.config.request
-        if not end and direction is not None and factory.enabled(direction) and self._fits(head, direction, "request."):
+        plain = not end and not head.flags & UPGRADE  # another protocol's bytes are not ours to compress
+        if plain and direction is not None and factory.enabled(direction) and self._fits(head, direction, "request."):
             unframe(head)
             head.block += b"\r\ncontent-encoding: " + factory.coding
             self._request = factory.encoder()
@@ -96,7 +98,7 @@ class CompressorFilter(HttpFilter):
         compressible = self._responds and direction is not None and not problem and not _no_transform(head.block)
         compressible = compressible and first_value(head.block, b"content-encoding") is None
         accepted = self._responds and problem != "ContentLengthTooSmall" and self._is_chosen(head)
-        if not end and accepted and compressible:
+        if not end and accepted and compressible and head.status != _SWITCHING:
             etag = first_value(head.block, b"etag")
             if etag is not None and len(etag) > _STRONG and etag[:2] not in (b"W/", b"w/"):
                 head.block = without(head.block, b"etag")
@@ -106,12 +108,12 @@ class CompressorFilter(HttpFilter):
             self._response = factory.encoder()
             factory.count("response.compressed")
             if direction is not None and direction.status_header_enabled:
-                self._tell(head, b"Compressed" + (b";OriginalLength=%d" % original if original >= 0 else b""))
+                self._tell(head, b"Compressed;OriginalLength=" + (b"%d" % original if original >= 0 else b""))
         else:
             factory.count("response.not_compressed")
             if direction is not None and direction.status_header_enabled and problem:
                 self._tell(head, problem.encode())
-        if compressible:
+        if compressible and head.status != _SWITCHING:
             _vary(head)
 
     def on_response_data(self, data: bytes, end: bool) -> bytes:

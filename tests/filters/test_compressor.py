@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shifter.filters.compression import make_encoder
 from shifter.filters.compressor import CompressorFactory, CompressorFilter
 from shifter.model.http_filter import Compression, Compressor, CompressorDirection, CompressorPerRoute
-from shifter.wire.events import NO_BODY, UNTIL_END, ResponseHead, first_value
+from shifter.wire.events import NO_BODY, UNTIL_END, UPGRADE, ResponseHead, first_value
 from tests.support.filters import Bench, FakeStream, request
 
 GZIP = Compressor(Compression.GZIP, "text")
@@ -154,3 +154,18 @@ def test_requests_are_compressed_where_the_configuration_says_so() -> None:
     one.on_request_head(head, False)
     assert (head.length, first_value(head.block, b"content-encoding")) == (UNTIL_END, b"gzip")
     assert gzip.decompress(one.on_request_data(b"x" * 40, True)) == b"x" * 40
+
+
+def test_the_bytes_of_another_protocol_are_not_compressed() -> None:
+    config = Compressor(Compression.GZIP, "text", request=CompressorDirection(min_content_length=1))
+    head = request(b"/", b"accept-encoding: gzip")
+    head.flags |= UPGRADE
+    one = CompressorFactory(config, Bench().context).filter_for(FakeStream(head), None)
+    assert isinstance(one, CompressorFilter)
+    one.on_request_head(head, False)
+    assert first_value(head.block, b"content-encoding") is None
+    assert one.on_request_data(b"hello", False) == b"hello"
+    answer = ResponseHead(101, b"\r\nupgrade: websocket")
+    one.on_response_head(answer, False)
+    assert answer.block == b"\r\nupgrade: websocket"
+    assert one.on_response_data(b"hello", False) == b"hello"
