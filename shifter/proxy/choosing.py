@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Protocol
 
+from shifter.filters.api import Reply
 from shifter.model.route import Route, RouteAction, WeightedCluster
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
-from shifter.proxy.outcome import LocalReply
+from shifter.proxy.local_reply import LocalReply
 from shifter.routing.choice import compile_pick, needs_client
 from shifter.routing.hashing import Newcomer, address_of
 from shifter.routing.headers import Edit, HeaderEditor
@@ -114,12 +115,12 @@ def _named_in(header: bytes) -> Callable[[RequestHead], str]:
 class MissingClusterResource:
     """A route whose cluster does not exist: it answers with ``cluster_not_found_response_code``."""
 
-    __slots__ = ("_code", "config", "edit_answer", "entry")
+    __slots__ = ("_reply", "config", "edit_answer", "entry")
 
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, editor: HeaderEditor | None) -> None:
         self.config = route
         self.entry = entry
-        self._code = action.cluster_not_found_response_code
+        self._reply = Reply(action.cluster_not_found_response_code, flags=b"NC", details="cluster_not_found")
         self.edit_answer = editor.response if editor is not None else None
 
     def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
@@ -133,10 +134,7 @@ class MissingClusterResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.no_cluster += 1
-        route = self.config
-        return LocalReply(
-            head, downstream, self._code, b"", b"", b"NC", "cluster_not_found", route.name, self.edit_answer, None, route.metadata
-        )
+        return LocalReply(head, downstream, self._reply, self)
 
 
 def adding(lines: bytes, edit: Edit | None) -> Edit:

@@ -14,8 +14,9 @@ from shifter.net.transport import Handler, Transport
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
-from shifter.proxy.localreply import Known
-from shifter.proxy.outcome import blank, local_entry, local_reply
+from shifter.proxy.local_reply import local_reply
+from shifter.proxy.local_reply_config import Known
+from shifter.proxy.outcome import blank, local_entry
 from shifter.wire import h1
 from shifter.wire.events import (
     CLOSE,

@@ -12,12 +12,13 @@ Rule 4. Reading never pauses: what a client may make us hold is bounded by strea
 
 from twisted.logger import Logger
 
+from shifter.filters.api import Reply
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.listener import ListenerRuntime
-from shifter.proxy.outcome import LocalReply
+from shifter.proxy.local_reply import LocalReply
 from shifter.wire import h1
 from shifter.wire.events import ProtocolError, RequestHead
 from shifter.wire.h2 import Http2Options, ServerConnection
@@ -408,8 +409,8 @@ class Http2Door:
         downstream = Http2Downstream(self, number, False, False)
         head = RequestHead(b"", b"", b"", version=20)
         body = h1.REASONS[error.status]
-        reply = downstream.exchange = LocalReply(head, downstream, error.status, body, flags=b"DPE", details=error.detail)
-        reply.begin(b"", False)
+        exchange = downstream.exchange = LocalReply(head, downstream, Reply(error.status, body, flags=b"DPE", details=error.detail))
+        exchange.begin(b"", False)
 
     def _give_up_unsent(self, now: float, limit: float) -> None:
         """Reset streams whose exchange is over and whose answer has not moved for *limit* seconds."""

@@ -4,15 +4,16 @@ The order is Envoy's: the target is made canonical, the fields of this hop are w
 so that what is matched is what is forwarded.
 """
 
-from collections.abc import Callable
-
+from shifter.filters.api import Reply
 from shifter.proxy.downstream import Downstream, Exchange
-from shifter.proxy.outcome import LocalReply
+from shifter.proxy.local_reply import LocalReply
 from shifter.routing.errors import RequestRefused
 from shifter.routing.forwarded import UNDERSCORE
 from shifter.routing.path import PathRedirect, make_canonical
 from shifter.wire.events import CLOSE, ODD_PATH, RequestHead
 from shifter.wire.h1 import REASONS
+
+_NOT_FOUND = Reply(404, flags=b"NR", details="route_not_found")
 
 
 def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exchange:
@@ -41,23 +42,22 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
 def not_found(head: RequestHead, downstream: Downstream) -> Exchange:
     """Return the exchange for a request that no route fits."""
     downstream.runtime.stats.no_route += 1
-    return LocalReply(head, downstream, 404, flags=b"NR", details="route_not_found")
+    return LocalReply(head, downstream, _NOT_FOUND)
 
 
 def _refused(head: RequestHead, downstream: Downstream, refused: RequestRefused) -> Exchange:
     flags = {400: b"DPE", 404: b"NR"}.get(refused.status, b"")
     # Envoy's codec says no, and words it; what the connection manager refuses has no body.
     body = REASONS[400] if refused.detail == UNDERSCORE else b""
-    return _early(head, downstream, lambda back: LocalReply(head, back, refused.status, body, flags=flags, details=refused.detail))
+    return _early(head, downstream, Reply(refused.status, body, flags=flags, details=refused.detail))
 
 
 def _redirected(head: RequestHead, downstream: Downstream, location: bytes) -> Exchange:
     downstream.runtime.stats.downstream_rq_redirected_with_normalized_path += 1
-    fields = b"\r\nlocation: " + location
-    return _early(head, downstream, lambda back: LocalReply(head, back, 307, fields=fields, details="path_normalization_failed"))
+    return _early(head, downstream, Reply(307, fields=b"\r\nlocation: " + location, details="path_normalization_failed"))
 
 
-def _early(head: RequestHead, downstream: Downstream, reply: Callable[[Downstream], LocalReply]) -> Exchange:
+def _early(head: RequestHead, downstream: Downstream, reply: Reply) -> Exchange:
     """Return the exchange for a request that is answered before it is routed."""
     filters = downstream.runtime.filters
-    return reply(downstream) if filters is None else filters.refused(head, downstream, reply)
+    return LocalReply(head, downstream, reply) if filters is None else filters.refused(head, downstream, reply)

@@ -7,11 +7,11 @@ Rule 3. The route is located before the filters run, since it says what they are
         there were none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shifter.filters.api import FactoryContext, FilterFactory
+from shifter.filters.api import FactoryContext, FilterFactory, Reply
 from shifter.filters.registry import make_factory, override_config
 from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.filters import FilterOverride, HttpFilter
@@ -19,7 +19,7 @@ from shifter.model.route import RouteAction, RouteConfiguration
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
 from shifter.proxy.filtered import FilteredExchange
-from shifter.proxy.outcome import LocalReply
+from shifter.proxy.local_reply import LocalReply
 from shifter.wire.events import RequestHead
 
 Plan = tuple[tuple[FilterFactory[Any], object | None], ...]
@@ -108,11 +108,11 @@ class FilterChain:
             return exchange
         return leaf.start(head, downstream) if leaf is not None else not_found(head, downstream)
 
-    def refused(self, head: RequestHead, downstream: Downstream, reply: Callable[[Downstream], LocalReply]) -> Exchange:
+    def refused(self, head: RequestHead, downstream: Downstream, reply: Reply) -> Exchange:
         """Return the exchange for a request that is answered (with *reply*) before it can be routed: the answer passes the
         filters, as in Envoy."""
         exchange = FilteredExchange(head, downstream, None)
         if exchange.pass_through(self.default):
             exchange.refuse(reply)
             return exchange
-        return reply(downstream)
+        return LocalReply(head, downstream, reply)

@@ -20,8 +20,9 @@ from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
 from shifter.proxy.filterway import DATA, HEAD, TOO_LARGE, TRAILERS, Event, RequestWay, ResponseWay
-from shifter.proxy.outcome import LocalReply, blank, expects_continue, local_entry, local_reply
-from shifter.wire.events import EXPECT_CONTINUE, ProtocolError, RequestHead, ResponseHead, without
+from shifter.proxy.local_reply import LocalReply, local_reply
+from shifter.proxy.outcome import blank, local_entry
+from shifter.wire.events import EXPECT_CONTINUE, ProtocolError, RequestHead, ResponseHead, expects_continue, without
 from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class FilteredExchange:
         self._door = downstream
         self._leaf = leaf
         self._inner: Exchange | None = None
-        self._refusal: Callable[[Downstream], LocalReply] | None = None
+        self._refusal: Reply | None = None
         self._on_start: Callable[[Exchange], None] | None = None
         self._filters: list[HttpFilter] = []
         self._cleared = False  # the route is to be looked for again
@@ -95,7 +96,7 @@ class FilteredExchange:
         self._response = ResponseWay(filters, self)
         return bool(filters) or self._faulty
 
-    def refuse(self, reply: Callable[[Downstream], LocalReply]) -> None:
+    def refuse(self, reply: Reply) -> None:
         """Begin with *reply*, whatever the filters would make of the request."""
         self._refusal = reply
 
@@ -171,7 +172,7 @@ class FilteredExchange:
             return
         if self._refusal is not None:
             self._answered = True
-            self._inner = self._refusal(self)
+            self._inner = LocalReply(self.head, self, self._refusal)
             self._inner.begin(data, end)
             return
         if not end and self.runtime.settings.request_timeout:
@@ -286,11 +287,7 @@ class FilteredExchange:
         self.runtime.worker.streams.discard(self)
         inner = self._inner
         if inner is None:
-            leaf = self._leaf
-            route, edit = (leaf.config.name, leaf.edit_answer) if leaf is not None else ("", None)
-            inner = self._inner = LocalReply(
-                self.head, self, reply.status, reply.body, reply.fields, reply.flags, reply.details, route, edit, reply.grpc_status
-            )
+            inner = self._inner = LocalReply(self.head, self, reply, self._leaf)
             inner.begin(b"", self._request_done)
         elif not self._inner_over:
             inner.answer(reply)

@@ -13,11 +13,12 @@ from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import Formatter, LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
 from shifter.proxy.filterchain import FilterChain
-from shifter.proxy.localreply import LocalReplies
+from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
-from shifter.routing.ending import compile_ending
+from shifter.routing.server_header import compile_last_fields
 from shifter.routing.strip_port import make_forwarding
+from shifter.wire.events import RequestHead, without
 
 
 class Door(Protocol):
@@ -54,7 +55,7 @@ class ListenerRuntime:
     """See the module. ``accept`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "doors", "draining", "ending", "entry", "filters", "forwarding", "listener", "listener_stats",
+        "_next_id", "access_logs", "doors", "draining", "entry", "filters", "forwarding", "last_fields", "listener", "listener_stats",
         "local_replies", "logs_more", "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
@@ -88,7 +89,7 @@ class ListenerRuntime:
         self.forwarding = make_forwarding(settings, listener.address.port, self.worker.address)
         self.forwarding.upgradable = tree.upgradable
         self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
-        self.ending = compile_ending(settings)
+        self.last_fields = compile_last_fields(settings)
         replies = settings.local_reply
         self.local_replies = LocalReplies(replies, tree.runtime, self.worker.random) if replies is not None else None
         self.max_head = settings.max_request_headers_kb * 1024
@@ -96,6 +97,12 @@ class ListenerRuntime:
         self.logs_more = any(access_log.asks_for_more for access_log in self.access_logs)
         self.tree = tree
         self.filters = filters
+
+    def with_last_fields(self, block: bytes, head: RequestHead) -> bytes:
+        """Return the fields of an answer to *head* with the last ones, whatever edits have made of these."""
+        if self.last_fields is not None:
+            return self.last_fields(block, head)
+        return without(block, b"server") + self.server_line
 
     def accept(self, transport: Transport) -> Handler | None:
         """Return the door for a connection that was just accepted."""

@@ -17,13 +17,14 @@ from twisted.python.failure import Failure
 from shifter.filters.api import Reply
 from shifter.model.cluster import UpstreamProtocol
 from shifter.observe.logformat import LogEntry
-from shifter.proxy.outcome import PROTOCOL_ERROR, blank, ended, expects_continue, local_reply, log_entry
+from shifter.proxy.local_reply import local_reply
+from shifter.proxy.outcome import PROTOCOL_ERROR, blank, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
 from shifter.upstream.pool import EndpointPool
-from shifter.wire.events import HAS_DATE, ProtocolError, RequestHead, ResponseHead
+from shifter.wire.events import HAS_DATE, ProtocolError, RequestHead, ResponseHead, expects_continue
 from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ class ProxyStream:
         self.service_time = took = int(seconds * 1000)
         runtime = self.runtime
         edit = self.target.edit_response
-        if edit is not None or runtime.ending is not None:
+        if edit is not None or runtime.last_fields is not None:
             block = self._edited(head, took)
         elif self.leaf.suppress_envoy_headers:
             block = head.block + runtime.server_line
@@ -307,13 +308,13 @@ class ProxyStream:
     def _edited(self, head: ResponseHead, took: int) -> bytes:
         """Return the fields of the upstream's answer where more becomes of them than usual."""
         block = head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
-        if self.runtime.ending is not None and head.server is not None:
+        if self.runtime.last_fields is not None and head.server is not None:
             block = b"%b\r\nserver: %b" % (block, head.server)
         edit = self.target.edit_response
         if edit is not None:
             self.details = "via_upstream"
             block = edit(block, self)
-        block = ended(self.runtime, block, self.head)
+        block = self.runtime.with_last_fields(block, self.head)
         head.flags = head.flags | HAS_DATE if block.find(b"\r\ndate: ") >= 0 else head.flags & ~HAS_DATE
         return block
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
+from shifter.filters.api import Reply
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMutations,
@@ -28,8 +29,8 @@ from shifter.proxy.choosing import ChoosingResource, EntryLeaf, LateBoundResourc
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.extras import Extras, Inherited, compile_extras
 from shifter.proxy.fullstream import FullStream
-from shifter.proxy.localreply import BodyFormat
-from shifter.proxy.outcome import LocalReply
+from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
+from shifter.proxy.local_reply_config import BodyFormat
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
@@ -251,7 +252,7 @@ class FullRouteResource(RouteResource):
             stats = downstream.runtime.stats
             if (first_value(head.block, b"upgrade") or b"").lower() not in (self.extras.upgrades or ()):
                 stats.downstream_rq_ws_on_non_ws_route += 1
-                return LocalReply(head, downstream, 403, b"", b"", b"", "upgrade_failed", self.config.name, self.edit_answer)
+                return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1
             head.flags |= TUNNEL
         return FullStream(self, self.extras, head, downstream)
@@ -293,22 +294,19 @@ class RedirectResource:
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
         fields = b"\r\nlocation: " + self._location(head)
-        route = self.config
-        return LocalReply(
-            head, downstream, self._code, b"", fields, b"", "direct_response", route.name, self.edit_answer, None, route.metadata
-        )
+        return LocalReply(head, downstream, Reply(self._code, fields=fields, details="direct_response"), self)
 
 
 class DirectResponseResource:
     """A route that the proxy answers itself."""
 
-    __slots__ = ("_action", "_form", "config", "edit_answer")
+    __slots__ = ("_form", "_reply", "config", "edit_answer")
 
     entry = None
 
     def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor | None) -> None:
         self.config = route
-        self._action = action
+        self._reply = Reply(action.status, action.body, details="direct_response")
         self._form = BodyFormat(action.body_format) if action.body_format is not None else None
         self.edit_answer = editor.response if editor is not None else None
 
@@ -317,22 +315,7 @@ class DirectResponseResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
-        action = self._action
-        route = self.config
-        return LocalReply(
-            head,
-            downstream,
-            action.status,
-            action.body,
-            b"",
-            b"",
-            "direct_response",
-            route.name,
-            self.edit_answer,
-            None,
-            route.metadata,
-            self._form,
-        )
+        return LocalReply(head, downstream, self._reply, self, self._form)
 
 
 class TlsRedirectResource:
@@ -352,4 +335,4 @@ class TlsRedirectResource:
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
         fields = b"\r\nlocation: " + https_location(head)
-        return LocalReply(head, downstream, STATUS, b"", fields, b"", "direct_response")
+        return LocalReply(head, downstream, Reply(STATUS, fields=fields, details="direct_response"))

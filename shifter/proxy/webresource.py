@@ -25,10 +25,11 @@ from shifter.filters.api import Reply
 from shifter.model.route import Route, WebResourceAction
 from shifter.observe.logentry import LogEntry
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
-from shifter.proxy.outcome import LocalReply, blank, expects_continue, local_entry, local_reply
+from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply, local_reply
+from shifter.proxy.outcome import blank, local_entry
 from shifter.routing.errors import RoutingError
 from shifter.routing.headers import FRAMING, HeaderEditor
-from shifter.wire.events import NO_BODY, UNTIL_END, UPGRADE, ProtocolError, RequestHead, fields
+from shifter.wire.events import NO_BODY, UNTIL_END, UPGRADE, ProtocolError, RequestHead, expects_continue, fields
 from shifter.wire.h1 import REASONS
 
 MAX_BODY = 1 << 20
@@ -88,7 +89,7 @@ class WebResourceLeaf:
         downstream.runtime.stats.rq_direct_response += 1
         if head.flags & UPGRADE:
             # twisted.web's resources have no other protocol, and what follows the head here is no body
-            return LocalReply(head, downstream, 403, b"", b"", b"", "upgrade_failed", self.config.name, self.edit_answer)
+            return LocalReply(head, downstream, UPGRADE_FAILED, self)
         return WebExchange(self, self._site, head, downstream)
 
 
@@ -241,7 +242,7 @@ class WebExchange:
             block = self._leaf.edit_answer(block, self)
         runtime = self._downstream.runtime
         block += b"\r\ndate: " + self._worker.date
-        block = block + runtime.server_line if runtime.ending is None else runtime.ending(block, self._head)
+        block = block + runtime.server_line if runtime.last_fields is None else runtime.last_fields(block, self._head)
         self._block = block
         self._left = length
         bodiless = self._head.method == b"HEAD" or status in _BODILESS

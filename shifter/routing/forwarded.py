@@ -13,8 +13,8 @@ from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
 from shifter.model.bootstrap import HttpConnectionManager, Underscores
-from shifter.routing.ending import appended_via
 from shifter.routing.errors import RequestRefused
+from shifter.routing.server_header import appended_via
 from shifter.wire.events import (
     FORWARDING_FLAGS,
     HAS_REQUEST_ID,

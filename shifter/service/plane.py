@@ -30,7 +30,7 @@ from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
 from shifter.proxy.filterchain import FilterChain, make_chain
 from shifter.proxy.listener import AccessLog, ListenerRuntime
-from shifter.proxy.localreply import LocalReplies
+from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker

@@ -158,3 +158,8 @@ def fields(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 def block_of(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Make a field block. Names and values must already follow the rules of this module."""
     return b"".join([b"\r\n%b: %b" % pair for pair in pairs])
+
+
+def expects_continue(head: RequestHead) -> bool:
+    """Whether the client waits for ``100 Continue`` before it sends its body."""
+    return bool(head.flags & EXPECT_CONTINUE) and head.length != NO_BODY and head.version != 10

@@ -3,7 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.wire.events import ProtocolError, RequestHead, ResponseHead, block_of, fields, first_value, values, without
+from shifter.wire.events import (
+    EXPECT_CONTINUE,
+    NO_BODY,
+    ProtocolError,
+    RequestHead,
+    ResponseHead,
+    block_of,
+    expects_continue,
+    fields,
+    first_value,
+    values,
+    without,
+)
 from shifter.wire.heads import first_value as in_use
 
 names = st.sampled_from([b"a", b"b", b"ab", b"b-a", b"a_b", b"x-request-id"])
@@ -49,3 +61,10 @@ def test_heads_and_errors_say_what_they_are() -> None:
 def test_the_finder_in_use_finds_the_same(fields_of_it: list[tuple[bytes, bytes]], name: bytes) -> None:
     block = block_of(fields_of_it)
     assert in_use(block, name) == first_value(block, name)
+
+
+def test_who_waits_to_be_told_to_go_on() -> None:
+    assert expects_continue(RequestHead(b"PUT", b"/", b"a", length=5, flags=EXPECT_CONTINUE))
+    assert not expects_continue(RequestHead(b"PUT", b"/", b"a", length=NO_BODY, flags=EXPECT_CONTINUE))
+    assert not expects_continue(RequestHead(b"PUT", b"/", b"a", length=5))
+    assert not expects_continue(RequestHead(b"PUT", b"/", b"a", length=5, flags=EXPECT_CONTINUE, version=10))

@@ -21,7 +21,7 @@ from shifter.model.route import (
 )
 from shifter.observe.logformat import LogEntry, compile_format
 from shifter.proxy.listener import AccessLog
-from shifter.proxy.localreply import LocalReplies
+from shifter.proxy.local_reply_config import LocalReplies
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, fields
 from tests.support.proxies import ROUTES, Proxy, get

@@ -6,20 +6,20 @@ import pytest
 
 from shifter.model.bootstrap import HttpConnectionManager, ServerHeader
 from shifter.model.route import RouteConfiguration
-from shifter.routing.ending import appended_via, compile_ending
+from shifter.routing.server_header import appended_via, compile_last_fields
 from shifter.wire.events import RequestHead
 
 ASKED = b"\r\nx-request-id: theirs"
 
 
 def ended(block: bytes, asked: bytes = ASKED, **settings: Any) -> bytes:
-    ending = compile_ending(HttpConnectionManager("x", RouteConfiguration(), server_name="us", **settings))
-    assert ending is not None
-    return ending(block, RequestHead(b"GET", b"/", b"h", asked))
+    last_fields = compile_last_fields(HttpConnectionManager("x", RouteConfiguration(), server_name="us", **settings))
+    assert last_fields is not None
+    return last_fields(block, RequestHead(b"GET", b"/", b"h", asked))
 
 
 def test_the_usual_settings_need_nobody() -> None:
-    assert compile_ending(HttpConnectionManager("x", RouteConfiguration())) is None
+    assert compile_last_fields(HttpConnectionManager("x", RouteConfiguration())) is None
 
 
 @pytest.mark.parametrize(

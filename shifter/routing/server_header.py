@@ -10,13 +10,13 @@ from collections.abc import Callable
 from shifter.model.bootstrap import HttpConnectionManager, ServerHeader
 from shifter.wire.events import RequestHead, first_value, values, without
 
-Ending = Callable[[bytes, RequestHead], bytes]
+LastFields = Callable[[bytes, RequestHead], bytes]
 """Returns the field block of an answer to a request with the last fields in it. The upstream's ``server`` is in the block."""
 
 _TRACE = b"\r\nx-envoy-force-trace: "
 
 
-def compile_ending(settings: HttpConnectionManager) -> Ending | None:
+def compile_last_fields(settings: HttpConnectionManager) -> LastFields | None:
     """Return the function that ends the answers' fields, or ``None`` where one line, ``server``, is all there is to it."""
     transformation = settings.server_header
     tells_id = settings.always_set_request_id_in_response
@@ -26,7 +26,7 @@ def compile_ending(settings: HttpConnectionManager) -> Ending | None:
     line = b"\r\nserver: " + settings.server_name.encode("latin-1")
     via = settings.via
 
-    def ending(block: bytes, head: RequestHead) -> bytes:
+    def last_fields(block: bytes, head: RequestHead) -> bytes:
         if transformation is ServerHeader.OVERWRITE:
             block = without(block, b"server") + line
         elif transformation is ServerHeader.APPEND_IF_ABSENT and block.rfind(b"\r\nserver: ") < 0:
@@ -37,7 +37,7 @@ def compile_ending(settings: HttpConnectionManager) -> Ending | None:
                 block = b"%b\r\nx-request-id: %b" % (without(block, b"x-request-id"), known)
         return appended_via(block, via) if via else block
 
-    return ending
+    return last_fields
 
 
 def appended_via(block: bytes, via: bytes) -> bytes:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.observe.operands import GRPC_OF_HTTP
-from shifter.proxy.outcome import expects_continue, local_reply
-from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, RequestHead, block_of, first_value
+from shifter.proxy.local_reply import local_reply
+from shifter.wire.events import RequestHead, block_of, first_value
 from tests.support.proxies import SERVED, Proxy
 
 
@@ -42,10 +42,3 @@ def test_grpc_replies_are_trailers_only_and_keep_to_one_line(message: bytes, cod
         assert not told.translate(None, bytes(range(0x20, 0x7F)))
         parts = told.split(b"%")
         assert parts[0] + b"".join(bytes.fromhex(part[:2].decode()) + part[2:] for part in parts[1:]) == message
-
-
-def test_who_waits_to_be_told_to_go_on() -> None:
-    assert expects_continue(RequestHead(b"PUT", b"/", b"a", length=5, flags=EXPECT_CONTINUE))
-    assert not expects_continue(RequestHead(b"PUT", b"/", b"a", length=NO_BODY, flags=EXPECT_CONTINUE))
-    assert not expects_continue(RequestHead(b"PUT", b"/", b"a", length=5))
-    assert not expects_continue(RequestHead(b"PUT", b"/", b"a", length=5, flags=EXPECT_CONTINUE, version=10))
