@@ -109,11 +109,26 @@ class Planted:
 def plant(old: str, new: str) -> Planted:
     """Replace *old* (its first occurrence) in the good configuration; ``«…»`` in *new* is where a caret belongs."""
     assert old in GOOD
-    marked = GOOD.replace(old, new, 1)
-    before, _, rest = marked.partition("«")
+    return marked(GOOD.replace(old, new, 1))
+
+
+def with_route(match: str = "prefix: /x", action: str = "direct_response: {status: 200}") -> str:
+    """Return the good configuration with one route (flow style): this one."""
+    start, end = GOOD.index("              - match:"), GOOD.index("          http_filters:")
+    return f"{GOOD[:start]}              - {{match: {{{match}}}, {action}}}\n{GOOD[end:]}"
+
+
+def with_manager(fields: str) -> str:
+    """Return the good configuration with more fields (flow style, one a line) in its connection manager."""
+    line = "          stat_prefix: ingress_http\n"
+    return GOOD.replace(line, line + "".join(f"          {field}\n" for field in fields.splitlines()), 1)
+
+
+def marked(text: str) -> Planted:
+    """Return *text* without the marks ``«…»`` of a caret, and the place that they mark."""
+    before, _, rest = text.partition("«")
     inside, _, after = rest.partition("»")
-    place = Place(NAME, before.count("\n") + 1, len(before) - before.rfind("\n"), len(inside))
-    return Planted(before + inside + after, place)
+    return Planted(before + inside + after, Place(NAME, before.count("\n") + 1, len(before) - before.rfind("\n"), len(inside)))
 
 
 def load_good(*changes: tuple[str, str]) -> Loaded:
