@@ -4,7 +4,7 @@ import json
 
 import click
 
-from shifter.config.editor import json_schema
+from shifter.config.json_schema import json_schema
 
 
 @click.command("schema")

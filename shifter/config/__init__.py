@@ -8,7 +8,6 @@ understood has no model.
 from dataclasses import dataclass
 from typing import Any
 
-from shifter.config.alone import LoadedTests, build_routes, is_routes, load_tests, root_of
 from shifter.config.build import build
 from shifter.config.check import check
 from shifter.config.document import MapNode
@@ -17,6 +16,7 @@ from shifter.config.judge import CustomFilters, Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Place, Problem, Report, ShifterError, render
 from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
+from shifter.config.standalone import LoadedTests, build_routes, is_routes, load_tests, root_of
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import RouteConfiguration
 

@@ -2,7 +2,7 @@
 
 Rule 1. Works on the node tree, after ``legacy`` and whatever ``schema`` found, so that one run tells everything. What has an
         unexpected shape is skipped: the schema has said so.
-Rule 2. Takes no more than n log n time. (Routes that nothing can reach: see ``reach``.)
+Rule 2. Takes no more than n log n time. (Routes that nothing can reach: see ``unreachable``.)
 """
 
 import ipaddress

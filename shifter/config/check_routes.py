@@ -13,8 +13,8 @@ from shifter.config.check_texts import Texts
 from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, text_in
 from shifter.config.http_filters import HttpFilters
 from shifter.config.judge import Judge, number
-from shifter.config.reach import Reach
 from shifter.config.report import Report, shown
+from shifter.config.unreachable import Reach
 from shifter.model.route import InternalRedirectPredicate
 
 _MAX_WEIGHTS = 2**32 - 1

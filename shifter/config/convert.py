@@ -9,7 +9,6 @@ Rule 2. Step by step: what lies within something that was moved has its turn in 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shifter.config.alone import build_routes, is_routes, root_of
 from shifter.config.check import check
 from shifter.config.document import ListNode, MapNode, Node, Refused, TextNode, decode, parse
 from shifter.config.edit import Edit, Edits
@@ -18,6 +17,7 @@ from shifter.config.judge import Judge
 from shifter.config.legacy import modernise, modernise_routes
 from shifter.config.report import Problem, Report
 from shifter.config.schema.bootstrap import Bootstrap
+from shifter.config.standalone import build_routes, is_routes, root_of
 
 _STEPS = 40
 _BOM = "\ufeff"

@@ -2,7 +2,7 @@
 
 Rule 1. No text of pydantic's reaches the user. Errors raised by ``schema`` carry their own words; the others are told apart by type.
 Rule 2. An unknown field says what was probably meant; one that Envoy knows says so. One that was given its own default is no error,
-        one that no request could notice (``harmless``) a warning; both are dropped.
+        one that no request could notice (``ignored_fields``) a warning; both are dropped.
 Rule 3. One mistake, one message: what is missing because it was misspelled is not reported as missing, too.
 """
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode
-from shifter.config.harmless import HARMLESS
+from shifter.config.ignored_fields import HARMLESS
 from shifter.config.report import Report, Spot, shown
 from shifter.config.schema.base import Message, kind, names_of
 from shifter.config.schema.bootstrap import Bootstrap

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig
-from shifter.proxy.duration import Limit, compile_duration
 from shifter.proxy.internal_redirect import Redirects
+from shifter.proxy.max_stream_duration import Limit, compile_duration
 from shifter.proxy.mirror import Mirror
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.routing.runtime import Runtime

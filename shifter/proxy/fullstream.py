@@ -13,10 +13,10 @@ from shifter.filters.api import Reply
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import VirtualClusterStats
 from shifter.proxy.downstream import Exchange
-from shifter.proxy.duration import tell_endpoint
 from shifter.proxy.extras import Extras
 from shifter.proxy.filtered import FilteredExchange
 from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
+from shifter.proxy.max_stream_duration import tell_endpoint
 from shifter.proxy.mirror import MirrorStream
 from shifter.proxy.stream import ProxyStream
 from shifter.routing.match import is_grpc

@@ -25,7 +25,7 @@ from shifter.model.route import (
     WebResourceAction,
     WeightedCluster,
 )
-from shifter.proxy.choosing import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
+from shifter.proxy.cluster_choice import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.extras import Extras, Inherited, compile_extras
 from shifter.proxy.fullstream import FullStream
@@ -34,7 +34,6 @@ from shifter.proxy.local_reply_config import BodyFormat
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
-from shifter.routing.choice import is_plain
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
@@ -44,6 +43,7 @@ from shifter.routing.require_tls import STATUS, compile_tls_requirement, https_l
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList
+from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
 from shifter.wire.events import TUNNEL, UPGRADE, RequestHead, first_value

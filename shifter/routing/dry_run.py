@@ -19,8 +19,7 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.observe.logformat import LogEntry
-from shifter.routing.choice import Pick, compile_pick
-from shifter.routing.hashing import Newcomer
+from shifter.routing.hash_policy import Newcomer
 from shifter.routing.headers import HeaderEditor, Subject, compile_editor
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_match, compile_weights
@@ -30,6 +29,7 @@ from shifter.routing.require_tls import compile_tls_requirement
 from shifter.routing.rewrite import compile_rewrite, replace_host
 from shifter.routing.runtime import Runtime
 from shifter.routing.virtual_clusters import OTHER, compile_virtual_clusters
+from shifter.routing.weighted_clusters import Pick, compile_pick
 from shifter.routing.weights import weights_now
 from shifter.wire.events import RequestHead, without
 

@@ -24,17 +24,17 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.routing import require_tls
-from shifter.routing.choice import is_sticky
 from shifter.routing.dry_run import Bystander, Found, Table, copy_of
 from shifter.routing.errors import RequestRefused
 from shifter.routing.explain_question import Asked, Scene
 from shifter.routing.forwarded import expected_timeout
-from shifter.routing.hashing import Newcomer, address_of
+from shifter.routing.hash_policy import Newcomer, address_of
 from shifter.routing.hosts import HostTable
 from shifter.routing.match_text import conditions, reason, shown
 from shifter.routing.path import PathRedirect, make_canonical
 from shifter.routing.probability import Chances
 from shifter.routing.strip_port import make_forwarding
+from shifter.routing.weighted_clusters import is_sticky
 from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
 from shifter.wire.h1 import request_bytes
 from shifter.wire.heads import parse_request

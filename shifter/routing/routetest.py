@@ -27,7 +27,7 @@ from shifter.model.route import (
 from shifter.model.routetest import RouteExpectation, RouteTest, RouteTestInput, RouteTests
 from shifter.routing import require_tls
 from shifter.routing.dry_run import Bystander, Table
-from shifter.routing.hashing import Newcomer
+from shifter.routing.hash_policy import Newcomer
 from shifter.routing.match import compile_header
 from shifter.routing.match_header import header_values
 from shifter.routing.match_text import shown, wanted

@@ -7,7 +7,7 @@ from hypothesis import given
 from shifter.model.route import RouteAction, RouteConfiguration
 from shifter.proxy.tree import ListenerResource
 from shifter.routing.dry_run import Table, copy_of
-from shifter.routing.hashing import Newcomer
+from shifter.routing.hash_policy import Newcomer
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead
 from tests.support.routes import requests, route_configurations

@@ -3,7 +3,7 @@
 import pytest
 
 from shifter.config import load
-from shifter.config.harmless import HARMLESS
+from shifter.config.ignored_fields import HARMLESS
 from shifter.config.schema.words import FIELDS
 from tests.support.configs import GOOD, NAME, plant
 

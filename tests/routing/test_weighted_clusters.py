@@ -9,10 +9,10 @@ from xxhash import xxh64_intdigest
 
 from shifter.model.bootstrap import RuntimeLayer
 from shifter.model.route import HashPolicy, HashSource, RouteAction, WeightedCluster
-from shifter.routing.choice import compile_pick, is_plain, is_sticky, needs_client, uint64
 from shifter.routing.errors import RoutingError
-from shifter.routing.hashing import Newcomer
+from shifter.routing.hash_policy import Newcomer
 from shifter.routing.runtime import Runtime
+from shifter.routing.weighted_clusters import compile_pick, is_plain, is_sticky, needs_client, uint64
 from shifter.wire.events import RequestHead
 
 HEADER = HashPolicy(HashSource.HEADER, b"x-user")

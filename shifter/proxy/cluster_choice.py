@@ -13,11 +13,11 @@ from shifter.filters.api import Reply
 from shifter.model.route import Route, RouteAction, WeightedCluster
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.local_reply import LocalReply
-from shifter.routing.choice import compile_pick, needs_client
-from shifter.routing.hashing import Newcomer, address_of
+from shifter.routing.hash_policy import Newcomer, address_of
 from shifter.routing.headers import Edit, HeaderEditor
 from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
+from shifter.routing.weighted_clusters import compile_pick, needs_client
 from shifter.routing.weights import Split
 from shifter.wire.events import RequestHead
 

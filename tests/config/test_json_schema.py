@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from shifter.cli import main
-from shifter.config.editor import json_schema
+from shifter.config.json_schema import json_schema
 from tests.support.configs import GOOD
 from tests.support.programs import ROOT
 

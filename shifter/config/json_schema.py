@@ -16,8 +16,8 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from shifter.config.filters import KINDS
-from shifter.config.harmless import HARMLESS
 from shifter.config.http_filters import FilterConfig
+from shifter.config.ignored_fields import HARMLESS
 from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Seconds, Struct, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from shifter.model.route import RouteAction
-from shifter.routing.hashing import Newcomer, asks_for_client, compile_hash, gives_cookies
+from shifter.routing.hash_policy import Newcomer, asks_for_client, compile_hash, gives_cookies
 from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
 from shifter.routing.sticky import Rendezvous

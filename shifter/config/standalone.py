@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 from shifter.config.build_route import route_configuration
-from shifter.config.build_tests import build_tests
+from shifter.config.build_routetest import build_tests
 from shifter.config.check_routes import Routes
 from shifter.config.document import MapNode, Refused, decode, parse
 from shifter.config.explain import validate

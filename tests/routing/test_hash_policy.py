@@ -9,7 +9,7 @@ from xxhash import xxh64_intdigest
 
 from shifter.model.route import HashPolicy, HashSource, RegexRewrite
 from shifter.routing.errors import RoutingError
-from shifter.routing.hashing import (
+from shifter.routing.hash_policy import (
     Newcomer,
     address_of,
     asks_for_client,

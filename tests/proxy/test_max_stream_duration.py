@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.route import MaxStreamDuration
-from shifter.proxy.duration import compile_duration, grpc_timeout, parse_grpc_timeout, tell_endpoint
+from shifter.proxy.max_stream_duration import compile_duration, grpc_timeout, parse_grpc_timeout, tell_endpoint
 from shifter.wire.events import RequestHead
 
 
