@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from shifter.filters.api import Reply
+from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMutations,
@@ -20,7 +21,6 @@ from shifter.model.route import (
     RouteAction,
     RouteConfiguration,
     RouteMatch,
-    UpgradeConfig,
     VirtualHost,
     WebResourceAction,
     WeightedCluster,
@@ -78,33 +78,25 @@ class Surroundings:
 
 
 class ListenerResource:
-    """All virtual hosts of one connection manager (Envoy's ``RouteConfiguration``).
+    """All virtual hosts of the connection manager *manager* (Envoy's ``RouteConfiguration``).
 
-    *max_stream_duration* and *upgrades* are the connection manager's own. ``upgradable``: some route lets a request switch protocols.
+    ``upgradable``: some route lets a request switch protocols.
     """
 
     __slots__ = ("_hosts", "config", "runtime", "upgradable")
 
-    def __init__(
-        self,
-        config: RouteConfiguration,
-        find_cluster: FindCluster,
-        suppress_envoy_headers: bool = False,
-        runtime: Runtime = _NO_RUNTIME,
-        max_stream_duration: float = 0.0,
-        upgrades: tuple[UpgradeConfig, ...] = (),
-    ) -> None:
-        self.config = config
+    def __init__(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime = _NO_RUNTIME) -> None:
+        self.config = config = manager.route_config
         self.runtime = runtime
-        self.upgradable = bool(upgrades) or _has_upgrades(config)
-        inherited = Inherited(max_stream_duration=max_stream_duration, upgrades=upgrades if self.upgradable else None)
+        self.upgradable = bool(manager.upgrades) or _has_upgrades(config)
+        inherited = Inherited(max_stream_duration=manager.max_stream_duration, upgrades=manager.upgrades if self.upgradable else None)
         hosts = [
             VirtualHostResource(
                 host,
                 Surroundings(
                     (host.headers, config.headers),
                     find_cluster,
-                    suppress_envoy_headers,
+                    manager.suppress_envoy_headers,
                     runtime,
                     config.ignore_path_parameters_in_path_matching,
                     config.most_specific_header_mutations_wins,

@@ -131,11 +131,7 @@ class DataPlane:
                 for access_log in listener.manager.access_log:
                     if access_log.path not in self._logs and access_log.path not in prepared.logs:
                         prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
-                prepared.trees[listener.address] = ListenerResource(
-                    *(listener.manager.route_config, clusters.__getitem__, listener.manager.suppress_envoy_headers, runtime),
-                    listener.manager.max_stream_duration,
-                    listener.manager.upgrades,
-                )
+                prepared.trees[listener.address] = ListenerResource(listener.manager, clusters.__getitem__, runtime)
                 if listener.manager.local_reply is not None:
                     # made again by `commit`, which is too late to find out that it cannot be made
                     LocalReplies(listener.manager.local_reply, runtime, self._random)

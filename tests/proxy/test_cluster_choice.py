@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.cluster import Cluster, LbEndpoint
 from shifter.model.route import (
     HashPolicy,
@@ -80,7 +81,7 @@ def test_users_follow_a_release_and_its_end_through_reloads() -> None:
     for step, total in ((0, 100), (5, 100), (250, 1000), (1, 2), (100, 100), (60, 100), (1, 10), (0, 1)):
         changed = sticky(WeightedCluster("two", total - step), WeightedCluster("one", step))
         config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), (changed,)),))
-        proxy.runtime.tree = ListenerResource(config, proxy.clusters.__getitem__)
+        proxy.runtime.tree = ListenerResource(HttpConnectionManager("http", config), proxy.clusters.__getitem__)
         now = {user for user in users if ask(proxy, b"cookie: " + user)[0] == "one"}
         assert now >= on_canary or now <= on_canary
         if step in (0, total):

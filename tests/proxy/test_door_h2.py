@@ -109,7 +109,7 @@ class Client:
         self.tree = Tree()
         self.log = Log()
         self.codec = ClientConnection(options or Http2Options())
-        tree = ListenerResource(settings.route_config, lambda name: pytest.fail(name))
+        tree = ListenerResource(settings, lambda name: pytest.fail(name))
         hello = self.codec.data_to_send()
         first, rest = (hello[:30], hello[30:]) if greets else (b"", b"")
         self.runtime = ListenerRuntime(

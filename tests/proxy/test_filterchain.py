@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter
+from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.filters import CustomFilterConfig, FilterOverride
 from shifter.model.filters import HttpFilter as HttpFilterConfig
 from shifter.model.http_filter import HeaderMutation
@@ -47,7 +48,7 @@ def plans(config: RouteConfiguration, *names: str, disabled: tuple[str, ...] = (
     """The plan of every route, or of each entry, by path."""
     chain, _ = chain_of(config, *names, disabled=disabled)
     proxy = Proxy()
-    tree = ListenerResource(config, proxy.clusters.__getitem__)
+    tree = ListenerResource(HttpConnectionManager("http", config), proxy.clusters.__getitem__)
     found = {}
     for one in config.virtual_hosts[0].routes:
         head = RequestHead(b"GET", one.match.text, b"a")

@@ -61,7 +61,7 @@ class Stack:
         self.cluster = LiveCluster(config, registry, Discovery(config, Resolver(self.clock), self.clock))
         self.cluster.start()
         listener = Listener("web", SocketAddress("127.0.0.1", 1), HttpConnectionManager("web", ROUTES))
-        tree = ListenerResource(ROUTES, {"service1": self.cluster}.__getitem__)
+        tree = ListenerResource(listener.manager, {"service1": self.cluster}.__getitem__)
         self.runtime = ListenerRuntime(listener, worker, tree, (), lambda transport, runtime: pytest.fail("the fast door was used"))
         site = Site(TreeResource(self.runtime))
         self.channel = site.buildProtocol(None)

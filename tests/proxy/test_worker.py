@@ -72,7 +72,7 @@ def test_requests_under_way_keep_the_routes_they_began_with() -> None:
     idle = proxy.connect(get(b"/direct"))
     idle.take()
     manager = replace(proxy.runtime.settings, route_config=RouteConfiguration(), server_name="other")
-    tree = ListenerResource(manager.route_config, proxy.clusters.__getitem__)
+    tree = ListenerResource(manager, proxy.clusters.__getitem__)
     proxy.runtime.configure(replace(proxy.runtime.listener, manager=manager), tree, proxy.runtime.access_logs)
     proxy.backend.say(EMPTY)
     assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import given
 
+from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.route import RouteAction, RouteConfiguration
 from shifter.proxy.tree import ListenerResource
 from shifter.routing.dry_run import Table, copy_of
@@ -19,7 +20,7 @@ def no_cluster(name: str) -> Any:
 
 @given(route_configurations(), requests())
 def test_the_route_is_the_one_that_traffic_takes(config: RouteConfiguration, head: RequestHead) -> None:
-    leaf: Any = ListenerResource(config, no_cluster).locate(copy_of(head))
+    leaf: Any = ListenerResource(HttpConnectionManager("http", config), no_cluster).locate(copy_of(head))
     table = Table(config, Runtime())
     found = table.find(head)
     route = None if found is None else table.locate(found.host, head)

@@ -120,11 +120,7 @@ class Proxy:
         self.runtime = ListenerRuntime(
             Listener("front", SocketAddress("192.0.2.1", 80), manager),
             self.worker,
-            ListenerResource(
-                *(config, self.clusters.__getitem__, manager.suppress_envoy_headers),
-                max_stream_duration=manager.max_stream_duration,
-                upgrades=manager.upgrades,
-            ),
+            ListenerResource(manager, self.clusters.__getitem__),
             [AccessLog(compile_format(LOG_FORMAT), self.writer)],
             door(take_over),
         )
