@@ -16,8 +16,8 @@ from shifter.proxy.filterchain import FilterChain
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
+from shifter.routing.forwarded import Forwarding
 from shifter.routing.server_header import compile_last_fields
-from shifter.routing.strip_port import make_forwarding
 from shifter.wire.events import RequestHead, without
 
 
@@ -86,7 +86,7 @@ class ListenerRuntime:
         settings: HttpConnectionManager = listener.manager
         self.listener = listener
         self.settings = settings
-        self.forwarding = make_forwarding(settings, listener.address.port, self.worker.address)
+        self.forwarding = Forwarding(settings, self.worker.address, listener.address.port)
         self.forwarding.upgradable = tree.upgradable
         self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
         self.last_fields = compile_last_fields(settings)

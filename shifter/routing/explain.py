@@ -27,13 +27,12 @@ from shifter.routing import require_tls
 from shifter.routing.dry_run import Bystander, Found, Table, copy_of
 from shifter.routing.errors import RequestRefused
 from shifter.routing.explain_question import Asked, Scene
-from shifter.routing.forwarded import expected_timeout
+from shifter.routing.forwarded import Forwarding, expected_timeout
 from shifter.routing.hash_policy import Newcomer, address_of
 from shifter.routing.hosts import HostTable
 from shifter.routing.match_text import conditions, reason, shown
 from shifter.routing.path import PathRedirect, make_canonical
 from shifter.routing.probability import Chances
-from shifter.routing.strip_port import make_forwarding
 from shifter.routing.weighted_clusters import is_sticky
 from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields
 from shifter.wire.h1 import request_bytes
@@ -149,7 +148,7 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         head.random = asked.random or 0
         if head.flags & ODD_PATH:
             make_canonical(head, manager.path_normalization)
-        forwarding = make_forwarding(manager, scene.listener.address.port if scene.listener is not None else 0, scene.own_address)
+        forwarding = Forwarding(manager, scene.own_address, scene.listener.address.port if scene.listener is not None else 0)
         forwarding.upgradable = True
         forwarding.prepare(head, asked.client, lambda: NEW_ID)
     except (ProtocolError, RequestRefused) as refused:

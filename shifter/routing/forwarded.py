@@ -15,6 +15,7 @@ from ipaddress import ip_address, ip_network
 from shifter.model.bootstrap import HttpConnectionManager, Underscores
 from shifter.routing.errors import RequestRefused
 from shifter.routing.server_header import appended_via
+from shifter.routing.strip_port import HostForm, compile_host_form
 from shifter.wire.events import (
     FORWARDING_FLAGS,
     HAS_REQUEST_ID,
@@ -85,6 +86,16 @@ def is_loopback(address: bytes) -> bool:
     return address.startswith(b"127.") or address == b"::1"
 
 
+def _with_host(form: HostForm, prepare: Prepare) -> Prepare:
+    """Return *prepare*, before which the host is given its *form*."""
+
+    def formed(head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        head.authority = form(head.authority)
+        prepare(head, peer, request_id)
+
+    return formed
+
+
 class Forwarding:
     """The settings of one connection manager, compiled.
 
@@ -131,7 +142,9 @@ class Forwarding:
         self._internal = [ip_network(one, strict=False) for one in manager.internal_addresses or ()]
         self._internal_only = manager.route_config.internal_only_headers
         more = self._via or self._port_line or self._internal or self._internal_only
-        self.prepare: Prepare = self._prepare_more if more else self._prepare
+        prepare: Prepare = self._prepare_more if more else self._prepare
+        form = compile_host_form(manager.strip_port, local_port, manager.strip_trailing_host_dot)
+        self.prepare: Prepare = prepare if form is None else _with_host(form, prepare)
         """Edit ``head.block`` (and ``head.scheme``, which a trusted ``x-forwarded-proto`` decides).
 
         The second argument is the client's address as text, the third makes a new ``x-request-id``. Raises `RequestRefused`: 400

@@ -1,12 +1,10 @@
 """Which form of the host a request is routed by, and forwarded with (``strip_matching_host_port``, ``strip_any_host_port``,
-``strip_trailing_host_dot``). A connection manager that says nothing of it has a plain `Forwarding`."""
+``strip_trailing_host_dot``)."""
 
 from collections.abc import Callable
 
-from shifter.model.bootstrap import HttpConnectionManager, StripPort
-from shifter.routing.forwarded import Forwarding
+from shifter.model.bootstrap import StripPort
 from shifter.routing.hosts import without_port
-from shifter.wire.events import RequestHead
 
 HostForm = Callable[[bytes], bytes]
 
@@ -29,21 +27,3 @@ def compile_host_form(strip: StripPort, port: int, strip_dot: bool) -> HostForm 
         return host + tail
 
     return formed
-
-
-def make_forwarding(manager: HttpConnectionManager, port: int, local_address: bytes = b"") -> Forwarding:
-    """Return the `Forwarding` of *manager* at a listener on *port*, which gives the host its form before all else it does.
-
-    *local_address* as in `Forwarding`.
-    """
-    forwarding = Forwarding(manager, local_address, local_port=port)
-    form = compile_host_form(manager.strip_port, port, manager.strip_trailing_host_dot)
-    if form is not None:
-        prepare = forwarding.prepare
-
-        def formed(head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
-            head.authority = form(head.authority)
-            prepare(head, peer, request_id)
-
-        forwarding.prepare = formed
-    return forwarding

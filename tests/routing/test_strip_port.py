@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from shifter.model.bootstrap import HttpConnectionManager, StripPort
 from shifter.model.route import RouteConfiguration
-from shifter.routing.strip_port import compile_host_form, make_forwarding
+from shifter.routing.forwarded import Forwarding
+from shifter.routing.strip_port import compile_host_form
 from shifter.wire.events import RequestHead
 
 
@@ -50,6 +51,6 @@ def test_any_port_goes_once_and_for_all(host: bytes) -> None:
 def test_it_is_done_before_all_else() -> None:
     manager = HttpConnectionManager("http", RouteConfiguration(), strip_port=StripPort.ANY, generate_request_id=False)
     head = RequestHead(b"GET", b"/", b"a:81")
-    make_forwarding(manager, 80).prepare(head, b"192.0.2.7", lambda: b"id")
+    Forwarding(manager, local_port=80).prepare(head, b"192.0.2.7", lambda: b"id")
     assert head.authority == b"a"
     assert head.block == b"\r\nx-forwarded-proto: http"
