@@ -22,7 +22,7 @@ from shifter.proxy.entry import not_found
 from shifter.proxy.filterway import DATA, HEAD, TOO_LARGE, TRAILERS, Event, RequestWay, ResponseWay
 from shifter.proxy.local_reply import LocalReply, local_reply
 from shifter.proxy.outcome import blank, local_entry
-from shifter.wire.events import EXPECT_CONTINUE, ProtocolError, RequestHead, ResponseHead, expects_continue, without
+from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, ResponseHead, expects_continue, without
 from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _log = Logger()
 _NEVER = float("inf")
+_BODILESS = (204, 304)
 _NOTHING: Mapping[str, Mapping[str, object]] = {}
 
 # why the client, or the exchange, is asked to rest; any of them is enough
@@ -283,6 +284,7 @@ class FilteredExchange:
             return
         self._answered = True
         self._open = False
+        self.deadline = _NEVER
         self._request.stop()
         self.runtime.worker.streams.discard(self)
         inner = self._inner
@@ -302,9 +304,11 @@ class FilteredExchange:
             self._door.send_trailers(data)
         elif self._sent is None:
             self._send_head(data, end)
-        else:
+        elif self._sent.status not in _BODILESS:  # as a filter may have made it
             self._bytes_sent += len(data)
             self._door.send_data(data, end)
+        elif end:
+            self._door.send_data(b"", True)
         if end:
             self._ended = True
             if self._inner_over:
@@ -389,18 +393,21 @@ class FilteredExchange:
         if self._ended:
             return  # by a fault
         self._response.head = ResponseHead(status, block, length)
-        if self.head.method == b"HEAD" or status == 204 or status == 304:
-            data = b""
+        if self.head.method == b"HEAD" or status in _BODILESS:
+            # over with its head, even where an HTTP/2 endpoint says so behind it only: a filter must not add a body then
+            data, end = b"", True
         self._response.push((HEAD, b"", end and not data))
         if data:
             self._response.push((DATA, data, end))
         self._flush_response()
 
     def send_data(self, data: bytes, end: bool) -> None:
-        self._response.push((DATA, b"" if self.head.method == b"HEAD" else data, end))
+        if not self._ended:
+            self._response.push((DATA, data, end))
 
     def send_trailers(self, block: bytes) -> None:
-        self._response.push_trailers(block)
+        if not self._ended:
+            self._response.push_trailers(block)
 
     def reset(self) -> None:
         if not self._ended:
@@ -434,6 +441,10 @@ class FilteredExchange:
 
     def _send_head(self, data: bytes, end: bool) -> None:
         self._sent = head = self._response.head
+        if head.status in _BODILESS:
+            data = b""
+        elif head.length == NO_BODY and self._inner_status in _BODILESS:
+            head.block = without(head.block, b"content-length")  # it told of a body that is not here
         self._bytes_sent = len(data)
         self._door.send_head(head.status, head.block, head.length, data, end)
 
@@ -460,6 +471,7 @@ class FilteredExchange:
     def _watch(self) -> None:
         """Have the tick look at this exchange, while there is none behind the filters that it looks at."""
         self.idle_timeout = self.runtime.settings.stream_idle_timeout or _NEVER
+        self.touched = self.runtime.worker.now
         self.runtime.worker.streams.add(self)
 
     def _fail(self) -> None:

@@ -459,7 +459,8 @@ class ProxyStream:
 
     def describe(self) -> LogEntry:
         """What is known by now, for formats. An answer in the upstream's place has no status yet, though ``:status`` is there."""
-        entry = self._entry(self.status, self.details, self.worker.monotonic() - self.started, blank())
+        details = self.details or ("via_upstream" if self.responding else "")
+        entry = self._entry(self.status, details, self.worker.monotonic() - self.started, blank())
         entry.attempts = entry.attempts or 1
         entry.reply_status = self.reply_status
         if entry.flags == PROTOCOL_ERROR:

@@ -14,7 +14,7 @@ from shifter.filters.api import Reply, WholeBody, unframe
 from shifter.model.filters import FilterOverride
 from shifter.model.route import DirectResponseAction, InternalRedirectPolicy, PathMatchKind, Route, RouteMatch
 from shifter.proxy.stream import ProxyStream
-from shifter.wire.events import RequestHead, ResponseHead
+from shifter.wire.events import NO_BODY, RequestHead, ResponseHead
 from tests.support.proxies import DATE, ONE, forward, get, local
 from tests.support.scripted import Filtered
 
@@ -129,6 +129,61 @@ def test_trailers_pass_both_ways() -> None:
     assert ("b", "response_trailers", b"\r\nx-u: 1") in proxy.told
     proxy.settled(c200=1)
     proxy.over()
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"GET", 204), (b"GET", 304), (b"HEAD", 200)])
+def test_an_answer_that_ends_with_its_head_gets_no_body_whenever_its_end_is_told(method: bytes, status: int) -> None:
+    """An HTTP/2 endpoint may tell it in a frame of its own; a compressor would have something to say there."""
+    proxy = Filtered(a={"response_head": lambda head, end: unframe(head), "response_data": b"not a body"})
+    client = proxy.connect(get(b"/one", method=method))
+    stream = client.handler.exchange._inner  # type: ignore[attr-defined]
+    stream.on_head(ResponseHead(status, b"", NO_BODY), b"", False)
+    stream.on_data(b"", True)
+    proxy.network.run()
+    assert body_of(client.take()) == b""
+    assert proxy.words("response_head", "response_data", "done") == ["a response_head", "a done"]
+    assert ("a", "response_head", True) in proxy.told
+
+
+def test_what_a_filter_turns_into_an_answer_without_a_body_has_none() -> None:
+    def empty(head: ResponseHead, end: bool) -> None:
+        head.status = 204
+
+    proxy = Filtered(a={"response_head": empty})
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe", b"llo")
+    said = client.take()
+    assert said.startswith(b"HTTP/1.1 204 ")
+    assert body_of(said) == b""
+    proxy.settled(c204=1)
+
+
+def test_an_answer_without_a_body_that_a_filter_turns_into_another_has_one_length() -> None:
+    def filled(head: ResponseHead, end: bool) -> None:
+        head.status = 200
+
+    proxy = Filtered(a={"response_head": filled})
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n")
+    said = client.take()
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert said.count(b"content-length: ") == said.count(b"content-length: 0") == 1
+    proxy.settled(c200=1)
+
+
+def test_an_answer_that_waits_is_not_idle_for_the_time_before() -> None:
+    waits: Deferred[bytes] = Deferred()
+    proxy = Filtered({"stream_idle_timeout": 1.0}, a={"response_data": lambda data, end: waits if end else data})
+    client = proxy.connect(get(b"/forever"))
+    proxy.wait(0.5)
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhe")
+    proxy.wait(0.9)
+    proxy.backend.say(b"llo")
+    proxy.wait(0.5)
+    waits.callback(b"llo")
+    proxy.network.run()
+    assert body_of(client.take()) == b"hello"
+    proxy.settled(c200=1)
 
 
 def test_what_a_filter_still_has_of_a_body_goes_before_the_trailers() -> None:
@@ -676,13 +731,13 @@ def test_a_stream_describes_itself() -> None:
 
     def look(*_: object) -> None:
         entry = proxy.factories["a"].made[0].stream.describe()
-        seen.append((entry.method, entry.path, entry.cluster))
+        seen.append((entry.method, entry.path, entry.cluster, entry.details))
 
     proxy = Filtered(a={"request_head": look, "response_head": look})
     client = proxy.connect(get(b"/one"))
     proxy.backend.say(HELLO)
     assert client.take() == PLAIN
-    assert seen == [(b"GET", b"/one", "one")] * 2
+    assert seen == [(b"GET", b"/one", "one", ""), (b"GET", b"/one", "one", "via_upstream")]
     stream = proxy.factories["a"].made[0].stream
     assert stream.peer == b"192.0.2.7:4711"
     stream.filter_state["x"] = 1
