@@ -22,6 +22,7 @@ from shifter.routing.runtime import Runtime
 from shifter.wire.events import NO_BODY, UNTIL_END, RequestHead, ResponseHead, without
 
 C = TypeVar("C")
+_REALM = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,11 @@ def dynamic_metadata(head: RequestHead, namespace: str) -> dict[str, object]:
     if head.metadata is None:
         head.metadata = {}
     return head.metadata.setdefault(namespace, {})
+
+
+def realm_of(head: RequestHead) -> bytes:
+    """Return what *head* asked for, as the realm of a challenge (RFC 9110 section 11.5): no more of its path than Envoy tells."""
+    return b"%b://%b%b" % (head.scheme, head.authority, head.path[:_REALM])
 
 
 def unframe(head: RequestHead | ResponseHead) -> None:

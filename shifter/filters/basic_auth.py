@@ -10,9 +10,9 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import cast
 
-from shifter.filters.api import FilterFactory, FilterStream, HttpFilter, Reply
+from shifter.filters.api import FilterFactory, FilterStream, HttpFilter, Reply, realm_of
 from shifter.model.http_filter import BasicAuth
-from shifter.wire.events import RequestHead, first_value, without
+from shifter.wire.events import RequestHead, joined_value, without
 
 _NOBODY = bytes(20)
 
@@ -36,7 +36,7 @@ class BasicAuthFilter(HttpFilter):
 
     def on_request_head(self, head: RequestHead, end: bool) -> Reply | None:
         config = self._factory.config
-        value = first_value(head.block, config.authentication_header or b"authorization")
+        value = joined_value(head.block, config.authentication_header or b"authorization")
         if value is None:
             return self._denied(head, b"Missing username and password.", "no_credential_for_basic_auth")
         if not value.startswith(b"Basic "):
@@ -59,5 +59,5 @@ class BasicAuthFilter(HttpFilter):
 
     def _denied(self, head: RequestHead, reason: bytes, details: str) -> Reply:
         self._factory.context.count("basic_auth.denied")
-        realm = b'\r\nwww-authenticate: Basic realm="%b://%b%b"' % (head.scheme, head.authority, head.path)
+        realm = b'\r\nwww-authenticate: Basic realm="%b"' % realm_of(head)
         return Reply(401, b"User authentication failed. " + reason, realm, b"", details)

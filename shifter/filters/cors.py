@@ -11,7 +11,7 @@ from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, Htt
 from shifter.model.http_filter import Cors, CorsPolicy
 from shifter.model.route import StringMatchKind
 from shifter.routing.match import compile_string
-from shifter.wire.events import RequestHead, ResponseHead, first_value, without
+from shifter.wire.events import RequestHead, ResponseHead, first_value, joined_value, without
 
 _ALLOW_ORIGIN = b"access-control-allow-origin"
 _ANY = b"*"
@@ -41,7 +41,7 @@ class CorsFactory(FilterFactory[Cors]):
         return _Policy(cast(CorsPolicy, config), self.context)
 
     def filter_for(self, stream: FilterStream, override: object | None) -> HttpFilter | None:
-        if override is None or not first_value(stream.head.block, b"origin"):
+        if override is None or not joined_value(stream.head.block, b"origin"):
             return None
         return CorsFilter(cast(_Policy, override))
 
@@ -61,7 +61,7 @@ class CorsFilter(HttpFilter):
         enabled = context.runtime.holds(config.filter_enabled, head.random)
         if not enabled and not context.runtime.holds(config.shadow_enabled, head.random):
             return None
-        origin = first_value(head.block, b"origin") or b""
+        origin = joined_value(head.block, b"origin") or b""
         allowed = policy.allows(origin)
         context.count("cors.origin_valid" if allowed else "cors.origin_invalid")
         if not enabled:

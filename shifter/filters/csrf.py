@@ -10,7 +10,7 @@ from typing import cast
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply
 from shifter.model.http_filter import CsrfPolicy
 from shifter.routing.match import compile_string
-from shifter.wire.events import RequestHead, first_value
+from shifter.wire.events import RequestHead, joined_value
 
 _CHANGING = frozenset((b"POST", b"PUT", b"DELETE", b"PATCH"))
 
@@ -18,7 +18,7 @@ _CHANGING = frozenset((b"POST", b"PUT", b"DELETE", b"PATCH"))
 def source_of(head: RequestHead) -> bytes:
     """Return the host and port of the page that *head* came from; empty when nothing tells."""
     for name in (b"origin", b"referer"):
-        value = first_value(head.block, name)
+        value = joined_value(head.block, name)
         if value:
             _, scheme, rest = value.partition(b"://")
             return (rest if scheme else value).partition(b"/")[0]

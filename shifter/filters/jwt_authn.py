@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
-from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply, dynamic_metadata
+from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply, dynamic_metadata, realm_of
 from shifter.filters.jwt_token import JwtRefused, KeySet, Token, check_audiences, check_times, plain_audience, read_token
 from shifter.model.http_filter import JwtAuthentication, JwtCombination, JwtHeader, JwtPerRoute, JwtProvider, JwtRequirement
 from shifter.routing.match import Matcher, compile_match, compile_string
@@ -132,7 +132,7 @@ class JwtAuthnFilter(HttpFilter):
         if self._factory.config.strip_failure_response:
             return Reply(refused.status, details=details)
         error = b"" if reason == _MISSING else b', error="invalid_token"'
-        realm = b'\r\nwww-authenticate: Bearer realm="%b://%b%b"%b' % (head.scheme, head.authority, head.path, error)
+        realm = b'\r\nwww-authenticate: Bearer realm="%b"%b' % (realm_of(head), error)
         return Reply(refused.status, reason.encode(), realm, details=details)
 
     def _meets(self, requirement: JwtRequirement) -> JwtRefused | None:

@@ -137,6 +137,13 @@ def values(block: bytes, name: bytes) -> list[bytes]:
     return found
 
 
+def joined_value(block: bytes, name: bytes) -> bytes | None:
+    """Return what all fields called *name* say, as one value (RFC 9110 section 5.3), or ``None``. What decides about a request must
+    look at all of them, for the upstream may look at another than the first."""
+    value = first_value(block, name)
+    return value if value is None or block.count(b"\r\n" + name + b": ") == 1 else b",".join(values(block, name))
+
+
 def without(block: bytes, name: bytes) -> bytes:
     """Return *block* without any field called *name* (lower case)."""
     needle = b"\r\n" + name + b": "

@@ -50,6 +50,18 @@ def test_who_is_not_is_told_why(field: bytes, reason: bytes, details: str) -> No
     assert ask(request(b"/x?q=1", field)) == Reply(401, b"User authentication failed. " + reason, realm, b"", details)
 
 
+def test_of_two_credentials_the_upstream_could_read_the_other() -> None:
+    head = request(b"/", basic(b"ann:secret"), basic(b"root:x"))
+    answer = ask(head)
+    assert isinstance(answer, Reply) and answer.details == "invalid_format_for_basic_auth"
+
+
+def test_a_challenge_tells_no_more_of_a_path_than_a_field_should_hold() -> None:
+    answer = ask(request(b"/" + b"x" * 9000))
+    assert isinstance(answer, Reply)
+    assert answer.fields == b'\r\nwww-authenticate: Basic realm="http://a.test/%b"' % (b"x" * 255)
+
+
 def test_the_upstream_is_told_who_it_was_and_nobody_can_say_so_himself() -> None:
     head = request(b"/", basic(b"ann:secret"), b"x-user: root")
     assert ask(head, BasicAuth(USERS, b"x-user")) is None

@@ -29,6 +29,11 @@ def passed(head: RequestHead, policy: CorsPolicy = POLICY, fields: bytes = b"") 
     return answer.block
 
 
+def test_two_origins_are_none_that_is_allowed() -> None:
+    head = request(b"/", b"origin: http://good.test", b"origin: http://bad.test")
+    assert passed(head) == b""
+
+
 def test_a_preflight_from_an_allowed_origin_is_answered() -> None:
     bench = Bench()
     head = request(b"/", b"origin: http://good.test", PREFLIGHT, method=b"OPTIONS")

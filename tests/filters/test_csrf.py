@@ -22,6 +22,7 @@ POLICY = CsrfPolicy(
         (b"a.test:81", (b"origin: http://a.test",), False),
         (b"A.test", (b"origin: http://a.test",), False),
         (b"a.test", (b"origin: http://b.test",), False),
+        (b"a.test", (b"origin: http://a.test", b"origin: http://b.test"), False),
         (b"a.test", (b"referer: http://a.test/page?x",), True),
         (b"a.test", (b"origin: null", b"referer: http://a.test/"), False),
         (b"a.test", (b"origin: http://other.test",), True),

@@ -13,6 +13,7 @@ from shifter.wire.events import (
     expects_continue,
     fields,
     first_value,
+    joined_value,
     values,
     without,
 )
@@ -38,6 +39,7 @@ def test_questions_about_a_name(some: list[tuple[bytes, bytes]], name: bytes) ->
     block = block_of(some)
     expected = [value for one, value in some if one == name]
     assert values(block, name) == expected
+    assert joined_value(block, name) == (b",".join(expected) if expected else None)
     assert first_value(block, name) == (expected[0] if expected else None)
     assert without(block, name) == block_of(pair for pair in some if pair[0] != name)
 
