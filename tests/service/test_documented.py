@@ -6,7 +6,6 @@ from dataclasses import fields
 import pytest
 
 from shifter.admin.pages import COMMANDS
-from shifter.observe.logformat import OPERATORS
 from shifter.observe.stats import ClusterStats, HttpStats, ListenerStats, ServerStats
 from shifter.service.app import DRAIN_DEADLINE
 from shifter.service.plane import WARMING_DEADLINE
@@ -47,12 +46,6 @@ def test_no_statistic_that_does_not_exist() -> None:
         known |= {*stats.figures.counters, *stats.figures.gauges, *stats.figures.shared}
     known |= {f"{side}_rq_{kind}" for side in ("upstream", "downstream") for kind in ("1xx", "2xx", "5xx", "200", "completed")}
     assert {name for name in NAMES if re.match(r"(down|up)stream_|membership_|update_", name)} <= known
-
-
-def test_every_access_log_operator_and_no_other() -> None:
-    section = PAGE.partition("## Access log")[2].partition("\n## ")[0]
-    cells = [row.group() for row in re.finditer(r"^\| `%.+?\|", section, re.MULTILINE)]
-    assert {name for cell in cells for name in re.findall(r"`%([A-Z_]+)[(%]", cell)} == set(OPERATORS)
 
 
 def test_every_response_flag_of_an_upstream_with_its_status() -> None:
