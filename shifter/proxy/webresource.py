@@ -38,6 +38,7 @@ MAX_BODY = 1 << 20
 _Pull = task.CooperativeTask[Iterator[None]]
 _NEVER = float("inf")
 _BODILESS = (204, 304)
+_FINAL = range(200, 600)
 _log = Logger()
 
 
@@ -200,14 +201,15 @@ class WebExchange:
         for name, value in fields(head.block):
             request.requestHeaders.addRawHeader(name, value)
         request.requestHeaders.setRawHeaders(b"host", [head.authority])
-        request.content = BytesIO(b"".join(self._body))
+        request.content = BytesIO()
+        request.content.write(b"".join(self._body))  # where it stands then tells twisted.web that there is a form to be read
         self._body = []
         request.parseCookies()
         try:
             # As HTTP/2 has it, framing is the channel's business.
             request.requestReceived(head.method, head.path, b"HTTP/2")
         except Exception:
-            _log.failure("the resource of route {route} failed", route=self._leaf.config.name or self._leaf.config.place)
+            _log.failure("the resource of route {route} failed", route=self._name)
             if not self._over and not self._status:
                 self._answer(500, b"internal error", "internal_error")
             elif not self._over:
@@ -224,8 +226,15 @@ class WebExchange:
     def isSecure(self) -> bool:
         return self._head.scheme == b"https"
 
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self._answer(400, REASONS[400], "web_resource_form")
+
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
         if self._over:
+            return
+        if int(code) not in _FINAL:
+            _log.error("the resource of route {route} answers with status {code}, which none can have", route=self._name, code=int(code))
+            self._answer(500, b"internal error", "internal_error")
             return
         pairs = headers.getAllRawHeaders() if hasattr(headers, "getAllRawHeaders") else [(name, [value]) for name, value in headers]
         self._status = status = int(code)
@@ -313,6 +322,10 @@ class WebExchange:
     def _cut(self, details: str, flag: bytes = b"") -> None:
         self._downstream.reset()
         self._end(self._status, details, flag)
+
+    @property
+    def _name(self) -> str:
+        return self._leaf.config.name or self._leaf.config.place
 
     def _answer(self, status: int, body: bytes, details: str, flag: bytes = b"") -> None:
         edit = self._leaf.edit_answer

@@ -54,6 +54,27 @@ def test_a_resource_answers_with_the_routes_header_edits() -> None:
     served.settled(c200=2)
 
 
+def test_forms_are_read_and_those_that_cannot_be_are_refused() -> None:
+    def form(kind: bytes, body: bytes) -> bytes:
+        lines = (b"content-type: " + kind, b"content-length: %d" % len(body))
+        return get(b"/form?a=1", *lines, method=b"POST") + body
+
+    served = proxy()
+    client = served.connect(form(b"application/x-www-form-urlencoded", b"b=2"))
+    assert client.take().endswith(b"{b'a': [b'1'], b'b': [b'2']}")
+    client.say(form(b"multipart/form-data", b"nothing of the kind"))
+    assert client.take().startswith(b"HTTP/1.1 400 ")
+    served.settled(c200=1, c400=1)
+
+
+@pytest.mark.parametrize("code", [100, 101, 199, 600, 1000])
+def test_what_is_no_status_of_an_answer_is_a_fault_of_the_resource(code: int) -> None:
+    served = proxy()
+    client = served.connect(get(b"/status?code=%d" % code))
+    assert client.take().startswith(b"HTTP/1.1 500 ")
+    served.settled(c500=1)
+
+
 def test_head_has_no_body_and_what_is_not_there_is_404() -> None:
     served = proxy()
     client = served.connect(b"HEAD /echo HTTP/1.1\r\nhost: a\r\n\r\n")

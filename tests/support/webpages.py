@@ -13,7 +13,15 @@ class Pages(Resource):
     waiting: ClassVar[list[Any]] = []
 
     def getChild(self, path: bytes, request: Any) -> Any:
-        return {b"echo": Echo(), b"wait": Wait(), b"broken": Broken(), b"long": Long(), b"short": Short()}.get(path, notFound())
+        return {
+            b"echo": Echo(),
+            b"form": Form(),
+            b"status": Status(),
+            b"wait": Wait(),
+            b"broken": Broken(),
+            b"long": Long(),
+            b"short": Short(),
+        }.get(path, notFound())
 
 
 class Echo(Resource):
@@ -39,6 +47,21 @@ class Broken(Resource):
 
     def render(self, request: Request) -> bytes:
         raise RuntimeError("out of paper")
+
+
+class Form(Resource):
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        return repr(request.args).encode()
+
+
+class Status(Resource):
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        request.setResponseCode(int(request.args[b"code"][0]))
+        return b"as you wish"
 
 
 class Long(Resource):
