@@ -194,7 +194,7 @@ class _Tested:
     """A route configuration in which the fractions of one runtime key are on."""
 
     def __init__(self, config: RouteConfiguration, key: str, runtime: Runtime) -> None:
-        self._config = config = _with_key(config, key)
+        config = _with_key(config, key)
         self._table = Table(config, runtime)
         self._places = {
             id(route): (number, position) for number, host in enumerate(config.virtual_hosts) for position, route in enumerate(host.routes)
