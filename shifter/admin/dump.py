@@ -2,6 +2,7 @@
 
 Rule 1. What is shown is the checked document in v3 spelling, not the file: the way shifter understood it.
 Rule 2. A part of an unexpected shape is left out of its list; it is still to be seen in the bootstrap's.
+Rule 3. Users and keys that stand in the configuration itself are not shown.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ _HCM = f"{_TYPE}envoy.extensions.filters.network.http_connection_manager.v3.Http
 def config_dump(snapshot: Snapshot, taken: float) -> dict[str, object]:
     """Return the dump of *snapshot*, which was taken into use at *taken* (seconds of the wall clock)."""
     when = datetime.fromtimestamp(taken, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    document = snapshot.document
+    document = _shown(snapshot.document)
     resources = _at(document, "static_resources")
     listeners = list(_maps(_at(resources, "listeners")))
     return {
@@ -47,6 +48,19 @@ def config_dump(snapshot: Snapshot, taken: float) -> dict[str, object]:
             },
         ]
     }
+
+
+_SECRET = frozenset(("users", "local_jwks"))
+_INLINE = frozenset(("inline_string", "inline_bytes"))
+
+
+def _shown(node: object, secret: bool = False) -> object:
+    """Return a copy of *node* without what is to be kept secret, worded as in Envoy."""
+    if isinstance(node, list):
+        return [_shown(item, secret) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: "[redacted]" if secret and key in _INLINE else _shown(value, secret or key in _SECRET) for key, value in node.items()}
 
 
 def _route_configs(listener: dict[str, object]) -> Iterator[dict[str, object]]:

@@ -54,6 +54,23 @@ def test_shape() -> None:
     }
 
 
+def test_users_and_keys_are_not_shown() -> None:
+    providers = {"a": {"issuer": "i", "local_jwks": {"inline_string": '{"keys": [{"k": "secret"}]}'}}}
+    filters = [
+        {"name": "basic", "typed_config": {"@type": "BasicAuth", "users": {"inline_string": "ann:secret"}}},
+        {"name": "jwt", "typed_config": {"@type": "JwtAuthentication", "providers": providers}},
+        {"name": "files", "typed_config": {"users": {"filename": "/etc/users"}, "body": {"inline_string": "hello"}}},
+    ]
+    route = {"match": {"prefix": "/"}, "typed_per_filter_config": {"basic": {"users": {"inline_bytes": "c2VjcmV0"}}}}
+    routes = {"name": "local", "virtual_hosts": [{"name": "all", "routes": [route]}]}
+    manager = {"@type": HCM, "http_filters": filters, "route_config": routes}
+    listener = {"name": "front", "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}]}
+    shown = json.dumps(dump({"static_resources": {"listeners": [listener]}}))
+    assert "secret" not in shown and "c2VjcmV0" not in shown
+    assert "/etc/users" in shown and "hello" in shown
+    assert '"users": {"inline_string": "[redacted]"}' in shown
+
+
 def test_the_document_is_not_touched() -> None:
     before = json.dumps(DOCUMENT)
     dump(DOCUMENT)
