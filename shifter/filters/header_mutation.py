@@ -11,7 +11,7 @@ from typing import cast
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter
 from shifter.model.http_filter import HeaderMutation, Mutation
 from shifter.model.route import HeaderMutations, HeaderValueOption, StringMatcher
-from shifter.routing.headers import Edit, Subject, compile_editor
+from shifter.routing.headers import Edit, HeaderEditor, Subject
 from shifter.routing.match_header import compile_string
 from shifter.wire.events import RequestHead, ResponseHead, fields
 
@@ -88,14 +88,12 @@ def _edit(mutations: Iterable[Mutation], step: Callable[[HeaderValueOption | byt
 
 def _of_request(mutation: HeaderValueOption | bytes) -> Edit:
     add, remove = _halves(mutation)
-    editor = compile_editor([HeaderMutations(request_add=add, request_remove=remove)])
-    return editor.request if editor is not None and editor.request is not None else _nothing
+    return HeaderEditor([HeaderMutations(request_add=add, request_remove=remove)]).request or _nothing
 
 
 def _of_response(mutation: HeaderValueOption | bytes) -> Edit:
     add, remove = _halves(mutation)
-    editor = compile_editor([HeaderMutations(response_add=add, response_remove=remove)])
-    return editor.response if editor is not None and editor.response is not None else _nothing
+    return HeaderEditor([HeaderMutations(response_add=add, response_remove=remove)]).response or _nothing
 
 
 def _halves(mutation: HeaderValueOption | bytes) -> tuple[tuple[HeaderValueOption, ...], tuple[bytes, ...]]:

@@ -12,7 +12,7 @@ from typing import cast
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply
 from shifter.model.http_filter import LocalRateLimit, TokenBucket
 from shifter.model.route import HeaderMutations
-from shifter.routing.headers import compile_editor
+from shifter.routing.headers import HeaderEditor
 from shifter.wire.events import RequestHead, ResponseHead
 
 _GRPC_RESOURCE_EXHAUSTED = 8
@@ -60,9 +60,9 @@ class _Limit:
         self.config = config
         self.context = context
         self.bucket = Bucket(config.token_bucket, context.monotonic) if config.token_bucket is not None else None
-        editor = compile_editor([HeaderMutations(config.request_headers_to_add_when_not_enforced, (), config.response_headers_to_add)])
-        self.edit_request = editor.request if editor is not None else None
-        self.edit_response = editor.response if editor is not None else None
+        editor = HeaderEditor([HeaderMutations(config.request_headers_to_add_when_not_enforced, (), config.response_headers_to_add)])
+        self.edit_request = editor.request
+        self.edit_response = editor.response
 
     def count(self, what: str) -> None:
         self.context.count_global(f"{self.config.stat_prefix}.http_local_rate_limit.{what}")

@@ -117,11 +117,11 @@ class MissingClusterResource:
 
     __slots__ = ("_reply", "config", "edit_answer", "entry")
 
-    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, editor: HeaderEditor | None) -> None:
+    def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, editor: HeaderEditor) -> None:
         self.config = route
         self.entry = entry
         self._reply = Reply(action.cluster_not_found_response_code, flags=b"NC", details="cluster_not_found")
-        self.edit_answer = editor.response if editor is not None else None
+        self.edit_answer = editor.response
 
     def choose(self, head: RequestHead, downstream: Downstream) -> "MissingClusterResource":
         return self

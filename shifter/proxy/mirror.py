@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from shifter.model.route import RequestMirrorPolicy
 from shifter.proxy.worker import Worker
-from shifter.routing.headers import Subject, compile_editor
+from shifter.routing.headers import HeaderEditor, Subject
 from shifter.routing.hosts import without_port
 from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
@@ -42,8 +42,7 @@ class Mirror:
     __slots__ = ("_cluster", "_edit", "_find", "_fraction", "_host", "_runtime", "_suffix", "_values_of")
 
     def __init__(self, policy: RequestMirrorPolicy, find_cluster: Callable[[str], LiveCluster], runtime: Runtime) -> None:
-        editor = compile_editor((policy.headers,))
-        self._edit = editor.request if editor is not None else None
+        self._edit = HeaderEditor((policy.headers,)).request
         self._fraction = policy.fraction
         self._runtime = runtime
         self._host = policy.host_rewrite_literal

@@ -45,10 +45,10 @@ class Target:
 
     __slots__ = ("cluster", "edit_request", "edit_response")
 
-    def __init__(self, cluster: LiveCluster, editor: HeaderEditor | None) -> None:
+    def __init__(self, cluster: LiveCluster, editor: HeaderEditor) -> None:
         self.cluster = cluster
-        self.edit_request = editor.request if editor is not None else None
-        self.edit_response = editor.response if editor is not None else None
+        self.edit_request = editor.request
+        self.edit_response = editor.response
 
     def __repr__(self) -> str:
         return f"<Target {self.cluster.name}>"

@@ -35,7 +35,7 @@ from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
 from shifter.routing.forwarded import expected_timeout
-from shifter.routing.headers import Edit, HeaderEditor, Subject, compile_editor
+from shifter.routing.headers import Edit, HeaderEditor, Subject
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_weights
 from shifter.routing.redirect import compile_redirect
@@ -69,12 +69,12 @@ class Surroundings:
     most_specific_wins: bool = False
     inherited: Inherited = _NOTHING_MORE
 
-    def editor(self, route: Route, entry: WeightedCluster | None = None) -> HeaderEditor | None:
+    def editor(self, route: Route, entry: WeightedCluster | None = None) -> HeaderEditor:
         """Return the header edits of *route*, and of *entry* where it has any."""
         levels = (route.headers, *self.levels)
         if self.most_specific_wins:
             levels = levels[::-1]
-        return compile_editor(levels if entry is None else (entry.headers, *levels))
+        return HeaderEditor(levels if entry is None else (entry.headers, *levels))
 
 
 class ListenerResource:
@@ -202,7 +202,7 @@ class RouteResource:
         self.entry = entry
         self.target = Target(cluster, around.editor(route, entry))
         if entry.host_rewrite_literal and self.target.edit_request is not None:
-            self.target.edit_request = _with_host_of(entry, around.editor(route))
+            self.target.edit_request = _with_host_of(entry, around.editor(route).request)
         self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers, entry.host_rewrite_literal)
         # as in Envoy, a route that bounds the whole exchange does not bound a part of it
         self.timeout = action.timeout if action.max_stream_duration is None else 0.0
@@ -250,11 +250,9 @@ class FullRouteResource(RouteResource):
         return FullStream(self, self.extras, head, downstream)
 
 
-def _with_host_of(entry: WeightedCluster, around: HeaderEditor | None) -> Edit:
-    """Return the edits of *entry* and then those *around* it, which see the host that the entry asks for."""
-    own = compile_editor((entry.headers,))
-    first = own.request if own is not None else None
-    then = around.request if around is not None else None
+def _with_host_of(entry: WeightedCluster, then: Edit | None) -> Edit:
+    """Return the edits of *entry* and then *then* those around it, which see the host that the entry asks for."""
+    first = HeaderEditor((entry.headers,)).request
     host = entry.host_rewrite_literal or b""
 
     def edit(block: bytes, subject: Subject) -> bytes:
@@ -274,11 +272,11 @@ class RedirectResource:
 
     entry = None
 
-    def __init__(self, route: Route, action: RedirectAction, editor: HeaderEditor | None) -> None:
+    def __init__(self, route: Route, action: RedirectAction, editor: HeaderEditor) -> None:
         self.config = route
         self._code = action.response_code
         self._location = compile_redirect(route.match, action)
-        self.edit_answer = editor.response if editor is not None else None
+        self.edit_answer = editor.response
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         return self
@@ -296,11 +294,11 @@ class DirectResponseResource:
 
     entry = None
 
-    def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor | None) -> None:
+    def __init__(self, route: Route, action: DirectResponseAction, editor: HeaderEditor) -> None:
         self.config = route
         self._reply = Reply(action.status, action.body, details="direct_response")
         self._form = BodyFormat(action.body_format) if action.body_format is not None else None
-        self.edit_answer = editor.response if editor is not None else None
+        self.edit_answer = editor.response
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         return self

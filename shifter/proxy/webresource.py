@@ -75,9 +75,9 @@ class WebResourceLeaf:
 
     entry = None
 
-    def __init__(self, route: Route, action: WebResourceAction, editor: HeaderEditor | None) -> None:
+    def __init__(self, route: Route, action: WebResourceAction, editor: HeaderEditor) -> None:
         self.config = route
-        self.edit_answer = editor.response if editor is not None else None
+        self.edit_answer = editor.response
         try:
             self._site = Site(load_resource(action.resource))
         except ValueError as error:

@@ -20,7 +20,7 @@ from shifter.model.route import (
 )
 from shifter.observe.logformat import LogEntry
 from shifter.routing.hash_policy import Newcomer
-from shifter.routing.headers import HeaderEditor, Subject, compile_editor
+from shifter.routing.headers import HeaderEditor, Subject
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_match, compile_weights
 from shifter.routing.match_header import header_values
@@ -147,14 +147,14 @@ class Table:
         """Edit *head* as it is before it goes upstream."""
         action = route.action
         assert isinstance(action, RouteAction)
-        own = compile_editor((entry.headers,))
-        if own is not None and own.request is not None:
-            head.block = own.request(head.block, subject)
+        own = HeaderEditor((entry.headers,)).request
+        if own is not None:
+            head.block = own(head.block, subject)
         if entry.host_rewrite_literal:
             head.authority = entry.host_rewrite_literal  # which formats in the edits around see
-        around = self._editor(host, route, None)
-        if around is not None and around.request is not None:
-            head.block = around.request(head.block, subject)
+        around = self._editor(host, route, None).request
+        if around is not None:
+            head.block = around(head.block, subject)
         rewrite = compile_rewrite(route.match, action, self.keep_original, entry.host_rewrite_literal)
         if rewrite is not None:
             rewrite(head)
@@ -172,8 +172,8 @@ class Table:
 
     def answer(self, host: VirtualHost, route: Route, entry: WeightedCluster | None, block: bytes, subject: Subject) -> bytes:
         """Return the field block of an answer after the route table's edits."""
-        editor = self._editor(host, route, entry)
-        return block if editor is None or editor.response is None else editor.response(block, subject)
+        edit = self._editor(host, route, entry).response
+        return block if edit is None else edit(block, subject)
 
     def location(self, route: Route, head: RequestHead) -> bytes:
         """Return where the redirect *route* leads; for a direct response, the request's own URL, as Envoy's tool has it."""
@@ -187,8 +187,8 @@ class Table:
             return ""
         return compile_virtual_clusters(host.virtual_clusters)(head) or OTHER
 
-    def _editor(self, host: VirtualHost, route: Route, entry: WeightedCluster | None) -> HeaderEditor | None:
+    def _editor(self, host: VirtualHost, route: Route, entry: WeightedCluster | None) -> HeaderEditor:
         levels = (route.headers, host.headers, self.config.headers)
         if self.config.most_specific_header_mutations_wins:
             levels = levels[::-1]
-        return compile_editor(levels if entry is None else (entry.headers, *levels))
+        return HeaderEditor(levels if entry is None else (entry.headers, *levels))

@@ -209,9 +209,3 @@ class HeaderEditor:
     def __init__(self, levels: Sequence[HeaderMutations]) -> None:
         self.request = _compiled([_Level(level.request_add, level.request_remove, JOINED) for level in levels])
         self.response = _compiled([_Level(level.response_add, level.response_remove, JOINED_IN_RESPONSES) for level in levels])
-
-
-def compile_editor(levels: Sequence[HeaderMutations]) -> HeaderEditor | None:
-    """Return the editor for *levels*, in this order, or ``None`` where they do nothing. Raises `RoutingError`."""
-    editor = HeaderEditor(levels)
-    return editor if editor.request is not None or editor.response is not None else None
