@@ -12,7 +12,7 @@ from shifter.filters.accept_encoding import HeaderStat, choose
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, unframe
 from shifter.filters.compression import Encoder, make_encoder
 from shifter.model.http_filter import Compression, Compressor, CompressorDirection, CompressorPerRoute
-from shifter.wire.events import UPGRADE, RequestHead, ResponseHead, first_value, values, without
+from shifter.wire.events import UPGRADE, RequestHead, ResponseHead, first_value, joined_value, values, without
 
 _CHAIN = "envoy.filters.http.compressor"
 _CHOICE = "envoy.filters.http.compressor.choice"
@@ -46,14 +46,14 @@ class CompressorFactory(FilterFactory[Compressor]):
 class CompressorFilter(HttpFilter):
     """See the module."""
 
-    __slots__ = ("_accept", "_factory", "_request", "_responds", "_response", "_stream")
+    __slots__ = ("_accept", "_factory", "_removes", "_request", "_responds", "_response", "_stream")
 
     def __init__(self, factory: CompressorFactory, stream: FilterStream, override: CompressorPerRoute | None) -> None:
         self._factory = factory
         self._stream = stream
         self._request: Encoder | None = None
         self._response: Encoder | None = None
-        self._accept: bytes | None = None
+        self._accept: bytes | None = None  # of a request that has passed here: Envoy leaves alone what was answered before
         response = factory.config.response
         if override is not None and override.disabled:
             self._responds = False
@@ -63,18 +63,18 @@ class CompressorFilter(HttpFilter):
             self._responds = factory.enabled(response)
         chain = cast("list[CompressorFactory]", stream.filter_state.setdefault(_CHAIN, []))
         chain.append(factory)
-        accept = values(stream.head.block, b"accept-encoding")
-        self._accept = b",".join(accept) if accept else None
+        self._removes = False
         if self._responds and response is not None:
-            removes = response.remove_accept_encoding_header
+            self._removes = response.remove_accept_encoding_header
             if override is not None and override.remove_accept_encoding_header is not None:
-                removes = override.remove_accept_encoding_header
-            if removes:
-                stream.head.block = without(stream.head.block, b"accept-encoding")
+                self._removes = override.remove_accept_encoding_header
 
     # requests
 
     def on_request_head(self, head: RequestHead, end: bool) -> None:
+        self._accept = joined_value(head.block, b"accept-encoding")
+        if self._removes:
+            head.block = without(head.block, b"accept-encoding")
         factory = self._factory
         direction = factory.config.request
         plain = not end and not head.flags & UPGRADE  # another protocol's bytes are not ours to compress

@@ -156,6 +156,16 @@ def test_requests_are_compressed_where_the_configuration_says_so() -> None:
     assert gzip.decompress(one.on_request_data(b"x" * 40, True)) == b"x" * 40
 
 
+def test_what_was_answered_before_it_came_here_goes_as_it_is() -> None:
+    stream = FakeStream(request(b"/", b"accept-encoding: gzip"))
+    removing = replace(GZIP, response=CompressorDirection(remove_accept_encoding_header=True))
+    one = CompressorFactory(removing, Bench().context).filter_for(stream, None)
+    assert first_value(stream.head.block, b"accept-encoding") == b"gzip"
+    head = ResponseHead(401, TEXT + b"\r\ncontent-length: 100", 100)
+    one.on_response_head(head, False)
+    assert head.length == 100 and first_value(head.block, b"content-encoding") is None
+
+
 def test_the_bytes_of_another_protocol_are_not_compressed() -> None:
     config = Compressor(Compression.GZIP, "text", request=CompressorDirection(min_content_length=1))
     head = request(b"/", b"accept-encoding: gzip")
