@@ -8,8 +8,6 @@ Rule 3. What a route says must be meant for a filter that stands in ``http_filte
 
 from typing import Any
 
-from pydantic import Field
-
 from shifter.config.build_common import Sources
 from shifter.config.build_filters import FoundFilters
 from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, map_in, maps, plain, text_in
@@ -19,7 +17,7 @@ from shifter.config.filters.base import FilterKind
 from shifter.config.judge import Judge
 from shifter.config.report import Report, shown
 from shifter.config.schema.anymessage import AnyMessage
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Message
+from shifter.config.schema.base import TYPE_PREFIX, Bool, Message, Typed
 from shifter.config.schema.listener import Router
 from shifter.config.schema.words import TYPES
 from shifter.model.filters import CustomFilterConfig, FilterOverride
@@ -33,13 +31,11 @@ Kinds = dict[str, FilterKind | str]
 """Kinds of filters by name; a ``str`` is the type of a custom one, empty for a filter that is not understood."""
 
 
-class FilterConfig(Choice):
+class FilterConfig(Typed):
     """``route.v3.FilterConfig``: switches a filter on or off for a route, and may hold what it is told there."""
 
     envoy = FILTER_CONFIG
-    types = (FILTER_CONFIG,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     config: AnyMessage | None = None
     disabled: Bool = False
     is_optional: Bool = False

@@ -2,13 +2,10 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from typing import ClassVar
-
-from pydantic import Field
 
 from shifter.config.build_common import Sources, lower
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, AddedName, Choice, MatchedName
+from shifter.config.schema.base import AddedName, MatchedName, Typed
 from shifter.config.schema.core import DataSource
 from shifter.model import http_filter as model
 
@@ -16,25 +13,21 @@ _PACKAGE = "envoy.extensions.filters.http.basic_auth.v3."
 _SHA1 = 20
 
 
-class BasicAuth(Choice):
+class BasicAuth(Typed):
     """``basic_auth.v3.BasicAuth``."""
 
     envoy = _PACKAGE + "BasicAuth"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     users: DataSource
     forward_username_header: AddedName | None = None
     authentication_header: MatchedName | None = None
 
 
-class BasicAuthPerRoute(Choice):
+class BasicAuthPerRoute(Typed):
     """``basic_auth.v3.BasicAuthPerRoute``."""
 
     envoy = _PACKAGE + "BasicAuthPerRoute"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     users: DataSource
 
 

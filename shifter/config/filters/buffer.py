@@ -1,12 +1,12 @@
 """``envoy.filters.http.buffer``."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.build_common import Sources
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Message, OneOf, whole
+from shifter.config.schema.base import Bool, Message, OneOf, Typed, whole
 from shifter.model import http_filter as model
 
 _PACKAGE = "envoy.extensions.filters.http.buffer.v3."
@@ -21,24 +21,20 @@ class BufferSize(Message):
     max_request_bytes: _Size
 
 
-class Buffer(Choice):
+class Buffer(Typed):
     """``buffer.v3.Buffer``."""
 
     envoy = _PACKAGE + "Buffer"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     max_request_bytes: _Size
 
 
-class BufferPerRoute(Choice):
+class BufferPerRoute(Typed):
     """``buffer.v3.BufferPerRoute``."""
 
     envoy = _PACKAGE + "BufferPerRoute"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
     one_of = (OneOf(("disabled", "buffer"), (), "this says neither `disabled` nor `buffer`"),)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     disabled: Bool = False
     buffer: BufferSize | None = None
 

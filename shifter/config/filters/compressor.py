@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shifter.config.build_common import Sources, given
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Name, OneOf, Text, UInt32, whole
+from shifter.config.schema.base import Bool, Ignored, Message, Name, OneOf, Text, Typed, UInt32, whole
 from shifter.model import http_filter as model
 
 _PACKAGE = "envoy.extensions.filters.http.compressor.v3."
@@ -30,13 +30,12 @@ _WINDOWS = {GZIP: (9, 15), BROTLI: (10, 24)}
 _HIGHEST_ZSTD_LEVEL = 22
 
 
-class Library(Choice):
+class Library(Typed):
     """``Gzip``, ``Brotli`` or ``Zstd`` of ``extensions.compression``. How much is worked at once has no meaning here."""
 
     envoy = GZIP
     types: ClassVar[tuple[str, ...]] = (GZIP, BROTLI, ZSTD)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     memory_level: Annotated[int, Field(ge=1, le=9), whole] | None = None
     compression_level: Text | None = None
     compression_strategy: Text | None = None
@@ -96,13 +95,11 @@ class ResponseDirectionConfig(Message):
     status_header_enabled: Bool = False
 
 
-class Compressor(Choice):
+class Compressor(Typed):
     """``compressor.v3.Compressor``; its older fields stand for a ``response_direction_config``."""
 
     envoy = _PACKAGE + "Compressor"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     compressor_library: LibraryConfig
     request_direction_config: RequestDirectionConfig | None = None
     response_direction_config: ResponseDirectionConfig | None = None
@@ -130,14 +127,12 @@ class CompressorOverrides(Message):
     response_direction_config: ResponseDirectionOverrides | None = None
 
 
-class CompressorPerRoute(Choice):
+class CompressorPerRoute(Typed):
     """``compressor.v3.CompressorPerRoute``."""
 
     envoy = _PACKAGE + "CompressorPerRoute"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
     one_of = (OneOf(("disabled", "overrides"), (), "this says neither `disabled` nor `overrides`"),)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     disabled: Bool = False
     overrides: CompressorOverrides | None = None
 

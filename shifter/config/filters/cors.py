@@ -1,34 +1,27 @@
 """``envoy.filters.http.cors``."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from shifter.config.build_common import Sources, given, runtime_fraction, string_matcher
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, HeaderText
+from shifter.config.schema.base import Bool, HeaderText, Typed
 from shifter.config.schema.core import RuntimeFractionalPercent, StringMatcher
 from shifter.model import http_filter as model
 
 _PACKAGE = "envoy.extensions.filters.http.cors.v3."
 
 
-class Cors(Choice):
+class Cors(Typed):
     """``cors.v3.Cors``."""
 
     envoy = _PACKAGE + "Cors"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
-
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
 
 
-class CorsPolicy(Choice):
+class CorsPolicy(Typed):
     """``cors.v3.CorsPolicy``."""
 
     envoy = _PACKAGE + "CorsPolicy"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     allow_origin_string_match: list[StringMatcher] = Field(default_factory=list)
     allow_methods: HeaderText = ""
     allow_headers: HeaderText = ""

@@ -1,25 +1,21 @@
 """``envoy.filters.http.csrf``."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from shifter.config.build_common import Sources, runtime_fraction, string_matcher
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Choice
+from shifter.config.schema.base import Typed
 from shifter.config.schema.core import RuntimeFractionalPercent, StringMatcher
 from shifter.model import http_filter as model
 
 _PACKAGE = "envoy.extensions.filters.http.csrf.v3."
 
 
-class CsrfPolicy(Choice):
+class CsrfPolicy(Typed):
     """``csrf.v3.CsrfPolicy``."""
 
     envoy = _PACKAGE + "CsrfPolicy"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     filter_enabled: RuntimeFractionalPercent
     shadow_enabled: RuntimeFractionalPercent | None = None
     additional_origins: list[StringMatcher] = Field(default_factory=list)

@@ -1,13 +1,13 @@
 """``envoy.filters.http.fault``."""
 
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.build_common import Sources, fractional_percent, given, header_matcher
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Choice, Ignored, Message, OneOf, PositiveSeconds, Text, UInt32, whole, word
+from shifter.config.schema.base import Choice, Ignored, Message, OneOf, PositiveSeconds, Text, Typed, UInt32, whole, word
 from shifter.config.schema.core import FractionalPercent
 from shifter.config.schema.match import HeaderMatcher
 from shifter.model import http_filter as model
@@ -84,13 +84,11 @@ class FaultRateLimit(Choice):
     percentage: FractionalPercent | None = None
 
 
-class HTTPFault(Choice):
+class HTTPFault(Typed):
     """``fault.v3.HTTPFault``."""
 
     envoy = _PACKAGE + "HTTPFault"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     delay: FaultDelay | None = None
     abort: FaultAbort | None = None
     response_rate_limit: FaultRateLimit | None = None

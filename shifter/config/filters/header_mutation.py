@@ -1,13 +1,11 @@
 """``envoy.filters.http.header_mutation``."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from shifter.config.build_common import Sources, header_options, string_matcher
 from shifter.config.filters.base import FilterKind
 from shifter.config.schema import core
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Message, OneOf
+from shifter.config.schema.base import Bool, Message, OneOf, Typed
 from shifter.model import http_filter as model
 
 _PACKAGE = "envoy.extensions.filters.http.header_mutation.v3."
@@ -40,24 +38,20 @@ class Mutations(Message):
     response_trailers_mutations: list[OneMutation] = Field(default_factory=list)
 
 
-class HeaderMutation(Choice):
+class HeaderMutation(Typed):
     """``header_mutation.v3.HeaderMutation``."""
 
     envoy = _PACKAGE + "HeaderMutation"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     mutations: Mutations | None = None
     most_specific_header_mutations_wins: Bool = False
 
 
-class HeaderMutationPerRoute(Choice):
+class HeaderMutationPerRoute(Typed):
     """``header_mutation.v3.HeaderMutationPerRoute``."""
 
     envoy = _PACKAGE + "HeaderMutationPerRoute"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     mutations: Mutations | None = None
 
 

@@ -1,13 +1,13 @@
 """``envoy.filters.http.header_to_metadata``."""
 
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.build_common import Sources, given, regex_rewrite
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, MatchedName, Name, OneOf, Text, word
+from shifter.config.schema.base import Bool, Choice, Ignored, MatchedName, Name, OneOf, Text, Typed, word
 from shifter.config.schema.core import RegexMatchAndSubstitute
 from shifter.model import http_filter as model
 
@@ -48,13 +48,11 @@ class Rule(Choice):
     remove: Bool = False
 
 
-class Config(Choice):
+class Config(Typed):
     """``header_to_metadata.v3.Config``."""
 
     envoy = _PACKAGE + "Config"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     request_rules: list[Rule] = Field(default_factory=list)
     response_rules: list[Rule] = Field(default_factory=list)
     stat_prefix: Ignored = None

@@ -1,23 +1,19 @@
 """``envoy.filters.http.health_check``."""
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from shifter.config.build_common import Sources, header_matcher
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Seconds
+from shifter.config.schema.base import Bool, Seconds, Typed
 from shifter.config.schema.match import HeaderMatcher
 from shifter.model import http_filter as model
 
 
-class HealthCheck(Choice):
+class HealthCheck(Typed):
     """``health_check.v3.HealthCheck``."""
 
     envoy = "envoy.extensions.filters.http.health_check.v3.HealthCheck"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     pass_through_mode: Bool
     cache_time: Seconds | None = None
     headers: list[HeaderMatcher] = Field(default_factory=list)

@@ -1,26 +1,13 @@
 """``envoy.filters.http.jwt_authn``, with keys from the configuration or from a file."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.build_common import Sources, given, lower, string_matcher
 from shifter.config.build_match import route_match
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import (
-    TYPE_PREFIX,
-    AddedName,
-    Bool,
-    Choice,
-    Ignored,
-    MatchedName,
-    Message,
-    Name,
-    OneOf,
-    Seconds,
-    Text,
-    UInt32,
-)
+from shifter.config.schema.base import AddedName, Bool, Choice, Ignored, MatchedName, Message, Name, OneOf, Seconds, Text, Typed, UInt32
 from shifter.config.schema.core import DataSource, StringMatcher
 from shifter.config.schema.match import RouteMatch
 from shifter.model import http_filter as model
@@ -126,13 +113,11 @@ class RequirementRule(Choice):
     requirement_name: Name | None = None
 
 
-class JwtAuthentication(Choice):
+class JwtAuthentication(Typed):
     """``jwt_authn.v3.JwtAuthentication``."""
 
     envoy = _PACKAGE + "JwtAuthentication"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     providers: dict[str, JwtProvider] = Field(default_factory=dict)
     rules: list[RequirementRule] = Field(default_factory=list)
     bypass_cors_preflight: Bool = False
@@ -141,14 +126,12 @@ class JwtAuthentication(Choice):
     stat_prefix: Ignored = None
 
 
-class PerRouteConfig(Choice):
+class PerRouteConfig(Typed):
     """``jwt_authn.v3.PerRouteConfig``."""
 
     envoy = _PACKAGE + "PerRouteConfig"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
     one_of = (OneOf(("disabled", "requirement_name"), (), "this says neither `disabled` nor `requirement_name`"),)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     disabled: Bool = False
     requirement_name: Name | None = None
 

@@ -1,14 +1,14 @@
 """``envoy.filters.http.local_ratelimit``."""
 
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.build_common import Sources, header_options, runtime_fraction
 from shifter.config.filters.base import FilterKind
 from shifter.config.filters.status import HttpStatus
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Name, PositiveSeconds, whole, word
+from shifter.config.schema.base import Bool, Ignored, Message, Name, PositiveSeconds, Typed, whole, word
 from shifter.config.schema.core import HeaderValueOption, RuntimeFractionalPercent
 from shifter.model import http_filter as model
 
@@ -36,13 +36,11 @@ class XRateLimitHeaders(Enum):
     DRAFT_VERSION_03 = "DRAFT_VERSION_03"
 
 
-class LocalRateLimit(Choice):
+class LocalRateLimit(Typed):
     """``local_ratelimit.v3.LocalRateLimit``."""
 
     envoy = _PACKAGE + "LocalRateLimit"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     stat_prefix: Name
     status: HttpStatus | None = None
     token_bucket: TokenBucket | None = None

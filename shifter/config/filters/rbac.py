@@ -1,14 +1,14 @@
 """``envoy.filters.http.rbac``."""
 
 from ipaddress import ip_network
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.build_common import Sources, header_matcher, string_matcher
 from shifter.config.build_match import metadata_matcher
 from shifter.config.filters.base import FilterKind
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Name, OneOf, Port, Text, UInt32, whole, word
+from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, Port, Text, Typed, UInt32, whole, word
 from shifter.config.schema.core import StringMatcher
 from shifter.config.schema.match import HeaderMatcher, MetadataMatcher
 from shifter.model import rbac as model
@@ -151,21 +151,15 @@ class RbacFields(Message):
     track_per_rule_stats: Ignored = None
 
 
-class RBAC(RbacFields, Choice):
+class RBAC(RbacFields, Typed):
     """``filters.http.rbac.v3.RBAC``."""
 
-    types: ClassVar[tuple[str, ...]] = (_PACKAGE + "RBAC",)
 
-    type_url: str = Field(default=TYPE_PREFIX + _PACKAGE + "RBAC", alias="@type")
-
-
-class RBACPerRoute(Choice):
+class RBACPerRoute(Typed):
     """``filters.http.rbac.v3.RBACPerRoute``; empty it switches the filter off."""
 
     envoy = _PACKAGE + "RBACPerRoute"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     rbac: RbacFields | None = None
 
 

@@ -308,7 +308,7 @@ class Message(BaseModel):
 
 
 class Choice(Message):
-    """A message with oneofs, or with an ``@type`` (one of ``types``, full names)."""
+    """A message with oneofs, or with an ``@type`` (one of ``types``, full names; see `Typed`)."""
 
     one_of: ClassVar[tuple[OneOf, ...]] = ()
     types: ClassVar[tuple[str, ...]] = ()
@@ -322,6 +322,18 @@ class Choice(Message):
             for group in cls.one_of:
                 _choose_one(cls, group, data, report_of(info))
         return data
+
+
+class Typed(Choice):
+    """A message that stands in an ``Any``: ``types`` are its own name where it does not say more."""
+
+    type_url: str = Field(default="", alias="@type")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "types" not in cls.__dict__:
+            cls.types = (cls.envoy,)
 
 
 def _check_type(types: tuple[str, ...], data: MapNode, report: Report) -> None:

@@ -1,12 +1,11 @@
 """Messages of ``envoy.config.cluster.v3`` and ``envoy.config.endpoint.v3``: who can be asked, and how."""
 
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
 from shifter.config.schema.base import (
-    TYPE_PREFIX,
     Bool,
     Choice,
     Ignored,
@@ -16,6 +15,7 @@ from shifter.config.schema.base import (
     PositiveSeconds,
     Seconds,
     Text,
+    Typed,
     UInt32,
     whole,
     word,
@@ -160,14 +160,12 @@ class ExplicitHttpConfig(Choice):
     http2_protocol_options: UpstreamHttp2Options | None = None
 
 
-class HttpProtocolOptions(Choice):
+class HttpProtocolOptions(Typed):
     """``upstreams.http.v3.HttpProtocolOptions``."""
 
     envoy = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
     one_of = (OneOf(("explicit_http_config",), ("use_downstream_protocol_config", "auto_config"), "this names no protocol"),)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     common_http_protocol_options: UpstreamHttpOptions | None = None
     explicit_http_config: ExplicitHttpConfig | None = None
 

@@ -1,12 +1,11 @@
 """Messages of ``envoy.config.core.v3`` and ``envoy.type``: addresses, headers to change, protocol options, where data comes from."""
 
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from shifter.config.schema.base import (
-    TYPE_PREFIX,
     AddedName,
     Bool,
     Choice,
@@ -21,6 +20,7 @@ from shifter.config.schema.base import (
     Seconds,
     Struct,
     Text,
+    Typed,
     UInt32,
     Visible,
     base64_bytes,
@@ -331,13 +331,11 @@ class DnsResolutionConfig(Message):
     dns_resolver_options: DnsResolverOptions | None = None
 
 
-class CaresDnsResolverConfig(Choice):
+class CaresDnsResolverConfig(Typed):
     """``extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig``: which servers to ask."""
 
     envoy = "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     resolvers: list[Address] = Field(default_factory=list)
     dns_resolver_options: DnsResolverOptions | None = None
 

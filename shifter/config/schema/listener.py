@@ -7,7 +7,6 @@ from pydantic import Field
 
 from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import (
-    TYPE_PREFIX,
     Bool,
     Choice,
     HeaderText,
@@ -17,6 +16,7 @@ from shifter.config.schema.base import (
     OneOf,
     Seconds,
     Text,
+    Typed,
     UInt32,
     only,
     whole,
@@ -68,14 +68,13 @@ class SubstitutionFormat(Choice):
     omit_empty_values: Annotated[Bool, only(False)] = False
 
 
-class AccessLogConfig(Choice):
+class AccessLogConfig(Typed):
     """``access_loggers.file.v3.FileAccessLog``, or one of the two streams."""
 
     envoy = FILE_LOG
     types: ClassVar[tuple[str, ...]] = (FILE_LOG, STDOUT_LOG, STDERR_LOG)
     one_of = (OneOf(("format", "log_format"), ("json_format", "typed_json_format")),)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     path: Name | None = None
     format: Text | None = None
     log_format: SubstitutionFormat | None = None
@@ -90,13 +89,11 @@ class AccessLog(Message):
     typed_config: AccessLogConfig
 
 
-class Router(Choice):
+class Router(Typed):
     """``filters.http.router.v3.Router``."""
 
     envoy = ROUTER
-    types: ClassVar[tuple[str, ...]] = (ROUTER,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     dynamic_stats: Ignored = None
     suppress_envoy_headers: Bool = False
     suppress_grpc_request_failure_code_stats: Ignored = None
@@ -131,14 +128,12 @@ class UpgradeConfig(Message):
     enabled: Bool = True
 
 
-class HttpConnectionManager(Choice):
+class HttpConnectionManager(Typed):
     """``HttpConnectionManager``. What is not given has the default of ``shifter.model.bootstrap``."""
 
     envoy = HCM
-    types: ClassVar[tuple[str, ...]] = (HCM,)
     one_of = (OneOf(("route_config",), ("rds", "scoped_routes"), "there are no routes"),)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     codec_type: Annotated[CodecType, word(CodecType, "HTTP3")] = CodecType.AUTO
     stat_prefix: Name
     route_config: RouteConfiguration | None = None

@@ -1,23 +1,11 @@
 """What a request must be for a route to hold: ``route.v3.RouteMatch`` and the matchers in it."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from shifter.config.document import TextNode, value_of
-from shifter.config.schema.base import (
-    TYPE_PREFIX,
-    Bool,
-    Choice,
-    MatchedName,
-    Message,
-    Name,
-    OneOf,
-    Text,
-    kind,
-    many,
-    wrong,
-)
+from shifter.config.schema.base import Bool, Choice, MatchedName, Message, Name, OneOf, Text, Typed, kind, many, wrong
 from shifter.config.schema.core import Int64Range, RegexMatcher, RuntimeFractionalPercent, StringMatcher
 
 URI_TEMPLATE = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig"
@@ -188,13 +176,11 @@ class MetadataMatcher(Message):
     invert: Bool = False
 
 
-class UriTemplateMatchConfig(Choice):
+class UriTemplateMatchConfig(Typed):
     """``path.match.uri_template.v3.UriTemplateMatchConfig``."""
 
     envoy = URI_TEMPLATE
-    types: ClassVar[tuple[str, ...]] = (URI_TEMPLATE,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     path_template: UriTemplate
 
 

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field
 
 from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import (
-    TYPE_PREFIX,
     Bool,
     Choice,
     CopiedName,
@@ -21,6 +20,7 @@ from shifter.config.schema.base import (
     Port,
     Seconds,
     Text,
+    Typed,
     UInt32,
     Visible,
     kind,
@@ -127,13 +127,11 @@ class ClusterNotFoundResponseCode(Enum):
     INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 
 
-class UriTemplateRewriteConfig(Choice):
+class UriTemplateRewriteConfig(Typed):
     """``path.rewrite.uri_template.v3.UriTemplateRewriteConfig``."""
 
     envoy = URI_REWRITE
-    types: ClassVar[tuple[str, ...]] = (URI_REWRITE,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     path_template_rewrite: UriTemplate
 
 
@@ -221,13 +219,12 @@ class HashPolicy(Choice):
     terminal: Bool = False
 
 
-class RedirectPredicateConfig(Choice):
+class RedirectPredicateConfig(Typed):
     """One of the three messages of ``extensions.internal_redirect``."""
 
     envoy = InternalRedirectPredicate.ALLOW_LISTED_ROUTES.value
     types: ClassVar[tuple[str, ...]] = tuple(predicate.value for predicate in InternalRedirectPredicate)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     allowed_route_names: list[Name] = Field(default_factory=list)
 
 
@@ -351,13 +348,11 @@ class DirectResponseAction(Message):
     body_format: SubstitutionFormatString | None = None
 
 
-class WebResource(Choice):
+class WebResource(Typed):
     """shifter's own: a ``twisted.web`` resource of the process, as ``package.module:name``."""
 
     envoy = "shifter.route.v1.WebResource"
-    types: ClassVar[tuple[str, ...]] = (envoy,)
 
-    type_url: str = Field(default=TYPE_PREFIX + envoy, alias="@type")
     resource: Name
 
 
