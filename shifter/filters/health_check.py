@@ -43,13 +43,15 @@ class HealthCheckFactory(FilterFactory[HealthCheck]):
 class HealthCheckFilter(HttpFilter):
     """One health check."""
 
-    __slots__ = ("_factory", "_reply")
+    __slots__ = ("_asked", "_factory", "_reply")
 
     def __init__(self, factory: HealthCheckFactory) -> None:
         self._factory = factory
+        self._asked = False  # not while a filter before this one answers: that says nothing about an upstream
         self._reply: Reply | None = None
 
     def on_request_head(self, head: RequestHead, end: bool) -> Reply | None:
+        self._asked = True
         factory = self._factory
         if not factory.config.pass_through:
             self._reply = Reply(200, details="health_check_ok")
@@ -59,6 +61,8 @@ class HealthCheckFilter(HttpFilter):
         return self._reply
 
     def on_response_head(self, head: ResponseHead, end: bool) -> None:
+        if not self._asked:
+            return
         if self._reply is None:
             self._factory.answered(head.status)
         head.block = without(head.block, _NAME) + self._factory.line

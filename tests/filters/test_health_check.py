@@ -56,3 +56,12 @@ def test_an_answer_does_for_a_while() -> None:
     bench.clock.advance(0.2)
     assert answered(asked(factory), 503)[0] is None
     assert answered(asked(factory))[0] == Reply(503, flags=b"LH", details="health_check_cached")
+
+
+def test_what_a_filter_before_it_answers_says_nothing_about_the_upstream() -> None:
+    factory = HealthCheckFactory(HealthCheck(True, PATH, 10.0), Bench().context)
+    one = asked(factory)
+    assert one is not None
+    head = ResponseHead(401)
+    one.on_response_head(head, True)
+    assert (head.block, factory.cached) == (b"", None)
