@@ -101,6 +101,11 @@ class HttpFilter:
         """See a piece of the answer's body; return what goes on in its place. *end* as in `on_request_data`."""
         return data
 
+    @property
+    def response_piece(self) -> int:
+        """How many bytes of an answer's body `on_response_data` is given at a time, at most; 0 for as many as come."""
+        return 0
+
     def on_response_trailers(self, block: bytes) -> bytes:
         """See the answer's trailers; return what goes on."""
         return block

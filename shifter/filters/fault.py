@@ -3,7 +3,8 @@
 Rule 1. A request that is meant to is delayed first and answered then. What a client may ask for in ``x-envoy-fault-*`` fields it
         gets only where the configuration says ``header_…``, and never for a larger share than that.
 Rule 2. No more than ``max_active_faults`` are active at a time: above that, requests pass unharmed.
-Rule 3. A slow answer is paced: each piece waits for as long as it would have taken to come at that speed.
+Rule 3. A slow answer is paced: each piece waits for as long as it would have taken to come at that speed. Pieces are small, so that
+        something moves all the time, as on a slow line.
 """
 
 from typing import Any, cast
@@ -26,6 +27,7 @@ _LIMIT_SHARE = b"x-envoy-fault-throughput-response-percentage"
 _STATUSES = range(200, 600)
 _KIB = 1024
 _MS = 1000
+_PIECES = 20  # a second, as in Envoy
 
 
 def _number(head: RequestHead, name: bytes) -> int | None:
@@ -160,6 +162,10 @@ class FaultFilter(HttpFilter):
 
     def on_response_head(self, head: ResponseHead, end: bool) -> None:
         self._ready = self._factory.context.monotonic()
+
+    @property
+    def response_piece(self) -> int:
+        return self._limit * _KIB // _PIECES
 
     def on_response_data(self, data: bytes, end: bool) -> "bytes | Deferred[bytes]":
         if not self._limit or not data:

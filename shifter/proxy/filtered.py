@@ -9,7 +9,7 @@ Rule 4. A fault of a filter's is told in the log of the process, and to the clie
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,6 +27,7 @@ from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
     from shifter.proxy.listener import ListenerRuntime
+    from shifter.proxy.worker import Timed
 
 _log = Logger()
 _NEVER = float("inf")
@@ -296,6 +297,11 @@ class FilteredExchange:
 
     def response_passed(self, event: Event) -> None:
         kind, data, end = event
+        worker = self.runtime.worker
+        self.touched = worker.now
+        inner = cast("Timed", self._inner)
+        if inner in worker.streams:
+            inner.touched = worker.now  # it rests while this moves slowly, and is not idle
         if kind == HEAD:
             if end:
                 self._send_head(b"", True)

@@ -282,6 +282,17 @@ class ResponseWay(Way):
         super().__init__(filters[::-1], owner)
         self.head: ResponseHead
 
+    def _visit(self, at: int, stage: Stage, event: Event) -> Event | None:
+        most = stage.filter.response_piece
+        while event[0] == DATA and 0 < most < len(event[1]) and not self._stopped:
+            _, data, end = event
+            self._pass_on(at, super()._visit(at, stage, (DATA, data[:most], False)))
+            event = (DATA, data[most:], end)
+            if stage.waiting is not None and stage.held is not None:
+                stage.held.appendleft(event)
+                return None
+        return None if self._stopped else super()._visit(at, stage, event)
+
     def _ask(self, one: HttpFilter, event: Event) -> object:
         kind, data, end = event
         if kind == HEAD:

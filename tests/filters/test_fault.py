@@ -103,7 +103,9 @@ def test_a_slow_answer_is_paced() -> None:
     bench = Bench()
     head = request()
     one = made(Fault(limit_kbps=1, limit_share=ALL), head, bench)
+    assert one.response_piece == 0
     assert one.on_request_head(head, True) is None
+    assert one.response_piece == 51
     one.on_response_head(ResponseHead(200), False)
     got: list[bytes] = []
     one.on_response_data(b"a" * 512, False).addCallback(got.append)

@@ -171,6 +171,32 @@ def test_an_answer_without_a_body_that_a_filter_turns_into_another_has_one_lengt
     proxy.settled(c200=1)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_answer_in_small_pieces_moves_all_the_time(at_once: bool) -> None:
+    waits: list[Deferred[bytes]] = []
+
+    def slow(data: bytes, end: bool) -> "bytes | Deferred[bytes]":
+        if at_once:
+            return data
+        waits.append(Deferred())
+        return waits[-1].addCallback(lambda _: data)
+
+    proxy = Filtered({"stream_idle_timeout": 1.0}, a={"response_data": slow, "response_piece": 2}, b={})
+    client = proxy.connect(get(b"/forever"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello", b"wo", b"rld")
+    if not at_once:
+        for piece in (b"he", b"ll", b"o", b"wo", b"rl", b"d"):
+            proxy.wait(0.7)
+            waits[-1].callback(b"")
+            proxy.network.run()
+            assert client.take().endswith(piece)
+    assert [one[2:] for one in proxy.told if one[:2] == ("a", "response_data")] == [
+        (b"he", False), (b"ll", False), (b"o", False), (b"wo", False), (b"rl", False), (b"d", True),
+    ]  # fmt: skip
+    proxy.settled(c200=1)
+    proxy.over()
+
+
 def test_an_answer_that_waits_is_not_idle_for_the_time_before() -> None:
     waits: Deferred[bytes] = Deferred()
     proxy = Filtered({"stream_idle_timeout": 1.0}, a={"response_data": lambda data, end: waits if end else data})

@@ -41,6 +41,10 @@ class Scripted(HttpFilter):
     def on_response_data(self, data: bytes, end: bool) -> Any:
         return self._act("response_data", data, data, end)
 
+    @property
+    def response_piece(self) -> int:
+        return int(self.does.get("response_piece", 0))
+
     def on_response_trailers(self, block: bytes) -> Any:
         return self._act("response_trailers", block, block)
 
