@@ -25,7 +25,7 @@ shift: $(FOR_USE)
 	@$(BIN)/python -m demo.shift $(if $(PORT),--port $(PORT)) $(STEPS)
 
 test: $(FOR_WORK)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(FOR_WORK)
 	$(BIN)/ruff check

@@ -83,6 +83,8 @@ class Backend:
         self.requests: list[Seen] = []
         self.opened = 0
         self.open = 0
+        self.ending = 0
+        """Connections that were ended from here, and that the other end has not let go of yet."""
         self.stopping = threading.Event()
         self._changed = threading.Condition()
         self._gate, self._held = socket.socketpair()
@@ -175,9 +177,10 @@ class Backend:
                 sock.close()
                 self._changed.notify_all()
 
-    def note(self, request: Seen | None = None, **facts: object) -> None:
+    def note(self, request: Seen | None = None, ending: int = 0, **facts: object) -> None:
         """Remember what has become of *request*, and wake who waits for that."""
         with self._changed:
+            self.ending += ending
             if request is not None:
                 for name, value in facts.items():
                     setattr(request, name, value)
@@ -225,6 +228,13 @@ class Conversation:
                 return
 
     # what modes are made of
+
+    def end(self) -> None:
+        """End the connection, and wait until the other end has heard of it."""
+        self.socket.shutdown(socket.SHUT_WR)
+        self.socket.settimeout(PATIENCE)
+        while self.socket.recv(BLOCK):
+            pass
 
     def send(self, *pieces: bytes) -> None:
         self.socket.sendall(b"".join(pieces))
@@ -325,8 +335,16 @@ def status(it: Conversation, request: Seen) -> None:
 @mode("raw")
 def raw(it: Conversation, request: Seen) -> bool:
     """Exactly these ``bytes``; ``keep=1`` keeps the connection."""
-    it.send(request.options["bytes"].encode("latin-1"))
-    return "keep" in request.options
+    if "keep" in request.options:
+        it.send(request.options["bytes"].encode("latin-1"))
+        return True
+    it.backend.note(ending=1)
+    try:
+        it.send(request.options["bytes"].encode("latin-1"))
+        it.end()
+    finally:
+        it.backend.note(ending=-1)
+    return False
 
 
 @mode("close-start")

@@ -12,6 +12,7 @@ import gzip
 import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,12 @@ class Side:
             wire.send(sent)
             answer = wire.answer(method)
             if not answer.kept or not answer.whole:
+                if answer.whole:
+                    wire.finish()  # who is about to close need not wait for us
                 wire.rest()
             kept = wire.silent()
+        for backend in self._backends:
+            backend.wait(lambda one: not one.ending)  # or the next request might meet a connection that is closing
         seen = [one for backend, start in zip(self._backends, before, strict=True) for one in told(backend, start)]
         return View(
             answer.status,
@@ -156,16 +161,17 @@ class Comparison:
 
     def __enter__(self) -> dict[int, tuple[View, View]]:
         with self._stack as starting:
-            backends = [starting.enter_context(Backend(name)) for name in self._case["backends"]]
-            sides = [self._start(starting, backends, kind) for kind in ("envoy", "shifter")]
-            views = {number: tuple(side.view(request) for side in sides) for number, request in enumerate(self._case["requests"])}
+            sides = [self._start(starting, kind) for kind in ("envoy", "shifter")]
+            with ThreadPoolExecutor(len(sides)) as both:  # most of the time is waiting for nothing more to come
+                views = list(both.map(lambda side: [side.view(request) for request in self._case["requests"]], sides))
             self._stack = starting.pop_all()
-        return views  # type: ignore[return-value]  # each is a pair
+        return dict(enumerate(zip(*views, strict=True)))
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start(self, stack: ExitStack, backends: list[Backend], kind: str) -> Side:
+    def _start(self, stack: ExitStack, kind: str) -> Side:
+        backends = [stack.enter_context(Backend(name)) for name in self._case["backends"]]
         ports = {backend.name: backend.port for backend in backends}
         for name in ("listen", "listen2", "admin", "dead"):
             ports[name] = stack.enter_context(ReservedPort()).port
