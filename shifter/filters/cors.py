@@ -78,11 +78,11 @@ class CorsFilter(HttpFilter):
         private = config.allow_private_network_access and first_value(head.block, b"access-control-request-private-network") == b"true"
         fields = [
             (_ALLOW_ORIGIN, origin),
-            (b"access-control-allow-credentials", b"true" if config.allow_credentials and origin else b""),
+            (b"access-control-allow-credentials", b"true" if config.allow_credentials else b""),
             (b"access-control-allow-methods", config.allow_methods),
             (b"access-control-allow-headers", config.allow_headers),
             (b"access-control-max-age", config.max_age),
-            (b"access-control-expose-headers", config.expose_headers),
+            (b"access-control-expose-headers", config.expose_headers if origin else b""),
             (b"access-control-allow-private-network", b"true" if private else b""),
         ]
         return b"".join([b"\r\n%b: %b" % (name, value) for name, value in fields if value])

@@ -7,6 +7,7 @@ Rule 2. The route has been found by then and stays, as in Envoy.
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
+from math import isfinite
 from typing import cast
 
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, dynamic_metadata
@@ -16,6 +17,18 @@ from shifter.routing.regex import compile_substitution
 from shifter.wire.events import RequestHead, ResponseHead, values, without
 
 _LONGEST = 8 * 1024
+_EXACT = 1 << 53
+
+
+def _number(text: bytes) -> int | float | None:
+    """Return the number that *text* is; ``None`` where JSON, in which it may be shown, has none for it."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if b"_" in text or not isfinite(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
 class _Rule:
@@ -55,10 +68,8 @@ class _Rule:
         if len(value) > _LONGEST:
             return None
         if wanted.type is MetadataType.NUMBER:
-            try:
-                return wanted, float(value)
-            except ValueError:
-                return None
+            number = _number(value)
+            return (wanted, number) if number is not None else None
         return wanted, value.decode("utf-8", "replace")
 
 

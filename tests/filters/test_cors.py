@@ -92,3 +92,13 @@ def test_in_the_shadow_it_only_counts(shadow: object, counted: dict[str, int]) -
 def test_without_policy_or_origin_there_is_no_filter() -> None:
     assert made(request(b"/", b"origin: http://good.test"), None) is None
     assert made(request(b"/")) is None
+
+
+def test_what_a_preflight_from_elsewhere_is_told() -> None:
+    head = request(b"/", b"origin: http://bad.test", PREFLIGHT, method=b"OPTIONS")
+    one = made(head, replace(POLICY, forward_not_matching_preflights=False))
+    assert one is not None
+    reply = one.on_request_head(head, True)
+    assert isinstance(reply, Reply)
+    assert b"access-control-allow-origin" not in reply.fields and b"access-control-expose-headers" not in reply.fields
+    assert b"\r\naccess-control-allow-credentials: true" in reply.fields

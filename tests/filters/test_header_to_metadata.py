@@ -31,7 +31,12 @@ def test_present_missing_and_removed() -> None:
     ("field", "value", "expected"),
     [
         (b"x: 12", MetadataValue("k", "ns", type=MetadataType.NUMBER), 12.0),
+        (b"x: .5", MetadataValue("k", "ns", type=MetadataType.NUMBER), 0.5),
+        (b"x: 1e300", MetadataValue("k", "ns", type=MetadataType.NUMBER), 1e300),
         (b"x: abc", MetadataValue("k", "ns", type=MetadataType.NUMBER), None),
+        (b"x: 1_0", MetadataValue("k", "ns", type=MetadataType.NUMBER), None),
+        (b"x: nan", MetadataValue("k", "ns", type=MetadataType.NUMBER), None),
+        (b"x: -1e400", MetadataValue("k", "ns", type=MetadataType.NUMBER), None),
         (b"x: v7", MetadataValue("k", "ns", rewrite=RegexRewrite(b"^v([0-9]+)$", b"n\\1")), "n7"),
         (b"x: w7", MetadataValue("k", "ns", rewrite=RegexRewrite(b"^v([0-9]+)$", b"n\\1")), "w7"),
         (b"x: z", MetadataValue("k", "ns", "fixed"), "fixed"),
