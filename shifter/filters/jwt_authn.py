@@ -173,7 +173,7 @@ class JwtAuthnFilter(HttpFilter):
         if not found:
             return JwtRefused(_MISSING)
         plain = frozenset(map(plain_audience, audiences))
-        for text, header, parameter in found:
+        for text, header, parameter in reversed(found):  # as in Envoy: the first bad one ends it
             try:
                 token = provider.check(text, plain, self._factory.context.wall())
             except JwtRefused as refused:

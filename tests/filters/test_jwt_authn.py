@@ -177,6 +177,17 @@ def test_routes_rules_and_preflights() -> None:
     assert ask(request(b"/a"), config(strip_failure_response=True))[0] == Reply(401, details="jwt_authn_access_denied{Jwt_is_missing}")
 
 
+def test_of_several_tokens_the_last_is_looked_at_first_and_a_bad_one_ends_it() -> None:
+    provider = replace(FIRST, from_headers=(JwtHeader(b"authorization", b"Bearer "),), from_cookies=(b"ck",))
+    settings = replace(
+        config(JwtRequirement(parts=(A, JwtRequirement(allow_failed=True)), combination=JwtCombination.ANY)), providers={"a": provider}
+    )
+    head = request(b"/a", bearer(), b"cookie: ck=")
+    assert ask(head, settings)[0] is None
+    assert first_value(head.block, b"authorization") is not None
+    assert first_value(head.block, b"x-sub") is None
+
+
 def test_metadata_of_headers_and_failures_and_the_route_that_may_change() -> None:
     provider = replace(FIRST, header_in_metadata="header", failed_status_in_metadata="why", clear_route_cache=True)
     settings = replace(config(), providers={"a": provider})
