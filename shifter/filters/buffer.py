@@ -29,11 +29,17 @@ class BufferFilter(HttpFilter):
         self._limit = limit
 
     def on_request_head(self, head: RequestHead, end: bool) -> WholeBody | None:
-        return None if end else WholeBody(self._limit)
+        if not end:
+            return WholeBody(self._limit)
+        self._measure(0)
+        return None
 
     def on_request_data(self, data: bytes, end: bool) -> bytes:
+        self._measure(len(data))
+        return data
+
+    def _measure(self, length: int) -> None:
         head = self._stream.head
         if head.length == UNTIL_END:
-            head.length = len(data)
-            head.block += b"\r\ncontent-length: %d" % len(data)
-        return data
+            head.length = length
+            head.block += b"\r\ncontent-length: %d" % length

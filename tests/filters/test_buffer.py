@@ -31,3 +31,10 @@ def test_without_a_body_or_where_a_route_says_so_nothing_waits() -> None:
     buffer = factory.filter_for(FakeStream(request()), None)
     assert buffer is not None and buffer.on_request_head(request(), True) is None
     assert factory.filter_for(FakeStream(request()), Buffer(0, disabled=True)) is None
+
+
+def test_chunks_that_bring_nothing_get_a_length_too() -> None:
+    head = request(b"/", b"x: y", method=b"POST", length=UNTIL_END)
+    buffer = BufferFactory(Buffer(20), Bench().context).filter_for(FakeStream(head), None)
+    assert buffer is not None and buffer.on_request_head(head, True) is None
+    assert (head.length, head.block) == (0, b"\r\nx: y\r\ncontent-length: 0")
