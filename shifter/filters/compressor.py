@@ -140,11 +140,11 @@ class CompressorFilter(HttpFilter):
             return "ContentLengthTooSmall"
         if not _type_fits(head.block, direction):
             return "ContentTypeNotAllowed"
-        if head.status in direction.uncompressible_response_codes:
-            return "StatusCodeNotAllowed"
         if direction.disable_on_etag_header and first_value(head.block, b"etag") is not None:
             self._factory.count("not_compressed_etag")
             return "EtagNotAllowed"
+        if head.status in direction.uncompressible_response_codes:
+            return "StatusCodeNotAllowed"
         return ""
 
     def _is_chosen(self, head: ResponseHead) -> bool:

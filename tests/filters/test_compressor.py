@@ -118,6 +118,7 @@ def test_settings_of_answers() -> None:
     for status, fields, told in (
         (404, TEXT, b"gzip;StatusCodeNotAllowed"),
         (200, b"\r\netag: a" + TEXT, b"gzip;EtagNotAllowed"),
+        (404, b"\r\netag: a" + TEXT, b"gzip;EtagNotAllowed"),
         (200, b"\r\ncontent-type: image/png", b"gzip;ContentTypeNotAllowed"),
     ):
         head = answered(ResponseHead(status, fields, UNTIL_END), config)
