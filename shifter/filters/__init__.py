@@ -4,6 +4,6 @@ A filter of your own imports what it needs from here; ``docs/filters.md`` shows 
 ``__all__`` are public, and change only with a note in the changelog.
 """
 
-from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply, WholeBody, unframe
+from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply, WholeBody, dynamic_metadata, unframe
 
-__all__ = ["FactoryContext", "FilterFactory", "FilterStream", "HttpFilter", "Reply", "WholeBody", "unframe"]
+__all__ = ["FactoryContext", "FilterFactory", "FilterStream", "HttpFilter", "Reply", "WholeBody", "dynamic_metadata", "unframe"]

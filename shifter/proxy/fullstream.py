@@ -37,7 +37,7 @@ class FullStream(ProxyStream):
     """See the module. ``journey`` is shared by all exchanges that internal redirects have made of one request."""
 
     __slots__ = (
-        "copies", "counted", "extras", "following", "grpc_status", "journey", "kept", "kept_size", "may_switch", "uncopied", "until",
+        "copies", "counted", "extras", "following", "journey", "kept", "kept_size", "may_switch", "uncopied", "until",
         "virtual_cluster",
     )  # fmt: skip
 
@@ -51,7 +51,6 @@ class FullStream(ProxyStream):
         self.kept: list[bytes] | None = None  # the body, in case a redirect is followed
         self.kept_size = 0
         self.journey: Journey | None = None
-        self.grpc_status = None
         self.following: Exchange | None = None
         self.virtual_cluster = ""
         self.counted: VirtualClusterStats | None = None
@@ -244,13 +243,14 @@ class FullStream(ProxyStream):
             return
         self._let_go()
         self.runtime.stats.downstream_rq_max_duration_reached += 1
-        self.grpc_status = _DEADLINE_EXCEEDED
-        self._reply(504 if self.request_done else 408, b"downstream duration timeout", b"", "max_duration_timeout")
+        self._reply(
+            504 if self.request_done else 408, b"downstream duration timeout", b"", "max_duration_timeout", grpc_status=_DEADLINE_EXCEEDED
+        )
 
-    def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"") -> None:
+    def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"", grpc_status: int | None = None) -> None:
         if self.extras.tell_attempts and not self.responding:
             fields += b"\r\n%b: %d" % (_ATTEMPTS, self.attempts)
-        super()._reply(status, body, flag, details, fields)
+        super()._reply(status, body, flag, details, fields, grpc_status)
 
     def _end(self, status: int, details: str, seconds: float | None = None) -> None:
         if not self.request_done:

@@ -92,8 +92,6 @@ class ProxyStream:
     )  # fmt: skip
 
     may_switch = False
-    grpc_status: int | None = None
-    """What a local reply tells a gRPC client, where that does not follow from its HTTP status."""
 
     def __init__(self, leaf: "RouteResource", head: RequestHead, downstream: "Downstream") -> None:
         self.leaf = leaf
@@ -225,7 +223,7 @@ class ProxyStream:
     def answer(self, reply: Reply) -> None:
         if not self.over:
             self._let_go()
-            self._reply(reply.status, reply.body, reply.flags, reply.details, reply.fields)
+            self._reply(reply.status, reply.body, reply.flags, reply.details, reply.fields, reply.grpc_status)
 
     # getting an upstream
 
@@ -396,7 +394,7 @@ class ProxyStream:
         overloaded = b"\r\nx-envoy-overloaded: true" if kind is FailureKind.OVERFLOW and not self.leaf.suppress_envoy_headers else b""
         self._reply(kind.status, _DISCONNECTED + kind.reason.encode("ascii"), flag, details, overloaded)
 
-    def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"") -> None:
+    def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"", grpc_status: int | None = None) -> None:
         """Answer in the upstream's place, or cut the answer that has begun."""
         self.flags = flag
         if self.responding:
@@ -408,7 +406,7 @@ class ProxyStream:
         self.reply_status = status
         if self.target.edit_response is not None:
             fields = self.target.edit_response(fields, self)
-        status, block, body = local_reply(self.runtime, self.head, status, body, fields, self.grpc_status, self)
+        status, block, body = local_reply(self.runtime, self.head, status, body, fields, grpc_status, self)
         self.response_block = block
         self.bytes_sent = 0 if self.head.method == b"HEAD" else len(body)
         self.downstream.send_head(status, block, len(body), body, True)

@@ -305,7 +305,13 @@ class WebExchange:
 
     def _pull(self, producer: IPushProducer | IPullProducer) -> Iterator[None]:
         while self._producer is producer:
-            producer.resumeProducing()
+            try:
+                producer.resumeProducing()
+            except Exception:
+                _log.failure("the resource of route {route} failed", route=self._leaf.config.name or self._leaf.config.place)
+                if not self._over:
+                    self._cut("internal_error")
+                return
             yield None
 
     # ends

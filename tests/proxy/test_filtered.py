@@ -371,6 +371,13 @@ def test_grpc_clients_are_told_in_their_way() -> None:
     assert b"\r\ngrpc-status: 8\r\n" in answer
 
 
+def test_grpc_clients_are_told_so_in_the_midst_of_the_request_too() -> None:
+    proxy = Filtered(a={"request_data": lambda data, end: Reply(429, b"slow", grpc_status=8) if b"bad" in data else data})
+    client = proxy.connect(post(100, b"/one", b"content-type: application/grpc"), b"good")
+    client.say(b"bad")
+    assert b"\r\ngrpc-status: 8\r\n" in client.take()
+
+
 # whole bodies
 
 

@@ -158,7 +158,7 @@ class Pull:
 
     def resumeProducing(self) -> None:
         self.left -= 1
-        self.request.write(b"x")
+        self.request.write(b"x" * (1 if self.left >= 0 else 1 // 0))
         if not self.left:
             self.request.unregisterProducer()
             self.request.finish()
@@ -185,6 +185,17 @@ def test_a_producer_that_is_pulled_is_pulled() -> None:
         served.network.run()
     assert client.take().count(b"1\r\nx\r\n") == 3
     served.settled(c200=1)
+
+
+def test_a_producer_that_fails_cuts_the_answer(logged_failures: list[Failure]) -> None:
+    served = proxy()
+    client = served.connect(get(b"/wait"))
+    (request,) = Pages.waiting
+    request.channel._cooperate = lambda work: list(work) and _Task()
+    request.registerProducer(Pull(request, 0), False)
+    assert client.closing
+    assert [failure.type for failure in logged_failures] == [ZeroDivisionError]
+    logged_failures.clear()
 
 
 class _Task:
