@@ -15,6 +15,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 SHIPPED := setup.cfg setup.py pyproject.toml shifter/wire/_heads.pyx
 FOR_USE := .venv/installed
 FOR_WORK := .venv/installed-dev
+# One more than there are CPUs: much of what tests do is waiting.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
 .PHONY: run shift test lint bench clean
 
@@ -25,7 +27,7 @@ shift: $(FOR_USE)
 	@$(BIN)/python -m demo.shift $(if $(PORT),--port $(PORT)) $(STEPS)
 
 test: $(FOR_WORK)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(FOR_WORK)
 	$(BIN)/ruff check

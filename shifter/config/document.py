@@ -144,6 +144,9 @@ def parse(text: str, report: Report, merged: Merged | None = None) -> Node | Non
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         spot = TextNode("", mark.line + 1, mark.column + 1) if mark is not None else TextNode("", 1, 1)
+        last = len(_LINE_BREAK.findall(text)) + 1
+        if spot.line > last:  # libyaml counts a line behind the last when it misses something there
+            spot = TextNode("", last, 1)
         hint = ""
         if mark is not None and text[mark.index : mark.index + 1] == "\t":
             hint = "indent with spaces: YAML allows no tab here"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shifter.config import load
@@ -103,6 +103,7 @@ BROKEN = st.tuples(
 
 
 @given(st.lists(BROKEN, min_size=1, max_size=4), st.sampled_from(["\n", "\r\n", "\r"]))
+@example([(len(GOOD), 0, "0")], "\n")
 def test_whatever_is_wrong_is_said_of_a_place_in_the_text(slips: list[tuple[int, int, str]], end: str) -> None:
     text = GOOD
     for at, length, instead in slips:

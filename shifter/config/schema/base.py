@@ -302,7 +302,7 @@ class OneOf:
 class Message(BaseModel):
     """A message of Envoy's API, ``envoy`` being its full name."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     envoy: ClassVar[str] = ""
 
