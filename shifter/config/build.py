@@ -24,7 +24,8 @@ from shifter.model.bootstrap import (
     PathNormalization,
     StripPort,
 )
-from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, DnsFailureRefreshRate, LbEndpoint, Thresholds, UpstreamProtocol
+from shifter.model.load_balancing import LeastRequestLbConfig
 from shifter.model.route import UpgradeConfig
 
 
@@ -74,6 +75,7 @@ def _cluster(config: cluster_schema.Cluster, place: str, resolvers: tuple[Socket
     localities = assignment.endpoints if assignment is not None else []
     least = config.least_request_lb_config
     limit = common.max_requests_per_connection if common is not None else None
+    failures = config.dns_failure_refresh_rate
     return Cluster(
         name=config.name,
         type=config.type,
@@ -86,13 +88,13 @@ def _cluster(config: cluster_schema.Cluster, place: str, resolvers: tuple[Socket
         dns_resolvers=_resolvers(config) or resolvers,
         place=place,
         **given(
-            least_request_choice_count=least.choice_count if least is not None else None,
+            least_request=LeastRequestLbConfig(least.choice_count) if least is not None else None,
             connect_timeout=config.connect_timeout,
             idle_timeout=common.idle_timeout if common is not None else None,
             max_requests_per_connection=limit if limit is not None else config.max_requests_per_connection,
             per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes,
             dns_refresh_rate=config.dns_refresh_rate,
-            dns_failure_refresh_rate=config.dns_failure_refresh_rate.base_interval if config.dns_failure_refresh_rate else None,
+            dns_failure_refresh_rate=failures and DnsFailureRefreshRate(failures.base_interval, failures.max_interval),
             max_concurrent_streams=http2.max_concurrent_streams if http2 is not None else None,
         ),
     )
@@ -110,11 +112,13 @@ def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitB
     if thresholds is None:
         return CircuitBreakers()
     return CircuitBreakers(
-        **given(
-            max_connections=thresholds.max_connections,
-            max_pending_requests=thresholds.max_pending_requests,
-            max_requests=thresholds.max_requests,
-            max_retries=thresholds.max_retries,
+        Thresholds(
+            **given(
+                max_connections=thresholds.max_connections,
+                max_pending_requests=thresholds.max_pending_requests,
+                max_requests=thresholds.max_requests,
+                max_retries=thresholds.max_retries,
+            )
         )
     )
 

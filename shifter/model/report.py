@@ -147,25 +147,29 @@ class HttpReport:
 class EndpointReport:
     """One endpoint of a cluster, by its resolved address. ``hostname`` is the name it was resolved from, or empty.
 
+    ``port`` is ``None`` for a Unix domain socket, whose path ``host`` is then.
+
     ``health_flags`` are the words of Envoy's ``/clusters`` (``failed_active_hc``, ``failed_outlier_check``, ...); none
     means healthy.
     """
 
     host: str
-    port: int
+    port: int | None
     weight: int = 1
     hostname: str = ""
     health_flags: tuple[str, ...] = ()
     figures: Figures = Figures()
 
     @property
-    def key(self) -> tuple[str, int]:
+    def key(self) -> tuple[str, int | None]:
         """What makes two reports of one cluster be about the same endpoint."""
         return self.host, self.port
 
     @property
     def address(self) -> str:
-        """``host:port``, with brackets around an IPv6 address."""
+        """``host:port``, with brackets around an IPv6 address; the path of a Unix domain socket."""
+        if self.port is None:
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def plus(self, other: Self) -> "EndpointReport":

@@ -12,6 +12,7 @@ from enum import Enum
 
 from shifter.model.filters import FilterOverride
 from shifter.model.format import SubstitutionFormat
+from shifter.model.retry import HedgePolicy, RetryPolicy
 
 
 class StringMatchKind(Enum):
@@ -207,7 +208,8 @@ class HeaderMutations:
 class WeightedCluster:
     """``route.v3.WeightedCluster.ClusterWeight``. ``weight`` is relative to the sum of its siblings; 0 is never chosen.
 
-    ``name`` is empty when ``cluster_header`` names the request header that names the cluster.
+    ``name`` is empty when ``cluster_header`` names the request header that names the cluster. ``metadata_match`` (the ``envoy.lb``
+    values of the subset of hosts) is the route's with the entry's own over it.
     """
 
     name: str
@@ -216,6 +218,7 @@ class WeightedCluster:
     cluster_header: bytes | None = None
     host_rewrite_literal: bytes | None = None
     filters: Mapping[str, FilterOverride] = field(default_factory=dict)
+    metadata_match: Mapping[str, object] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +323,9 @@ class RouteAction:
     ``*_rewrite`` of the path (``path_rewrite_template`` is the policy ``uri_template``), and of the host, is set.
     ``timeout`` in seconds bounds the whole exchange from the end of the request; 0 means none (Envoy default: 15 s).
     ``idle_timeout`` in seconds, ``None`` to inherit the connection manager's ``stream_idle_timeout``.
+    ``retry`` and ``hedge`` are the route's or, where it has none, the virtual host's. ``high_priority`` is ``priority: HIGH``.
+    ``health_aware_weights``: an entry whose cluster has no healthy host gives its share to the others (not in Envoy).
+    ``request_body_buffer_limit`` bounds in bytes what is kept of a body to send it again; ``None``: the connection's buffer limit.
     """
 
     clusters: tuple[WeightedCluster, ...]
@@ -343,6 +349,11 @@ class RouteAction:
     mirrors: tuple[RequestMirrorPolicy, ...] = ()
     internal_redirect: InternalRedirectPolicy | None = None
     upgrades: tuple[UpgradeConfig, ...] = ()
+    retry: RetryPolicy | None = None
+    hedge: HedgePolicy | None = None
+    high_priority: bool = False
+    health_aware_weights: bool = True
+    request_body_buffer_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

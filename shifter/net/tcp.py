@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReadWriteDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from shifter.model.address import SocketAddress
+from shifter.model.address import Address, SocketAddress
 from shifter.net.transport import Handler
 
 _log = Logger()
@@ -88,13 +88,19 @@ class Network:
         for transport in list(self.lingering):
             transport.finish("closed locally")
 
-    def connect(self, address: SocketAddress, handler: Handler) -> "TcpTransport":
-        """Begin to connect to *address*, an IP literal; *handler* hears of the outcome from the reactor."""
-        sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    def connect(self, address: Address, handler: Handler) -> "TcpTransport":
+        """Begin to connect to *address* (its host is an IP literal); *handler* hears of the outcome from the reactor."""
+        where: str | tuple[str, int]
+        if isinstance(address, SocketAddress):
+            where, peer = (address.host, address.port), address
+            sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
+            where, peer = "\0" + address.path[1:] if address.path.startswith("@") else address.path, SocketAddress(address.path, 0)
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = TcpTransport(self, sock, handler, address)
-        code = sock.connect_ex((address.host, address.port))
+        transport = TcpTransport(self, sock, handler, peer)
+        code = sock.connect_ex(where)
         if code in _IN_PROGRESS:
             transport.connecting = True
             transport.queue = []

@@ -8,7 +8,7 @@ Rule 3. After `Handler.connection_lost` no other call follows, and writing is al
 
 from typing import TYPE_CHECKING, Protocol
 
-from shifter.model.address import SocketAddress
+from shifter.model.address import Address, SocketAddress
 
 if TYPE_CHECKING:
     from shifter.net.tcp import Flushable
@@ -19,6 +19,7 @@ class Transport(Protocol):
 
     handler: "Handler"
     peer: SocketAddress
+    """The other end; of a Unix domain socket its path, and port 0."""
 
     @property
     def local(self) -> SocketAddress:
@@ -76,8 +77,8 @@ class Connector(Protocol):
     def mark(self, transport: "Flushable") -> None:
         """Have *transport*, or something that writes to one, flushed when the events at hand are handled."""
 
-    def connect(self, address: SocketAddress, handler: Handler) -> Transport:
-        """Begin to connect to *address*, an IP literal; *handler* hears of the outcome from the reactor."""
+    def connect(self, address: Address, handler: Handler) -> Transport:
+        """Begin to connect to *address* (its host is an IP literal); *handler* hears of the outcome from the reactor."""
 
     def tick(self) -> None:
         """Read the clock, and end what has taken too long."""

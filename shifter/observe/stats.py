@@ -14,15 +14,16 @@ Rule 4. These objects never leave the process; their ``report()`` does.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
-from shifter.model.cluster import CircuitBreakers
+from shifter.model.cluster import Thresholds
 from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, VirtualClusterReport
 from shifter.observe.histogram import Histogram
 
 _GAUGE = "gauge"
-_DEFAULT_LIMITS = CircuitBreakers()
+_DEFAULT_LIMITS = Thresholds()
+_LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
 
 
 def _gauge() -> int:
@@ -157,7 +158,9 @@ class EndpointStats:
     rq_active: int = _gauge()
     rq_pending_active: int = _gauge()
 
-    def report(self, host: str, port: int, *, weight: int = 1, hostname: str = "", health_flags: tuple[str, ...] = ()) -> EndpointReport:
+    def report(
+        self, host: str, port: int | None, *, weight: int = 1, hostname: str = "", health_flags: tuple[str, ...] = ()
+    ) -> EndpointReport:
         """Return a copy of the figures of the endpoint at *host* and *port*; the rest as in `EndpointReport`."""
         return EndpointReport(host, port, weight, hostname, health_flags, _figures(self))
 
@@ -228,7 +231,7 @@ class ClusterStats:
         """Connections open now, or being opened."""
         return self.upstream_cx_total - self.upstream_cx_destroy_local - self.upstream_cx_destroy_remote
 
-    def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: CircuitBreakers = _DEFAULT_LIMITS) -> ClusterReport:
+    def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: Thresholds = _DEFAULT_LIMITS) -> ClusterReport:
         """Return a copy of the figures of cluster *name* with those of its *endpoints*, as its circuit breakers allow now."""
         hosts = tuple(endpoints)
         made = {
@@ -246,7 +249,9 @@ class ClusterStats:
             "membership_healthy": sum(not host.health_flags for host in hosts),
             "membership_total": len(hosts),
         }
-        return ClusterReport(name, _figures(self, counters=made, gauges=load, shared=shared), hosts, asdict(limits))
+        return ClusterReport(
+            name, _figures(self, counters=made, gauges=load, shared=shared), hosts, {name: getattr(limits, name) for name in _LIMITS}
+        )
 
 
 @dataclass(slots=True, eq=False)

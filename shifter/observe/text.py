@@ -6,9 +6,8 @@ Rule 2. Envoy prints quantiles of the last interval and of all time; there is no
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
-from shifter.model.cluster import CircuitBreakers
+from shifter.model.cluster import Thresholds
 from shifter.model.report import ClusterReport, EndpointReport, HistogramReport, Report
 from shifter.observe.histogram import quantile
 from shifter.observe.scopes import EVERYTHING, Scope, Selection, families, one_line
@@ -16,7 +15,7 @@ from shifter.observe.scopes import EVERYTHING, Scope, Selection, families, one_l
 _PERCENTS = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100)
 _JSON_FLAGS = {"failed_active_hc": "failed_active_health_check"}
 # Routes of high priority do not exist here; Envoy shows their circuit breakers nevertheless.
-_HIGH_LIMITS = asdict(CircuitBreakers())
+_HIGH_LIMITS = {name: getattr(Thresholds(), name) for name in ("max_connections", "max_pending_requests", "max_requests", "max_retries")}
 
 
 def stats_text(report: Report, selection: Selection = EVERYTHING) -> str:
@@ -137,7 +136,9 @@ def _host_stat(start: dict[str, str], name: str, value: int) -> dict[str, str]:
     return {**start, **({"value": str(value)} if value else {}), "name": name}
 
 
-def _socket_address(host: str, port: int) -> dict[str, object]:
+def _socket_address(host: str, port: int | None) -> dict[str, object]:
+    if port is None:
+        return {"pipe": {"path": host}}
     return {"socket_address": {"address": host, "port_value": port}}
 
 

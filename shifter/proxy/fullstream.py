@@ -141,8 +141,8 @@ class FullStream(ProxyStream):
         if self.uncopied:
             self._copy(data, end)
         self._count_attempt(head)
-        if extras.auto_host_rewrite and upstream.pool.hostname:
-            host = upstream.pool.hostname.encode("ascii")
+        if extras.auto_host_rewrite and upstream.pool.host.hostname:
+            host = upstream.pool.host.hostname.encode("ascii")
             replace_host(head, host, extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
         if self.counted is not None:
             self.counted.upstream_rq_total += 1

@@ -489,7 +489,7 @@ class ProxyStream:
         entry.response_ms = self.service_time if self.responding else None
         entry.trailers = self.response_trailers
         if self.pool is not None:
-            entry.upstream_host_name = self.pool.hostname.encode()
+            entry.upstream_host_name = self.pool.host.hostname.encode()
             entry.upstream_protocol = _PROTOCOLS[self.target.cluster.config.protocol]
 
     def __repr__(self) -> str:

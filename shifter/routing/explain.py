@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Listener
 from shifter.model.cluster import DiscoveryType, UpstreamProtocol
 from shifter.model.route import (
@@ -319,7 +320,10 @@ class _Walk:
         if not action.auto_host_rewrite or cluster is None:
             return b""
         by_name = cluster.type is not DiscoveryType.STATIC
-        names = {endpoint.hostname or (endpoint.address.host if by_name else "") for endpoint in cluster.endpoints}
+        addresses = ((endpoint, endpoint.address) for endpoint in cluster.endpoints)
+        names = {
+            endpoint.hostname or (address.host if by_name and isinstance(address, SocketAddress) else "") for endpoint, address in addresses
+        }
         return names.pop().encode() if len(names) == 1 else ANY_ENDPOINT
 
     def _reply(self, route: Route, action: RedirectAction | DirectResponseAction | WebResourceAction) -> Reply:

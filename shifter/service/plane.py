@@ -19,7 +19,7 @@ from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
 from shifter.model.cluster import Cluster, UpstreamProtocol
-from shifter.model.report import Report, VirtualClusterReport
+from shifter.model.report import EndpointReport, Report, VirtualClusterReport
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
@@ -39,6 +39,7 @@ from shifter.service.plan import Plan, diff
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.dns import Resolver
+from shifter.upstream.host import HealthFlag, Host
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
@@ -280,12 +281,12 @@ class DataPlane:
         for cluster in self._clusters.values():
             endpoints = []
             for pool in cluster.pools:
-                figures = pool.endpoint_stats
+                figures = pool.host.stats
                 figures.cx_active = len(pool.connections)
-                figures.rq_active = pool.active
+                figures.rq_active = pool.host.active
                 figures.rq_pending_active = len(pool.waiting)
-                endpoints.append(figures.report(pool.address.host, pool.address.port, weight=pool.weight, hostname=pool.hostname))
-            clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
+                endpoints.append(_endpoint_report(pool.host))
+            clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers.default))
         memory = {"physical_size": _resident()}
         return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)
 
@@ -356,6 +357,13 @@ class DataPlane:
             writer = self._logs.pop(path)
             writer.close()
             self._closed_logs.append(writer)  # what it counted still counts
+
+
+def _endpoint_report(host: Host) -> EndpointReport:
+    address = host.address
+    where = (address.host, address.port) if isinstance(address, SocketAddress) else (address.path, None)
+    flags = tuple(str(flag.name).lower() for flag in HealthFlag if host.has(flag))
+    return host.stats.report(*where, weight=host.weight, hostname=host.hostname, health_flags=flags)
 
 
 def _resident() -> int:

@@ -19,7 +19,9 @@ from math import lcm
 from random import Random
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from shifter.model.cluster import Cluster, LbPolicy
+from shifter.model.cluster import Cluster
+from shifter.model.load_balancing import LbPolicy
+from shifter.upstream.interfaces import PickContext
 
 
 class Endpoint(Protocol):
@@ -44,6 +46,9 @@ class Balancer(Protocol[E]):
     def pick(self) -> Callable[[], E | None]:
         """``pick()`` returns the endpoint for the next request, ``None`` when there is none. The hot path."""
 
+    def pick_for(self, context: PickContext) -> E | None:
+        """Return the endpoint for a request that asks for something."""
+
     def order(self, first: E) -> Iterator[E]:
         """Yield the endpoints other than *first*, best first, for a request that *first* could not take.
 
@@ -61,9 +66,11 @@ def make_balancer(config: Cluster, random: Random | None = None) -> Balancer[E]:
         case LbPolicy.ROUND_ROBIN:
             return RoundRobin(random)
         case LbPolicy.LEAST_REQUEST:
-            return LeastRequest(random, config.least_request_choice_count)
+            return LeastRequest(random, config.least_request.choice_count)
         case LbPolicy.RANDOM:
             return RandomChoice(random)
+        case _:
+            return RoundRobin(random)
 
 
 Turn: TypeAlias = tuple[int, int, int, E]
@@ -147,6 +154,9 @@ class RoundRobin(Generic[E]):
                 return self._ring[i:] + self._ring[:i]
         return self._ring
 
+    def pick_for(self, context: PickContext) -> E | None:
+        return self.pick()
+
     def order(self, first: E) -> Iterator[E]:
         following = self._from(first) or [endpoint for _, _, _, endpoint in sorted(self._turns)]
         return (endpoint for endpoint in following if endpoint is not first)
@@ -217,6 +227,9 @@ class LeastRequest(Generic[E]):
         heapq.heapreplace(self._turns, (due + interval * (endpoint.active + 1), place, interval, endpoint))
         return endpoint
 
+    def pick_for(self, context: PickContext) -> E | None:
+        return self.pick()
+
     def order(self, first: E) -> Iterator[E]:
         others = [endpoint for endpoint in self._endpoints if endpoint is not first]
         return iter(sorted(others, key=lambda endpoint: (endpoint.active + 1) / endpoint.weight))
@@ -259,6 +272,9 @@ class RandomChoice(Generic[E]):
 
     def _by_weight(self) -> E:
         return self._endpoints[bisect(self._bounds, int(self._draw() * self._total))]
+
+    def pick_for(self, context: PickContext) -> E | None:
+        return self.pick()
 
     def order(self, first: E) -> Iterator[E]:
         others = [endpoint for endpoint in self._endpoints if endpoint is not first]

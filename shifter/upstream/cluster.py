@@ -6,36 +6,44 @@ Rule 2. An endpoint that cannot be connected to costs the request nothing but ti
         nothing was sent. Envoy gives up unless a retry policy says otherwise (``docs/differences.md``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from shifter.model.address import SocketAddress
-from shifter.model.cluster import Cluster
+from shifter.model.address import Address
+from shifter.model.cluster import Cluster, LbEndpoint
 from shifter.routing.retry import Reached
 from shifter.upstream.balance import Balancer, make_balancer
-from shifter.upstream.discovery import Discovery, ResolvedEndpoint
-from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+from shifter.upstream.discovery import Discovery
+from shifter.upstream.host import Health, Host
+from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
 
 
 class LiveCluster:
-    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints."""
+    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints.
 
-    __slots__ = ("_balancer", "_discovery", "_max_requests", "_pools", "_registry", "_stats", "config", "name", "state")
+    ``available``: some host is not unhealthy. (In panic, requests also go to those that are.)
+    """
+
+    __slots__ = (
+        "_balancer", "_discovery", "_max_requests", "_pools", "_registry", "_stats", "_unwatch", "available", "config", "name", "state",
+    )  # fmt: skip
 
     def __init__(self, config: Cluster, registry: Registry, discovery: Discovery) -> None:
         self.name = config.name
         self.config = config
         self.state = registry.state(config)
         self._stats = self.state.stats
-        self._max_requests = config.circuit_breakers.max_requests
+        self._max_requests = config.circuit_breakers.default.max_requests
         self._registry = registry
         self._discovery = discovery
         self._balancer: Balancer[EndpointPool] = make_balancer(config)
-        self._pools: dict[SocketAddress, EndpointPool] = {}
+        self._pools: dict[Address, EndpointPool] = {}
+        self._unwatch: dict[Address, Callable[[], None]] = {}
+        self.available = False
 
     def start(self) -> Deferred[None]:
         """Find the endpoints; fires when the first attempt has ended, well or not."""
@@ -54,32 +62,45 @@ class LiveCluster:
         self._discovery.stop()
         for address in self._pools:
             self._registry.release(self.state, self.config.protocol, address)
+        for unwatch in self._unwatch.values():
+            unwatch()
         self._pools = {}
-        self._balancer.update(())
+        self._unwatch = {}
+        self._balance([])
 
-    def update(self, endpoints: Iterable[ResolvedEndpoint]) -> None:
+    def update(self, endpoints: Iterable[LbEndpoint]) -> None:
         """Serve these endpoints from now on; an address named twice counts once, with both weights."""
-        weights: dict[SocketAddress, int] = {}
-        hostnames: dict[SocketAddress, str] = {}
+        weights: dict[Address, int] = {}
+        named: dict[Address, LbEndpoint] = {}
         for endpoint in endpoints:
             weights[endpoint.address] = weights.get(endpoint.address, 0) + endpoint.weight
-            hostnames[endpoint.address] = endpoint.hostname
-        gone = [address for address in self._pools if address not in weights]
-        for address, weight in weights.items():
+            named[endpoint.address] = endpoint
+        gone = [address for address in self._pools if address not in named]
+        now = self._registry.now
+        for address, endpoint in named.items():
             pool = self._pools.get(address)
             if pool is None:
                 pool = self._pools[address] = self._registry.hold(self.state, self.config.protocol, address)
-            pool.weight = weight
-            pool.hostname = hostnames[address]
+                self._unwatch[address] = pool.host.watch(self._health_changed)
+            pool.host.describe(endpoint, weights[address], now)
         leaving = [self._pools.pop(address) for address in gone]
-        self._balancer.update([self._pools[address] for address in weights])
+        for address in gone:
+            self._unwatch.pop(address)()
+        self._balance([self._pools[address] for address in named])
         self.state.stats.membership_change += 1
         for pool in leaving:
             self._registry.release(self.state, self.config.protocol, pool.address)
 
+    def _health_changed(self, host: Host) -> None:
+        self._balance(list(self._pools.values()))
+
+    def _balance(self, pools: list[EndpointPool]) -> None:
+        self._balancer.update(pools)
+        self.available = any(pool.host.health is not Health.UNHEALTHY for pool in pools)
+
     @property
     def pools(self) -> Iterable[EndpointPool]:
-        """The endpoints that are being balanced over."""
+        """The endpoints that are being balanced over, whatever their health."""
         return self._pools.values()
 
     def pick(self) -> EndpointPool | None:
@@ -87,6 +108,12 @@ class LiveCluster:
         if self._stats.upstream_rq_active >= self._max_requests:
             return None
         return self._balancer.pick()
+
+    def pick_for(self, context: PickContext) -> EndpointPool | None:
+        """`pick` for a request that asks something of the load balancer."""
+        if self._stats.upstream_rq_active >= self._max_requests:
+            return None
+        return self._balancer.pick_for(context)
 
     def lease(self, picked: EndpointPool | None, fresh: bool = False) -> Deferred[UpstreamStream]:
         """Return a stream when there is one, on *picked* or, when that cannot be connected to, on another endpoint.

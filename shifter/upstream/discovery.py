@@ -10,7 +10,7 @@ Rule 3. ``changed`` is called when the set of endpoints is another one, never fo
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -27,15 +27,6 @@ _log = Logger()
 _SHORTEST_TTL = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedEndpoint:
-    """An endpoint with an IP address. ``hostname`` is the configured one, or the name that has this address."""
-
-    address: SocketAddress
-    weight: int = 1
-    hostname: str = ""
-
-
 class Lookup(Protocol):
     """What discovery needs of ``dns.Resolver``."""
 
@@ -43,7 +34,9 @@ class Lookup(Protocol):
         """See ``dns.Resolver.lookup``."""
 
 
-Changed = Callable[[tuple[ResolvedEndpoint, ...]], object]
+Changed = Callable[[tuple[LbEndpoint, ...]], object]
+"""Gets endpoints with addresses that can be connected to; the ``hostname`` of one that was resolved is the configured one, or the
+name that has its address."""
 
 
 class _Name:
@@ -60,10 +53,11 @@ class _Name:
         self.lookup: Deferred[Answer] | None = None
         self.timer: IDelayedCall | None = None
 
-    def resolved(self) -> list[ResolvedEndpoint]:
+    def resolved(self) -> list[LbEndpoint]:
         return [
-            ResolvedEndpoint(SocketAddress(address, endpoint.address.port), endpoint.weight, endpoint.hostname or self.name)
+            replace(endpoint, address=SocketAddress(address, endpoint.address.port), hostname=endpoint.hostname or self.name)
             for endpoint in self.endpoints
+            if isinstance(endpoint.address, SocketAddress)
             for address in self.addresses
         ]
 
@@ -79,13 +73,15 @@ class Discovery:
         self._resolver = resolver
         self._clock = clock
         self.stats = stats or ClusterStats()
-        self.endpoints: tuple[ResolvedEndpoint, ...] = ()
+        self.endpoints: tuple[LbEndpoint, ...] = ()
         self._changed: Changed = lambda endpoints: None
         self._names: dict[str, _Name] = {}
         self._warming: Deferred[None] | None = None
         if cluster.type is DiscoveryType.STRICT_DNS:
             for endpoint in cluster.endpoints:
-                self._names.setdefault(endpoint.address.host, _Name(endpoint.address.host)).endpoints.append(endpoint)
+                assert isinstance(endpoint.address, SocketAddress)  # a name has no pipe (``config.check``)
+                name = endpoint.address.host
+                self._names.setdefault(name, _Name(name)).endpoints.append(endpoint)
 
     def inherit(self, before: "Discovery") -> None:
         """Begin with what *before*, the same cluster under its previous configuration, knows. Call it ahead of `start`.
@@ -104,7 +100,7 @@ class Discovery:
         """
         self._changed = changed
         if self._cluster.type is DiscoveryType.STATIC:
-            self.endpoints = tuple(ResolvedEndpoint(each.address, each.weight, each.hostname) for each in self._cluster.endpoints)
+            self.endpoints = self._cluster.endpoints
             changed(self.endpoints)
             return succeed(None)
         self.endpoints = self._resolved()
@@ -166,7 +162,8 @@ class Discovery:
             trouble, addresses = NameNotFound, ()
         else:
             self.stats.update_failure += 1
-            delay = self._cluster.dns_failure_refresh_rate or delay
+            rate = self._cluster.dns_failure_refresh_rate
+            delay = rate.base_interval if rate is not None else delay
         if name.trouble is not trouble:
             name.trouble = trouble
             _log.warn(
@@ -189,10 +186,10 @@ class Discovery:
         finally:
             self._tell_when_warm()
 
-    def _resolved(self) -> tuple[ResolvedEndpoint, ...]:
+    def _resolved(self) -> tuple[LbEndpoint, ...]:
         return tuple(endpoint for name in self._names.values() for endpoint in name.resolved())
 
-    def _have(self, endpoints: tuple[ResolvedEndpoint, ...]) -> None:
+    def _have(self, endpoints: tuple[LbEndpoint, ...]) -> None:
         before, now = Counter(self.endpoints), Counter(endpoints)
         if now == before:
             self.stats.update_no_rebuild += 1
@@ -211,5 +208,5 @@ class Discovery:
         return f"<Discovery {self._cluster.name} {self._cluster.type.value} endpoints={len(self.endpoints)}>"
 
 
-def _listed(intro: str, endpoints: Counter[ResolvedEndpoint]) -> str:
+def _listed(intro: str, endpoints: Counter[LbEndpoint]) -> str:
     return intro + ", ".join(str(endpoint.address) for endpoint in endpoints) if endpoints else ""

@@ -6,6 +6,7 @@ Rule 2. A failure says what happened and how far the request got; retries, statu
         facts, and nobody parses messages.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -65,6 +66,29 @@ class LeaseFailed(Exception):
         super().__init__(f"{failed.kind.reason or failed.kind.details}: {failed.detail}" if failed.detail else failed.kind.details)
         self.failed = failed
         self.pool = pool
+
+
+class PickContext:
+    """What one request asks of the load balancer (Envoy's ``LoadBalancerContext``). What it does not ask is left at its default.
+
+    ``hash`` is that of the route's ``hash_policy``. ``criteria`` are the ``envoy.lb`` values of the subset that it may go to, key by key in
+    alphabetical order; ``None`` where the route says nothing. ``avoid`` says of an endpoint that another should be looked for, up to
+    ``host_selection_attempts`` times. ``priorities_tried`` are the priorities of earlier tries that are to be left out
+    (``retry_priority``).
+    """
+
+    __slots__ = ("avoid", "criteria", "hash", "host_selection_attempts", "priorities_tried")
+
+    def __init__(self) -> None:
+        self.hash: int | None = None
+        self.criteria: Criteria | None = None
+        self.avoid: Callable[[EndpointPool], bool] | None = None
+        self.host_selection_attempts = 0
+        self.priorities_tried: frozenset[int] = frozenset()
+
+
+Criteria = tuple[tuple[str, object], ...]
+"""``metadata_match``: keys and values, sorted by key. Values are plain data."""
 
 
 class ResponseListener(Protocol):

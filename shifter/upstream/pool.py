@@ -13,12 +13,13 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 
-from shifter.model.address import SocketAddress
+from shifter.model.address import Address
 from shifter.model.cluster import Cluster
 from shifter.net.transport import Connector, Transport
-from shifter.observe.stats import ClusterStats, EndpointStats
+from shifter.observe.stats import ClusterStats
 from shifter.routing.retry import Reached
 from shifter.upstream.connection import Http1Connection
+from shifter.upstream.host import Host
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
 
 
@@ -50,25 +51,36 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "active", "address", "address_text", "choosy", "connections", "draining", "endpoint_stats", "hostname", "network", "started",
-        "state", "stats", "waiting", "weight",
+        "address_text", "choosy", "connections", "draining", "endpoint_stats", "host", "network", "started", "state", "stats", "waiting",
     )  # fmt: skip
 
-    def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
+    def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
         self.state = state
         self.stats = state.stats
-        self.endpoint_stats = EndpointStats()
-        self.address = address
-        self.address_text = str(address).encode("ascii")
+        self.host = host
+        self.endpoint_stats = host.stats
+        self.address_text = host.address_text
         self.network = network
-        self.hostname = ""
-        self.weight = 1
-        self.active = 0
         self.draining = False
         self.connections: set[PooledConnection] = set()
         self.started: dict[PooledConnection, float] = {}  # connecting: when each began
         self.waiting: deque[Deferred[UpstreamStream]] = deque()
         self.choosy: deque[Deferred[UpstreamStream]] = deque()  # these take a new connection only
+
+    @property
+    def address(self) -> Address:
+        """Where the endpoint is."""
+        return self.host.address
+
+    @property
+    def weight(self) -> int:
+        """The host's weight."""
+        return self.host.weight
+
+    @property
+    def active(self) -> int:
+        """Requests under way on the host."""
+        return self.host.active
 
     # for the cluster
 
@@ -83,7 +95,7 @@ class EndpointPool:
         connection died under it: another such connection could do the same.
         """
         state = self.state
-        limits = state.config.circuit_breakers
+        limits = state.config.circuit_breakers.default
         stats = self.stats
         if stats.upstream_rq_pending_active >= limits.max_pending_requests:
             stats.upstream_rq_pending_overflow += 1
@@ -127,7 +139,7 @@ class EndpointPool:
 
     def begin(self) -> None:
         """A request starts on one of the connections."""
-        self.active += 1
+        self.host.active += 1
         self.endpoint_stats.rq_total += 1
         stats = self.stats
         stats.upstream_rq_active += 1
@@ -135,7 +147,7 @@ class EndpointPool:
 
     def finish(self) -> None:
         """It has ended, however."""
-        self.active -= 1
+        self.host.active -= 1
         self.stats.upstream_rq_active -= 1
 
     def connected(self, connection: PooledConnection) -> None:
@@ -167,7 +179,7 @@ class EndpointPool:
     @property
     def _may_connect(self) -> bool:
         """Whether the circuit breaker allows another connection; rule 2."""
-        return self.state.connections < self.state.config.circuit_breakers.max_connections or not self.connections
+        return self.state.connections < self.state.config.circuit_breakers.default.max_connections or not self.connections
 
     def _new_connection(self) -> PooledConnection:
         raise NotImplementedError
@@ -217,7 +229,7 @@ class EndpointPool:
     def _next_may_start(self) -> bool:
         """Whether somebody waits for the place there is. While the cluster has as many requests under way as it may have, all
         who wait are refused (``max_requests``: they were let in before those had begun)."""
-        limit = self.state.config.circuit_breakers.max_requests
+        limit = self.state.config.circuit_breakers.default.max_requests
         while self.waiting and self.stats.upstream_rq_active >= limit:
             self.stats.upstream_rq_pending_overflow += 1
             self._next_waiting().errback(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
@@ -234,8 +246,7 @@ class EndpointPool:
                 self.stats.upstream_rq_pending_active -= 1
 
     def __repr__(self) -> str:
-        busy = self.active
-        return f"<Pool {self.state.name} {self.address} busy={busy} connections={len(self.connections)} waiting={len(self.waiting)}>"
+        return f"<Pool {self.state.name} {self.address} busy={self.active} connections={len(self.connections)} waiting={len(self.waiting)}>"
 
 
 class Http1Pool(EndpointPool):
@@ -243,8 +254,8 @@ class Http1Pool(EndpointPool):
 
     __slots__ = ("idle",)
 
-    def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
-        super().__init__(state, address, network)
+    def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
+        super().__init__(state, host, network)
         self.idle: list[Http1Connection] = []
 
     def take(self) -> UpstreamStream | None:

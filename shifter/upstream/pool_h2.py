@@ -7,9 +7,9 @@ Rule 2. Another connection is made only when all others are full, within the lim
 
 from collections.abc import Callable
 
-from shifter.model.address import SocketAddress
 from shifter.net.transport import Connector
 from shifter.upstream.connection_h2 import Http2Connection, Http2Stream
+from shifter.upstream.host import Host
 from shifter.upstream.interfaces import UpstreamStream
 from shifter.upstream.pool import ClusterState, EndpointPool, PooledConnection
 
@@ -23,8 +23,8 @@ class Http2Pool(EndpointPool):
 
     __slots__ = ("_open", "_ticked")
 
-    def __init__(self, state: ClusterState, address: SocketAddress, network: Connector) -> None:
-        super().__init__(state, address, network)
+    def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
+        super().__init__(state, host, network)
         self._open: list[Http2Connection] = []
         self._ticked = network.now
 

@@ -1,4 +1,4 @@
-"""What outlives a configuration: pools and figures, keyed by cluster and address, counted by use.
+"""What outlives a configuration: hosts, their pools and figures, keyed by cluster and address, counted by use.
 
 A reload that keeps an endpoint keeps its connections; one that drops it lets them finish. The same address in two clusters
 is two endpoints: their protocols, limits and figures differ.
@@ -6,13 +6,14 @@ is two endpoints: their protocols, limits and figures differ.
 
 from collections.abc import Callable, Iterator
 
-from shifter.model.address import SocketAddress
+from shifter.model.address import Address
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.net.transport import Connector
+from shifter.upstream.host import Host
 from shifter.upstream.pool import ClusterState, EndpointPool
 
-EndpointKey = tuple[str, UpstreamProtocol, SocketAddress]
-PoolFactory = Callable[[ClusterState, SocketAddress, Connector], EndpointPool]
+EndpointKey = tuple[str, UpstreamProtocol, Address]
+PoolFactory = Callable[[ClusterState, Host, Connector], EndpointPool]
 
 
 class Registry:
@@ -23,8 +24,15 @@ class Registry:
         self._factories = factories
         self._pools: dict[EndpointKey, EndpointPool] = {}
         self._users: dict[EndpointKey, int] = {}
+        self._hosts: dict[tuple[str, Address], Host] = {}
+        self._pools_of: dict[tuple[str, Address], int] = {}
         self._draining: set[EndpointPool] = set()
         self._states: dict[str, ClusterState] = {}
+
+    @property
+    def now(self) -> float:
+        """Seconds of the monotonic clock, as of the last tick."""
+        return self._network.now
 
     def state(self, config: Cluster) -> ClusterState:
         """Return the lasting state of the cluster called ``config.name``, made from *config* when it is new."""
@@ -34,22 +42,29 @@ class Registry:
         """The cluster called *name* is gone from the configuration: so are its figures."""
         self._states.pop(name, None)
 
-    def hold(self, state: ClusterState, protocol: UpstreamProtocol, address: SocketAddress) -> EndpointPool:
+    def hold(self, state: ClusterState, protocol: UpstreamProtocol, address: Address) -> EndpointPool:
         """Return the pool for *address*, new or kept, and count one more user of it."""
         key = (state.name, protocol, address)
         pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = self._factories[protocol](state, address, self._network)
+            host = self._hosts.get((state.name, address))
+            if host is None:
+                host = self._hosts[state.name, address] = Host(address, self._network.now)
+            self._pools_of[state.name, address] = self._pools_of.get((state.name, address), 0) + 1
+            pool = self._pools[key] = self._factories[protocol](state, host, self._network)
         self._users[key] = self._users.get(key, 0) + 1
         return pool
 
-    def release(self, state: ClusterState, protocol: UpstreamProtocol, address: SocketAddress) -> None:
+    def release(self, state: ClusterState, protocol: UpstreamProtocol, address: Address) -> None:
         """Undo one `hold`; a pool that nobody holds drains and is forgotten once its connections are gone."""
         key = (state.name, protocol, address)
         self._users[key] -= 1
         if not self._users[key]:
             del self._users[key]
             pool = self._pools.pop(key)
+            self._pools_of[state.name, address] -= 1
+            if not self._pools_of[state.name, address]:
+                del self._pools_of[state.name, address], self._hosts[state.name, address]
             pool.drain()
             if pool.connections:
                 self._draining.add(pool)

@@ -18,7 +18,17 @@ from shifter.model.bootstrap import (
     StripPort,
     Underscores,
 )
-from shifter.model.cluster import CircuitBreakers, Cluster, DiscoveryType, DnsLookupFamily, LbEndpoint, LbPolicy, UpstreamProtocol
+from shifter.model.cluster import (
+    CircuitBreakers,
+    Cluster,
+    DiscoveryType,
+    DnsFailureRefreshRate,
+    DnsLookupFamily,
+    LbEndpoint,
+    Thresholds,
+    UpstreamProtocol,
+)
+from shifter.model.load_balancing import LbPolicy, LeastRequestLbConfig
 from shifter.model.route import (
     AppendAction,
     DirectResponseAction,
@@ -342,7 +352,7 @@ PLAIN = cluster("connect_timeout: 5s")
     [
         (
             "lb_policy: least_request\n    least_request_lb_config: {choice_count: 5}",
-            {"lb_policy": LbPolicy.LEAST_REQUEST, "least_request_choice_count": 5},
+            {"lb_policy": LbPolicy.LEAST_REQUEST, "least_request": LeastRequestLbConfig(5)},
         ),
         ("lb_policy: Random", {"lb_policy": LbPolicy.RANDOM}),
         ("http2_protocol_options: {}", {"protocol": UpstreamProtocol.HTTP2}),
@@ -356,7 +366,7 @@ PLAIN = cluster("connect_timeout: 5s")
         ("per_connection_buffer_limit_bytes: 4096", {"per_connection_buffer_limit_bytes": 4096}),
         (
             "dns_refresh_rate: 7s\n    dns_failure_refresh_rate: {base_interval: 2s, max_interval: 3s}",
-            {"dns_refresh_rate": 7.0, "dns_failure_refresh_rate": 2.0},
+            {"dns_refresh_rate": 7.0, "dns_failure_refresh_rate": DnsFailureRefreshRate(2.0, 3.0)},
         ),
         ("respect_dns_ttl: true\n    dns_lookup_family: v4_only", {"respect_dns_ttl": True, "dns_lookup_family": DnsLookupFamily.V4_ONLY}),
         ("dns_resolvers: [{socket_address: {address: 127.0.0.9, port_value: 53}}]", {"dns_resolvers": (SocketAddress("127.0.0.9", 53),)}),
@@ -371,9 +381,9 @@ PLAIN = cluster("connect_timeout: 5s")
         (
             "circuit_breakers: {thresholds: [{priority: HIGH, max_requests: 9}, "
             "{max_connections: 1, max_pending_requests: 2, max_requests: 3, max_retries: 4}]}",
-            {"circuit_breakers": CircuitBreakers(1, 2, 3, 4)},
+            {"circuit_breakers": CircuitBreakers(Thresholds(1, 2, 3, 4))},
         ),
-        ("circuit_breakers: {thresholds: [{max_requests: 0}]}", {"circuit_breakers": CircuitBreakers(max_requests=0)}),
+        ("circuit_breakers: {thresholds: [{max_requests: 0}]}", {"circuit_breakers": CircuitBreakers(Thresholds(max_requests=0))}),
         ("metadata: {filter_metadata: {a: {b: 1}}}\n    alt_stat_name: a", {}),
     ],
 )

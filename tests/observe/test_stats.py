@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.cluster import CircuitBreakers
+from shifter.model.cluster import Thresholds
 from shifter.observe.stats import STATES, ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats, counter
 
 
@@ -73,7 +73,7 @@ def test_a_cluster_tells_of_its_hosts_and_limits() -> None:
         EndpointStats().report("10.0.0.1", 80, weight=3, hostname="service1"),
         EndpointStats().report("10.0.0.2", 80, health_flags=("failed_active_hc",)),
     ]
-    report = ClusterStats().report("service1", endpoints, CircuitBreakers(max_connections=7))
+    report = ClusterStats().report("service1", endpoints, Thresholds(max_connections=7))
     assert report.figures.shared["membership_total"] == 2
     assert report.figures.shared["membership_healthy"] == 1
     assert report.figures.shared["max_host_weight"] == 3
@@ -87,7 +87,7 @@ def test_a_cluster_tells_of_its_hosts_and_limits() -> None:
 
 def test_circuit_breakers_are_open_at_their_limit() -> None:
     cluster = ClusterStats()
-    limits = CircuitBreakers(max_connections=1, max_pending_requests=2, max_requests=3)
+    limits = Thresholds(max_connections=1, max_pending_requests=2, max_requests=3)
 
     def breakers() -> list[int]:
         shared = cluster.report("c", (), limits).figures.shared

@@ -3,7 +3,7 @@
 import pytest
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds
 from shifter.model.route import (
     FractionalPercent,
     HeaderMutations,
@@ -147,7 +147,7 @@ def test_an_empty_cluster_costs_nothing() -> None:
 
 
 def test_a_full_cluster_costs_nothing() -> None:
-    full = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),), circuit_breakers=CircuitBreakers(max_requests=0))
+    full = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),), circuit_breakers=CircuitBreakers(Thresholds(max_requests=0)))
     proxy = Proxy((forward(b"/", "one", mirrors=(RequestMirrorPolicy("mirror"),)),), (*CLUSTERS, full))
     client = proxy.connect(get(b"/a"))
     proxy.backend.say(EMPTY)

@@ -6,7 +6,7 @@ Over 600 lines, for a stream has one life: framing, backpressure, second tries a
 import pytest
 from twisted.python.failure import Failure
 
-from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds
 from shifter.model.route import (
     AppendAction,
     HeaderMutations,
@@ -401,7 +401,7 @@ def test_a_cluster_without_endpoints() -> None:
 
 
 def test_a_full_cluster() -> None:
-    full = Cluster("one", endpoints=(LbEndpoint(ONE),), circuit_breakers=CircuitBreakers(max_requests=1))
+    full = Cluster("one", endpoints=(LbEndpoint(ONE),), circuit_breakers=CircuitBreakers(Thresholds(max_requests=1)))
     proxy = Proxy(clusters=(*(one for one in CLUSTERS if one.name != "one"), full))
     busy = proxy.connect(get(b"/one"))
     client = proxy.connect(get(b"/one"))

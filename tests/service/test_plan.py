@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
-from shifter.model.cluster import Cluster, LbPolicy
+from shifter.model.cluster import Cluster
+from shifter.model.load_balancing import LbPolicy
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.service.plan import diff
 

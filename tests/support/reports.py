@@ -1,6 +1,6 @@
 """A report with a little of everything in it, for whatever shows reports."""
 
-from shifter.model.cluster import CircuitBreakers
+from shifter.model.cluster import Thresholds
 from shifter.model.report import Report
 from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats
 
@@ -30,5 +30,5 @@ def a_report(name: str = "service1") -> Report:
         105.0,
         [listener.report("front", "127.0.0.1", 28100), ListenerStats().report("six", "::", 80)],
         [http.report("ingress_http", "front"), HttpStats().report("ingress_http", "six")],
-        [cluster.report(name, endpoints, CircuitBreakers(max_connections=7)), ClusterStats().report("empty")],
+        [cluster.report(name, endpoints, Thresholds(max_connections=7)), ClusterStats().report("empty")],
     )

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
 from shifter.net.transport import Connector
+from shifter.upstream.host import Host
 from shifter.upstream.interfaces import Failed, LeaseFailed, ResponseListener, UpstreamStream
 from shifter.upstream.pool import ClusterState, EndpointPool, Http1Pool
 from shifter.wire.events import RequestHead, ResponseHead
@@ -75,12 +76,12 @@ _: ResponseListener = RecordingListener()
 class AnyEndpoint(Generic[P]):
     """One pool, and the other ends of its connections."""
 
-    def __init__(self, make: Callable[[ClusterState, SocketAddress, Connector], P], config: Cluster, address: SocketAddress) -> None:
+    def __init__(self, make: Callable[[ClusterState, Host, Connector], P], config: Cluster, address: SocketAddress) -> None:
         self.clock = Clock()
         self.network = FakeNetwork(self.clock)
         self.state = ClusterState(config)
         self.stats = self.state.stats
-        self.pool = make(self.state, address, self.network)
+        self.pool = make(self.state, Host(address, self.clock.seconds()), self.network)
 
     @property
     def connections(self) -> list[FakeTransport]:

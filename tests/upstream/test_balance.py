@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.cluster import Cluster, LbPolicy
+from shifter.model.cluster import Cluster
+from shifter.model.load_balancing import LbPolicy, LeastRequestLbConfig
 from shifter.upstream.balance import Balancer, LeastRequest, RandomChoice, RoundRobin, make_balancer
 
 
@@ -56,7 +57,7 @@ def test_the_policy_chooses_the_balancer(policy: LbPolicy, expected: type) -> No
 
 
 def test_the_choice_count_is_the_clusters() -> None:
-    balancer: Balancer[Host] = make_balancer(Cluster("c", lb_policy=LbPolicy.LEAST_REQUEST, least_request_choice_count=5))
+    balancer: Balancer[Host] = make_balancer(Cluster("c", lb_policy=LbPolicy.LEAST_REQUEST, least_request=LeastRequestLbConfig(5)))
     balancer.update([Host("busy", active=3), Host("busier", active=4), Host("free"), Host("busiest", active=5), Host("full", active=9)])
     assert set(picks(balancer, 20)) == {"free"}
 

@@ -7,9 +7,9 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import CircuitBreakers, Cluster, DnsLookupFamily, LbEndpoint, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, DnsLookupFamily, LbEndpoint, Thresholds, UpstreamProtocol
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.discovery import Discovery, ResolvedEndpoint
+from shifter.upstream.discovery import Discovery
 from shifter.upstream.dns import Answer, ResolutionFailed
 from shifter.upstream.interfaces import FailureKind, LeaseFailed
 from shifter.upstream.pool import Http1Pool
@@ -39,7 +39,7 @@ class Made:
         self.network = FakeNetwork(self.clock)
         self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
         hosts = tuple(LbEndpoint(address(number)) for number in range(1, endpoints + 1))
-        self.config = Cluster("c", endpoints=hosts, circuit_breakers=CircuitBreakers(**limits))
+        self.config = Cluster("c", endpoints=hosts, circuit_breakers=CircuitBreakers(Thresholds(**limits)))
         self.cluster = LiveCluster(self.config, self.registry, Discovery(self.config, NoNames(), self.clock))
         self.cluster.start()
         self.stats = self.cluster.state.stats
@@ -148,16 +148,16 @@ def test_cancelling_ends_the_wait_wherever_it_is(refused: int) -> None:
     assert len(made.network.outgoing) == 1 + refused  # nobody else is tried
 
 
-def updated(made: Made, *endpoints: ResolvedEndpoint) -> None:
+def updated(made: Made, *endpoints: LbEndpoint) -> None:
     made.cluster.update(endpoints)
 
 
 def test_an_update_keeps_what_stays_and_drains_what_goes() -> None:
     made = Made(endpoints=2)
     kept, gone = made.cluster.pools
-    updated(made, ResolvedEndpoint(kept.address, 5, "five"), ResolvedEndpoint(address(9)))
+    updated(made, LbEndpoint(kept.address, 5, "five"), LbEndpoint(address(9)))
     assert next(iter(made.cluster.pools)) is kept
-    assert (kept.weight, kept.hostname) == (5, "five")
+    assert (kept.weight, kept.host.hostname) == (5, "five")
     assert gone.draining
     assert {pool.address for pool in made.cluster.pools} == {kept.address, address(9)}
     assert gone not in {made.cluster.pick() for _ in range(20)}
@@ -166,7 +166,7 @@ def test_an_update_keeps_what_stays_and_drains_what_goes() -> None:
 
 def test_an_address_named_twice_counts_with_both_weights() -> None:
     made = Made(endpoints=0)
-    updated(made, ResolvedEndpoint(address(1), 2), ResolvedEndpoint(address(1), 3), ResolvedEndpoint(address(2)))
+    updated(made, LbEndpoint(address(1), 2), LbEndpoint(address(1), 3), LbEndpoint(address(2)))
     assert [pool.weight for pool in made.cluster.pools] == [5, 1]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shifter.model.cluster import CircuitBreakers, Cluster, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, Thresholds, UpstreamProtocol
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import FailureKind, UpstreamStream
 from shifter.upstream.pool_h2 import Http2Pool
@@ -143,7 +143,7 @@ def test_the_first_request_waits_for_the_connection_only() -> None:
 
 def test_an_endpoint_that_takes_one_at_a_time() -> None:
     """Ten requests: they wait or get connections of their own, and none fails."""
-    breakers = CircuitBreakers(max_connections=3)
+    breakers = CircuitBreakers(Thresholds(max_connections=3))
     endpoint = Endpoint(Http2Options(max_concurrent_streams=1), circuit_breakers=breakers)
     listeners = [endpoint.enqueue() for _ in range(10)]
     connected = 0

@@ -10,9 +10,9 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import Cluster, DiscoveryType, DnsLookupFamily, LbEndpoint
+from shifter.model.cluster import Cluster, DiscoveryType, DnsFailureRefreshRate, DnsLookupFamily, LbEndpoint
 from shifter.observe.stats import ClusterStats
-from shifter.upstream.discovery import Discovery, Lookup, ResolvedEndpoint
+from shifter.upstream.discovery import Discovery, Lookup
 from shifter.upstream.dns import Answer, NameNotFound, ResolutionFailed
 
 
@@ -61,7 +61,7 @@ class Lab:
         start.addCallbacks(self.warm.append, lambda failure: self.warm.append(failure.type))
         return start
 
-    def changed(self, endpoints: tuple[ResolvedEndpoint, ...]) -> None:
+    def changed(self, endpoints: tuple[LbEndpoint, ...]) -> None:
         self.seen.append({str(endpoint.address) for endpoint in endpoints})
 
     @property
@@ -101,11 +101,11 @@ SERVFAIL = ResolutionFailed("name server 10.0.0.53 says SERVFAIL")
 
 
 def test_static_endpoints_are_there_at_once(lab: Lab) -> None:
-    seen: list[tuple[ResolvedEndpoint, ...]] = []
+    seen: list[tuple[LbEndpoint, ...]] = []
     cluster = Cluster("fixed", DiscoveryType.STATIC, (host("10.0.0.1", 80, 2, "a.test"), host("::1", 81)))
     discovery = Discovery(cluster, lab.names, lab.clock)
     assert discovery.start(seen.append).called
-    assert seen == [(ResolvedEndpoint(SocketAddress("10.0.0.1", 80), 2, "a.test"), ResolvedEndpoint(SocketAddress("::1", 81)))]
+    assert seen == [(LbEndpoint(SocketAddress("10.0.0.1", 80), 2, "a.test"), LbEndpoint(SocketAddress("::1", 81)))]
     assert discovery.endpoints == seen[0]
     assert repr(discovery) == "<Discovery fixed STATIC endpoints=2>"
     assert not lab.names.asked
@@ -118,11 +118,11 @@ def test_every_address_of_every_name_is_an_endpoint(lab: Lab) -> None:
     lab.start(cluster)
     assert lab.discovery is not None
     assert set(lab.discovery.endpoints) == {
-        ResolvedEndpoint(SocketAddress("10.0.0.1", 80), 3, "web"),
-        ResolvedEndpoint(SocketAddress("10.0.0.2", 80), 3, "web"),
-        ResolvedEndpoint(SocketAddress("10.0.0.1", 81), 1, "web"),
-        ResolvedEndpoint(SocketAddress("10.0.0.2", 81), 1, "web"),
-        ResolvedEndpoint(SocketAddress("fd00::1", 80), 1, "other.test"),
+        LbEndpoint(SocketAddress("10.0.0.1", 80), 3, "web"),
+        LbEndpoint(SocketAddress("10.0.0.2", 80), 3, "web"),
+        LbEndpoint(SocketAddress("10.0.0.1", 81), 1, "web"),
+        LbEndpoint(SocketAddress("10.0.0.2", 81), 1, "web"),
+        LbEndpoint(SocketAddress("fd00::1", 80), 1, "other.test"),
     }
     assert [name for name, _ in lab.names.asked] == ["web", "old"]
 
@@ -135,9 +135,9 @@ def test_a_new_configuration_begins_with_what_the_old_one_knew(lab: Lab) -> None
     lab.names.said = {"web": SERVFAIL}
     after = Discovery(replace(WEB, endpoints=(host("web", 81), host("new"))), lab.names, lab.clock)
     after.inherit(before)
-    seen: list[tuple[ResolvedEndpoint, ...]] = []
+    seen: list[tuple[LbEndpoint, ...]] = []
     after.start(seen.append)
-    assert seen == [(ResolvedEndpoint(SocketAddress("10.0.0.1", 81), 1, "web"),)]
+    assert seen == [(LbEndpoint(SocketAddress("10.0.0.1", 81), 1, "web"),)]
     after.stop()
 
 
@@ -225,13 +225,13 @@ def test_a_respected_ttl_is_the_refresh_rate(lab: Lab, ttl: float, after: float)
 @pytest.mark.parametrize(("rate", "after"), [(None, 5.0), (0.5, 0.5)])
 def test_after_a_failure_there_is_another_rate(lab: Lab, rate: float | None, after: float) -> None:
     lab.names.said["web"] = SERVFAIL
-    lab.start(replace(WEB, dns_failure_refresh_rate=rate, respect_dns_ttl=True))
+    lab.start(replace(WEB, dns_failure_refresh_rate=rate and DnsFailureRefreshRate(rate), respect_dns_ttl=True))
     [call] = lab.clock.getDelayedCalls()
     assert call.getTime() == after
 
 
 def test_a_name_that_does_not_exist_is_not_a_failure(lab: Lab) -> None:
-    lab.start(replace(WEB, dns_failure_refresh_rate=0.5))
+    lab.start(replace(WEB, dns_failure_refresh_rate=DnsFailureRefreshRate(0.5)))
     [call] = lab.clock.getDelayedCalls()
     assert call.getTime() == 5.0
 
@@ -310,7 +310,7 @@ def test_a_change_that_is_not_taken_does_not_end_discovery(lab: Lab, logged_fail
     lab.names.said["web"] = ONE
     discovery = lab.discovery = Discovery(WEB, lab.names, lab.clock)
 
-    def refuse(endpoints: tuple[ResolvedEndpoint, ...]) -> None:
+    def refuse(endpoints: tuple[LbEndpoint, ...]) -> None:
         raise LookupError(endpoints)
 
     assert discovery.start(refuse).called

@@ -3,7 +3,7 @@
 import pytest
 from twisted.internet.defer import CancelledError
 
-from shifter.model.cluster import CircuitBreakers, Cluster
+from shifter.model.cluster import CircuitBreakers, Cluster, Thresholds
 from shifter.upstream.interfaces import FailureKind
 from shifter.upstream.pool import EndpointPool, Http1Pool
 from tests.support.upstreams import GET, Endpoint, RecordingListener
@@ -12,7 +12,7 @@ EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 def limited(**limits: int) -> Endpoint:
-    return Endpoint(Cluster("c", circuit_breakers=CircuitBreakers(**limits)))
+    return Endpoint(Cluster("c", circuit_breakers=CircuitBreakers(Thresholds(**limits))))
 
 
 def idle(endpoint: Endpoint, count: int = 1) -> None:
@@ -93,7 +93,7 @@ def test_a_connection_that_becomes_free_serves_who_waits_for_a_new_one() -> None
 
 def test_max_connections_is_the_clusters_but_an_endpoint_may_always_have_one() -> None:
     endpoint = limited(max_connections=2)
-    other = Http1Pool(endpoint.state, endpoint.pool.address, endpoint.network)
+    other = Http1Pool(endpoint.state, endpoint.pool.host, endpoint.network)
     other.lease()
     other.lease()
     endpoint.lease()
@@ -302,7 +302,7 @@ def test_bytes_are_counted_when_a_connection_ends() -> None:
 
 def test_what_protocols_must_add() -> None:
     endpoint = Endpoint()
-    bare = EndpointPool(endpoint.state, endpoint.pool.address, endpoint.network)
+    bare = EndpointPool(endpoint.state, endpoint.pool.host, endpoint.network)
     for call in (bare.take, bare.lease, bare.drain):
         with pytest.raises(NotImplementedError):
             call()

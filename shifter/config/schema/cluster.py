@@ -30,7 +30,8 @@ from shifter.config.schema.core import (
     UpstreamHttp2Options,
     UpstreamHttpOptions,
 )
-from shifter.model.cluster import DiscoveryType, DnsLookupFamily, LbPolicy
+from shifter.model.cluster import DiscoveryType, DnsLookupFamily
+from shifter.model.load_balancing import LbPolicy
 
 
 class HealthStatus(Enum):

@@ -1,0 +1,126 @@
+"""One endpoint of a cluster as it is now: where it is, what the configuration says of it, and how well it is (Envoy's ``Host``).
+
+Rule 1. A host lives as long as some configuration of its cluster names it, whatever else is changed meanwhile: what was learned
+        about its health is not forgotten by a reload.
+Rule 2. Each observer has flags of its own and sets no other's; the host is as well as the worst of them says.
+Rule 3. Who has to know of a change of health is told at once, once for each change.
+"""
+
+from collections.abc import Callable
+from enum import Enum, IntFlag
+from typing import TYPE_CHECKING
+
+from shifter.model.address import Address
+from shifter.model.cluster import HealthStatus, LbEndpoint
+from shifter.observe.stats import EndpointStats
+
+if TYPE_CHECKING:
+    from shifter.upstream.outlier_detection import HostMonitor
+
+
+class Health(Enum):
+    """Envoy's ``Host::Health``: degraded hosts are used when there are too few healthy ones, unhealthy ones in panic only."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+
+
+class HealthFlag(IntFlag):
+    """Envoy's ``Host::HealthFlag``; the lower-case name is what ``/clusters`` shows."""
+
+    FAILED_ACTIVE_HC = 1
+    FAILED_OUTLIER_CHECK = 2
+    FAILED_EDS_HEALTH = 4
+    DEGRADED_ACTIVE_HC = 8
+    DEGRADED_EDS_HEALTH = 16
+    PENDING_DYNAMIC_REMOVAL = 32
+    PENDING_ACTIVE_HC = 64
+    EXCLUDED_VIA_IMMEDIATE_HC_FAIL = 128
+    ACTIVE_HC_TIMEOUT = 256
+    EDS_STATUS_DRAINING = 512
+    DEGRADED_OUTLIER_DETECTION = 1024
+
+
+_UNHEALTHY = int(
+    HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK | HealthFlag.FAILED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING
+)
+_DEGRADED = int(HealthFlag.DEGRADED_ACTIVE_HC | HealthFlag.DEGRADED_EDS_HEALTH | HealthFlag.DEGRADED_OUTLIER_DETECTION)
+_CONFIGURED = int(HealthFlag.FAILED_EDS_HEALTH | HealthFlag.DEGRADED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING)
+_FLAG_OF = {
+    HealthStatus.UNHEALTHY: int(HealthFlag.FAILED_EDS_HEALTH),
+    HealthStatus.TIMEOUT: int(HealthFlag.FAILED_EDS_HEALTH),
+    HealthStatus.DRAINING: int(HealthFlag.EDS_STATUS_DRAINING),
+    HealthStatus.DEGRADED: int(HealthFlag.DEGRADED_EDS_HEALTH),
+}
+_CANARY = ("envoy.lb", "canary")
+
+
+class Host:
+    """See the module. Made by the `registry.Registry`, and shown the endpoint of each configuration that names it (`describe`).
+
+    ``weight`` is that of the configuration, added up where it names the address more than once. ``since`` is when it became part
+    of the cluster, or healthy again after it was not, whichever was later (seconds of the monotonic clock): slow start counts from
+    there. ``flags`` are `HealthFlag` bits. ``monitor`` hears of what the host answers, where outliers are looked for. ``active``
+    are the requests under way on it, on all its pools.
+    """
+
+    __slots__ = (
+        "_watchers", "active", "address", "address_text", "endpoint", "flags", "health", "hostname", "monitor", "since", "stats", "weight",
+    )  # fmt: skip
+
+    def __init__(self, address: Address, now: float) -> None:
+        self.address = address
+        self.address_text = str(address).encode()
+        self.endpoint = LbEndpoint(address)
+        self.hostname = ""
+        self.weight = 1
+        self.since = now
+        self.flags = 0
+        self.health = Health.HEALTHY
+        self.active = 0
+        self.stats = EndpointStats()
+        self.monitor: HostMonitor | None = None
+        self._watchers: list[Callable[[Host], object]] = []
+
+    @property
+    def canary(self) -> bool:
+        """Whether its ``envoy.lb`` metadata says ``canary: true``."""
+        return self.endpoint.metadata.get(_CANARY[0], {}).get(_CANARY[1]) is True
+
+    def describe(self, endpoint: LbEndpoint, weight: int, now: float) -> None:
+        """Take over what a configuration says of this address."""
+        self.endpoint = endpoint
+        self.hostname = endpoint.hostname
+        self.weight = weight
+        self._become(self.flags & ~_CONFIGURED | _FLAG_OF.get(endpoint.health_status, 0), now)
+
+    def set(self, flag: HealthFlag, now: float) -> None:
+        """Set *flag*; a host that thereby becomes less healthy tells its watchers."""
+        self._become(self.flags | int(flag), now)
+
+    def clear(self, flag: HealthFlag, now: float) -> None:
+        """Take *flag* away; a host that thereby becomes healthier tells its watchers."""
+        self._become(self.flags & ~int(flag), now)
+
+    def has(self, flag: HealthFlag) -> bool:
+        """Say whether *flag* is set."""
+        return bool(self.flags & flag)
+
+    def watch(self, changed: Callable[["Host"], object]) -> Callable[[], None]:
+        """Have *changed* called with the host when its ``health`` has changed; return how to stop that."""
+        self._watchers.append(changed)
+        return lambda: self._watchers.remove(changed)
+
+    def _become(self, flags: int, now: float) -> None:
+        before = self.health
+        self.flags = flags
+        self.health = Health.UNHEALTHY if flags & _UNHEALTHY else Health.DEGRADED if flags & _DEGRADED else Health.HEALTHY
+        if self.health is not before:
+            if self.health is Health.HEALTHY:
+                self.since = now
+            for watcher in list(self._watchers):
+                watcher(self)
+
+    def __repr__(self) -> str:
+        return f"<Host {self.address} {self.health.value} flags={HealthFlag(self.flags)!r} active={self.active}>"
