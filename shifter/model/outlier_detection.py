@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class OutlierDetection:
     """``cluster.v3.OutlierDetection``. ``enforcing_*`` and ``*_percent`` are percentages; ``success_rate_stdev_factor`` is in thousandths.
 
-    ``max_ejection_time`` ``None`` is the larger of 300 s and ``base_ejection_time``. Runtime keys ``outlier_detection.*`` beat the fields.
+    ``max_ejection_time`` ``None`` is the larger of 300 s and ``base_ejection_time``.
     """
 
     consecutive_5xx: int = 5
@@ -16,7 +16,7 @@ class OutlierDetection:
     max_ejection_time: float | None = None
     max_ejection_time_jitter: float = 0.0
     max_ejection_percent: int = 10
-    always_eject_one_host: bool = True
+    always_eject_one_host: bool = False
     enforcing_consecutive_5xx: int = 100
     consecutive_gateway_failure: int = 5
     enforcing_consecutive_gateway_failure: int = 0

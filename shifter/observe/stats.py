@@ -31,6 +31,10 @@ def _gauge() -> int:
     return value
 
 
+def _nothing_more() -> defaultdict[str, int]:
+    return defaultdict(int)
+
+
 def _no_codes() -> defaultdict[int, int]:
     return defaultdict(int)
 
@@ -171,6 +175,8 @@ class ClusterStats:
 
     ``upstream_rq_active`` and ``upstream_rq_pending_active`` are also what circuit breakers compare with their limits.
     ``codes`` includes answers that the proxy gave in the cluster's name (503 when it has no healthy host), as in Envoy.
+    ``more`` and ``more_gauges`` are the counters and gauges of what only some clusters have (health checks, outlier detection,
+    subsets), by their names behind ``cluster.<name>.``; who has them sets them to 0 first, so that they are shown.
     """
 
     # Connections.
@@ -221,6 +227,8 @@ class ClusterStats:
     update_no_rebuild: int = 0
     update_success: int = 0
 
+    more: defaultdict[str, int] = field(default_factory=_nothing_more)
+    more_gauges: dict[str, int] = field(default_factory=dict)
     codes: defaultdict[int, int] = field(default_factory=_no_codes)
     upstream_rq_time: Histogram = field(default_factory=Histogram)
     upstream_cx_connect_ms: Histogram = field(default_factory=Histogram)
@@ -239,8 +247,9 @@ class ClusterStats:
             "upstream_cx_destroy_with_active_rq": (
                 self.upstream_cx_destroy_local_with_active_rq + self.upstream_cx_destroy_remote_with_active_rq
             ),
+            **self.more,
         }
-        load = {"upstream_cx_active": self.upstream_cx_active}
+        load = {"upstream_cx_active": self.upstream_cx_active, **self.more_gauges}
         shared = {
             "circuit_breakers.default.cx_open": int(self.upstream_cx_active >= limits.max_connections),
             "circuit_breakers.default.rq_open": int(self.upstream_rq_active >= limits.max_requests),
