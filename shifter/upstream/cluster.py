@@ -7,6 +7,8 @@ Rule 2. An endpoint that cannot be connected to costs the request nothing but ti
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from random import Random
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -18,6 +20,8 @@ from shifter.upstream.balance import Balancer, make_balancer
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.host import Health, Host
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.outlier_detection import Detector, forget
+from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
 
@@ -29,10 +33,12 @@ class LiveCluster:
     """
 
     __slots__ = (
-        "_balancer", "_discovery", "_max_requests", "_pools", "_registry", "_stats", "_unwatch", "available", "config", "name", "state",
+        "_balancer", "_detector", "_discovery", "_log_outlier", "_max_requests", "_pools", "_registry", "_stats", "_unwatch", "available", "config", "name", "state",
     )  # fmt: skip
 
-    def __init__(self, config: Cluster, registry: Registry, discovery: Discovery) -> None:
+    def __init__(
+        self, config: Cluster, registry: Registry, discovery: Discovery, log_outlier: Callable[[str, OutlierEvent], object] | None = None
+    ) -> None:
         self.name = config.name
         self.config = config
         self.state = registry.state(config)
@@ -43,6 +49,8 @@ class LiveCluster:
         self._balancer: Balancer[EndpointPool] = make_balancer(config)
         self._pools: dict[Address, EndpointPool] = {}
         self._unwatch: dict[Address, Callable[[], None]] = {}
+        self._detector: Detector | None = None
+        self._log_outlier = log_outlier
         self.available = False
 
     def start(self) -> Deferred[None]:
@@ -54,12 +62,25 @@ class LiveCluster:
         self._discovery.inherit(before._discovery)
 
     def activate(self) -> None:
-        """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections."""
+        """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
+        which hosts are outliers."""
         self.state.config = self.config
+        hosts = [pool.host for pool in self._pools.values()]
+        detection = self.config.outlier_detection
+        if detection is None:
+            for host in hosts:
+                forget(host, self._registry.now)
+            return
+        log = None if self._log_outlier is None else partial(self._log_outlier, self.name)
+        self._detector = Detector(detection, self.state.stats, self._registry.monotonic, Random(), log)
+        self._detector.watch(hosts)
+        self._registry.timed[self._detector.tick] = None
 
     def stop(self) -> None:
         """Let go of the endpoints; what is under way on them goes on."""
         self._discovery.stop()
+        if self._detector is not None:
+            self._registry.timed.pop(self._detector.tick, None)
         for address in self._pools:
             self._registry.release(self.state, self.config.protocol, address)
         for unwatch in self._unwatch.values():
@@ -87,6 +108,8 @@ class LiveCluster:
         for address in gone:
             self._unwatch.pop(address)()
         self._balance([self._pools[address] for address in named])
+        if self._detector is not None:
+            self._detector.watch([pool.host for pool in self._pools.values()])
         self.state.stats.membership_change += 1
         for pool in leaving:
             self._registry.release(self.state, self.config.protocol, pool.address)

@@ -27,7 +27,13 @@ class Registry:
         self._hosts: dict[tuple[str, Address], Host] = {}
         self._pools_of: dict[tuple[str, Address], int] = {}
         self._draining: set[EndpointPool] = set()
+        self.timed: dict[Callable[[float], object], None] = {}
+        """Called with the time on every tick, in the order they were added."""
         self._states: dict[str, ClusterState] = {}
+
+    def monotonic(self) -> float:
+        """Seconds of the monotonic clock."""
+        return self._network.monotonic()
 
     @property
     def now(self) -> float:
@@ -75,7 +81,9 @@ class Registry:
         yield from self._draining
 
     def tick(self, now: float) -> None:
-        """Let every pool end what has taken too long."""
+        """Let every pool end what has taken too long, and others do what is due."""
+        for due in list(self.timed):
+            due(now)
         for pool in self._pools.values():
             if pool.connections:
                 pool.expire(now)
