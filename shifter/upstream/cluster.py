@@ -33,7 +33,8 @@ class LiveCluster:
     """
 
     __slots__ = (
-        "_balancer", "_detector", "_discovery", "_log_outlier", "_max_requests", "_pools", "_registry", "_stats", "_unwatch", "available", "config", "name", "state",
+        "_balancer", "_detector", "_discovery", "_log_outlier", "_max_requests", "_pools", "_registry", "_stats", "_unwatch", "available",
+        "config", "name", "state",
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +105,7 @@ class LiveCluster:
                 pool = self._pools[address] = self._registry.hold(self.state, self.config.protocol, address)
                 self._unwatch[address] = pool.host.watch(self._health_changed)
             pool.host.describe(endpoint, weights[address], now)
+            pool.address_text = pool.host.address_text
         leaving = [self._pools.pop(address) for address in gone]
         for address in gone:
             self._unwatch.pop(address)()

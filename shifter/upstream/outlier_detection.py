@@ -23,6 +23,7 @@ __all__ = ["Detector", "EjectionType", "HostMonitor"]
 
 _GATEWAY_ERRORS = (502, 503, 504)
 _LONGEST = 300.0
+_OLD = ("total", "consecutive_5xx", "success_rate")
 _DONE = ("detected", "enforced")
 _ACTIVE = "outlier_detection.ejections_active"
 
@@ -166,7 +167,7 @@ class Detector:
         self._random = random
         self._log = log
         self._due = now() + config.interval
-        for name in ("total", "overflow", "enforced_total", *(f"{done}_{kind.value[1]}" for done in _DONE for kind in EjectionType)):
+        for name in (*_OLD, "overflow", "enforced_total", *(f"{done}_{kind.value[1]}" for done in _DONE for kind in EjectionType)):
             stats.more[f"outlier_detection.ejections_{name}"] += 0
         stats.more_gauges.setdefault(_ACTIVE, 0)
 
@@ -197,7 +198,8 @@ class Detector:
         self._judge_shares(local=False)
         self._judge_shares(local=True)
         for host, monitor in self.monitors.items():
-            if not host.has(HealthFlag.FAILED_OUTLIER_CHECK) and monitor.times:
+            well = monitor.returned_at is not None and now - monitor.returned_at >= self.config.interval
+            if well and monitor.times and not host.has(HealthFlag.FAILED_OUTLIER_CHECK):
                 monitor.times -= 1
 
     def row(self, monitor: HostMonitor, kind: EjectionType) -> None:
@@ -205,6 +207,8 @@ class Detector:
         if not monitor.host.has(HealthFlag.FAILED_OUTLIER_CHECK) and monitor.host in self.monitors:
             self._found(monitor, kind)
             setattr(monitor, kind.value[1], 0)
+            if kind is EjectionType.CONSECUTIVE_5XX:
+                self._stats.more["outlier_detection.ejections_consecutive_5xx"] += 1  # deprecated, and counted so in Envoy, too
 
     def checked(self, monitor: HostMonitor) -> None:
         """See `HostMonitor.check_succeeded`."""
@@ -253,6 +257,7 @@ class Detector:
             kind = EjectionType.SUCCESS_RATE_LOCAL_ORIGIN if local else EjectionType.SUCCESS_RATE
             for monitor, rate in by_rate:
                 if rate < threshold:
+                    self._stats.more["outlier_detection.ejections_success_rate"] += 1  # deprecated
                     self._found(monitor, kind, rate)
         if by_failures and len(by_failures) >= config.failure_percentage_minimum_hosts:
             kind = EjectionType.FAILURE_PERCENTAGE_LOCAL_ORIGIN if local else EjectionType.FAILURE_PERCENTAGE
@@ -272,7 +277,7 @@ class Detector:
             stats.more["outlier_detection.ejections_overflow"] += 1
             return
         if kind in (EjectionType.CONSECUTIVE_5XX, EjectionType.SUCCESS_RATE):
-            stats.more["outlier_detection.ejections_total"] += 1  # deprecated, and counted so in Envoy, too
+            stats.more["outlier_detection.ejections_total"] += 1  # deprecated
         enforced = self._random.random() * 100 < getattr(config, kind.value[2])
         if enforced:
             self._eject(monitor, name)
