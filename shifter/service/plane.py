@@ -360,7 +360,7 @@ class DataPlane:
 
 
 def _endpoint_report(host: Host) -> EndpointReport:
-    address = host.address
+    address = host.addresses[0]
     where = (address.host, address.port) if isinstance(address, SocketAddress) else (address.path, None)
     flags = tuple(str(flag.name).lower() for flag in HealthFlag if host.has(flag))
     return host.stats.report(*where, weight=host.weight, hostname=host.hostname, health_flags=flags)

@@ -63,14 +63,19 @@ class Host:
     of the cluster, or healthy again after it was not, whichever was later (seconds of the monotonic clock): slow start counts from
     there. ``flags`` are `HealthFlag` bits. ``monitor`` hears of what the host answers, where outliers are looked for. ``active``
     are the requests under way on it, on all its pools.
+
+    ``address`` is what the host is known by, for good; ``addresses`` is where connections to it are made now: the first is tried first,
+    and shown (``address_text``). They are the same but for hosts with more than one address, and those that are a name (``LOGICAL_DNS``).
     """
 
     __slots__ = (
-        "_watchers", "active", "address", "address_text", "endpoint", "flags", "health", "hostname", "monitor", "since", "stats", "weight",
+        "_watchers", "active", "address", "address_text", "addresses", "endpoint", "flags", "health", "hostname", "monitor", "since",
+        "stats", "weight",
     )  # fmt: skip
 
     def __init__(self, address: Address, now: float) -> None:
         self.address = address
+        self.addresses: tuple[Address, ...] = (address,)
         self.address_text = str(address).encode()
         self.endpoint = LbEndpoint(address)
         self.hostname = ""
@@ -93,6 +98,8 @@ class Host:
         self.endpoint = endpoint
         self.hostname = endpoint.hostname
         self.weight = weight
+        self.addresses = endpoint.resolved or (self.address, *endpoint.additional_addresses)
+        self.address_text = str(self.addresses[0]).encode()
         self._become(self.flags & ~_CONFIGURED | _FLAG_OF.get(endpoint.health_status, 0), now)
 
     def set(self, flag: HealthFlag, now: float) -> None:

@@ -284,7 +284,7 @@ class Http1Pool(EndpointPool):
 
     def _new_connection(self) -> PooledConnection:
         connection = Http1Connection(self)
-        connection.transport = self.network.connect(self.address, connection)
+        connection.transport = self.network.connect(self.host.addresses[0], connection)
         self.stats.upstream_cx_http1_total += 1
         return connection
 

@@ -71,7 +71,7 @@ class Http2Pool(EndpointPool):
 
     def _new_connection(self) -> PooledConnection:
         connection = Http2Connection(self)
-        connection.transport = self.network.connect(self.address, connection)
+        connection.transport = self.network.connect(self.host.addresses[0], connection)
         self.stats.upstream_cx_http2_total += 1
         return connection
 
