@@ -209,6 +209,7 @@ class ClusterStats:
     upstream_rq_pending_overflow: int = 0
     upstream_rq_pending_total: int = 0
     upstream_rq_per_try_timeout: int = 0
+    upstream_rq_redistributed: int = 0
     upstream_rq_retry: int = 0
     upstream_rq_retry_limit_exceeded: int = 0
     upstream_rq_retry_overflow: int = 0

@@ -3,6 +3,9 @@
 Rule 1. Every entry of a route is a leaf of its own; choosing one is all that happens here.
 Rule 2. Who wants to know what was chosen before the exchange starts (filters do) asks for it, and starts what was chosen.
 Rule 3. What a choice has to tell the client, a cookie, goes along in the leaf that was chosen, and so into whatever answer it gives.
+Rule 4. An entry whose cluster has no healthy host gives its share to the others while that lasts, in the proportions of their weights
+        (not in Envoy; ``RouteAction.health_aware_weights``). It is counted (``upstream_rq_redistributed``) and noted in the dynamic
+        metadata of the request, ``shifter: redistributed_from``.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +28,23 @@ from shifter.wire.events import RequestHead
 class ChosenEntry(ChosenLeaf, Protocol):
     """The leaf of an entry whose cluster is known, or known to be missing."""
 
+    @property
+    def available(self) -> bool:
+        """Whether the cluster has a host that is not unhealthy. One that does not exist is for its route to answer for."""
+
+    def give_away(self, head: RequestHead) -> None:
+        """*head* was to be served here, and is served by another entry."""
+
     def giving(self, lines: bytes) -> ChosenLeaf:
         """Return a leaf like this one, whose answer carries *lines* besides."""
 
 
 class EntryLeaf(Leaf, Protocol):
     """The leaf of an entry."""
+
+    @property
+    def available(self) -> bool:
+        """As ``ChosenEntry.available``; true where that is not known before there is a request."""
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenEntry:
         """Return the leaf that serves *head*."""
@@ -39,34 +53,50 @@ class EntryLeaf(Leaf, Protocol):
 class WeightedResource:
     """A route to several clusters, by their weights and the request's random number."""
 
-    __slots__ = ("_split", "config")
+    __slots__ = ("_health_aware", "_split", "config")
 
-    def __init__(self, route: Route, split: Split[EntryLeaf]) -> None:
+    def __init__(self, route: Route, split: Split[EntryLeaf], health_aware: bool = True) -> None:
         self.config = route
         self._split = split
+        self._health_aware = health_aware
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
-        return self._split.at(head.random).choose(head, downstream)
+        leaf = self._split.at(head.random).choose(head, downstream)
+        return leaf if leaf.available or not self._health_aware else self._instead_of(leaf, head, downstream)
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
-        return self._split.at(head.random).start(head, downstream)
+        return self.choose(head, downstream).start(head, downstream)
+
+    def _instead_of(self, leaf: ChosenEntry, head: RequestHead, downstream: Downstream) -> ChosenEntry:
+        other = self._split.among(head.random, _available)
+        if not other.available:
+            return leaf
+        leaf.give_away(head)
+        return other.choose(head, downstream)
 
 
 class ChoosingResource:
     """A route to several clusters that looks at more than a random number before it chooses one (`routing.choice`)."""
 
-    __slots__ = ("_needs_client", "_pick", "config")
+    __slots__ = ("_needs_client", "_pick", "_pick_another", "config")
 
     def __init__(self, route: Route, action: RouteAction, leaves: Sequence[EntryLeaf], runtime: Runtime) -> None:
         self.config = route
         self._needs_client = needs_client(action)
         self._pick = compile_pick(action, leaves, runtime)
+        self._pick_another = compile_pick(action, leaves, runtime, _available) if action.health_aware_weights else None
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         runtime = downstream.runtime
         newcomer = Newcomer(runtime.worker.random)
         client = address_of(runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
         leaf = self._pick(head, client, newcomer).choose(head, downstream)
+        if not leaf.available and self._pick_another is not None:
+            again = Newcomer(runtime.worker.random)
+            other = self._pick_another(head, client, again)
+            if other.available:
+                leaf.give_away(head)
+                leaf, newcomer = other.choose(head, downstream), again
         return leaf.giving(newcomer.lines) if newcomer.lines else leaf
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
@@ -78,6 +108,8 @@ class LateBoundResource:
     missing (``validate_clusters: false``)."""
 
     __slots__ = ("_leaves", "_make", "_missing", "_name_of", "config", "entry")
+
+    available = True
 
     def __init__(self, route: Route, entry: WeightedCluster, make: Callable[[str], ChosenEntry], missing: ChosenEntry) -> None:
         self.config = route
@@ -117,6 +149,8 @@ class MissingClusterResource:
 
     __slots__ = ("_reply", "config", "edit_answer", "entry")
 
+    available = True
+
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, editor: HeaderEditor) -> None:
         self.config = route
         self.entry = entry
@@ -132,9 +166,16 @@ class MissingClusterResource:
         leaf.edit_answer = adding(lines, self.edit_answer)
         return leaf
 
+    def give_away(self, head: RequestHead) -> None:
+        """It is not asked to."""
+
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.no_cluster += 1
         return LocalReply(head, downstream, self._reply, self)
+
+
+def _available(leaf: EntryLeaf) -> bool:
+    return leaf.available
 
 
 def adding(lines: bytes, edit: Edit | None) -> Edit:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
-from shifter.filters.api import Reply
+from shifter.filters.api import Reply, dynamic_metadata
 from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.route import (
     DirectResponseAction,
@@ -168,7 +168,7 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
     leaves = [_entry_leaf(route, action, entry, around) for entry in entries]
     if is_plain(action):
         split = Split([(leaf, entry.weight) for leaf, entry in zip(leaves, entries, strict=True)])
-        return split.only or WeightedResource(route, split)
+        return split.only or WeightedResource(route, split, action.health_aware_weights)
     return ChoosingResource(route, action, leaves, around.runtime)
 
 
@@ -213,6 +213,16 @@ class RouteResource:
     @property
     def edit_answer(self) -> Edit | None:
         return self.target.edit_response
+
+    @property
+    def available(self) -> bool:
+        return self.target.cluster.available
+
+    def give_away(self, head: RequestHead) -> None:
+        """*head* was to be served here, and is served by another entry (``health_aware_weights``)."""
+        cluster = self.target.cluster
+        cluster.state.stats.upstream_rq_redistributed += 1
+        dynamic_metadata(head, "shifter")["redistributed_from"] = cluster.name
 
     def choose(self, head: RequestHead, downstream: Downstream) -> "RouteResource":
         return self

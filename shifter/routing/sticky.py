@@ -8,7 +8,7 @@ Rule 2. A key moves from one entry to another only if the weight of that other h
 Rule 3. An entry without a weight has no key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import gcd, log1p
 from typing import Generic, TypeVar
 
@@ -39,12 +39,19 @@ class Rendezvous(Generic[T]):
         if not self._entries:
             raise RoutingError("the sum of the weights must be greater than 0")
 
-    def of(self, key: int) -> T:
-        """Return the entry that has *key*, 64 bits."""
+    def of(self, key: int, alive: Callable[[T], bool] | None = None) -> T:
+        """Return the entry that has *key*, 64 bits; the one that has it among those that are *alive*, if any is.
+
+        Whoever is sent elsewhere while an entry is not alive is so for as long as that lasts, and nobody else moves.
+        """
         text = key.to_bytes(_KEY_BYTES, "little")
         best = -1.0
         winner = self._entries[0][2]
+        if alive is not None and not any(alive(entry) for _, _, entry in self._entries):
+            alive = None
         for seed, weight, entry in self._entries:
+            if alive is not None and not alive(entry):
+                continue
             drawn = ((xxh64_intdigest(text, seed) >> 11) + 0.5) * _DRAWS  # in (0, 1)
             score = weight / -log1p(-drawn)
             if score > best:

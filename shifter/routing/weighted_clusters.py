@@ -6,6 +6,7 @@ Rule 2. Where the hash policy gives cookies, who comes is to stay, also when wei
         draws best for the hash (`sticky.Rendezvous`), and who comes without a cookie gets one. Envoy gives none there, and
         moves users between all entries.
 Rule 3. How is decided once, for the route; what a route does not use is not looked at.
+Rule 4. Where an entry cannot serve, the same rules choose among those that can (*alive*).
 """
 
 from collections.abc import Callable, Sequence
@@ -49,38 +50,43 @@ def _by_hash(action: RouteAction) -> bool:
     return action.use_hash_policy and bool(action.hash_policy) and not action.random_value_header
 
 
-def compile_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime) -> Pick[T]:
-    """Return the function that picks one of *entries*, which stand for ``action.clusters``. Raises `RoutingError`."""
+def compile_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime, alive: Callable[[T], bool] | None = None) -> Pick[T]:
+    """Return the function that picks one of *entries*, which stand for ``action.clusters``; one of those that are *alive*, while any
+    is. Raises `RoutingError`."""
     if is_sticky(action):
-        return _sticky_pick(action, entries, runtime)
+        return _sticky_pick(action, entries, runtime, alive)
     split = _weighed(action, runtime, lambda weights: Split(list(zip(entries, weights, strict=True))))
+
+    def at(number: int) -> T:
+        return split().at(number) if alive is None else split().among(number, alive)
+
     if action.random_value_header:
         number_in = _number_in(action.random_value_header)
 
         def by_header(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
             number = number_in(head)
-            return split().at(head.random if number is None else number)
+            return at(head.random if number is None else number)
 
         return by_header
     if not _by_hash(action):
-        return lambda head, client, newcomer: split().at(head.random)
+        return lambda head, client, newcomer: at(head.random)
     hash_of = compile_hash(action.hash_policy)
 
     def by_hash(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
         number = hash_of(head, client, newcomer)
-        return split().at(head.random if number is None else number)
+        return at(head.random if number is None else number)
 
     return by_hash
 
 
-def _sticky_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime) -> Pick[T]:
+def _sticky_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime, alive: Callable[[T], bool] | None) -> Pick[T]:
     hash_of = compile_hash(action.hash_policy)
     names = [entry.name.encode() or b":" + (entry.cluster_header or b"") for entry in action.clusters]
     rendezvous = _weighed(action, runtime, lambda weights: Rendezvous(list(zip(entries, names, weights, strict=True))))
 
     def sticky(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
         key = hash_of(head, client, newcomer)
-        return rendezvous().of(head.random if key is None else key)
+        return rendezvous().of(head.random if key is None else key, alive)
 
     return sticky
 

@@ -5,6 +5,7 @@ Rule 1. A weight is a stretch of the numbers below the sum of the weights, in th
 Rule 2. With ``runtime_key_prefix`` the weights are those that runtime has at the moment of the choice, for each cluster under
         ``<prefix>.<cluster>``, else the configured one. A route whose weights then add up to nothing, or to more than 32 bits,
         fits no request.
+Rule 3. A choice among some of the entries keeps the proportions of their weights (`Split.among`).
 """
 
 from bisect import bisect_right
@@ -18,6 +19,10 @@ from shifter.routing.runtime import Runtime
 
 T = TypeVar("T")
 
+_STIR = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio (Knuth's multiplicative hashing)
+_UINT64 = 2**64
+_TAIL = 16
+
 MAX_TOTAL = 2**32 - 1
 """Envoy refuses a sum of weights that does not fit 32 bits."""
 
@@ -28,7 +33,7 @@ class Split(Generic[T]):
     Raises `RoutingError` when no entry has a weight, a weight is negative, or the sum does not fit 32 bits.
     """
 
-    __slots__ = ("_bounds", "_entries", "_total", "only")
+    __slots__ = ("_among", "_bounds", "_entries", "_total", "only")
 
     def __init__(self, entries: Sequence[tuple[T, int]]) -> None:
         if any(weight < 0 for _, weight in entries):
@@ -42,14 +47,30 @@ class Split(Generic[T]):
         if self._total > MAX_TOTAL:
             raise RoutingError(f"the sum of the weights must be at most {MAX_TOTAL}")
         self.only: T | None = self._entries[0] if len(chosen) == 1 else None
+        self._among: tuple[tuple[bool, ...], Split[T] | None] = ((), None)
 
     def at(self, number: int) -> T:
         """Return the entry that owns *number*, 0 or more and much larger than the sum of the weights, modulo that sum."""
         return self._entries[bisect_right(self._bounds, number % self._total)]
 
+    def among(self, number: int, alive: Callable[[T], bool]) -> T:
+        """Return the entry that owns *number* when only those have a share that are *alive*; as `at` when none is.
+
+        *number* is stirred first: those that `at` gives to one entry are alike in their remainder, and would all go to the same few.
+        """
+        living = tuple([alive(entry) for entry in self._entries])
+        if living != self._among[0]:
+            shares = zip(self._entries, self._shares(), living, strict=True)
+            left = [(entry, share) for entry, share, lives in shares if lives]
+            self._among = living, Split(left) if left else None
+        split = self._among[1]
+        return self.at(number) if split is None else split.at((number + 1) * _STIR % _UINT64 >> _TAIL)
+
+    def _shares(self) -> list[int]:
+        return [after - before for before, after in zip([0, *self._bounds], [*self._bounds, self._total], strict=True)]
+
     def __repr__(self) -> str:
-        shares = [after - before for before, after in zip([0, *self._bounds], [*self._bounds, self._total], strict=True)]
-        return f"<Split {' '.join(f'{entry}={share}/{self._total}' for entry, share in zip(self._entries, shares, strict=True))}>"
+        return f"<Split {' '.join(f'{entry}={share}/{self._total}' for entry, share in zip(self._entries, self._shares(), strict=True))}>"
 
 
 def weights_now(action: RouteAction, runtime: Runtime) -> tuple[int, ...]:

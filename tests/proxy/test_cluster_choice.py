@@ -1,5 +1,6 @@
 """Routes to several clusters, from a client's side: who is served by which, and what its answer carries."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,8 +20,11 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
+from shifter.observe.logformat import compile_format
 from shifter.proxy.door import Http1Door
+from shifter.proxy.listener import AccessLog
 from shifter.proxy.tree import ListenerResource, RouteResource
+from shifter.upstream.host import HealthFlag
 from shifter.wire.events import RequestHead
 from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy, get
 from tests.support.transports import FakeTransport
@@ -171,3 +175,69 @@ def test_who_chooses_first_starts_what_was_chosen() -> None:
     assert isinstance(chosen, RouteResource)
     assert chosen.entry.host_rewrite_literal == b"in.test"
     assert chosen.choose(head, door) is chosen
+
+
+def lots(proxy: Proxy) -> Proxy:
+    """Let requests draw numbers."""
+    draws = Random(1)
+    proxy.worker.random = lambda: draws.getrandbits(63)
+    return proxy
+
+
+def ail(proxy: Proxy, name: str, ails: bool = True) -> None:
+    """Let every host of a cluster fail its health checks, or be well again."""
+    for pool in proxy.clusters[name].pools:
+        (pool.host.set if ails else pool.host.clear)(HealthFlag.FAILED_ACTIVE_HC, 0.0)
+
+
+@pytest.mark.parametrize("made", [route, sticky], ids=["random", "sticky"])
+def test_an_entry_without_a_healthy_host_gives_its_share_to_the_others(made: Any) -> None:
+    proxy = lots(Proxy((made(*half()),)))
+    ail(proxy, "two")
+    assert {ask(proxy)[0] for _ in range(20)} == {"one"}
+    given = proxy.clusters["two"].state.stats.upstream_rq_redistributed
+    assert 0 < given < 20
+    ail(proxy, "two", False)
+    assert {ask(proxy)[0] for _ in range(40)} == {"one", "two"}
+    assert proxy.clusters["two"].state.stats.upstream_rq_redistributed == given
+
+
+def test_a_user_whose_version_is_down_comes_back_to_it() -> None:
+    proxy = lots(Proxy((sticky(*half()),)))
+    while True:
+        served, answer = ask(proxy)
+        if served == "two":
+            break
+    cookie = b"cookie: " + cookie_in(answer).split(b";")[0]
+    ail(proxy, "two")
+    served, answer = ask(proxy, cookie)
+    assert served == "one"
+    assert b"set-cookie" not in answer
+    ail(proxy, "two", False)
+    assert ask(proxy, cookie)[0] == "two"
+
+
+def test_where_that_is_not_wanted_it_is_not_done() -> None:
+    proxy = lots(Proxy((route(*half(), health_aware_weights=False),)))
+    ail(proxy, "two")
+    assert {ask(proxy)[0] for _ in range(40)} == {"one", "two"}
+
+
+def test_when_nobody_is_well_the_weights_decide() -> None:
+    proxy = lots(Proxy((route(*half()),)))
+    ail(proxy, "one")
+    ail(proxy, "two")
+    assert {ask(proxy)[0] for _ in range(40)} == {"one", "two"}
+    assert proxy.clusters["two"].state.stats.upstream_rq_redistributed == 0
+
+
+def test_the_access_log_can_tell_whose_share_it_was() -> None:
+    proxy = Proxy((route(*half()),))
+    ail(proxy, "two")
+    proxy.runtime.access_logs = [AccessLog(compile_format("%DYNAMIC_METADATA(shifter:redistributed_from)%\n"), proxy.writer)]
+    proxy.runtime.logs_more = True
+    ask(proxy)
+    ail(proxy, "two", False)
+    ask(proxy)
+    proxy.writer.flush()
+    assert proxy.log.data == b"two\n-\n"

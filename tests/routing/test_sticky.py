@@ -117,3 +117,12 @@ def test_the_same_cluster_twice_has_the_shares_of_both() -> None:
 def test_somebody_must_have_a_weight(entries: list[tuple[str, bytes, int]]) -> None:
     with pytest.raises(RoutingError):
         Rendezvous(entries)
+
+
+@given(KEYS, st.sampled_from("abc"))
+def test_while_an_entry_is_not_alive_only_its_users_are_elsewhere(key: int, dead: str) -> None:
+    entries = Rendezvous([(name, name.encode(), weight) for name, weight in (("a", 5), ("b", 3), ("c", 2))])
+    usual, now = entries.of(key), entries.of(key, lambda entry: entry != dead)
+    assert now != dead
+    assert usual in (now, dead)
+    assert entries.of(key, lambda entry: False) == usual

@@ -120,3 +120,19 @@ def test_shares_may_be_as_fine_as_one_in_ten_thousand(number: int, entry: int) -
 @given(st.integers(1, MAX_TOTAL - 1), st.integers(0, 2**64 - 1))
 def test_shares_may_be_as_fine_as_32_bits_allow(weight: int, number: int) -> None:
     assert split([weight, MAX_TOTAL - weight]).at(number) == (0 if number % MAX_TOTAL < weight else 1)
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=6).filter(any), st.sets(st.integers(0, 5)), st.integers(0, 2**63 - 1))
+def test_among_some_only_those_are_chosen(weights: list[int], dead: set[int], number: int) -> None:
+    split = Split(list(enumerate(weights)))
+    living = {entry for entry, weight in enumerate(weights) if weight} - dead
+    chosen = split.among(number, lambda entry: entry not in dead)
+    assert chosen in living if living else chosen == split.at(number)
+
+
+@pytest.mark.parametrize("numbers", [range(12_000), range(2**40, 2**63, 2**63 // 12_000)], ids=["small", "large"])
+def test_who_has_to_choose_again_is_spread_by_the_weights(numbers: range) -> None:
+    split = Split([("a", 1), ("dead", 1), ("b", 2), ("dead", 1), ("c", 1)])
+    again = [split.among(number, lambda entry: entry != "dead") for number in numbers if split.at(number) == "dead"]
+    for entry, share in (("a", 0.25), ("b", 0.5), ("c", 0.25)):
+        assert abs(again.count(entry) / len(again) - share) < 0.03
