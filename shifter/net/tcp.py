@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from shifter.model.address import Address, SocketAddress
-from shifter.net.transport import Handler
+from shifter.net.transport import Delayed, Handler
 
 _log = Logger()
 _SMALL_READ = 16 * 1024
@@ -48,7 +48,7 @@ class Network:
         self.now = monotonic()  # as of the last tick
         self.dirty: list[Flushable] = []
         self.lingering: dict[TcpTransport, float] = {}
-        self._call_later = reactor.callLater
+        self.call_later: Callable[[float, Callable[[], object]], Delayed] = reactor.callLater
         self._scheduled = False
         # A reactor that calls `flush` after each turn says so; any other is asked to, once a turn.
         self._flushed_by_reactor = hasattr(reactor, "flushes")
@@ -60,7 +60,7 @@ class Network:
         self.dirty.append(transport)
         if not self._flushed_by_reactor and not self._scheduled:
             self._scheduled = True
-            self._call_later(0, self.flush)
+            self.call_later(0, self.flush)
 
     def flush(self) -> None:
         """Send what was written since the last turn."""

@@ -6,6 +6,7 @@ Rule 2. A transport calls its handler from the reactor only, never from inside a
 Rule 3. After `Handler.connection_lost` no other call follows, and writing is allowed and ignored.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from shifter.model.address import Address, SocketAddress
@@ -65,6 +66,13 @@ class Handler(Protocol):
         """All that was queued has been sent."""
 
 
+class Delayed(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """It is not to come any more. Only once, and not after it has come."""
+
+
 class Connector(Protocol):
     """What transports come from, and the clock that goes with them (`tcp.Network`)."""
 
@@ -73,6 +81,9 @@ class Connector(Protocol):
 
     def monotonic(self) -> float:
         """Seconds of the monotonic clock."""
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Delayed:
+        """Have *call* called in so many *seconds*, for the few waits that the tick is too coarse for."""
 
     def mark(self, transport: "Flushable") -> None:
         """Have *transport*, or something that writes to one, flushed when the events at hand are handled."""

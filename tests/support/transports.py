@@ -215,6 +215,7 @@ class FakeNetwork:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.call_later = clock.callLater
         self.now = clock.seconds()
         self.dirty: list[Flushable] = []
         self.transports: list[FakeTransport] = []
