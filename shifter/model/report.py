@@ -191,7 +191,8 @@ class EndpointReport:
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
-    """One cluster (``cluster.<name>.``). ``limits`` are its circuit breakers by Envoy's field name, in Envoy's order."""
+    """One cluster (``cluster.<name>.``). ``limits`` are its circuit breakers by Envoy's field name, in Envoy's order; ``high_limits``
+    those of requests of high priority."""
 
     name: str
     figures: Figures = Figures()
@@ -206,13 +207,14 @@ class ClusterReport:
     def plus(self, other: Self) -> "ClusterReport":
         """Return both processes' reports on this cluster as one."""
         endpoints = _merged((*self.endpoints, *other.endpoints))
-        return ClusterReport(self.name, self.figures.plus(other.figures), endpoints, self.limits)
+        return ClusterReport(self.name, self.figures.plus(other.figures), endpoints, self.limits, self.high_limits)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""
         return {
             "name": self.name,
             "figures": self.figures.to_dict(),
+    high_limits: Mapping[str, int] = field(default_factory=dict)
             "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
             "limits": dict(self.limits),
         }
@@ -231,6 +233,7 @@ class VirtualClusterReport:
         """What makes two reports be about the same virtual cluster."""
         return self.host, self.name
 
+            "high_limits": dict(self.high_limits),
     def plus(self, other: Self) -> "VirtualClusterReport":
         """Return both processes' reports on this virtual cluster as one."""
         return VirtualClusterReport(self.host, self.name, self.figures.plus(other.figures))

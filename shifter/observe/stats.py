@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
-from shifter.model.cluster import Thresholds
+from shifter.model.cluster import CircuitBreakers, Thresholds
 from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, VirtualClusterReport
 from shifter.observe.histogram import Histogram
 
 _GAUGE = "gauge"
-_DEFAULT_LIMITS = Thresholds()
+_DEFAULT_LIMITS = CircuitBreakers()
+_ANY_NUMBER = (1 << 64) - 1
 _LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
 
 
@@ -162,18 +163,46 @@ class EndpointStats:
     rq_active: int = _gauge()
     rq_pending_active: int = _gauge()
 
-    def report(
-        self, host: str, port: int | None, *, weight: int = 1, hostname: str = "", health_flags: tuple[str, ...] = ()
-    ) -> EndpointReport:
-        """Return a copy of the figures of the endpoint at *host* and *port*; the rest as in `EndpointReport`."""
-        return EndpointReport(host, port, weight, hostname, health_flags, _figures(self))
+    def report(self, about: EndpointReport) -> EndpointReport:
+        """Return *about* with a copy of the figures."""
+        return replace(about, figures=_figures(self))
+
+
+@dataclass(slots=True, eq=False)
+class InUse:
+    """What requests of one priority have taken of a cluster and not given back: what its circuit breakers limit."""
+
+    connections: int = 0
+    pending_requests: int = 0
+    requests: int = 0
+    retries: int = 0
+
+    def report(self, priority: str, limits: Thresholds) -> dict[str, int]:
+        """Return the gauges of *priority* (``circuit_breakers.<priority>.``): what is open, and what remains where that is tracked."""
+        used = {"cx": self.connections, "rq": self.requests, "rq_pending": self.pending_requests, "rq_retry": self.retries}
+        allowed = {
+            "cx": limits.max_connections,
+            "rq": limits.max_requests,
+            "rq_pending": limits.max_pending_requests,
+            "rq_retry": limits.max_retries,
+        }
+        gauges = {f"{name}_open": int(used[name] >= allowed[name]) for name in used} | {"cx_pool_open": 0}
+        if limits.track_remaining:
+            rest = {name: max(allowed[name] - used[name], 0) for name in used}
+            gauges |= {
+                "remaining_cx": rest["cx"],
+                "remaining_cx_pools": _ANY_NUMBER,
+                "remaining_pending": rest["rq_pending"],
+                "remaining_retries": 0 if limits.retry_budget else rest["rq_retry"],
+                "remaining_rq": rest["rq"],
+            }
+        return {f"circuit_breakers.{priority}.{name}": value for name, value in gauges.items()}
 
 
 @dataclass(slots=True, eq=False)
 class ClusterStats:
     """What one cluster counts (``cluster.<name>.``).
 
-    ``upstream_rq_active`` and ``upstream_rq_pending_active`` are also what circuit breakers compare with their limits.
     ``codes`` includes answers that the proxy gave in the cluster's name (503 when it has no healthy host), as in Envoy.
     ``more`` and ``more_gauges`` are the counters and gauges of what only some clusters have (health checks, outlier detection,
     subsets), by their names behind ``cluster.<name>.``; who has them sets them to 0 first, so that they are shown.
@@ -217,8 +246,6 @@ class ClusterStats:
     upstream_rq_rx_reset: int = 0
     upstream_rq_timeout: int = 0
     upstream_rq_tx_reset: int = 0
-    upstream_rq_active: int = _gauge()
-    upstream_rq_pending_active: int = _gauge()
     # Hosts.
     lb_healthy_panic: int = 0
     membership_change: int = 0
@@ -237,11 +264,23 @@ class ClusterStats:
 
     @property
     def upstream_cx_active(self) -> int:
+    default: InUse = field(default_factory=InUse)
+    high: InUse = field(default_factory=InUse)
+
+    @property
+    def upstream_rq_active(self) -> int:
+        """Requests under way."""
+        return self.default.requests + self.high.requests
+
+    @property
+    def upstream_rq_pending_active(self) -> int:
+        """Requests that wait for a connection."""
+        return self.default.pending_requests + self.high.pending_requests
         """Connections open now, or being opened."""
         return self.upstream_cx_total - self.upstream_cx_destroy_local - self.upstream_cx_destroy_remote
 
-    def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: Thresholds = _DEFAULT_LIMITS) -> ClusterReport:
-        """Return a copy of the figures of cluster *name* with those of its *endpoints*, as its circuit breakers allow now."""
+    def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: CircuitBreakers = _DEFAULT_LIMITS) -> ClusterReport:
+        """Return a copy of the figures of cluster *name* with those of its *endpoints*; its circuit breakers allow *limits* now."""
         hosts = tuple(endpoints)
         made = {
             "upstream_cx_destroy": self.upstream_cx_destroy_local + self.upstream_cx_destroy_remote,
@@ -250,17 +289,21 @@ class ClusterStats:
             ),
             **self.more,
         }
-        load = {"upstream_cx_active": self.upstream_cx_active, **self.more_gauges}
+        load = {
+            "upstream_cx_active": self.upstream_cx_active,
+            "upstream_rq_active": self.upstream_rq_active,
+            "upstream_rq_pending_active": self.upstream_rq_pending_active,
+            **self.more_gauges,
+        }
         shared = {
-            "circuit_breakers.default.cx_open": int(self.upstream_cx_active >= limits.max_connections),
-            "circuit_breakers.default.rq_open": int(self.upstream_rq_active >= limits.max_requests),
-            "circuit_breakers.default.rq_pending_open": int(self.upstream_rq_pending_active >= limits.max_pending_requests),
+            **self.default.report("default", limits.default),
+            **self.high.report("high", limits.high),
             "max_host_weight": max((host.weight for host in hosts), default=0),
             "membership_healthy": sum(not host.health_flags for host in hosts),
             "membership_total": len(hosts),
         }
         return ClusterReport(
-            name, _figures(self, counters=made, gauges=load, shared=shared), hosts, {name: getattr(limits, name) for name in _LIMITS}
+            name, _figures(self, counters=made, gauges=load, shared=shared), hosts, _limits(limits.default), _limits(limits.high)
         )
 
 
@@ -269,6 +312,10 @@ class VirtualClusterStats:
     """What one virtual cluster counts (``vhost.<virtual host>.vcluster.<name>.``). The counters of retries are Envoy's too."""
 
     upstream_rq_total: int = 0
+def _limits(limits: Thresholds) -> dict[str, int]:
+    return {name: getattr(limits, name) for name in _LIMITS}
+
+
     upstream_rq_timeout: int = 0
     upstream_rq_retry: int = 0
     upstream_rq_retry_limit_exceeded: int = 0

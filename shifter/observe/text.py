@@ -7,15 +7,12 @@ Rule 2. Envoy prints quantiles of the last interval and of all time; there is no
 import json
 from collections.abc import Callable, Iterator
 
-from shifter.model.cluster import Thresholds
 from shifter.model.report import ClusterReport, EndpointReport, HistogramReport, Report
 from shifter.observe.histogram import quantile
 from shifter.observe.scopes import EVERYTHING, Scope, Selection, families, one_line
 
 _PERCENTS = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100)
 _JSON_FLAGS = {"failed_active_hc": "failed_active_health_check"}
-# Routes of high priority do not exist here; Envoy shows their circuit breakers nevertheless.
-_HIGH_LIMITS = {name: getattr(Thresholds(), name) for name in ("max_connections", "max_pending_requests", "max_requests", "max_retries")}
 
 
 def stats_text(report: Report, selection: Selection = EVERYTHING) -> str:
@@ -88,7 +85,7 @@ def _summary(histogram: HistogramReport) -> str:
 def _cluster_lines(cluster: ClusterReport) -> Iterator[str]:
     name = one_line(cluster.name)
     yield f"{name}::observability_name::{name}\n"
-    for priority, limits in (("default", cluster.limits), ("high", _HIGH_LIMITS)):
+    for priority, limits in (("default", cluster.limits), ("high", cluster.high_limits)):
         for limit, allowed in limits.items():
             yield f"{name}::{priority}_priority::{limit}::{allowed}\n"
     yield f"{name}::added_via_api::false\n"
@@ -110,7 +107,7 @@ def _cluster_status(cluster: ClusterReport) -> dict[str, object]:
     status: dict[str, object] = {"name": cluster.name}
     if cluster.endpoints:
         status["host_statuses"] = [_host_status(endpoint) for endpoint in cluster.endpoints]
-    status["circuit_breakers"] = {"thresholds": [{**cluster.limits}, {"priority": "HIGH", **_HIGH_LIMITS}]}
+    status["circuit_breakers"] = {"thresholds": [{**cluster.limits}, {"priority": "HIGH", **cluster.high_limits}]}
     status["observability_name"] = cluster.name
     return status
 

@@ -286,7 +286,7 @@ class DataPlane:
                 figures.rq_active = pool.host.active
                 figures.rq_pending_active = len(pool.waiting)
                 endpoints.append(_endpoint_report(pool.host))
-            clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers.default))
+            clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
         memory = {"physical_size": _resident()}
         return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)
 

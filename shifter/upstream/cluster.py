@@ -29,12 +29,13 @@ from shifter.upstream.registry import Registry
 class LiveCluster:
     """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints.
 
-    ``available``: some host is not unhealthy. (In panic, requests also go to those that are.)
+    ``available``: some host is not unhealthy. (In panic, requests also go to those that are.) ``resources`` are its circuit breakers,
+    for requests of default priority.
     """
 
     __slots__ = (
-        "_balancer", "_detector", "_discovery", "_log_outlier", "_max_requests", "_pools", "_registry", "_stats", "_unwatch", "available",
-        "config", "name", "state",
+        "_balancer", "_detector", "_discovery", "_log_outlier", "_pools", "_registry", "_unwatch", "available",
+        "config", "name", "resources", "state",
     )  # fmt: skip
 
     def __init__(
@@ -43,8 +44,7 @@ class LiveCluster:
         self.name = config.name
         self.config = config
         self.state = registry.state(config)
-        self._stats = self.state.stats
-        self._max_requests = config.circuit_breakers.default.max_requests
+        self.resources = self.state.default
         self._registry = registry
         self._discovery = discovery
         self._balancer: Balancer[EndpointPool] = make_balancer(config)
@@ -65,7 +65,7 @@ class LiveCluster:
     def activate(self) -> None:
         """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
         which hosts are outliers."""
-        self.state.config = self.config
+        self.state.activate(self.config)
         hosts = [pool.host for pool in self._pools.values()]
         detection = self.config.outlier_detection
         if detection is None:
@@ -130,13 +130,14 @@ class LiveCluster:
 
     def pick(self) -> EndpointPool | None:
         """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
-        if self._stats.upstream_rq_active >= self._max_requests:
+        resources = self.resources
+        if resources.requests >= resources.max_requests:
             return None
         return self._balancer.pick()
 
     def pick_for(self, context: PickContext) -> EndpointPool | None:
         """`pick` for a request that asks something of the load balancer."""
-        if self._stats.upstream_rq_active >= self._max_requests:
+        if self.resources.requests >= self.resources.max_requests:
             return None
         return self._balancer.pick_for(context)
 
@@ -147,8 +148,8 @@ class LiveCluster:
         """
         if picked is not None:
             return _one_after_the_other(picked, self._balancer.order(picked), fresh)
-        if self._stats.upstream_rq_active >= self._max_requests:
-            self.state.stats.upstream_rq_pending_overflow += 1
+        if self.resources.requests >= self.resources.max_requests:
+            self.state.stats.upstream_rq_active_overflow += 1
             return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
         self.state.stats.upstream_cx_none_healthy += 1
         return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))

@@ -14,28 +14,42 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.address import Address
-from shifter.model.cluster import Cluster
+from shifter.model.cluster import Cluster, RoutingPriority
 from shifter.net.transport import Connector, Transport
 from shifter.observe.stats import ClusterStats
 from shifter.routing.retry import Reached
 from shifter.upstream.connection import Http1Connection
 from shifter.upstream.host import Host
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+from shifter.upstream.resources import Resources
 
 
 class ClusterState:
-    """What all pools of a cluster share and what outlives its configurations: figures and circuit breakers."""
+    """What all pools of a cluster share and what outlives its configurations: figures, and circuit breakers for each priority."""
 
-    __slots__ = ("config", "connections", "name", "stats")
+    __slots__ = ("config", "default", "high", "name", "stats")
 
     def __init__(self, config: Cluster) -> None:
+        breakers = config.circuit_breakers
         self.name = config.name
-        self.config = config  # the latest one; limits and timeouts are read from it
-        self.stats = ClusterStats()
-        self.connections = 0
+        self.config = config  # the latest one; timeouts are read from it
+        self.default = Resources(RoutingPriority.DEFAULT, breakers.default, breakers.per_host_max_connections)
+        self.high = Resources(RoutingPriority.HIGH, breakers.high)
+        self.stats = ClusterStats(default=self.default, high=self.high)
+
+    def activate(self, config: Cluster) -> None:
+        """Have *config* be in force: its timeouts and limits hold from now on."""
+        self.config = config
+        self.default.limit(config.circuit_breakers.default, config.circuit_breakers.per_host_max_connections)
+        self.high.limit(config.circuit_breakers.high)
+
+    def of(self, priority: RoutingPriority) -> Resources:
+        """Return the resources that requests of *priority* use."""
+        return self.default if priority is RoutingPriority.DEFAULT else self.high
 
     def __repr__(self) -> str:
-        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={self.connections}>"
+        connections = self.default.connections + self.high.connections
+        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={connections}>"
 
 
 class PooledConnection(Protocol):
@@ -51,12 +65,14 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "choosy", "connections", "draining", "endpoint_stats", "host", "network", "started", "state", "stats", "waiting",
+        "address_text", "choosy", "connections", "draining", "endpoint_stats", "host", "network", "resources", "started", "state",
+        "stats", "waiting",
     )  # fmt: skip
 
     def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
         self.state = state
         self.stats = state.stats
+        self.resources = state.default
         self.host = host
         self.endpoint_stats = host.stats
         self.address_text = host.address_text
@@ -94,10 +110,9 @@ class EndpointPool:
         *fresh*: on a connection that has carried nothing yet, if one can be opened. It is for a request whose kept-alive
         connection died under it: another such connection could do the same.
         """
-        state = self.state
-        limits = state.config.circuit_breakers.default
+        resources = self.resources
         stats = self.stats
-        if stats.upstream_rq_pending_active >= limits.max_pending_requests:
+        if resources.pending_requests >= resources.max_pending_requests:
             stats.upstream_rq_pending_overflow += 1
             return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many pending requests")))
         queue = self.waiting
@@ -113,7 +128,7 @@ class EndpointPool:
                     return succeed(stream)  # better than none: nobody will give it back, for it is idle
         waiter: Deferred[UpstreamStream] = Deferred(self._give_up)
         queue.append(waiter)
-        stats.upstream_rq_pending_active += 1
+        resources.pending_requests += 1
         stats.upstream_rq_pending_total += 1
         return waiter
 
@@ -141,14 +156,13 @@ class EndpointPool:
         """A request starts on one of the connections."""
         self.host.active += 1
         self.endpoint_stats.rq_total += 1
-        stats = self.stats
-        stats.upstream_rq_active += 1
-        stats.upstream_rq_total += 1
+        self.resources.requests += 1
+        self.stats.upstream_rq_total += 1
 
     def finish(self) -> None:
         """It has ended, however."""
         self.host.active -= 1
-        self.stats.upstream_rq_active -= 1
+        self.resources.requests -= 1
 
     def connected(self, connection: PooledConnection) -> None:
         """A connection is established and carries nothing yet."""
@@ -179,7 +193,7 @@ class EndpointPool:
     @property
     def _may_connect(self) -> bool:
         """Whether the circuit breaker allows another connection; rule 2."""
-        return self.state.connections < self.state.config.circuit_breakers.default.max_connections or not self.connections
+        return self.resources.connections < self.resources.max_connections or not self.connections
 
     def _new_connection(self) -> PooledConnection:
         raise NotImplementedError
@@ -203,19 +217,17 @@ class EndpointPool:
         raise NotImplementedError
 
     def _connect(self) -> None:
-        state = self.state
-        stats = self.stats
         connection = self._new_connection()
         self.connections.add(connection)
-        state.connections += 1
-        stats.upstream_cx_total += 1
+        self.resources.connections += 1
+        self.stats.upstream_cx_total += 1
         self.endpoint_stats.cx_total += 1
         self.started[connection] = self.network.monotonic()
 
     def _forget(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
-            self.state.connections -= 1
+            self.resources.connections -= 1
             stats = self.stats
             if remote:
                 stats.upstream_cx_destroy_remote += 1
@@ -229,21 +241,21 @@ class EndpointPool:
     def _next_may_start(self) -> bool:
         """Whether somebody waits for the place there is. While the cluster has as many requests under way as it may have, all
         who wait are refused (``max_requests``: they were let in before those had begun)."""
-        limit = self.state.config.circuit_breakers.default.max_requests
-        while self.waiting and self.stats.upstream_rq_active >= limit:
-            self.stats.upstream_rq_pending_overflow += 1
+        resources = self.resources
+        while self.waiting and resources.requests >= resources.max_requests:
+            self.stats.upstream_rq_active_overflow += 1
             self._next_waiting().errback(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
         return bool(self.waiting)
 
     def _next_waiting(self, queue: deque[Deferred[UpstreamStream]] | None = None) -> Deferred[UpstreamStream]:
-        self.stats.upstream_rq_pending_active -= 1
+        self.resources.pending_requests -= 1
         return (self.waiting if queue is None else queue).popleft()
 
     def _give_up(self, waiter: Deferred[UpstreamStream]) -> None:
         for queue in (self.waiting, self.choosy):
             if waiter in queue:
                 queue.remove(waiter)
-                self.stats.upstream_rq_pending_active -= 1
+                self.resources.pending_requests -= 1
 
     def __repr__(self) -> str:
         return f"<Pool {self.state.name} {self.address} busy={self.active} connections={len(self.connections)} waiting={len(self.waiting)}>"

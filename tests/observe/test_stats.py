@@ -1,11 +1,13 @@
 """What is counted comes out under Envoy's names, and what follows from it is right."""
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.cluster import Thresholds
+from shifter.model.cluster import CircuitBreakers, RetryBudget, Thresholds
+from shifter.model.report import EndpointReport
 from shifter.observe.stats import STATES, ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats, counter
 
 
@@ -73,7 +75,8 @@ def test_a_cluster_tells_of_its_hosts_and_limits() -> None:
         EndpointStats().report("10.0.0.1", 80, weight=3, hostname="service1"),
         EndpointStats().report("10.0.0.2", 80, health_flags=("failed_active_hc",)),
     ]
-    report = ClusterStats().report("service1", endpoints, Thresholds(max_connections=7))
+    report = ClusterStats().report("service1", endpoints, CircuitBreakers(Thresholds(max_connections=7), Thresholds(max_retries=9)))
+    assert report.high_limits["max_retries"] == 9
     assert report.figures.shared["membership_total"] == 2
     assert report.figures.shared["membership_healthy"] == 1
     assert report.figures.shared["max_host_weight"] == 3
@@ -87,16 +90,40 @@ def test_a_cluster_tells_of_its_hosts_and_limits() -> None:
 
 def test_circuit_breakers_are_open_at_their_limit() -> None:
     cluster = ClusterStats()
-    limits = Thresholds(max_connections=1, max_pending_requests=2, max_requests=3)
+    limits = CircuitBreakers(Thresholds(max_connections=1, max_pending_requests=2, max_requests=3), Thresholds(max_retries=1))
 
-    def breakers() -> list[int]:
+    def breakers(priority: str = "default") -> list[int]:
         shared = cluster.report("c", (), limits).figures.shared
-        return [shared[f"circuit_breakers.default.{name}_open"] for name in ("cx", "rq_pending", "rq")]
+        return [shared[f"circuit_breakers.{priority}.{name}_open"] for name in ("cx", "rq_pending", "rq", "rq_retry", "cx_pool")]
 
-    cluster.upstream_rq_pending_active, cluster.upstream_rq_active = 1, 2
-    assert breakers() == [0, 0, 0]
-    cluster.upstream_cx_total, cluster.upstream_rq_pending_active, cluster.upstream_rq_active = 1, 2, 3
-    assert breakers() == [1, 1, 1]
+    cluster.default.pending_requests, cluster.default.requests = 1, 2
+    assert breakers() == [0, 0, 0, 0, 0]
+    cluster.default.connections, cluster.default.pending_requests, cluster.default.requests = 1, 2, 3
+    cluster.default.retries = 3
+    assert breakers() == [1, 1, 1, 1, 0]
+    assert breakers("high") == [0, 0, 0, 0, 0]
+    cluster.high.retries = 1
+    assert breakers("high") == [0, 0, 0, 1, 0]
+
+
+def test_what_remains_is_told_where_it_is_tracked() -> None:
+    cluster = ClusterStats()
+    tracked = Thresholds(max_connections=4, max_pending_requests=3, max_requests=2, max_retries=1, track_remaining=True)
+    cluster.default.connections, cluster.default.pending_requests, cluster.default.requests = 1, 5, 1
+
+    def remaining(limits: CircuitBreakers) -> dict[str, int]:
+        shared = cluster.report("c", (), limits).figures.shared
+        return {name.partition(".")[2]: value for name, value in shared.items() if "remaining" in name}
+
+    assert remaining(CircuitBreakers()) == {}
+    assert remaining(CircuitBreakers(tracked)) == {
+        "default.remaining_cx": 3,
+        "default.remaining_cx_pools": (1 << 64) - 1,
+        "default.remaining_pending": 0,
+        "default.remaining_retries": 1,
+        "default.remaining_rq": 1,
+    }
+    assert remaining(CircuitBreakers(high=replace(tracked, retry_budget=RetryBudget())))["high.remaining_retries"] == 0
 
 
 def test_endpoint_figures_are_those_of_envoys_clusters_page() -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import CircuitBreakers, Cluster, DnsLookupFamily, LbEndpoint, Thresholds, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds, UpstreamProtocol
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.discovery import Discovery
-from shifter.upstream.dns import Answer, ResolutionFailed
+from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.interfaces import FailureKind, LeaseFailed
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.registry import Registry
@@ -24,13 +23,6 @@ def address(number: int) -> SocketAddress:
     return SocketAddress(f"192.0.2.{number}", 80)
 
 
-class NoNames:
-    """A resolver for clusters that need none."""
-
-    def lookup(self, name: str, family: DnsLookupFamily) -> Deferred[Answer]:
-        return fail(ResolutionFailed(f"{name}: nothing is resolved here"))
-
-
 class Made:
     """A static cluster on a network in memory."""
 
@@ -40,7 +32,7 @@ class Made:
         self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
         hosts = tuple(LbEndpoint(address(number)) for number in range(1, endpoints + 1))
         self.config = Cluster("c", endpoints=hosts, circuit_breakers=CircuitBreakers(Thresholds(**limits)))
-        self.cluster = LiveCluster(self.config, self.registry, Discovery(self.config, NoNames(), self.clock))
+        self.cluster = LiveCluster(self.config, self.registry, StaticDiscovery(self.config))
         self.cluster.start()
         self.stats = self.cluster.state.stats
 
@@ -123,7 +115,7 @@ def test_max_requests() -> None:
     listeners = [made.ask(), made.ask()]
     failed = made.lease().failed
     assert failed.kind is FailureKind.OVERFLOW
-    assert made.stats.upstream_rq_pending_overflow == 1
+    assert (made.stats.upstream_rq_active_overflow, made.stats.upstream_rq_pending_overflow) == (1, 0)
     made.network.outgoing[0].say(EMPTY)
     assert listeners[0].saw[-1] == "end"
     assert made.cluster.pick() is not None
@@ -175,7 +167,7 @@ def test_a_new_version_of_a_cluster_takes_the_connections_over() -> None:
     made.ask()
     made.network.outgoing[0].say(EMPTY)
     config = Cluster("c", endpoints=made.config.endpoints, idle_timeout=1.0)
-    fresh = LiveCluster(config, made.registry, Discovery(config, NoNames(), made.clock))
+    fresh = LiveCluster(config, made.registry, StaticDiscovery(config))
     fresh.inherit(made.cluster)
     fresh.start()
     assert fresh.state.config is made.config
@@ -204,7 +196,7 @@ def test_stopping_lets_go_of_endpoints() -> None:
 def test_the_first_endpoints_are_there_when_start_says_so() -> None:
     made = Made()
     config = made.config
-    fresh = LiveCluster(config, made.registry, Discovery(config, NoNames(), made.clock))
+    fresh = LiveCluster(config, made.registry, StaticDiscovery(config))
     done: list[None] = []
     add: Callable[[None], None] = done.append
     fresh.start().addCallback(add)

@@ -98,7 +98,7 @@ def test_max_connections_is_the_clusters_but_an_endpoint_may_always_have_one() -
     other.lease()
     endpoint.lease()
     endpoint.lease()
-    assert (len(other.connections), len(endpoint.pool.connections), endpoint.state.connections) == (2, 1, 3)
+    assert (len(other.connections), len(endpoint.pool.connections), endpoint.state.default.connections) == (2, 1, 3)
     assert endpoint.stats.upstream_cx_overflow == 1
 
 
@@ -146,7 +146,7 @@ def test_max_requests_holds_for_those_who_were_let_in_to_wait() -> None:
                 leased.stream.send(GET, b"", True, RecordingListener())
     assert len(sent) == 2
     assert [leased.failed.kind for leased in waiting[2:]] == [FailureKind.OVERFLOW] * 3
-    assert endpoint.stats.upstream_rq_pending_overflow == 3
+    assert (endpoint.stats.upstream_rq_active_overflow, endpoint.stats.upstream_rq_pending_overflow) == (3, 0)
     assert (endpoint.stats.upstream_rq_active, endpoint.stats.upstream_rq_pending_active) == (2, 0)
 
 
@@ -161,7 +161,7 @@ def test_refused_connections_fail_who_waits() -> None:
     endpoint.connections[1].establish()
     assert waiting[1].stream is not None
     assert (endpoint.stats.upstream_cx_connect_fail, endpoint.pool.endpoint_stats.cx_connect_fail) == (1, 1)
-    assert endpoint.state.connections == 1
+    assert endpoint.state.default.connections == 1
     assert endpoint.stats.upstream_cx_active == 1
 
 
@@ -174,7 +174,7 @@ def test_connect_timeout() -> None:
     assert leased.failed.kind is FailureKind.CONNECTION_TIMEOUT
     assert endpoint.connections[0].lost == "aborted"
     assert endpoint.stats.upstream_cx_connect_timeout == endpoint.stats.upstream_cx_connect_fail == 1
-    assert endpoint.stats.upstream_cx_active == endpoint.state.connections == 0
+    assert endpoint.stats.upstream_cx_active == endpoint.state.default.connections == 0
     assert endpoint.stats.upstream_rq_pending_active == 0
 
 
@@ -222,7 +222,7 @@ def test_max_requests_per_connection() -> None:
 def test_the_latest_configuration_of_the_cluster_counts() -> None:
     endpoint = Endpoint(Cluster("c", idle_timeout=10.0))
     idle(endpoint)
-    endpoint.state.config = Cluster("c", idle_timeout=1.0)
+    endpoint.state.activate(Cluster("c", idle_timeout=1.0))
     endpoint.wait(2)
     assert not endpoint.pool.connections
 
