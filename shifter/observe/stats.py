@@ -261,9 +261,6 @@ class ClusterStats:
     upstream_rq_time: Histogram = field(default_factory=Histogram)
     upstream_cx_connect_ms: Histogram = field(default_factory=Histogram)
     upstream_cx_length_ms: Histogram = field(default_factory=Histogram)
-
-    @property
-    def upstream_cx_active(self) -> int:
     default: InUse = field(default_factory=InUse)
     high: InUse = field(default_factory=InUse)
 
@@ -279,6 +276,9 @@ class ClusterStats:
         """Connections open now, or being opened."""
         return self.upstream_cx_total - self.upstream_cx_destroy_local - self.upstream_cx_destroy_remote
 
+
+    @property
+    def upstream_cx_active(self) -> int:
     def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: CircuitBreakers = _DEFAULT_LIMITS) -> ClusterReport:
         """Return a copy of the figures of cluster *name* with those of its *endpoints*; its circuit breakers allow *limits* now."""
         hosts = tuple(endpoints)

@@ -1,7 +1,7 @@
 """A report with a little of everything in it, for whatever shows reports."""
 
-from shifter.model.cluster import Thresholds
-from shifter.model.report import Report
+from shifter.model.cluster import CircuitBreakers, Thresholds
+from shifter.model.report import EndpointReport, Report
 from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats
 
 
@@ -23,12 +23,25 @@ def a_report(name: str = "service1") -> Report:
         http.downstream_rq_time.record(ms)
     server = ServerStats("1.2.3", started=100.0, state="LIVE", config_version=1)
     endpoints = [
-        endpoint.report("127.0.0.1", 28411, hostname="localhost"),
-        EndpointStats().report("::1", 80, weight=3, health_flags=("failed_active_hc", "failed_outlier_check")),
+        endpoint.report(EndpointReport("127.0.0.1", 28411, hostname="localhost")),
+        EndpointStats().report(
+            EndpointReport(
+                "::1",
+                80,
+                3,
+                health_flags=("failed_active_hc", "failed_outlier_check"),
+                health="unhealthy",
+                configured_health="DEGRADED",
+                locality=("eu", "", "rack 1"),
+                priority=1,
+                canary=True,
+                success_rate=87.5,
+            )
+        ),
     ]
     return server.report(
         105.0,
         [listener.report("front", "127.0.0.1", 28100), ListenerStats().report("six", "::", 80)],
         [http.report("ingress_http", "front"), HttpStats().report("ingress_http", "six")],
-        [cluster.report(name, endpoints, Thresholds(max_connections=7)), ClusterStats().report("empty")],
+        [cluster.report(name, endpoints, CircuitBreakers(Thresholds(max_connections=7))), ClusterStats().report("empty")],
     )
