@@ -14,7 +14,7 @@ Rule 4. These objects never leave the process; their ``report()`` does.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 from shifter.model.cluster import CircuitBreakers, Thresholds
@@ -25,6 +25,8 @@ _GAUGE = "gauge"
 _DEFAULT_LIMITS = CircuitBreakers()
 _ANY_NUMBER = (1 << 64) - 1
 _LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+_EXCLUDING = frozenset(("pending_active_hc", "excluded_via_immediate_hc_fail"))
+"""Flags of hosts that do not count when it is asked how many are well."""
 
 
 def _gauge() -> int:
@@ -201,7 +203,7 @@ class InUse:
 
 @dataclass(slots=True, eq=False)
 class ClusterStats:
-    """What one cluster counts (``cluster.<name>.``).
+    """What one cluster counts (``cluster.<name>.``). ``default`` and ``high`` are what each priority has in use.
 
     ``codes`` includes answers that the proxy gave in the cluster's name (503 when it has no healthy host), as in Envoy.
     ``more`` and ``more_gauges`` are the counters and gauges of what only some clusters have (health checks, outlier detection,
@@ -253,6 +255,7 @@ class ClusterStats:
     update_empty: int = 0
     update_failure: int = 0
     update_no_rebuild: int = 0
+    update_rejected: int = 0
     update_success: int = 0
 
     more: defaultdict[str, int] = field(default_factory=_nothing_more)
@@ -273,12 +276,12 @@ class ClusterStats:
     def upstream_rq_pending_active(self) -> int:
         """Requests that wait for a connection."""
         return self.default.pending_requests + self.high.pending_requests
-        """Connections open now, or being opened."""
-        return self.upstream_cx_total - self.upstream_cx_destroy_local - self.upstream_cx_destroy_remote
-
 
     @property
     def upstream_cx_active(self) -> int:
+        """Connections open now, or being opened."""
+        return self.upstream_cx_total - self.upstream_cx_destroy_local - self.upstream_cx_destroy_remote
+
     def report(self, name: str, endpoints: Iterable[EndpointReport] = (), limits: CircuitBreakers = _DEFAULT_LIMITS) -> ClusterReport:
         """Return a copy of the figures of cluster *name* with those of its *endpoints*; its circuit breakers allow *limits* now."""
         hosts = tuple(endpoints)
@@ -299,7 +302,9 @@ class ClusterStats:
             **self.default.report("default", limits.default),
             **self.high.report("high", limits.high),
             "max_host_weight": max((host.weight for host in hosts), default=0),
-            "membership_healthy": sum(not host.health_flags for host in hosts),
+            "membership_healthy": sum(host.health == "healthy" for host in hosts),
+            "membership_degraded": sum(host.health == "degraded" for host in hosts),
+            "membership_excluded": sum(not _EXCLUDING.isdisjoint(host.health_flags) for host in hosts),
             "membership_total": len(hosts),
         }
         return ClusterReport(
@@ -307,15 +312,15 @@ class ClusterStats:
         )
 
 
+def _limits(limits: Thresholds) -> dict[str, int]:
+    return {name: getattr(limits, name) for name in _LIMITS}
+
+
 @dataclass(slots=True, eq=False)
 class VirtualClusterStats:
     """What one virtual cluster counts (``vhost.<virtual host>.vcluster.<name>.``). The counters of retries are Envoy's too."""
 
     upstream_rq_total: int = 0
-def _limits(limits: Thresholds) -> dict[str, int]:
-    return {name: getattr(limits, name) for name in _LIMITS}
-
-
     upstream_rq_timeout: int = 0
     upstream_rq_retry: int = 0
     upstream_rq_retry_limit_exceeded: int = 0

@@ -125,8 +125,6 @@ def test_names_types_and_labels_are_envoys() -> None:
         "envoy_cluster_default_total_match_count",  # subsets and match counts are not built
         "envoy_cluster_membership_degraded",  # no degraded hosts
         "envoy_cluster_membership_excluded",
-        "envoy_cluster_circuit_breakers_default_cx_pool_open",
-        "envoy_cluster_circuit_breakers_high_cx_pool_open",  # no priorities
         "envoy_cluster_upstream_cx_rx_bytes_buffered",  # buffers are not kept per cluster
         "envoy_cluster_warming_state",
     }

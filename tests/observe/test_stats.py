@@ -72,8 +72,8 @@ def test_connections_that_ended_are_not_active() -> None:
 
 def test_a_cluster_tells_of_its_hosts_and_limits() -> None:
     endpoints = [
-        EndpointStats().report("10.0.0.1", 80, weight=3, hostname="service1"),
-        EndpointStats().report("10.0.0.2", 80, health_flags=("failed_active_hc",)),
+        EndpointStats().report(EndpointReport("10.0.0.1", 80, weight=3, hostname="service1")),
+        EndpointStats().report(EndpointReport("10.0.0.2", 80, health_flags=("failed_active_hc",), health="unhealthy")),
     ]
     report = ClusterStats().report("service1", endpoints, CircuitBreakers(Thresholds(max_connections=7), Thresholds(max_retries=9)))
     assert report.high_limits["max_retries"] == 9
@@ -130,7 +130,7 @@ def test_endpoint_figures_are_those_of_envoys_clusters_page() -> None:
     endpoint = EndpointStats()
     endpoint.rq_total += 1
     endpoint.rq_active += 1
-    figures = endpoint.report("10.0.0.1", 80).figures
+    figures = endpoint.report(EndpointReport("10.0.0.1", 80)).figures
     assert set(figures.counters) == {"cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total"}
     assert figures.gauges == {"cx_active": 0, "rq_active": 1, "rq_pending_active": 0}
 

@@ -760,7 +760,7 @@ def test_a_fault_of_ours_is_an_answer_too(logged_failures: list[Failure]) -> Non
     client = proxy.connect(get(b"/one"))
     (pool,) = proxy.clusters["one"].pools
     pool.waiting.popleft().errback(ZeroDivisionError())
-    proxy.clusters["one"].state.stats.upstream_rq_pending_active -= 1
+    proxy.clusters["one"].resources.pending_requests -= 1
     proxy.network.run()
     assert client.take() == local(b"500 Internal Server Error", b"internal error")
     assert len(logged_failures) == 1
