@@ -8,7 +8,7 @@ Rule 4. What follows from ``codes`` is not carried: classes of status codes and 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Self, TypeVar
 
@@ -149,8 +149,9 @@ class EndpointReport:
 
     ``port`` is ``None`` for a Unix domain socket, whose path ``host`` is then.
 
-    ``health_flags`` are the words of Envoy's ``/clusters`` (``failed_active_hc``, ``failed_outlier_check``, ...); none
-    means healthy.
+    ``health_flags`` are the words of Envoy's ``/clusters`` (``failed_active_hc``, ``failed_outlier_check``, ...), ``health`` what
+    follows from them (``healthy``, ``degraded``, ``unhealthy``), ``configured_health`` the configuration's ``health_status``.
+    ``locality`` is region, zone and sub-zone. Success rates are percentages, -1 for none (outlier detection).
     """
 
     host: str
@@ -158,6 +159,13 @@ class EndpointReport:
     weight: int = 1
     hostname: str = ""
     health_flags: tuple[str, ...] = ()
+    health: str = "healthy"
+    configured_health: str = "HEALTHY"
+    locality: tuple[str, str, str] = ("", "", "")
+    priority: int = 0
+    canary: bool = False
+    success_rate: float = -1.0
+    local_origin_success_rate: float = -1.0
     figures: Figures = Figures()
 
     @property
@@ -175,7 +183,8 @@ class EndpointReport:
     def plus(self, other: Self) -> "EndpointReport":
         """Return both processes' reports on this endpoint as one; it is as unhealthy as either finds it."""
         flags = tuple(dict.fromkeys((*self.health_flags, *other.health_flags)))
-        return EndpointReport(self.host, self.port, self.weight, self.hostname, flags, self.figures.plus(other.figures))
+        worse = max(self.health, other.health, key=("healthy", "degraded", "unhealthy").index)
+        return replace(self, health_flags=flags, health=worse, figures=self.figures.plus(other.figures))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""
@@ -185,6 +194,13 @@ class EndpointReport:
             "weight": self.weight,
             "hostname": self.hostname,
             "health_flags": list(self.health_flags),
+            "health": self.health,
+            "configured_health": self.configured_health,
+            "locality": list(self.locality),
+            "priority": self.priority,
+            "canary": self.canary,
+            "success_rate": self.success_rate,
+            "local_origin_success_rate": self.local_origin_success_rate,
             "figures": self.figures.to_dict(),
         }
 
@@ -198,6 +214,7 @@ class ClusterReport:
     figures: Figures = Figures()
     endpoints: tuple[EndpointReport, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    high_limits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -214,9 +231,9 @@ class ClusterReport:
         return {
             "name": self.name,
             "figures": self.figures.to_dict(),
-    high_limits: Mapping[str, int] = field(default_factory=dict)
             "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
             "limits": dict(self.limits),
+            "high_limits": dict(self.high_limits),
         }
 
 
@@ -233,7 +250,6 @@ class VirtualClusterReport:
         """What makes two reports be about the same virtual cluster."""
         return self.host, self.name
 
-            "high_limits": dict(self.high_limits),
     def plus(self, other: Self) -> "VirtualClusterReport":
         """Return both processes' reports on this virtual cluster as one."""
         return VirtualClusterReport(self.host, self.name, self.figures.plus(other.figures))

@@ -99,8 +99,11 @@ def _endpoint_lines(endpoint: EndpointReport) -> Iterator[tuple[str, object]]:
     yield "hostname", one_line(endpoint.hostname)
     yield "health_flags", "".join(f"/{flag}" for flag in endpoint.health_flags) or "healthy"
     yield "weight", endpoint.weight
-    yield from (("region", ""), ("zone", ""), ("sub_zone", ""), ("canary", "false"), ("priority", 0))
-    yield from (("success_rate", -1), ("local_origin_success_rate", -1))
+    yield from zip(("region", "zone", "sub_zone"), map(one_line, endpoint.locality), strict=True)
+    yield "canary", str(endpoint.canary).lower()
+    yield "priority", endpoint.priority
+    yield "success_rate", f"{endpoint.success_rate:g}"
+    yield "local_origin_success_rate", f"{endpoint.local_origin_success_rate:g}"
 
 
 def _cluster_status(cluster: ClusterReport) -> dict[str, object]:
@@ -116,7 +119,7 @@ def _host_status(endpoint: EndpointReport) -> dict[str, object]:
     figures = endpoint.figures
     stats = [_host_stat({}, name, value) for name, value in sorted(figures.counters.items())]
     stats += [_host_stat({"type": "GAUGE"}, name, value) for name, value in sorted(figures.gauges.items())]
-    health = {"eds_health_status": "HEALTHY", **{_JSON_FLAGS.get(flag, flag): True for flag in endpoint.health_flags}}
+    health = {"eds_health_status": endpoint.configured_health, **{_JSON_FLAGS.get(flag, flag): True for flag in endpoint.health_flags}}
     status: dict[str, object] = {
         "address": _socket_address(endpoint.host, endpoint.port),
         "stats": stats,
@@ -125,7 +128,11 @@ def _host_status(endpoint: EndpointReport) -> dict[str, object]:
     }
     if endpoint.hostname:
         status["hostname"] = endpoint.hostname
-    status["locality"] = {}
+    if endpoint.priority:
+        status["priority"] = endpoint.priority
+    rates = (("success_rate", endpoint.success_rate), ("local_origin_success_rate", endpoint.local_origin_success_rate))
+    status |= {name: {"value": rate} for name, rate in rates if rate >= 0}
+    status["locality"] = {name: said for name, said in zip(("region", "zone", "sub_zone"), endpoint.locality, strict=True) if said}
     return status
 
 

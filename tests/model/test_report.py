@@ -40,8 +40,8 @@ def test_an_empty_histogram_adds_nothing() -> None:
 
 
 def test_endpoints_are_joined_by_address_and_are_as_unhealthy_as_anybody_finds() -> None:
-    mine = EndpointReport("10.0.0.1", 80, 2, "service1", ("failed_active_hc",), Figures({"rq_total": 1}))
-    theirs = EndpointReport("10.0.0.1", 80, 2, "service1", ("failed_active_hc", "failed_outlier_check"), Figures({"rq_total": 2}))
+    mine = EndpointReport("10.0.0.1", 80, 2, "service1", ("failed_active_hc",), figures=Figures({"rq_total": 1}))
+    theirs = EndpointReport("10.0.0.1", 80, 2, "service1", ("failed_active_hc", "failed_outlier_check"), figures=Figures({"rq_total": 2}))
     other = EndpointReport("::1", 80)
     merged = Report.merge(
         [Report(clusters=(ClusterReport("c", endpoints=(mine,)),)), Report(clusters=(ClusterReport("c", endpoints=(theirs, other)),))]

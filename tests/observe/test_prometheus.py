@@ -123,8 +123,6 @@ def test_names_types_and_labels_are_envoys() -> None:
     # What Envoy shows of a proxied request and shifter does not, with the reason.
     absent = {
         "envoy_cluster_default_total_match_count",  # subsets and match counts are not built
-        "envoy_cluster_membership_degraded",  # no degraded hosts
-        "envoy_cluster_membership_excluded",
         "envoy_cluster_upstream_cx_rx_bytes_buffered",  # buffers are not kept per cluster
         "envoy_cluster_warming_state",
     }

@@ -98,6 +98,15 @@ def test_clusters_as_text() -> None:
     assert text.startswith(SERVICE1)
     assert "service1::[::1]:80::health_flags::/failed_active_hc/failed_outlier_check\n" in text
     assert "service1::[::1]:80::weight::3\n" in text
+    said = {
+        "region": "eu",
+        "sub_zone": "rack 1",
+        "canary": "true",
+        "priority": "1",
+        "success_rate": "87.5",
+        "local_origin_success_rate": "-1",
+    }
+    assert all(f"service1::[::1]:80::{key}::{value}\n" in text for key, value in said.items())
     assert text.endswith("empty::added_via_api::false\n")
 
 
@@ -128,10 +137,12 @@ def test_clusters_as_json() -> None:
         "locality": {},
     }
     assert first["host_statuses"][1]["health_status"] == {
-        "eds_health_status": "HEALTHY",
+        "eds_health_status": "DEGRADED",
         "failed_active_health_check": True,
         "failed_outlier_check": True,
     }
+    assert first["host_statuses"][1]["locality"] == {"region": "eu", "sub_zone": "rack 1"}
+    assert (first["host_statuses"][1]["priority"], first["host_statuses"][1]["success_rate"]) == (1, {"value": 87.5})
     high = {"priority": "HIGH", "max_connections": 1024, "max_pending_requests": 1024, "max_requests": 1024, "max_retries": 3}
     assert first["circuit_breakers"]["thresholds"] == [
         {**{key: high[key] for key in high if key != "priority"}, "max_connections": 7},
