@@ -47,9 +47,13 @@ class ClusterState:
         """Return the resources that requests of *priority* use."""
         return self.default if priority is RoutingPriority.DEFAULT else self.high
 
+    @property
+    def connections(self) -> int:
+        """Connections open now, or being opened."""
+        return self.default.connections + self.high.connections
+
     def __repr__(self) -> str:
-        connections = self.default.connections + self.high.connections
-        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={connections}>"
+        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={self.connections}>"
 
 
 class PooledConnection(Protocol):
