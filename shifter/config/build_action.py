@@ -1,17 +1,25 @@
 """What a route does with a request that it forwards, from the checked schema to the frozen model."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from shifter.config.build_common import (
     Sources,
     encoded,
     given,
     header_changes,
     header_options,
+    lb_metadata,
     lower,
+    metadata,
     names,
     regex_rewrite,
     runtime_fraction,
 )
+from shifter.config.build_retry import hedge_policy, retry_policy
 from shifter.config.schema import route as schema
+from shifter.model.cluster import RoutingPriority
+from shifter.model.retry import HedgePolicy, RetryPolicy
 from shifter.model.route import (
     HashPolicy,
     HashSource,
@@ -34,7 +42,35 @@ REDIRECT_CODES = (301, 302, 303, 307, 308)
 """Answers that Envoy takes for redirects."""
 
 
-def route_action(config: schema.RouteAction, sources: Sources) -> RouteAction:
+SHIFTER = "shifter"
+HEALTH_AWARE_WEIGHTS = "health_aware_weights"
+"""Namespace and key in the metadata of routes, virtual hosts and route configurations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What holds for routes that do not say it themselves; each level adds to what the one above it says."""
+
+    retry: RetryPolicy | None = None
+    hedge: HedgePolicy | None = None
+    request_body_buffer_limit: int | None = None
+    health_aware_weights: bool | None = None
+
+    def within(self, config: schema.RouteConfiguration | schema.VirtualHost | schema.Route) -> "Inherited":
+        """Return what holds within *config*."""
+        switch = metadata(config.metadata).get(SHIFTER, {}).get(HEALTH_AWARE_WEIGHTS)
+        switch = self.health_aware_weights if switch is None else switch
+        if isinstance(config, schema.RouteConfiguration):
+            return Inherited(health_aware_weights=switch)
+        limit = config.request_body_buffer_limit
+        limit = config.per_request_buffer_limit_bytes if limit is None else limit
+        limit = self.request_body_buffer_limit if limit is None else limit
+        if isinstance(config, schema.Route):
+            return Inherited(self.retry, self.hedge, limit, switch)
+        return Inherited(retry_policy(config.retry_policy), hedge_policy(config.hedge_policy), limit, switch)
+
+
+def route_action(config: schema.RouteAction, sources: Sources, inherited: Inherited) -> RouteAction:
     """Return *config* as the model."""
     weighted, template, longest = config.weighted_clusters, config.path_rewrite_policy, config.max_stream_duration
     return RouteAction(
@@ -58,13 +94,19 @@ def route_action(config: schema.RouteAction, sources: Sources) -> RouteAction:
         mirrors=mirrors(config.request_mirror_policies),
         internal_redirect=_internal_redirect(config.internal_redirect_policy) if config.internal_redirect_policy is not None else None,
         upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
-        **given(timeout=config.timeout),
+        retry=retry_policy(config.retry_policy) or inherited.retry,
+        hedge=hedge_policy(config.hedge_policy) or inherited.hedge,
+        high_priority=config.priority is RoutingPriority.HIGH,
+        request_body_buffer_limit=inherited.request_body_buffer_limit,
+        metadata_match=lb_metadata(config.metadata_match),
+        **given(timeout=config.timeout, health_aware_weights=inherited.health_aware_weights),
     )
 
 
 def _clusters(config: schema.RouteAction, sources: Sources) -> tuple[WeightedCluster, ...]:
+    match = lb_metadata(config.metadata_match)
     if config.weighted_clusters is None:
-        return (WeightedCluster(config.cluster, 1),) if config.cluster is not None else ()
+        return (WeightedCluster(config.cluster, 1, metadata_match=match),) if config.cluster is not None else ()
     return tuple(
         WeightedCluster(
             name=entry.name or "",
@@ -73,9 +115,17 @@ def _clusters(config: schema.RouteAction, sources: Sources) -> tuple[WeightedClu
             cluster_header=lower(entry.cluster_header),
             host_rewrite_literal=encoded(entry.host_rewrite_literal),
             filters=sources.filters.overrides(entry.typed_per_filter_config),
+            metadata_match=_merged(match, lb_metadata(entry.metadata_match)),
         )
         for entry in config.weighted_clusters.clusters
     )
+
+
+def _merged(route: Mapping[str, object] | None, entry: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """Return what an entry asks of hosts: value by value its own, or else the route's."""
+    if route is None or entry is None:
+        return route if entry is None else entry
+    return {**route, **entry}
 
 
 def _max_stream_duration(config: schema.MaxStreamDuration) -> MaxStreamDuration:

@@ -135,6 +135,16 @@ def runtime_fraction(config: core.RuntimeFractionalPercent | None) -> RuntimeFra
     return RuntimeFraction(fractional_percent(config.default_value), config.runtime_key) if config is not None else None
 
 
+def metadata(config: core.Metadata | None) -> dict[str, dict[str, Any]]:
+    """Return values by namespace."""
+    return config.filter_metadata if config is not None else {}
+
+
+def lb_metadata(config: core.Metadata | None) -> dict[str, Any] | None:
+    """Return what *config* says to load balancers; ``None`` when it says nothing."""
+    return metadata(config).get("envoy.lb")
+
+
 def substitution_format(config: core.SubstitutionFormatString | None, sources: Sources) -> SubstitutionFormat | None:
     """Return how a body is made; ``None`` when nothing says so."""
     if config is None:

@@ -3,8 +3,18 @@
 Rule 1. As in ``build``: nothing can fail here, and no default of the model is repeated.
 """
 
-from shifter.config.build_action import mirrors, route_action
-from shifter.config.build_common import Sources, encoded, header_changes, header_matcher, names, pairs, regex_rewrite, substitution_format
+from shifter.config.build_action import Inherited, mirrors, route_action
+from shifter.config.build_common import (
+    Sources,
+    encoded,
+    header_changes,
+    header_matcher,
+    metadata,
+    names,
+    pairs,
+    regex_rewrite,
+    substitution_format,
+)
 from shifter.config.build_match import route_match
 from shifter.config.document import MapNode
 from shifter.config.schema import route
@@ -30,9 +40,10 @@ _REDIRECT_CODES = {
 
 def route_configuration(config: route.RouteConfiguration, node: MapNode, sources: Sources) -> RouteConfiguration:
     """Return *config*, which stands at *node*, as the model."""
+    inherited = Inherited().within(config)
     return RouteConfiguration(
         name=config.name,
-        virtual_hosts=tuple(_virtual_host(host, at, sources) for host, at in pairs(config.virtual_hosts, node, "virtual_hosts")),
+        virtual_hosts=tuple(_virtual_host(host, at, sources, inherited) for host, at in pairs(config.virtual_hosts, node, "virtual_hosts")),
         headers=header_changes(config),
         ignore_port_in_host_matching=config.ignore_port_in_host_matching,
         most_specific_header_mutations_wins=config.most_specific_header_mutations_wins,
@@ -43,11 +54,12 @@ def route_configuration(config: route.RouteConfiguration, node: MapNode, sources
     )
 
 
-def _virtual_host(config: route.VirtualHost, node: MapNode, sources: Sources) -> VirtualHost:
+def _virtual_host(config: route.VirtualHost, node: MapNode, sources: Sources, above: Inherited) -> VirtualHost:
+    inherited = above.within(config)
     return VirtualHost(
         name=config.name,
         domains=tuple(domain.lower().encode() for domain in config.domains),
-        routes=tuple(_route(item, at, sources) for item, at in pairs(config.routes, node, "routes")),
+        routes=tuple(_route(item, at, sources, inherited) for item, at in pairs(config.routes, node, "routes")),
         headers=header_changes(config),
         require_tls=config.require_tls,
         virtual_clusters=tuple(VirtualCluster(one.name, tuple(map(header_matcher, one.headers))) for one in config.virtual_clusters),
@@ -59,21 +71,23 @@ def _virtual_host(config: route.VirtualHost, node: MapNode, sources: Sources) ->
     )
 
 
-def _route(config: route.Route, node: MapNode, sources: Sources) -> Route:
+def _route(config: route.Route, node: MapNode, sources: Sources, inherited: Inherited) -> Route:
     return Route(
         match=route_match(config.match),
-        action=_action(config, sources),
+        action=_action(config, sources, inherited),
         name=config.name,
         headers=header_changes(config),
         filters=sources.filters.overrides(config.typed_per_filter_config),
-        metadata=config.metadata.filter_metadata if config.metadata is not None else {},
+        metadata=metadata(config.metadata),
         place=sources.place(node),
     )
 
 
-def _action(config: route.Route, sources: Sources) -> RouteAction | RedirectAction | DirectResponseAction | WebResourceAction:
+def _action(
+    config: route.Route, sources: Sources, inherited: Inherited
+) -> RouteAction | RedirectAction | DirectResponseAction | WebResourceAction:
     if config.route is not None:
-        return route_action(config.route, sources)
+        return route_action(config.route, sources, inherited.within(config))
     if config.redirect is not None:
         return _redirect(config.redirect)
     if config.filter_action is not None:

@@ -5,12 +5,13 @@ Rule 1. As in ``check``: works on the node tree, and takes no more than n log n 
 
 from collections.abc import Collection
 
-from shifter.config.build_action import REDIRECT_CODES
+from shifter.config.build_action import HEALTH_AWARE_WEIGHTS, REDIRECT_CODES, SHIFTER
 from shifter.config.build_common import Sources
 from shifter.config.check_manager import Managers
 from shifter.config.check_match import Matches, path_template
+from shifter.config.check_retry import Retries
 from shifter.config.check_texts import Texts
-from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, text_in
+from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, plain, text_in
 from shifter.config.http_filters import HttpFilters
 from shifter.config.judge import Judge, number
 from shifter.config.report import Report, shown
@@ -33,6 +34,7 @@ class Routes:
         self._texts = Texts(report, judge)
         self._matches = Matches(report, self._texts)
         self._managers = Managers(report, judge, self._texts, self._matches)
+        self._retries = Retries(report, self._matches)
         self._filters = HttpFilters(report, judge)
         self._may_be_unknown = False
         self._body_limit = _DEFAULT_BODY_LIMIT
@@ -54,6 +56,7 @@ class Routes:
         self._body_limit = _DEFAULT_BODY_LIMIT if limit is None else limit
         self._texts.header_changes(config)
         self._mirrors(config)
+        self._metadata(config)
         domains: dict[str, TextNode] = {}
         names: dict[str, TextNode] = {}
         for host in maps(config.get("virtual_hosts")):
@@ -63,11 +66,13 @@ class Routes:
             self._domains(host, domains)
             self._texts.header_changes(host)
             self._mirrors(host)
+            self._metadata(host)
+            self._retries.host(host)
             for cluster in maps(host.get("virtual_clusters")):
                 self._matches.headers(cluster)
             reach = Reach(self._report)
             for route in maps(host.get("routes")):
-                self._route(route)
+                self._route(route, host)
                 reach.add(route)
 
     def _domains(self, host: MapNode, seen: dict[str, TextNode]) -> None:
@@ -84,7 +89,7 @@ class Routes:
             elif "://" in lower or "/" in lower:
                 self._report.error(domain, f"`{shown(domain)}` is not a host name", "write it without scheme and path")
 
-    def _route(self, node: MapNode) -> None:
+    def _route(self, node: MapNode, host: MapNode) -> None:
         match = map_in(node, "match")
         if match is not None:
             self._matches.route_match(match)
@@ -93,6 +98,7 @@ class Routes:
         action = map_in(node, "route")
         if action is not None:
             self._action(action, template)
+            self._retries.action(action, host)
         redirect = map_in(node, "redirect")
         if redirect is not None:
             self._texts.rewrite(map_in(redirect, "regex_rewrite"), of_path=True)
@@ -105,7 +111,7 @@ class Routes:
             self._body(map_in(answer, "body"))
         special = map_in(node, "filter_action")
         self._texts.web_resource(map_in(special, "action") if special is not None else None)
-        self._metadata(map_in(node, "metadata"))
+        self._metadata(node)
 
     def _action(self, node: MapNode, template: TextNode | None) -> None:
         self._cluster(text_in(node, "cluster"))
@@ -126,6 +132,7 @@ class Routes:
             header = map_in(policy, "header")
             self._texts.rewrite(map_in(header, "regex_rewrite") if header is not None else None)
         self._mirrors(node)
+        self._metadata(node, "metadata_match")
         self._managers.upgrades(node)
         redirects = map_in(node, "internal_redirect_policy")
         if redirects is not None:
@@ -188,10 +195,22 @@ class Routes:
             if url.rpartition("/")[2] != InternalRedirectPredicate.ALLOW_LISTED_ROUTES.value:
                 self._report.error(typed.key("allowed_route_names"), "this predicate has no `allowed_route_names`")
 
-    def _metadata(self, node: MapNode | None) -> None:
+    def _metadata(self, owner: MapNode, field: str = "metadata") -> None:
+        node = map_in(owner, field)
         filters = map_in(node, "filter_metadata") if node is not None else None
-        if filters is not None and "" in filters:
+        if filters is None:
+            return
+        if "" in filters:
             self._report.error(filters.key(""), "a name in `filter_metadata` must not be empty")
+        own = map_in(filters, SHIFTER) if field == "metadata" else None
+        for name, value in own.items() if own is not None else ():
+            if name == HEALTH_AWARE_WEIGHTS:
+                if not isinstance(plain(value), bool):
+                    spot = value if isinstance(value, TextNode) else filters.key(SHIFTER)
+                    self._report.error(spot, f"`{HEALTH_AWARE_WEIGHTS}` is true or false")
+            elif own is not None:
+                hint = self._report.did_you_mean(name, (HEALTH_AWARE_WEIGHTS,))
+                self._report.warn(own.key(name), f"shifter does not know `{shown(name)}` in its metadata", hint)
 
     def _cluster(self, name: TextNode | None, then: str = "every request here gets a 503") -> None:
         if not name or name in self._clusters:
@@ -207,6 +226,7 @@ class Routes:
         entries = list(maps(node.get("clusters")))
         for entry in entries:
             self._cluster(text_in(entry, "name"))
+            self._metadata(entry, "metadata_match")
             self._texts.header_changes(entry)
             weight = number(entry, "weight")
             if weight is not None:

@@ -44,8 +44,8 @@ _HARMLESS = {
         "http1_safe_max_connection_duration http3_protocol_options record_route_resolution_stats tracing"
     ),
     "envoy.extensions.filters.http.router.v3.Router": "start_child_span upstream_log upstream_log_options",
-    "envoy.config.route.v3.VirtualHost": "include_is_timeout_retry_header per_request_buffer_limit_bytes request_body_buffer_limit",
-    "envoy.config.route.v3.Route": "per_request_buffer_limit_bytes request_body_buffer_limit stat_prefix tracing",
+    "envoy.config.route.v3.VirtualHost": "include_is_timeout_retry_header",
+    "envoy.config.route.v3.Route": "stat_prefix tracing",
     # There is no early data without TLS.
     "envoy.config.route.v3.RouteAction": "early_data_policy",
 }

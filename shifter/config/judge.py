@@ -1,5 +1,6 @@
 """What the checks of every part of a configuration share: who is asked about a text, and how a number is read."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from shifter.config.document import MapNode, TextNode, text_in, value_of
 from shifter.config.report import Report
 
 _NO_NUMBER = 2**64
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ def number(node: MapNode, key: str) -> int | None:
     if isinstance(meant, float):
         return int(meant) if meant.is_integer() and abs(meant) < _NO_NUMBER else None
     return meant if isinstance(meant, int) and not isinstance(meant, bool) else None
+
+
+def seconds(node: MapNode, key: str) -> float | None:
+    """Return what the schema takes for a duration in today's spelling."""
+    text = text_in(node, key)
+    return float(text[:-1]) if text is not None and _SECONDS.fullmatch(text) else None
 
 
 def no_effect(report: Report, node: MapNode, name: str, why: str) -> None:

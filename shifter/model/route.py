@@ -326,6 +326,7 @@ class RouteAction:
     ``retry`` and ``hedge`` are the route's or, where it has none, the virtual host's. ``high_priority`` is ``priority: HIGH``.
     ``health_aware_weights``: an entry whose cluster has no healthy host gives its share to the others (not in Envoy).
     ``request_body_buffer_limit`` bounds in bytes what is kept of a body to send it again; ``None``: the connection's buffer limit.
+    ``metadata_match`` is for ``cluster_header``; where ``clusters`` has entries, each has its own, with the route's merged in.
     """
 
     clusters: tuple[WeightedCluster, ...]
@@ -354,6 +355,7 @@ class RouteAction:
     high_priority: bool = False
     health_aware_weights: bool = True
     request_body_buffer_limit: int | None = None
+    metadata_match: Mapping[str, object] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

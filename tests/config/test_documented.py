@@ -130,7 +130,7 @@ def shown(value: object) -> str:
         ),
         (bootstrap.PathNormalization(), ("HttpConnectionManager",)),
         (cluster.Cluster(""), ("Cluster", "HttpProtocolOptions")),
-        (cluster.CircuitBreakers(), ("Thresholds",)),
+        (cluster.Thresholds(), ("Thresholds",)),
         (route.RouteAction(()), ("RouteAction",)),
         (route.RouteMatch(route.PathMatchKind.PREFIX, b""), ("RouteMatch",)),
         (route.RouteConfiguration(), ("RouteConfiguration",)),

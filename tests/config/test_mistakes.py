@@ -105,12 +105,12 @@ ERRORS = {
         "did you mean `service1`?",
     ),
     # words that Envoy knows
-    "field of Envoy's": (ROUTE_1A, ROUTE_1A + "                  «retry_policy»: {retry_on: 5xx}\n", NOT_YET.format("retry_policy"), ""),
+    "field of Envoy's": (ROUTE_1A, ROUTE_1A + "                  «rate_limits»: [{actions: []}]\n", NOT_YET.format("rate_limits"), ""),
     "near to a field of Envoy's": (
         ROUTE_1A,
-        ROUTE_1A + "                  «retry_polcy»: {retry_on: 5xx}\n",
-        "unknown field `retry_polcy`",
-        "did you mean `retry_policy`? Envoy knows it, shifter does not support it yet",
+        ROUTE_1A + "                  «rate_limis»: [{}]\n",
+        "unknown field `rate_limis`",
+        "did you mean `rate_limits`? Envoy knows it, shifter does not support it yet",
     ),
     "member of a oneof that is Envoy's": (
         ROUTE_1A,
@@ -138,8 +138,13 @@ ERRORS = {
         NOT_YET.format("disk_layer"),
         "",
     ),
-    "enum value of Envoy's": ("ROUND_ROBIN", "«ring_hash»", NOT_YET.format("ring_hash"), "supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM"),
-    "cluster type of Envoy's": ("STRICT_DNS", "«EDS»", NOT_YET.format("EDS"), "supported: STATIC, STRICT_DNS"),
+    "enum value of Envoy's": (
+        "ROUND_ROBIN",
+        "«cluster_provided»",
+        NOT_YET.format("cluster_provided"),
+        "supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM",
+    ),
+    "cluster type of Envoy's": ("STRICT_DNS", "«ORIGINAL_DST»", NOT_YET.format("ORIGINAL_DST"), "supported: STATIC, STRICT_DNS"),
     "unhealthy endpoint": (ENDPOINT, ENDPOINT + "          health_status: «DRAINING»\n", NOT_YET.format("DRAINING"), ""),
     "filter of Envoy's": (
         HCM_TYPE,

@@ -269,6 +269,7 @@ whole = BeforeValidator(_whole)
 Text = str
 Name = Annotated[str, Field(min_length=1)]
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_whole)]
+UInt64 = Annotated[int, Field(ge=0, le=2**64 - 1), BeforeValidator(_whole)]
 Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_whole)]
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_whole)]
 Bool = Annotated[bool, BeforeValidator(_truth)]

@@ -22,6 +22,7 @@ from shifter.config.schema.base import (
     Text,
     Typed,
     UInt32,
+    UInt64,
     Visible,
     kind,
     many,
@@ -39,6 +40,8 @@ from shifter.config.schema.core import (
     SubstitutionFormatString,
 )
 from shifter.config.schema.match import HeaderMatcher, RouteMatch, UriTemplate
+from shifter.config.schema.retry import HedgePolicy, RetryPolicy
+from shifter.model.cluster import RoutingPriority
 from shifter.model.route import InternalRedirectPredicate, TlsRequirement
 
 URI_REWRITE = "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig"
@@ -102,6 +105,7 @@ class ClusterWeight(HeaderChanges, Choice):
     name: Name | None = None
     cluster_header: MatchedName | None = None
     weight: UInt32
+    metadata_match: Metadata | None = None
     host_rewrite_literal: Host | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
 
@@ -302,6 +306,10 @@ class RouteAction(Choice):
     host_rewrite_path_regex: RegexMatchAndSubstitute | None = None
     auto_host_rewrite: Bool = False
     append_x_forwarded_host: Bool = False
+    metadata_match: Metadata | None = None
+    priority: Annotated[RoutingPriority, word(RoutingPriority)] = RoutingPriority.DEFAULT
+    retry_policy: RetryPolicy | None = None
+    hedge_policy: HedgePolicy | None = None
     hash_policy: list[HashPolicy] = Field(default_factory=list)
     request_mirror_policies: list[RequestMirrorPolicy] = Field(default_factory=list)
     internal_redirect_policy: InternalRedirectPolicy | None = None
@@ -380,6 +388,8 @@ class Route(HeaderChanges, Choice):
     filter_action: FilterAction | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
     metadata: Metadata | None = None
+    per_request_buffer_limit_bytes: UInt32 | None = None
+    request_body_buffer_limit: UInt64 | None = None
     decorator: Ignored = None
 
 
@@ -405,8 +415,12 @@ class VirtualHost(HeaderChanges):
     request_mirror_policies: list[RequestMirrorPolicy] = Field(default_factory=list)
     include_request_attempt_count: Bool = False
     include_attempt_count_in_response: Bool = False
+    retry_policy: RetryPolicy | None = None
+    hedge_policy: HedgePolicy | None = None
+    per_request_buffer_limit_bytes: UInt32 | None = None
+    request_body_buffer_limit: UInt64 | None = None
     typed_per_filter_config: dict[str, AnyMessage] = Field(default_factory=dict)
-    metadata: Ignored = None
+    metadata: Metadata | None = None
 
 
 class RouteConfiguration(HeaderChanges):
@@ -424,4 +438,4 @@ class RouteConfiguration(HeaderChanges):
     ignore_path_parameters_in_path_matching: Bool = False
     internal_only_headers: list[PlainHeaderName] = Field(default_factory=list)
     request_mirror_policies: list[RequestMirrorPolicy] = Field(default_factory=list)
-    metadata: Ignored = None
+    metadata: Metadata | None = None

@@ -146,6 +146,19 @@ _FIELDS = {
         "grpc_timeout_offset upgrade_configs* internal_redirect_policy internal_redirect_action=PASS_THROUGH_INTERNAL_REDIRECT "
         "max_internal_redirects hedge_policy max_stream_duration"
     ),
+    "envoy.config.route.v3.RetryPolicy": (
+        "retry_on= num_retries per_try_timeout per_try_idle_timeout retry_priority retry_host_predicate* retry_options_predicates* "
+        "host_selection_retry_max_attempts= retriable_status_codes* retry_back_off rate_limited_retry_back_off retriable_headers* "
+        "retriable_request_headers* refresh_cluster_on_retry="
+    ),
+    "envoy.config.route.v3.RetryPolicy.RetryBackOff": "base_interval max_interval",
+    "envoy.config.route.v3.RetryPolicy.ResetHeader": "name= format=SECONDS",
+    "envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff": "reset_headers* max_interval",
+    "envoy.config.route.v3.RetryPolicy.RetryPriority": "name= typed_config",
+    "envoy.config.route.v3.RetryPolicy.RetryHostPredicate": "name= typed_config",
+    "envoy.extensions.retry.host.omit_host_metadata.v3.OmitHostMetadataConfig": "metadata_match",
+    "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig": "update_frequency=",
+    "envoy.config.route.v3.HedgePolicy": "initial_requests additional_request_chance hedge_on_per_try_timeout=",
     "envoy.config.route.v3.RedirectAction": (
         "https_redirect scheme_redirect host_redirect= port_redirect= path_redirect prefix_rewrite regex_rewrite path_rewrite "
         "response_code=MOVED_PERMANENTLY strip_query="
