@@ -8,6 +8,7 @@ understood has no model.
 from dataclasses import dataclass
 from typing import Any
 
+from shifter.config.assignment import LoadedAssignment, load_assignment
 from shifter.config.build import build
 from shifter.config.check import check
 from shifter.config.document import MapNode
@@ -20,7 +21,20 @@ from shifter.config.standalone import LoadedTests, build_routes, is_routes, load
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import RouteConfiguration
 
-__all__ = ["CustomFilters", "Judge", "Loaded", "LoadedTests", "Place", "Problem", "ShifterError", "load", "load_tests", "render"]
+__all__ = [
+    "CustomFilters",
+    "Judge",
+    "Loaded",
+    "LoadedAssignment",
+    "LoadedTests",
+    "Place",
+    "Problem",
+    "ShifterError",
+    "load",
+    "load_assignment",
+    "load_tests",
+    "render",
+]
 
 
 @dataclass(frozen=True, slots=True)

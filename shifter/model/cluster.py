@@ -154,6 +154,22 @@ class EdsSource:
 
 
 @dataclass(frozen=True, slots=True)
+class AssignmentPolicy:
+    """``endpoint.v3.ClusterLoadAssignment.Policy``. ``overprovisioning_factor`` is in percent."""
+
+    overprovisioning_factor: int = 140
+    weighted_priority_health: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """``endpoint.v3.ClusterLoadAssignment`` of an EDS cluster: what stands there takes the place of what the cluster says."""
+
+    endpoints: tuple[LbEndpoint, ...] = ()
+    policy: AssignmentPolicy = AssignmentPolicy()
+
+
+@dataclass(frozen=True, slots=True)
 class DnsFailureRefreshRate:
     """``Cluster.RefreshRate``: after a failure a name is asked for again within a random part of ``base_interval``, doubled with each
     failure up to ``max_interval`` (``None``: ten times the base)."""

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
-from shifter.model.cluster import Cluster, UpstreamProtocol
+from shifter.model.cluster import Cluster, DiscoveryType, HealthStatus, UpstreamProtocol
 from shifter.model.report import EndpointReport, Report, VirtualClusterReport
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
@@ -35,9 +35,13 @@ from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
+from shifter.service.assignments import AssignmentFile
+from shifter.service.filewatch import FileWatch
 from shifter.service.plan import Plan, diff
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.discovery import Discovery
+from shifter.upstream.discovery import Discovery, StaticDiscovery
+from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
+from shifter.upstream.discovery_eds import EdsDiscovery
 from shifter.upstream.dns import Resolver
 from shifter.upstream.host import HealthFlag, Host
 from shifter.upstream.pool import Http1Pool
@@ -90,6 +94,7 @@ class DataPlane:
         self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
         self._registry = Registry(self._network, {UpstreamProtocol.HTTP1: Http1Pool, UpstreamProtocol.HTTP2: Http2Pool})
         self._resolvers: dict[tuple[SocketAddress, ...], Resolver] = {}
+        self._files = FileWatch(reactor)
         self._clusters: dict[str, LiveCluster] = {}
         self._ports: dict[SocketAddress, ListeningPort] = {}
         self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
@@ -302,11 +307,17 @@ class DataPlane:
         return sum(len(runtime.doors) for runtime in [*self._runtimes.values(), *self._leaving])
 
     def _discovery(self, cluster: Cluster) -> Discovery:
+        if cluster.type is DiscoveryType.STATIC:
+            return StaticDiscovery(cluster)
+        stats = self._registry.state(cluster).stats
+        if cluster.type is DiscoveryType.EDS:
+            return EdsDiscovery(cluster, AssignmentFile(cluster, self._files), stats)
         servers = cluster.dns_resolvers or self._dns_servers
         resolver = self._resolvers.get(servers)
         if resolver is None:
             resolver = self._resolvers[servers] = Resolver(self._reactor, [(one.host, one.port) for one in servers])
-        return Discovery(cluster, resolver, self._reactor, self._registry.state(cluster).stats)
+        kind = LogicalDnsDiscovery if cluster.type is DiscoveryType.LOGICAL_DNS else StrictDnsDiscovery
+        return kind(cluster, resolver, self._reactor, self._random, stats)
 
     def _filter_chain(self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime, node_cluster: str) -> FilterChain:
         return make_chain(
@@ -361,9 +372,25 @@ class DataPlane:
 
 def _endpoint_report(host: Host) -> EndpointReport:
     address = host.addresses[0]
-    where = (address.host, address.port) if isinstance(address, SocketAddress) else (address.path, None)
-    flags = tuple(str(flag.name).lower() for flag in HealthFlag if host.has(flag))
-    return host.stats.report(*where, weight=host.weight, hostname=host.hostname, health_flags=flags)
+    path, port = (address.host, address.port) if isinstance(address, SocketAddress) else (address.path, None)
+    locality = host.endpoint.locality
+    status = host.endpoint.health_status
+    monitor = host.monitor
+    about = EndpointReport(
+        path,
+        port,
+        host.weight,
+        host.hostname,
+        tuple(str(flag.name).lower() for flag in HealthFlag if host.has(flag)),
+        host.health.value,
+        "HEALTHY" if status is HealthStatus.UNKNOWN else status.value,
+        (locality.region, locality.zone, locality.sub_zone),
+        host.endpoint.priority,
+        host.canary,
+        monitor.external.rate if monitor is not None else -1.0,
+        monitor.local.rate if monitor is not None else -1.0,
+    )
+    return host.stats.report(about)
 
 
 def _resident() -> int:

@@ -12,7 +12,7 @@ from twisted.names import dns
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, DiscoveryType, LbEndpoint
-from shifter.upstream.discovery import Discovery, ResolvedEndpoint
+from shifter.upstream.discovery_dns import StrictDnsDiscovery
 from shifter.upstream.dns import Resolver
 from tests.support.dns import NameServer
 
@@ -51,12 +51,12 @@ async def test_a_name_through_its_days(names: NameServer) -> None:
     seen: list[list[str]] = []
     clock = RefreshClock()
 
-    def changed(endpoints: tuple[ResolvedEndpoint, ...]) -> None:
+    def changed(endpoints: tuple[LbEndpoint, ...]) -> None:
         seen.append(sorted(endpoint.address.host for endpoint in endpoints))
 
     resolver = Resolver(reactor, [names.address], resolv_conf=None, hosts=None)
     cluster = Cluster("service1", DiscoveryType.STRICT_DNS, (LbEndpoint(SocketAddress("service1", 80)),))
-    discovery = Discovery(cluster, resolver, clock)
+    discovery = StrictDnsDiscovery(cluster, resolver, clock, lambda: 0)
     await discovery.start(changed)
     assert seen == [["127.0.0.11"]]
 

@@ -28,8 +28,7 @@ from shifter.proxy.tree import ListenerResource
 from shifter.proxy.webdoor import TreeResource
 from shifter.proxy.worker import Worker
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.discovery import Discovery
-from shifter.upstream.dns import Resolver
+from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
@@ -58,7 +57,7 @@ class Stack:
         worker = Worker(self.network, lambda: 0.0, self.clock.seconds)
         registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
         config = Cluster("service1", endpoints=(LbEndpoint(SocketAddress("192.0.2.1", 80)),))
-        self.cluster = LiveCluster(config, registry, Discovery(config, Resolver(self.clock), self.clock))
+        self.cluster = LiveCluster(config, registry, StaticDiscovery(config))
         self.cluster.start()
         listener = Listener("web", SocketAddress("127.0.0.1", 1), HttpConnectionManager("web", ROUTES))
         tree = ListenerResource(listener.manager, {"service1": self.cluster}.__getitem__)

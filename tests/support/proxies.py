@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import HttpConnectionManager, Listener
-from shifter.model.cluster import Cluster, DnsLookupFamily, LbEndpoint, UpstreamProtocol
+from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
 from shifter.model.route import (
     DirectResponseAction,
     PathMatchKind,
@@ -32,8 +31,7 @@ from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.discovery import Discovery
-from shifter.upstream.dns import Answer, ResolutionFailed
+from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork, FakeTransport
@@ -46,13 +44,6 @@ LOG_FORMAT = (
     "%UPSTREAM_HOST% %UPSTREAM_CLUSTER% %UPSTREAM_REQUEST_ATTEMPT_COUNT%\n"
 )
 REQUEST_ID = b"01234567-89ab-4def-8123-456789abcdef"
-
-
-class NoNames:
-    """A resolver for clusters that need none."""
-
-    def lookup(self, name: str, family: DnsLookupFamily) -> Deferred[Answer]:
-        return fail(ResolutionFailed(f"{name}: nothing is resolved here"))
 
 
 class Memory:
@@ -110,7 +101,7 @@ class Proxy:
         self.worker = Worker(self.network, random=lambda: 50, wall=lambda: WALL)
         self.worker._ids = [REQUEST_ID] * 5000
         self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
-        self.clusters = {one.name: LiveCluster(one, self.registry, Discovery(one, NoNames(), self.clock)) for one in clusters}
+        self.clusters = {one.name: LiveCluster(one, self.registry, StaticDiscovery(one)) for one in clusters}
         for cluster in self.clusters.values():
             cluster.start()
         config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), routes, **(host or {})),))

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, DiscoveryType, DnsFailureRefreshRate, DnsLookupFamily, LbEndpoint
 from shifter.observe.stats import ClusterStats
-from shifter.upstream.discovery import Discovery, Lookup
+from shifter.upstream.discovery_dns import BackOff, DnsDiscovery, LogicalDnsDiscovery, Lookup, StrictDnsDiscovery
 from shifter.upstream.dns import Answer, NameNotFound, ResolutionFailed
 
 
@@ -51,12 +53,17 @@ class Lab:
         self.clock = Clock()
         self.names = Names()
         self.stats = ClusterStats()
+        self.drawn = 0
         self.seen: list[set[str]] = []
         self.warm: list[object] = []
-        self.discovery: Discovery | None = None
+        self.discovery: DnsDiscovery | None = None
+
+    def random(self) -> int:
+        return self.drawn
 
     def start(self, cluster: Cluster) -> Deferred[None]:
-        self.discovery = Discovery(cluster, self.names, self.clock, self.stats)
+        kind = LogicalDnsDiscovery if cluster.type is DiscoveryType.LOGICAL_DNS else StrictDnsDiscovery
+        self.discovery = kind(cluster, self.names, self.clock, self.random, self.stats)
         start = self.discovery.start(self.changed)
         start.addCallbacks(self.warm.append, lambda failure: self.warm.append(failure.type))
         return start
@@ -84,7 +91,8 @@ def logged() -> Iterator[list[str]]:
     events: list[str] = []
 
     def observe(event: LogEvent) -> None:
-        events.append(formatEvent(event))
+        if event["log_level"] is not LogLevel.debug:
+            events.append(formatEvent(event))
 
     globalLogPublisher.addObserver(observe)
     yield events
@@ -98,18 +106,6 @@ def host(name: str, port: int = 80, weight: int = 1, hostname: str = "") -> LbEn
 WEB = Cluster("web", DiscoveryType.STRICT_DNS, (host("web"),))
 ONE, TWO = Answer(("10.0.0.1",), 600.0), Answer(("10.0.0.1", "10.0.0.2"), 600.0)
 SERVFAIL = ResolutionFailed("name server 10.0.0.53 says SERVFAIL")
-
-
-def test_static_endpoints_are_there_at_once(lab: Lab) -> None:
-    seen: list[tuple[LbEndpoint, ...]] = []
-    cluster = Cluster("fixed", DiscoveryType.STATIC, (host("10.0.0.1", 80, 2, "a.test"), host("::1", 81)))
-    discovery = Discovery(cluster, lab.names, lab.clock)
-    assert discovery.start(seen.append).called
-    assert seen == [(LbEndpoint(SocketAddress("10.0.0.1", 80), 2, "a.test"), LbEndpoint(SocketAddress("::1", 81)))]
-    assert discovery.endpoints == seen[0]
-    assert repr(discovery) == "<Discovery fixed STATIC endpoints=2>"
-    assert not lab.names.asked
-    discovery.stop()
 
 
 def test_every_address_of_every_name_is_an_endpoint(lab: Lab) -> None:
@@ -133,7 +129,7 @@ def test_a_new_configuration_begins_with_what_the_old_one_knew(lab: Lab) -> None
     before = lab.discovery
     assert before is not None
     lab.names.said = {"web": SERVFAIL}
-    after = Discovery(replace(WEB, endpoints=(host("web", 81), host("new"))), lab.names, lab.clock)
+    after = StrictDnsDiscovery(replace(WEB, endpoints=(host("web", 81), host("new"))), lab.names, lab.clock, lab.random)
     after.inherit(before)
     seen: list[tuple[LbEndpoint, ...]] = []
     after.start(seen.append)
@@ -146,7 +142,7 @@ def test_addresses_of_another_family_are_not_inherited(lab: Lab) -> None:
     lab.start(WEB)
     assert lab.discovery is not None
     lab.names.said = {"web": SERVFAIL}
-    after = Discovery(replace(WEB, dns_lookup_family=DnsLookupFamily.V6_ONLY), lab.names, lab.clock)
+    after = StrictDnsDiscovery(replace(WEB, dns_lookup_family=DnsLookupFamily.V6_ONLY), lab.names, lab.clock, lab.random)
     after.inherit(lab.discovery)
     after.start(lab.changed)
     assert after.endpoints == ()
@@ -179,7 +175,7 @@ def test_a_failure_keeps_the_endpoints(lab: Lab) -> None:
     lab.names.said["web"] = SERVFAIL
     lab.clock.advance(5)
     assert lab.seen == [{"10.0.0.1:80"}]
-    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1, "no_rebuild": 1}
+    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1}
 
 
 def test_a_name_that_is_gone_empties_the_cluster_until_it_is_back(lab: Lab) -> None:
@@ -222,12 +218,55 @@ def test_a_respected_ttl_is_the_refresh_rate(lab: Lab, ttl: float, after: float)
     assert call.getTime() == after
 
 
-@pytest.mark.parametrize(("rate", "after"), [(None, 5.0), (0.5, 0.5)])
-def test_after_a_failure_there_is_another_rate(lab: Lab, rate: float | None, after: float) -> None:
-    lab.names.said["web"] = SERVFAIL
-    lab.start(replace(WEB, dns_failure_refresh_rate=rate and DnsFailureRefreshRate(rate), respect_dns_ttl=True))
+def next_look(lab: Lab) -> float:
+    """Return how many seconds it is to the next question."""
     [call] = lab.clock.getDelayedCalls()
-    assert call.getTime() == after
+    return round(call.getTime() - lab.clock.seconds(), 6)
+
+
+def test_after_a_failure_the_refresh_rate_is_the_usual_one(lab: Lab) -> None:
+    lab.names.said["web"] = SERVFAIL
+    lab.start(replace(WEB, respect_dns_ttl=True))
+    assert next_look(lab) == 5.0
+
+
+def test_failures_in_a_row_are_asked_about_less_and_less_often(lab: Lab) -> None:
+    """A random part of an interval that doubles: here the longest part there is."""
+    lab.names.said["web"] = SERVFAIL
+    lab.drawn = -1
+    lab.start(replace(WEB, dns_failure_refresh_rate=DnsFailureRefreshRate(0.5, 3.0)))
+    waits = []
+    for _ in range(5):
+        waits.append(next_look(lab))
+        lab.clock.advance(next_look(lab))
+    assert waits == [0.499, 0.999, 1.999, 2.999, 2.999]
+    lab.names.said["web"] = ONE
+    lab.clock.advance(3)
+    assert next_look(lab) == 5.0
+    lab.names.said["web"] = SERVFAIL
+    lab.clock.advance(5)
+    assert next_look(lab) == 0.499
+
+
+@given(base=st.floats(0.001, 100), times=st.floats(1, 100) | st.none(), drawn=st.integers(0, 2**63), failures=st.integers(1, 40))
+def test_back_off_stays_within_its_interval(base: float, times: float | None, drawn: int, failures: int) -> None:
+    longest = base * (10 if times is None else times)
+    back_off = BackOff(DnsFailureRefreshRate(base, None if times is None else longest), lambda: drawn)
+    for number in range(failures):
+        assert 0 <= back_off.interval() <= min(base * 2**number, longest) + 0.001
+    back_off.reset()
+    assert back_off.interval() <= base + 0.001
+
+
+@pytest.mark.parametrize(("drawn", "after"), [(0, 5.0), (700, 5.7), (2_300, 5.3)])
+def test_jitter_is_added_after_an_answer(lab: Lab, drawn: int, after: float) -> None:
+    lab.names.said["web"] = ONE
+    lab.drawn = drawn
+    lab.start(replace(WEB, dns_jitter=1.0))
+    assert next_look(lab) == after
+    lab.names.said["web"] = SERVFAIL
+    lab.clock.advance(after)
+    assert next_look(lab) == 5.0
 
 
 def test_a_name_that_does_not_exist_is_not_a_failure(lab: Lab) -> None:
@@ -300,7 +339,7 @@ def test_stop_ends_waiting_lookups_and_timers(lab: Lab) -> None:
 
 def test_stopping_because_of_a_change(lab: Lab) -> None:
     lab.names.said = {"web": ONE, "old": TWO}
-    discovery = Discovery(replace(WEB, endpoints=(host("web"), host("old"))), lab.names, lab.clock)
+    discovery = StrictDnsDiscovery(replace(WEB, endpoints=(host("web"), host("old"))), lab.names, lab.clock, lab.random)
     assert discovery.start(lambda endpoints: discovery.stop()).called
     assert [name for name, _ in lab.names.asked] == ["web"]
     assert not lab.clock.getDelayedCalls()
@@ -308,7 +347,7 @@ def test_stopping_because_of_a_change(lab: Lab) -> None:
 
 def test_a_change_that_is_not_taken_does_not_end_discovery(lab: Lab, logged_failures: list[Failure]) -> None:
     lab.names.said["web"] = ONE
-    discovery = lab.discovery = Discovery(WEB, lab.names, lab.clock)
+    discovery = lab.discovery = StrictDnsDiscovery(WEB, lab.names, lab.clock, lab.random)
 
     def refuse(endpoints: tuple[LbEndpoint, ...]) -> None:
         raise LookupError(endpoints)
@@ -326,7 +365,7 @@ def test_a_broken_resolver_is_a_failure_like_any(lab: Lab) -> None:
     lab.start(WEB)
     lab.names.said["web"] = ZeroDivisionError("oops")
     lab.clock.advance(5)
-    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1, "no_rebuild": 1}
+    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1}
 
 
 def test_the_log_has_changes_not_refreshes(lab: Lab, logged: list[str]) -> None:
@@ -344,4 +383,83 @@ def test_the_log_has_changes_not_refreshes(lab: Lab, logged: list[str]) -> None:
         "cluster web: endpoints now 0, gone: 10.0.0.1:80, 10.0.0.2:80",
         "cluster web: web resolves again",
         "cluster web: endpoints now 1, new: [fd00::1]:80",
+    ]
+
+
+def test_one_whose_names_need_not_be_waited_for(lab: Lab) -> None:
+    lab.names.hold = True
+    lab.names.said["web"] = ONE
+    assert lab.start(replace(WEB, wait_for_warm_on_init=False)).called
+    lab.names.answer("web")
+    assert lab.seen == [{"10.0.0.1:80"}]
+
+
+# One host, whatever its addresses.
+
+LOGICAL = replace(WEB, type=DiscoveryType.LOGICAL_DNS)
+
+
+def logical(*addresses: str, port: int = 80) -> tuple[LbEndpoint, ...]:
+    return (LbEndpoint(SocketAddress("web", port), hostname="web", resolved=tuple(SocketAddress(one, port) for one in addresses)),)
+
+
+def test_a_logical_name_is_one_host_with_the_addresses_of_the_latest_answer(lab: Lab) -> None:
+    lab.names.said["web"] = TWO
+    lab.start(LOGICAL)
+    assert lab.discovery is not None
+    assert lab.discovery.endpoints == logical("10.0.0.1", "10.0.0.2")
+    lab.names.said["web"] = Answer(("10.0.0.7", "10.0.0.1"))
+    lab.clock.advance(5)
+    assert lab.discovery.endpoints == logical("10.0.0.7", "10.0.0.1")
+    assert lab.seen == [{"web:80"}, {"web:80"}]
+    lab.clock.advance(5)
+    assert lab.counted == {"attempt": 3, "success": 3, "no_rebuild": 1}
+    assert len(lab.seen) == 2
+    assert repr(lab.discovery) == "<LogicalDnsDiscovery web endpoints=1>"
+
+
+@pytest.mark.parametrize("said", [SERVFAIL, NameNotFound("'web' does not exist")])
+def test_a_logical_name_keeps_its_addresses_whatever_happens(lab: Lab, said: Exception) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(replace(LOGICAL, dns_failure_refresh_rate=DnsFailureRefreshRate(1.0)))
+    lab.drawn = 300
+    lab.names.said["web"] = said
+    lab.clock.advance(5)
+    assert lab.discovery is not None
+    assert lab.discovery.endpoints == logical("10.0.0.1")
+    assert lab.counted == {"attempt": 2, "success": 1, "failure": 1}
+    assert next_look(lab) == 0.3
+
+
+def test_a_logical_name_without_addresses_is_no_host(lab: Lab) -> None:
+    lab.start(LOGICAL)
+    assert lab.warm == [None]
+    assert lab.discovery is not None
+    assert lab.discovery.endpoints == ()
+    assert lab.counted == {"attempt": 1, "failure": 1}
+
+
+def test_a_name_that_becomes_logical_keeps_its_addresses(lab: Lab) -> None:
+    lab.names.said["web"] = TWO
+    lab.start(WEB)
+    assert lab.discovery is not None
+    lab.names.said["web"] = SERVFAIL
+    after = LogicalDnsDiscovery(replace(LOGICAL, endpoints=(replace(host("web", 81), priority=3),)), lab.names, lab.clock, lab.random)
+    after.inherit(lab.discovery)
+    after.start(lab.changed)
+    assert after.endpoints == logical("10.0.0.1", "10.0.0.2", port=81)
+    after.stop()
+
+
+def test_the_log_does_not_follow_a_logical_name_around(lab: Lab, logged: list[str]) -> None:
+    lab.names.said["web"] = ONE
+    lab.start(LOGICAL)
+    for number in range(3):
+        lab.names.said["web"] = Answer((f"10.0.1.{number}",))
+        lab.clock.advance(5)
+    lab.names.said = {}
+    lab.clock.advance(5)
+    assert logged == [
+        "cluster web: endpoints now 1, new: web:80",
+        "cluster web: web keeps the addresses it has: 'web' does not exist",
     ]
