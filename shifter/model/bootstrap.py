@@ -183,13 +183,17 @@ class RuntimeLayer:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Everything a configuration file says. Names of listeners and clusters are unique (``config.check``)."""
+    """Everything a configuration file says. Names of listeners and clusters are unique (``config.check``).
+
+    ``outlier_event_log_path`` is ``cluster_manager.outlier_detection.event_log_path``; empty for no such log.
+    """
 
     listeners: tuple[Listener, ...] = ()
     clusters: tuple[Cluster, ...] = ()
     admin: Admin | None = None
     node_id: str = ""
     node_cluster: str = ""
+    outlier_event_log_path: str = ""
     runtime: tuple[RuntimeLayer, ...] = ()
 
 

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
+from shifter.model.bootstrap import Bootstrap, FileAccessLog, HttpConnectionManager, Snapshot
 from shifter.model.cluster import Cluster, DiscoveryType, HealthStatus, UpstreamProtocol
 from shifter.model.report import EndpointReport, Report, VirtualClusterReport
 from shifter.net.listen import ListeningPort, bind
@@ -44,6 +44,7 @@ from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscove
 from shifter.upstream.discovery_eds import EdsDiscovery
 from shifter.upstream.dns import Resolver
 from shifter.upstream.host import HealthFlag, Host
+from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
@@ -69,6 +70,7 @@ class Prepared:
     filters: dict[SocketAddress, FilterChain] = field(default_factory=dict)
     stats: dict[SocketAddress, HttpStats] = field(default_factory=dict)
     logs: dict[str, AccessLogWriter] = field(default_factory=dict)
+    event_logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
 
 class DataPlane:
@@ -101,6 +103,7 @@ class DataPlane:
         self._leaving: list[ListenerRuntime] = []
         self._logs: dict[str, AccessLogWriter] = {}
         self._closed_logs: list[AccessLogWriter] = []
+        self._event_logs: dict[str, AccessLogWriter] = {}
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
         self._make_door = make_door(take_over)
@@ -123,7 +126,7 @@ class DataPlane:
         """
         bootstrap = snapshot.bootstrap
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
-        fresh = [LiveCluster(cluster, self._registry, self._discovery(cluster)) for cluster in plan.clusters_added]
+        fresh = [LiveCluster(cluster, self._registry, self._discovery(cluster), self._log_outlier) for cluster in plan.clusters_added]
         for cluster in fresh:
             if cluster.name in self._clusters:
                 cluster.inherit(self._clusters[cluster.name])
@@ -131,6 +134,9 @@ class DataPlane:
         prepared = Prepared(snapshot, plan, clusters, fresh)
         runtime = Runtime(bootstrap.runtime)
         try:
+            for path in event_logs(bootstrap):
+                if path not in self._event_logs:
+                    prepared.event_logs[path] = AccessLogWriter(path)
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
             for listener in bootstrap.listeners:
@@ -178,13 +184,17 @@ class DataPlane:
             cluster.stop()
         for sock in prepared.sockets.values():
             sock.close()
-        for writer in prepared.logs.values():
+        for writer in (*prepared.logs.values(), *prepared.event_logs.values()):
             writer.close()
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared* from the next request on, and let go of what only the old snapshot used."""
         plan = prepared.plan
         self._logs |= prepared.logs
+        self._event_logs |= prepared.event_logs
+        wanted = event_logs(prepared.snapshot.bootstrap)
+        for path in [path for path in self._event_logs if path not in wanted]:
+            self._event_logs.pop(path).close()
         for cluster in prepared.fresh:
             cluster.activate()
         old_clusters = [self._clusters[name] for name in plan.clusters_removed]
@@ -256,7 +266,7 @@ class DataPlane:
         for looping in (self._ticker, self._flusher):
             if looping.running:
                 looping.stop()
-        for writer in self._logs.values():
+        for writer in (*self._logs.values(), *self._event_logs.values()):
             writer.close()
         self._network.close()
 
@@ -359,8 +369,18 @@ class DataPlane:
                 deferred.callback(None)
         self._network.flush()  # what timeouts wrote does not wait for the next event
 
+    def _log_event(self, path: str, line: bytes) -> None:
+        """Write what happened to an endpoint to the event log at *path*, if there is (still) one."""
+        writer = self._event_logs.get(path)
+        if writer is not None:
+            writer.write(line)
+
+    def _log_outlier(self, cluster: str, event: OutlierEvent) -> None:
+        if self._snapshot is not None and (path := self._snapshot.bootstrap.outlier_event_log_path):
+            self._log_event(path, event.line(cluster, self._wall()))
+
     def _flush_logs(self) -> None:
-        for writer in self._logs.values():
+        for writer in (*self._logs.values(), *self._event_logs.values()):
             writer.flush()
         runtimes = [*self._runtimes.values(), *self._leaving]
         used = {access_log.writer for runtime in runtimes for access_log in runtime.access_logs}
@@ -368,6 +388,12 @@ class DataPlane:
             writer = self._logs.pop(path)
             writer.close()
             self._closed_logs.append(writer)  # what it counted still counts
+
+
+def event_logs(bootstrap: Bootstrap) -> set[str]:
+    """Return the paths of the logs that *bootstrap* wants of what happens to endpoints."""
+    paths = {check.event_log_path for cluster in bootstrap.clusters for check in cluster.health_checks}
+    return {*paths, bootstrap.outlier_event_log_path} - {""}
 
 
 def _endpoint_report(host: Host) -> EndpointReport:
