@@ -7,19 +7,20 @@ Rule 2. An endpoint that cannot be connected to costs the request nothing but ti
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from shifter.model.address import Address
-from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint
 from shifter.routing.retry import Reached
 from shifter.upstream.balance import Balancer, make_balancer
 from shifter.upstream.discovery import Discovery
-from shifter.upstream.host import Health, Host
+from shifter.upstream.host import Health
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.membership import Membership
 from shifter.upstream.outlier_detection import Detector, forget
 from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import EndpointPool
@@ -34,7 +35,7 @@ class LiveCluster:
     """
 
     __slots__ = (
-        "_balancer", "_detector", "_discovery", "_log_outlier", "_pools", "_registry", "_unwatch", "available",
+        "_balancer", "_detector", "_discovery", "_log_outlier", "_members", "_policy", "_registry", "available",
         "config", "name", "resources", "state",
     )  # fmt: skip
 
@@ -48,8 +49,8 @@ class LiveCluster:
         self._registry = registry
         self._discovery = discovery
         self._balancer: Balancer[EndpointPool] = make_balancer(config)
-        self._pools: dict[Address, EndpointPool] = {}
-        self._unwatch: dict[Address, Callable[[], None]] = {}
+        self._policy: AssignmentPolicy | None = None
+        self._members = Membership(config, registry, self.state, self._balance)
         self._detector: Detector | None = None
         self._log_outlier = log_outlier
         self.available = False
@@ -66,7 +67,7 @@ class LiveCluster:
         """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
         which hosts are outliers."""
         self.state.activate(self.config)
-        hosts = [pool.host for pool in self._pools.values()]
+        hosts = [pool.host for pool in self.pools]
         detection = self.config.outlier_detection
         if detection is None:
             for host in hosts:
@@ -82,51 +83,37 @@ class LiveCluster:
         self._discovery.stop()
         if self._detector is not None:
             self._registry.timed.pop(self._detector.tick, None)
-        for address in self._pools:
-            self._registry.release(self.state, self.config.protocol, address)
-        for unwatch in self._unwatch.values():
-            unwatch()
-        self._pools = {}
-        self._unwatch = {}
-        self._balance([])
+        leaving = self._members.clear()
+        self._balance()
+        self._members.release(leaving)
 
     def update(self, endpoints: Iterable[LbEndpoint]) -> None:
-        """Serve these endpoints from now on; an address named twice counts once, with both weights."""
-        weights: dict[Address, int] = {}
-        named: dict[Address, LbEndpoint] = {}
-        for endpoint in endpoints:
-            weights[endpoint.address] = weights.get(endpoint.address, 0) + endpoint.weight
-            named[endpoint.address] = endpoint
-        gone = [address for address in self._pools if address not in named]
-        now = self._registry.now
-        for address, endpoint in named.items():
-            pool = self._pools.get(address)
-            if pool is None:
-                pool = self._pools[address] = self._registry.hold(self.state, self.config.protocol, address)
-                self._unwatch[address] = pool.host.watch(self._health_changed)
-            pool.host.describe(endpoint, weights[address], now)
-            pool.address_text = pool.host.address_text
-        leaving = [self._pools.pop(address) for address in gone]
-        for address in gone:
-            self._unwatch.pop(address)()
-        self._balance([self._pools[address] for address in named])
+        """Serve these endpoints from now on; see ``Membership``."""
+        leaving = self._members.update(endpoints)
+        policy = self._discovery.policy
+        if policy is not None and policy != self._policy:
+            self._policy = policy
+            self._balancer = make_balancer(
+                replace(
+                    self.config,
+                    overprovisioning_factor=policy.overprovisioning_factor,
+                    weighted_priority_health=policy.weighted_priority_health,
+                )
+            )
+        self._balance()
         if self._detector is not None:
-            self._detector.watch([pool.host for pool in self._pools.values()])
-        self.state.stats.membership_change += 1
-        for pool in leaving:
-            self._registry.release(self.state, self.config.protocol, pool.address)
+            self._detector.watch([pool.host for pool in self.pools])
+        self._members.release(leaving)
 
-    def _health_changed(self, host: Host) -> None:
-        self._balance(list(self._pools.values()))
-
-    def _balance(self, pools: list[EndpointPool]) -> None:
+    def _balance(self) -> None:
+        pools = list(self.pools)
         self._balancer.update(pools)
         self.available = any(pool.host.health is not Health.UNHEALTHY for pool in pools)
 
     @property
     def pools(self) -> Iterable[EndpointPool]:
         """The endpoints that are being balanced over, whatever their health."""
-        return self._pools.values()
+        return self._members.pools.values()
 
     def pick(self) -> EndpointPool | None:
         """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
@@ -155,7 +142,7 @@ class LiveCluster:
         return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
 
     def __repr__(self) -> str:
-        return f"<LiveCluster {self.name} endpoints={len(self._pools)}>"
+        return f"<LiveCluster {self.name} endpoints={len(self._members.pools)}>"
 
 
 def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool], fresh: bool) -> Deferred[UpstreamStream]:

@@ -1,0 +1,118 @@
+"""The hosts that make up one configuration's version of a cluster, held in the registry for as long as they do.
+
+Rule 1. An address is one host. Named twice it counts once, with both weights, in the first of its priorities.
+Rule 2. A host that stays keeps its connections whatever else is said of it; one that goes finishes what it carries.
+Rule 3. A host that discovery takes away while active health checks find it well stays until they do not: discovery may be the one that
+        is wrong (Envoy; ``ignore_health_on_host_removal`` says otherwise).
+"""
+
+from collections.abc import Callable, Iterable
+
+from shifter.model.address import Address
+from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.upstream.host import HealthFlag, Host
+from shifter.upstream.pool import ClusterState, EndpointPool
+from shifter.upstream.registry import Registry
+
+_NOT_WELL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH
+
+
+class Membership:
+    """``pools`` are those of the hosts, by address. *changed* is called when some host's health is another, and when a host has gone
+    because of that; not for what `update` changes."""
+
+    __slots__ = ("_changed", "_config", "_described", "_registry", "_state", "_unwatch", "_updating", "pools")
+
+    def __init__(self, config: Cluster, registry: Registry, state: ClusterState, changed: Callable[[], object]) -> None:
+        self._config = config
+        self._registry = registry
+        self._state = state
+        self._changed = changed
+        self._described: dict[Address, LbEndpoint] = {}
+        self._unwatch: dict[Address, Callable[[], None]] = {}
+        self._updating = False
+        self.pools: dict[Address, EndpointPool] = {}
+
+    def update(self, endpoints: Iterable[LbEndpoint]) -> Iterable[EndpointPool]:
+        """Have these endpoints from now on. Return the pools of those that are none any more; `release` them when nobody picks them.
+
+        Each priority that gains or loses hosts counts for ``membership_change``.
+        """
+        named = _each_once(endpoints)
+        now = self._registry.now
+        changed: set[int] = set()
+        self._updating = True
+        for address, (endpoint, weight) in named.items():
+            before = self._described.get(address)
+            if before is None:
+                changed.add(endpoint.priority)
+                pool = self._registry.hold(self._state, self._config.protocol, address)
+                self._unwatch[address] = pool.host.watch(self._health_changed)
+            else:
+                pool = self.pools.pop(address)  # to stand where it is named
+                if (before.priority, before.locality) != (endpoint.priority, endpoint.locality):
+                    changed |= {before.priority, endpoint.priority}
+            self.pools[address] = pool
+            self._described[address] = endpoint
+            pool.host.describe(endpoint, weight, now)
+            pool.address_text = pool.host.address_text
+            pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
+        gone = []
+        for address in [address for address in self.pools if address not in named]:
+            pool = self.pools.pop(address)
+            if self._stays(pool.host):
+                pool.host.set(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
+                self.pools[address] = pool  # behind those that are named
+            else:
+                changed.add(self._described[address].priority)
+                gone.append(self._without(pool))
+        self._updating = False
+        self._state.stats.membership_change += len(changed)
+        return gone
+
+    def release(self, pools: Iterable[EndpointPool]) -> None:
+        """Let go of *pools*, which `update` or `clear` returned."""
+        for pool in pools:
+            self._registry.release(self._state, self._config.protocol, pool.address)
+
+    def clear(self) -> Iterable[EndpointPool]:
+        """Have no hosts any more; return their pools, to be released."""
+        pools, self.pools = list(self.pools.values()), {}
+        return [self._without(pool) for pool in pools]
+
+    def _stays(self, host: Host) -> bool:
+        config = self._config
+        if not config.health_checks or config.ignore_health_on_host_removal:
+            return False
+        return not (host.flags & _NOT_WELL or host.endpoint.disable_active_health_check)
+
+    def _without(self, pool: EndpointPool) -> EndpointPool:
+        self._unwatch.pop(pool.address)()
+        del self._described[pool.address]
+        return pool
+
+    def _health_changed(self, host: Host) -> None:
+        if self._updating:
+            return
+        unwell = [
+            pool for pool in self.pools.values() if pool.host.flags & HealthFlag.PENDING_DYNAMIC_REMOVAL and not self._stays(pool.host)
+        ]
+        priorities = {self._described[pool.address].priority for pool in unwell}
+        for pool in unwell:
+            self._without(self.pools.pop(pool.address))
+            pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, self._registry.now)
+        self._state.stats.membership_change += len(priorities)
+        self._changed()
+        self.release(unwell)
+
+
+def _each_once(endpoints: Iterable[LbEndpoint]) -> dict[Address, tuple[LbEndpoint, int]]:
+    """Return each address with the endpoint that describes it, and its weight."""
+    named: dict[Address, tuple[LbEndpoint, int]] = {}
+    for endpoint in endpoints:
+        known = named.get(endpoint.address)
+        if known is None or endpoint.priority < known[0].priority:
+            named[endpoint.address] = endpoint, endpoint.weight
+        elif endpoint.priority == known[0].priority:
+            named[endpoint.address] = known[0], known[1] + endpoint.weight
+    return named
