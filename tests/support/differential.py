@@ -9,9 +9,7 @@ that are otherwise `HIDDEN`.
 """
 
 import gzip
-import os
 import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ from urllib.parse import quote, unquote_to_bytes
 import yaml
 
 from tests.support.backend import Backend, ReservedPort, Seen
-from tests.support.programs import until
+from tests.support.envoy import running_envoy
 from tests.support.proxy import Proxy
 from tests.support.wireclient import Answer, Wire
 
@@ -180,27 +178,7 @@ class Comparison:
             text = text.replace(f"@{name}@", str(port))
         (yaml.safe_load(text),)
         if kind == "envoy":
-            self._start_envoy(stack, text, ports["admin"])
+            stack.enter_context(running_envoy(self._envoy, text, ports["admin"], self._directory))
         else:
             stack.enter_context(Proxy(self._directory / "shifter")).start(text)
         return Side(ports, backends, HIDDEN - {name.encode() for name in self._case.get("compares", ())})
-
-    def _start_envoy(self, stack: ExitStack, text: str, admin: int) -> None:
-        config = self._directory / "envoy.yaml"
-        config.write_text(text)
-        command = [self._envoy, "-c", str(config), "--concurrency", "1", "--log-level", "error", "--disable-hot-restart"]
-        with open(self._directory / "envoy.log", "w", encoding="utf-8") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._directory, text=True, env=dict(os.environ))
-
-        def end() -> None:
-            process.kill()
-            process.wait()
-
-        stack.callback(end)
-
-        def live() -> None:
-            with Wire(admin) as wire:
-                if wire.ask("GET", "/ready").status != 200:
-                    raise BlockingIOError("not ready yet")
-
-        until(process, live)
