@@ -7,7 +7,8 @@ from shifter.model.route import HeaderValueOption, StringMatcher
 
 @dataclass(frozen=True, slots=True)
 class HttpHealthCheck:
-    """``HealthCheck.HttpHealthCheck``. ``host`` empty: the endpoint's hostname, else the cluster's name.
+    """``HealthCheck.HttpHealthCheck``. ``host`` empty: the cluster's name. A hostname in the endpoint's ``health_check_config``
+    goes before either.
 
     ``expected_statuses`` and ``retriable_statuses`` are ranges, each from the first to before the second number. ``receive`` are
     pieces of which the body must hold one after the other, within its first ``response_buffer_size`` bytes (0: all).
@@ -37,8 +38,8 @@ class TcpHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class GrpcHealthCheck:
-    """``HealthCheck.GrpcHealthCheck``: ``grpc.health.v1.Health/Check`` for ``service_name``. ``authority`` empty: the endpoint's
-    hostname, else the cluster's name."""
+    """``HealthCheck.GrpcHealthCheck``: ``grpc.health.v1.Health/Check`` for ``service_name``. ``authority`` as
+    `HttpHealthCheck`'s ``host``."""
 
     service_name: str = ""
     authority: bytes = b""
@@ -51,7 +52,8 @@ class HealthCheck:
 
     ``no_traffic_interval`` holds while the cluster has had no request yet, ``no_traffic_healthy_interval`` then for healthy hosts.
     ``interval_jitter`` seconds and ``interval_jitter_percent`` of the interval are added at most, by lot. ``event_log_path`` gets a
-    line of JSON for each change.
+    line of JSON for each change. ``name`` is needed where a cluster has several, and is part of their figures' names. ``alt_port`` has
+    no effect, as in Envoy.
     """
 
     check: HttpHealthCheck | TcpHealthCheck | GrpcHealthCheck
@@ -72,3 +74,4 @@ class HealthCheck:
     event_log_path: str = ""
     always_log_health_check_failures: bool = False
     always_log_health_check_success: bool = False
+    name: str = ""

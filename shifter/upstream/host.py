@@ -15,6 +15,7 @@ from shifter.model.cluster import HealthStatus, LbEndpoint
 from shifter.observe.stats import EndpointStats
 
 if TYPE_CHECKING:
+    from shifter.upstream.health_check.checker import CheckedHost
     from shifter.upstream.outlier_detection import HostMonitor
 
 
@@ -46,6 +47,7 @@ _UNHEALTHY = int(
     HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK | HealthFlag.FAILED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING
 )
 _DEGRADED = int(HealthFlag.DEGRADED_ACTIVE_HC | HealthFlag.DEGRADED_EDS_HEALTH | HealthFlag.DEGRADED_OUTLIER_DETECTION)
+_EXCLUDED = int(HealthFlag.PENDING_ACTIVE_HC | HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL)
 _CONFIGURED = int(HealthFlag.FAILED_EDS_HEALTH | HealthFlag.DEGRADED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING)
 _FLAG_OF = {
     HealthStatus.UNHEALTHY: int(HealthFlag.FAILED_EDS_HEALTH),
@@ -61,16 +63,16 @@ class Host:
 
     ``weight`` is that of the configuration, added up where it names the address more than once. ``since`` is when it became part
     of the cluster, or healthy again after it was not, whichever was later (seconds of the monotonic clock): slow start counts from
-    there. ``flags`` are `HealthFlag` bits. ``monitor`` hears of what the host answers, where outliers are looked for. ``active``
-    are the requests under way on it, on all its pools.
+    there. ``flags`` are `HealthFlag` bits. ``monitor`` hears of what the host answers, where outliers are looked for, ``check`` where
+    it is checked actively. ``active`` are the requests under way on it, on all its pools.
 
     ``address`` is what the host is known by, for good; ``addresses`` is where connections to it are made now: the first is tried first,
     and shown (``address_text``). They are the same but for hosts with more than one address, and those that are a name (``LOGICAL_DNS``).
     """
 
     __slots__ = (
-        "_watchers", "active", "address", "address_text", "addresses", "endpoint", "flags", "health", "hostname", "monitor", "since",
-        "stats", "weight",
+        "_watchers", "active", "address", "address_text", "addresses", "check", "endpoint", "flags", "health", "hostname", "monitor",
+        "since", "stats", "weight",
     )  # fmt: skip
 
     def __init__(self, address: Address, now: float) -> None:
@@ -86,6 +88,7 @@ class Host:
         self.active = 0
         self.stats = EndpointStats()
         self.monitor: HostMonitor | None = None
+        self.check: CheckedHost | None = None
         self._watchers: list[Callable[[Host], object]] = []
 
     @property
@@ -110,21 +113,32 @@ class Host:
         """Take *flag* away; a host that thereby becomes healthier tells its watchers."""
         self._become(self.flags & ~int(flag), now)
 
+    def put(self, flags: HealthFlag, of: HealthFlag, now: float) -> None:
+        """Have exactly *flags*, out of those named by *of*, as one change."""
+        self._become(self.flags & ~int(of) | int(flags), now)
+
     def has(self, flag: HealthFlag) -> bool:
         """Say whether *flag* is set."""
         return bool(self.flags & flag)
 
+    @property
+    def excluded(self) -> bool:
+        """Whether it does not count where it is judged how well the cluster as a whole is: a new one that is not yet checked
+        (``ignore_new_hosts_until_first_hc``), or one that a health check told to be left out at once."""
+        return bool(self.flags & _EXCLUDED)
+
     def watch(self, changed: Callable[["Host"], object]) -> Callable[[], None]:
-        """Have *changed* called with the host when its ``health`` has changed; return how to stop that."""
+        """Have *changed* called with the host when its ``health`` has changed, or `excluded`; return how to stop that."""
         self._watchers.append(changed)
         return lambda: self._watchers.remove(changed)
 
     def _become(self, flags: int, now: float) -> None:
         before = self.health
+        counted_otherwise = (flags ^ self.flags) & _EXCLUDED
         self.flags = flags
         self.health = Health.UNHEALTHY if flags & _UNHEALTHY else Health.DEGRADED if flags & _DEGRADED else Health.HEALTHY
-        if self.health is not before:
-            if self.health is Health.HEALTHY:
+        if self.health is not before or counted_otherwise:
+            if self.health is not before and self.health is Health.HEALTHY:
                 self.since = now
             for watcher in list(self._watchers):
                 watcher(self)

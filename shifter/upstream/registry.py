@@ -31,6 +31,11 @@ class Registry:
         """Called with the time on every tick, in the order they were added."""
         self._states: dict[str, ClusterState] = {}
 
+    @property
+    def network(self) -> Connector:
+        """Where connections come from."""
+        return self._network
+
     def monotonic(self) -> float:
         """Seconds of the monotonic clock."""
         return self._network.monotonic()
