@@ -16,10 +16,10 @@ from twisted.python.failure import Failure
 
 from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint
 from shifter.routing.retry import Reached
-from shifter.upstream.balance import Balancer, make_balancer
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.host import Health
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.load_balancer import Balancer, make_balancer
 from shifter.upstream.membership import Membership
 from shifter.upstream.outlier_detection import Detector, forget
 from shifter.upstream.outlier_events import OutlierEvent
@@ -48,7 +48,7 @@ class LiveCluster:
         self.resources = self.state.default
         self._registry = registry
         self._discovery = discovery
-        self._balancer: Balancer[EndpointPool] = make_balancer(config)
+        self._balancer = self._make_balancer(config)
         self._policy: AssignmentPolicy | None = None
         self._members = Membership(config, registry, self.state, self._balance)
         self._detector: Detector | None = None
@@ -93,7 +93,8 @@ class LiveCluster:
         policy = self._discovery.policy
         if policy is not None and policy != self._policy:
             self._policy = policy
-            self._balancer = make_balancer(
+            self._balancer.update(())
+            self._balancer = self._make_balancer(
                 replace(
                     self.config,
                     overprovisioning_factor=policy.overprovisioning_factor,
@@ -104,6 +105,10 @@ class LiveCluster:
         if self._detector is not None:
             self._detector.watch([pool.host for pool in self.pools])
         self._members.release(leaving)
+
+    def _make_balancer(self, config: Cluster) -> Balancer[EndpointPool]:
+        registry = self._registry
+        return make_balancer(config, self.state.stats, lambda: registry.now)
 
     def _balance(self) -> None:
         pools = list(self.pools)

@@ -1,0 +1,92 @@
+"""The balancer that a cluster asks for, put together."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any
+
+from shifter.model.cluster import Cluster
+from shifter.model.load_balancing import LbPolicy
+from shifter.model.route import RouteAction
+from shifter.observe.stats import ClusterStats
+from shifter.upstream.load_balancer.bounded_load import BoundedLoad
+from shifter.upstream.load_balancer.consistent_hashing import ConsistentHashing, HashingPolicy
+from shifter.upstream.load_balancer.hash_table import HashTable, Part
+from shifter.upstream.load_balancer.host_sets import LocalityWeight, locality_weight
+from shifter.upstream.load_balancer.interfaces import Balancer, Chooser
+from shifter.upstream.load_balancer.least_request import LeastRequest
+from shifter.upstream.load_balancer.maglev import MaglevTable
+from shifter.upstream.load_balancer.priorities import PrioritySettings
+from shifter.upstream.load_balancer.priority_balancer import Policy, PriorityBalancer
+from shifter.upstream.load_balancer.random_choice import RandomChoice
+from shifter.upstream.load_balancer.ring_hash import Hashes, Ring
+from shifter.upstream.load_balancer.round_robin import RoundRobin
+from shifter.upstream.load_balancer.subsets import SubsetBalancer
+
+
+def make_balancer(
+    config: Cluster, stats: ClusterStats | None = None, clock: Callable[[], float] = lambda: 0.0, random: Random | None = None
+) -> Balancer[Any]:
+    """Return the balancer that *config* asks for, without endpoints yet. It counts in *stats*; *clock* is that of ``Host.since``."""
+    stats = stats if stats is not None else ClusterStats()
+    make = partial(_make_for, config, stats, clock, random or Random())
+    if config.subsets is not None:
+        return SubsetBalancer(config.subsets, make, stats)
+    return make(locality_weight)
+
+
+def needs_context(config: Cluster, action: RouteAction) -> bool:
+    """Say whether requests by a route with *action* have something to tell the balancer of *config*, retries apart: a hash or
+    metadata. ``pick`` is right for all others."""
+    return config.subsets is not None or (config.lb_policy in _HASHING and bool(action.hash_policy))
+
+
+def _make_for(
+    config: Cluster, stats: ClusterStats, clock: Callable[[], float], random: Random, weigh: LocalityWeight | None
+) -> Balancer[Any]:
+    """Return the balancer for the cluster, or for a subset, whose localities *weigh* weighs (``None``: they do not matter)."""
+    settings = PrioritySettings.of(config)
+    locality_weight = weigh if config.common_lb.locality_weighted else None
+    if config.lb_policy in _HASHING:
+        hashing = config.common_lb.consistent_hashing
+        policy = HashingPolicy(hashing.use_hostname_for_hashing, locality_weight)
+        return ConsistentHashing(settings, policy, _table_maker(config, stats), random, stats)
+    zone_aware = config.common_lb.zone_aware
+    return PriorityBalancer(
+        settings,
+        Policy(
+            locality_weight,
+            config.slow_start if config.lb_policy is not LbPolicy.RANDOM else None,
+            config.least_request.active_request_bias if config.lb_policy is LbPolicy.LEAST_REQUEST else 0.0,
+            zone_aware is not None and zone_aware.fail_traffic_on_panic,
+        ),
+        _chooser_maker(config, random),
+        random,
+        stats,
+        clock,
+    )
+
+
+def _chooser_maker(config: Cluster, random: Random) -> Callable[[], Chooser[Any]]:
+    match config.lb_policy:
+        case LbPolicy.LEAST_REQUEST:
+            return lambda: LeastRequest(random, config.least_request)
+        case LbPolicy.RANDOM:
+            return lambda: RandomChoice(random)
+        case _:
+            return lambda: RoundRobin(random)
+
+
+def _table_maker(config: Cluster, stats: ClusterStats) -> Callable[[Sequence[Part[Any]]], HashTable[Any]]:
+    factor = config.common_lb.consistent_hashing.hash_balance_factor
+    known: Hashes = {}
+
+    def make(parts: Sequence[Part[Any]]) -> HashTable[Any]:
+        table: HashTable[Any]
+        table = Ring(parts, config.ring_hash, known) if config.lb_policy is LbPolicy.RING_HASH else MaglevTable(parts, config.maglev)
+        return BoundedLoad(table, parts, factor, lambda: stats.upstream_rq_active) if factor else table
+
+    return make
+
+
+_HASHING = (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
