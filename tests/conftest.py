@@ -3,6 +3,8 @@
 A test that means to make shifter log a failure takes the ``logged_failures`` fixture and empties it.
 """
 
+import os
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -10,6 +12,10 @@ import pytest
 from twisted.internet import reactor
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
+
+# Hundreds of processes are started; where nobody may keep bytecode, each of them would compile all of shifter first.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No test asserts on time: a busy machine is not a finding.
 hypothesis.settings.register_profile("shifter", deadline=None)
