@@ -95,7 +95,7 @@ class DataPlane:
         self._network = Network(reactor, monotonic)
         self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
         self._registry = Registry(self._network, {UpstreamProtocol.HTTP1: Http1Pool, UpstreamProtocol.HTTP2: Http2Pool})
-        self._resolvers: dict[tuple[SocketAddress, ...], Resolver] = {}
+        self._resolvers: dict[tuple[tuple[SocketAddress, ...], bool], Resolver] = {}
         self._files = FileWatch(reactor)
         self._clusters: dict[str, LiveCluster] = {}
         self._ports: dict[SocketAddress, ListeningPort] = {}
@@ -323,9 +323,10 @@ class DataPlane:
         if cluster.type is DiscoveryType.EDS:
             return EdsDiscovery(cluster, AssignmentFile(cluster, self._files), stats)
         servers = cluster.dns_resolvers or self._dns_servers
-        resolver = self._resolvers.get(servers)
+        resolver = self._resolvers.get((servers, cluster.dns_search_domains))
         if resolver is None:
-            resolver = self._resolvers[servers] = Resolver(self._reactor, [(one.host, one.port) for one in servers])
+            resolver = Resolver(self._reactor, [(one.host, one.port) for one in servers], search=cluster.dns_search_domains)
+            self._resolvers[servers, cluster.dns_search_domains] = resolver
         kind = LogicalDnsDiscovery if cluster.type is DiscoveryType.LOGICAL_DNS else StrictDnsDiscovery
         return kind(cluster, resolver, self._reactor, self._random, stats)
 

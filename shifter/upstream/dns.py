@@ -39,7 +39,8 @@ class Resolver:
     """Looks names up as the C library does, without a thread.
 
     ``servers`` (IP address, port) take the place of the system's name servers (Envoy ``dns_resolvers``); the search list is
-    the system's either way. ``timeouts``: seconds to wait for each server, once through the list for each number.
+    the system's either way; with ``search=False`` every name is complete (``no_default_search_domain``). ``timeouts``: seconds to
+    wait for each server, once through the list for each number.
     ``None`` for a file means not to read it. Raises ``ValueError`` for a server that is not an IP address.
     """
 
@@ -48,6 +49,7 @@ class Resolver:
         reactor: Any,
         servers: Iterable[Server] = (),
         *,
+        search: bool = True,
         timeouts: Sequence[float] | None = None,
         resolv_conf: str | None = "/etc/resolv.conf",
         hosts: str | None = "/etc/hosts",
@@ -55,6 +57,7 @@ class Resolver:
     ) -> None:
         self._reactor = reactor
         self._servers = tuple((str(ip_address(host)), port) for host, port in servers)
+        self._search = search
         self._timeouts = timeouts
         self._resolv_conf = FileValue(resolv_conf, parse_resolv_conf)
         self._hosts = FileValue(hosts, parse_hosts)
@@ -88,7 +91,7 @@ class Resolver:
         if local:
             return Answer(local)
         failure: ResolutionFailed | None = None
-        for candidate in self._resolv_conf.read().candidates(name):
+        for candidate in self._resolv_conf.read().candidates(name) if self._search else (name.removesuffix("."),):
             try:
                 answer = await self._ask_for(candidate, family)
             except NoAnswer:

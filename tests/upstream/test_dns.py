@@ -175,6 +175,14 @@ def test_the_search_list_is_ours(with_files: Callable[[str], Resolver], servers:
     assert servers.questions == ["web.a.test A", "web.b.test A"]
 
 
+@pytest.mark.parametrize(("name", "asked"), [("web", "web"), ("web.c", "web.c"), ("web.", "web")])
+def test_every_name_is_complete_where_that_is_wanted(servers: Servers, tmp_path: Path, name: str, asked: str) -> None:
+    (tmp_path / "resolv.conf").write_text(SEARCH)
+    resolver = Resolver(None, search=False, resolv_conf=str(tmp_path / "resolv.conf"), hosts=None, ask=servers.ask)
+    assert result(resolver.lookup(name, DnsLookupFamily.V4_ONLY)) is NameNotFound
+    assert servers.questions == [f"{asked} A"]
+
+
 def test_a_complete_name_is_not_searched_for(with_files: Callable[[str], Resolver], servers: Servers) -> None:
     assert result(with_files(SEARCH).lookup("web.", DnsLookupFamily.V4_ONLY)) is NameNotFound
     assert servers.questions == ["web A"]
