@@ -14,7 +14,7 @@ from shifter.config.judge import Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Problem, Report, shown
 from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
-from shifter.config.schema.discovery import AssignmentsResponse
+from shifter.config.schema.discovery import AnyAssignment, AssignmentsResponse
 from shifter.config.standalone import root_of
 from shifter.model.cluster import Assignment, AssignmentPolicy
 
@@ -54,30 +54,34 @@ def _only_one(root: MapNode, service: str, report: Report) -> MapNode | None:
     resources = root.get("resources")
     if isinstance(resources, ListNode):
         resources[:] = map(_unwrapped, resources)
-    if validate(AssignmentsResponse, root, report) is None or report.failed or not isinstance(resources, ListNode) or not resources:
+    validate(AssignmentsResponse, root, report)
+    assignment = resources[0] if isinstance(resources, ListNode) and resources else None
+    if not isinstance(assignment, MapNode) or _type_of(assignment) != AnyAssignment.envoy:
         return None
-    if len(resources) > 1:
+    if isinstance(resources, ListNode) and len(resources) > 1:
         report.error(resources[1], "a second assignment stands in this file", "each cluster has a file of its own")
-        return None
-    assignment = resources[0]
-    assert isinstance(assignment, MapNode)
     named = text_in(assignment, "cluster_name")
     if named is not None and named != service:
         report.error(named, f"these are the endpoints of `{shown(named)}`, and `{shown(service)}` asks for its own", "see `service_name`")
-        return None
     return assignment
 
 
 def _unwrapped(resource: Node) -> Node:
     """Return what is in a ``Resource``, which may stand around an assignment."""
-    if isinstance(resource, MapNode) and (text_in(resource, "@type") or "").rpartition("/")[2] == _WRAPPER:
+    if isinstance(resource, MapNode) and _type_of(resource) == _WRAPPER:
         return map_in(resource, "resource") or resource
     return resource
 
 
+def _type_of(resource: MapNode) -> str:
+    return (text_in(resource, "@type") or "").rpartition("/")[2]
+
+
 def _load(assignment: MapNode, service: str, report: Report) -> Assignment | None:
+    name = TextNode(service, assignment.line, assignment.column)
     bare = _map(assignment, {key: value for key, value in assignment.items() if key != "@type"})
-    cluster = _map(assignment, {"name": _text(assignment, service), "load_assignment": bare})
+    bare.setdefault("cluster_name", name)
+    cluster = _map(assignment, {"name": name, "load_assignment": bare})
     clusters = ListNode(assignment.line, assignment.column)
     clusters.append(cluster)
     root = _map(assignment, {"static_resources": _map(assignment, {"clusters": clusters})})
@@ -98,7 +102,3 @@ def _map(at: MapNode, items: dict[str, Node]) -> MapNode:
     node = MapNode(at.line, at.column)
     node.update(items)
     return node
-
-
-def _text(at: MapNode, value: str) -> TextNode:
-    return TextNode(value, at.line, at.column)
