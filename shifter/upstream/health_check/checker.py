@@ -93,9 +93,9 @@ class CheckedHost:
         if self.excluded:
             self.excluded = not well or self.unhealthy
             changed = True
-        if not self.known:
-            self.known = changed = not any(session.first for session in self.sessions)
-            self._checker.known(self)
+        if not self.known and not any(one.first for one in self.sessions):
+            self.known = changed = True
+            self._checker.one_more_known()
         self._checker.judged(self, well, changed)
 
     def exclude(self) -> None:
@@ -171,6 +171,10 @@ class HealthChecker:
         self._tell_when_checked()
 
     # for the hosts
+
+    def one_more_known(self) -> None:
+        """Every check of some host has had an outcome."""
+        self._unknown -= 1
 
     def judged(self, checked: CheckedHost, well: bool, changed: bool) -> None:
         """See `session.Owner`."""

@@ -55,8 +55,8 @@ class HealthCheckEvent:
             "host": _address(self.host.addresses[0]),
             "cluster_name": self.cluster,
         }
-        what = {self.kind.value: self._details()}
-        when = {"timestamp": datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"}
+        what: dict[str, object] = {self.kind.value: self._details()}
+        when: dict[str, object] = {"timestamp": datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"}
         # fields stand in the order of their numbers, as Envoy writes them
         said |= what | when if self.kind in _BEFORE_THE_TIME else when | what
         if endpoint.metadata:
