@@ -171,7 +171,7 @@ class DataPlane:
 
         def too_late() -> None:
             names = [cluster.name for cluster in prepared.fresh if not list(cluster.pools)]
-            _log.warn("serving before the names of {clusters} are resolved", clusters=", ".join(names))
+            _log.warn("serving before the endpoints of {clusters} are found", clusters=", ".join(names))
             warmed.callback(prepared)
 
         late = self._reactor.callLater(WARMING_DEADLINE, too_late)
