@@ -44,7 +44,8 @@ def bind(address: SocketAddress, backlog: int) -> socket.socket:
 
 @implementer(IReadDescriptor)
 class ListeningPort:
-    """Accepts connections on one socket and hands each to *accept*, which returns its handler (or ``None`` to refuse).
+    """Accepts connections on one socket and hands each to *accept*, which returns its handler (or ``None`` to refuse). ``buffer_limit``
+    is how much a connection accepted from now on reads at a time (0: any number of bytes).
 
     When the process is out of descriptors accepting pauses for a moment instead of spinning; the kernel's backlog waits.
     """
@@ -54,6 +55,7 @@ class ListeningPort:
         self._sock = sock
         self._accept = accept
         self._retry: Any = None
+        self.buffer_limit = 0
         self.paused_for_descriptors = 0
         host, port = sock.getsockname()[:2]
         self.address = SocketAddress(host, port)
@@ -90,7 +92,7 @@ class ListeningPort:
                 continue  # the client gave up between SYN and accept
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = TcpTransport(self._network, sock, _UNHANDLED, SocketAddress(peer[0], peer[1]))
+            transport = TcpTransport(self._network, sock, _UNHANDLED, SocketAddress(peer[0], peer[1]), self.buffer_limit)
             handler = self._accept(transport)
             if handler is None:
                 transport.abort()

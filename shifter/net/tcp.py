@@ -1,6 +1,7 @@
 """TCP transports: recv and send by hand on descriptors that Twisted's reactor watches.
 
-Rule 1. One ``recv`` an event; the piece grows for a connection that fills it and shrinks back for one that does not.
+Rule 1. One ``recv`` an event; the piece grows for a connection that fills it and shrinks back for one that does not. It is what a
+        connection may make the process hold for a slow peer, so it never grows beyond the configured buffer.
 Rule 2. Small writes of one reactor turn leave in one ``send`` a connection, after the events of that turn were handled
         (`Network.flush`): the peers are woken once, and a write can never fail inside its caller. Large ones leave at once,
         while they are still in the cache, and so do many, so that their writer hears in time that it is blocked.
@@ -19,7 +20,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from shifter.model.address import Address, SocketAddress
-from shifter.net.transport import Delayed, Handler
+from shifter.model.cluster import UpstreamConnectionOptions
+from shifter.net.transport import ConnectOptions, Delayed, Handler
 
 _log = Logger()
 _SMALL_READ = 16 * 1024
@@ -30,6 +32,8 @@ _PATIENCE = 60.0
 """Seconds that a connection being closed may take to accept another byte of what is still queued for it."""
 _RESET = struct.pack("ii", 1, 0)
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
+_IP_FREEBIND = 15
+_IP_BIND_ADDRESS_NO_PORT = 24
 
 
 class Flushable(Protocol):
@@ -88,7 +92,7 @@ class Network:
         for transport in list(self.lingering):
             transport.finish("closed locally")
 
-    def connect(self, address: Address, handler: Handler) -> "TcpTransport":
+    def connect(self, address: Address, handler: Handler, options: ConnectOptions | None = None) -> "TcpTransport":
         """Begin to connect to *address* (its host is an IP literal); *handler* hears of the outcome from the reactor."""
         where: str | tuple[str, int]
         if isinstance(address, SocketAddress):
@@ -99,8 +103,11 @@ class Network:
             where, peer = "\0" + address.path[1:] if address.path.startswith("@") else address.path, SocketAddress(address.path, 0)
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
-        transport = TcpTransport(self, sock, handler, peer)
-        code = sock.connect_ex(where)
+        code = 0
+        if options is not None and isinstance(address, SocketAddress):
+            code = _prepare(sock, options.socket)
+        transport = TcpTransport(self, sock, handler, peer, options.buffer_limit if options is not None else 0)
+        code = code or sock.connect_ex(where)
         if code in _IN_PROGRESS:
             transport.connecting = True
             transport.queue = []
@@ -110,6 +117,31 @@ class Network:
             transport.queue = []
             self.mark(transport)
         return transport
+
+
+def _prepare(sock: socket.socket, options: UpstreamConnectionOptions) -> int:
+    """Set what *options* say of a TCP socket; return the system's error number, 0 for none."""
+    try:
+        if (keepalive := options.tcp_keepalive) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in (
+                (socket.TCP_KEEPCNT, keepalive.keepalive_probes),
+                (socket.TCP_KEEPIDLE, keepalive.keepalive_time),
+                (socket.TCP_KEEPINTVL, keepalive.keepalive_interval),
+            ):
+                if value is not None:
+                    sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        for source in options.source_addresses:
+            if (":" in source.host) == (sock.family == socket.AF_INET6):
+                if options.freebind:
+                    sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+                if not source.port:
+                    sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)  # a port is used up for one endpoint only
+                sock.bind((source.host, source.port))
+                break
+    except OSError as error:
+        return error.errno or errno.EINVAL
+    return 0
 
 
 def _words(code: int) -> str:
@@ -122,14 +154,14 @@ def _words(code: int) -> str:
 
 @implementer(IReadWriteDescriptor)
 class TcpTransport:
-    """One TCP connection, accepted or outgoing (`transport.Transport`)."""
+    """One TCP connection, accepted or outgoing (`transport.Transport`). It reads *limit* bytes at a time at most (0: as it likes)."""
 
     __slots__ = (
-        "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler", "linger",
-        "network", "peer", "queue", "reading", "sock",
+        "_largest", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler",
+        "linger", "network", "peer", "queue", "reading", "sock",
     )  # fmt: skip
 
-    def __init__(self, network: Network, sock: socket.socket, handler: Handler, peer: SocketAddress) -> None:
+    def __init__(self, network: Network, sock: socket.socket, handler: Handler, peer: SocketAddress, limit: int = 0) -> None:
         self.network = network
         self.sock = sock
         self.handler = handler
@@ -137,7 +169,8 @@ class TcpTransport:
         self.fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send
-        self._size = _SMALL_READ
+        self._largest = min(limit or _LARGE_READ, _LARGE_READ)
+        self._size = min(_SMALL_READ, self._largest)
         self.queue: list[bytes] | None = None  # None: nothing waits; else marked dirty, or waiting for EPOLLOUT
         self.reading = False
         self.connecting = False
@@ -178,8 +211,8 @@ class TcpTransport:
             return
         size = len(data)
         if size >= self._size:
-            if size < _LARGE_READ:
-                self._size = size * 4
+            if size < self._largest:
+                self._size = min(size * 4, self._largest)
         elif not size:
             self.finish("closed")
             return

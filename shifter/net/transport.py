@@ -7,9 +7,10 @@ Rule 3. After `Handler.connection_lost` no other call follows, and writing is al
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shifter.model.address import Address, SocketAddress
+from shifter.model.cluster import UpstreamConnectionOptions
 
 if TYPE_CHECKING:
     from shifter.net.tcp import Flushable
@@ -66,6 +67,13 @@ class Handler(Protocol):
         """All that was queued has been sent."""
 
 
+class ConnectOptions(NamedTuple):
+    """How a connection is made: ``socket`` as the cluster says, and reading ``buffer_limit`` bytes at a time at most (0: any number)."""
+
+    socket: UpstreamConnectionOptions = UpstreamConnectionOptions()
+    buffer_limit: int = 0
+
+
 class Delayed(Protocol):
     """A call that is to come."""
 
@@ -88,7 +96,7 @@ class Connector(Protocol):
     def mark(self, transport: "Flushable") -> None:
         """Have *transport*, or something that writes to one, flushed when the events at hand are handled."""
 
-    def connect(self, address: Address, handler: Handler) -> Transport:
+    def connect(self, address: Address, handler: Handler, options: ConnectOptions | None = None) -> Transport:
         """Begin to connect to *address* (its host is an IP literal); *handler* hears of the outcome from the reactor."""
 
     def tick(self) -> None:

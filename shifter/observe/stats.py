@@ -222,6 +222,7 @@ class ClusterStats:
     upstream_cx_destroy_remote: int = 0
     upstream_cx_destroy_remote_with_active_rq: int = 0
     upstream_cx_idle_timeout: int = 0
+    upstream_cx_max_duration_reached: int = 0
     upstream_cx_max_requests: int = 0
     upstream_cx_none_healthy: int = 0
     upstream_cx_overflow: int = 0

@@ -203,6 +203,7 @@ class DataPlane:
             runtime = self._runtimes[listener.address]
             logs = self._access_logs(listener.manager.access_log)
             runtime.configure(listener, prepared.trees[listener.address], logs, prepared.filters.get(listener.address))
+            self._ports[listener.address].buffer_limit = listener.per_connection_buffer_limit_bytes
         for listener in plan.listeners_added:
             runtime = ListenerRuntime(
                 listener,
@@ -216,6 +217,7 @@ class DataPlane:
             self._runtimes[listener.address] = runtime
             self._worker.listeners.append(runtime)
             port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept)
+            port.buffer_limit = listener.per_connection_buffer_limit_bytes
             self._ports[listener.address] = port
             port.start()
             _log.info("listening on {address} ({name})", address=str(port.address), name=listener.name)
@@ -297,9 +299,8 @@ class DataPlane:
             endpoints = []
             for pool in cluster.pools:
                 figures = pool.host.stats
-                figures.cx_active = len(pool.connections)
                 figures.rq_active = pool.host.active
-                figures.rq_pending_active = len(pool.waiting)
+                figures.rq_pending_active = sum(len(one.waiting) + len(one.choosy) for one in pool.every)
                 endpoints.append(_endpoint_report(pool.host))
             clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
         memory = {"physical_size": _resident()}

@@ -1,24 +1,20 @@
-"""A cluster that is alive: its endpoints, found and balanced, and the way to a stream on one of them.
+"""A cluster that is alive: its endpoints, found, watched and balanced. How requests come to a stream on one of them is `leasing`.
 
-Rule 1. Choosing is arithmetic and immediate (`LiveCluster.pick`), having mostly is (``EndpointPool.take``); only what has
-        to be waited for is a Deferred (`LiveCluster.lease`).
-Rule 2. An endpoint that cannot be connected to costs the request nothing but time: the next one is tried, each once, for
-        nothing was sent. Envoy gives up unless a retry policy says otherwise (``docs/differences.md``).
+Rule 1. What is learned of the endpoints takes effect at once: the balancer hears of it, and so does who waits for one that left.
+Rule 2. An endpoint belongs to the `registry`, which outlives this; here is only which of them there are, and how they are chosen.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from random import Random
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
 
-from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint
-from shifter.routing.retry import Reached
+from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint, RoutingPriority
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.host import Health
-from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.leasing import HighPriority, Leasing
 from shifter.upstream.load_balancer import Balancer, make_balancer
 from shifter.upstream.membership import Membership
 from shifter.upstream.outlier_detection import Detector, forget
@@ -27,25 +23,18 @@ from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
 
 
-class LiveCluster:
-    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints.
+class LiveCluster(Leasing):
+    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints. As `Leasing`, it is for requests of
+    default priority; `of` is for others."""
 
-    ``available``: some host is not unhealthy. (In panic, requests also go to those that are.) ``resources`` are its circuit breakers,
-    for requests of default priority.
-    """
-
-    __slots__ = (
-        "_balancer", "_detector", "_discovery", "_log_outlier", "_members", "_policy", "_registry", "available",
-        "config", "name", "resources", "state",
-    )  # fmt: skip
+    __slots__ = ("_detector", "_discovery", "_high", "_log_outlier", "_members", "_policy", "_registry")
 
     def __init__(
         self, config: Cluster, registry: Registry, discovery: Discovery, log_outlier: Callable[[str, OutlierEvent], object] | None = None
     ) -> None:
-        self.name = config.name
-        self.config = config
-        self.state = registry.state(config)
-        self.resources = self.state.default
+        state = registry.state(config)
+        super().__init__(config, state, state.default)
+        self._high: HighPriority | None = None
         self._registry = registry
         self._discovery = discovery
         self._balancer = self._make_balancer(config)
@@ -53,7 +42,14 @@ class LiveCluster:
         self._members = Membership(config, registry, self.state, self._balance)
         self._detector: Detector | None = None
         self._log_outlier = log_outlier
-        self.available = False
+
+    def of(self, priority: RoutingPriority) -> Leasing:
+        """Return the cluster as requests of *priority* see it."""
+        if priority is RoutingPriority.DEFAULT:
+            return self
+        if self._high is None:
+            self._high = HighPriority(self)
+        return self._high
 
     def start(self) -> Deferred[None]:
         """Find the endpoints; fires when the first attempt has ended, well or not."""
@@ -89,6 +85,7 @@ class LiveCluster:
 
     def update(self, endpoints: Iterable[LbEndpoint]) -> None:
         """Serve these endpoints from now on; see ``Membership``."""
+        before = set(self.pools)
         leaving = self._members.update(endpoints)
         policy = self._discovery.policy
         if policy is not None and policy != self._policy:
@@ -104,7 +101,13 @@ class LiveCluster:
         self._balance()
         if self._detector is not None:
             self._detector.watch([pool.host for pool in self.pools])
+        if self.available:
+            _send_away(leaving)
         self._members.release(leaving)
+        if self.config.common_lb.close_connections_on_host_set_change and before != set(self.pools):
+            for pool in self.pools:
+                for one in pool.every:
+                    one.renew()
 
     def _make_balancer(self, config: Cluster) -> Balancer[EndpointPool]:
         registry = self._registry
@@ -113,51 +116,24 @@ class LiveCluster:
     def _balance(self) -> None:
         pools = list(self.pools)
         self._balancer.update(pools)
-        self.available = any(pool.host.health is not Health.UNHEALTHY for pool in pools)
+        ill = [pool for pool in pools if pool.host.health is Health.UNHEALTHY]
+        self.available = len(ill) < len(pools)
+        if self._high is not None:
+            self._high.available = self.available
+        if ill and self.available:
+            _send_away(ill)
 
     @property
     def pools(self) -> Iterable[EndpointPool]:
         """The endpoints that are being balanced over, whatever their health."""
         return self._members.pools.values()
 
-    def pick(self) -> EndpointPool | None:
-        """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
-        resources = self.resources
-        if resources.requests >= resources.max_requests:
-            return None
-        return self._balancer.pick()
-
-    def pick_for(self, context: PickContext) -> EndpointPool | None:
-        """`pick` for a request that asks something of the load balancer."""
-        if self.resources.requests >= self.resources.max_requests:
-            return None
-        return self._balancer.pick_for(context)
-
-    def lease(self, picked: EndpointPool | None, fresh: bool = False) -> Deferred[UpstreamStream]:
-        """Return a stream when there is one, on *picked* or, when that cannot be connected to, on another endpoint.
-
-        Fails with `LeaseFailed`; cancelling ends the wait. *fresh* as in ``EndpointPool.lease``.
-        """
-        if picked is not None:
-            return _one_after_the_other(picked, self._balancer.order(picked), fresh)
-        if self.resources.requests >= self.resources.max_requests:
-            self.state.stats.upstream_rq_active_overflow += 1
-            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
-        self.state.stats.upstream_cx_none_healthy += 1
-        return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
-
     def __repr__(self) -> str:
         return f"<LiveCluster {self.name} endpoints={len(self._members.pools)}>"
 
 
-def _one_after_the_other(pool: EndpointPool, others: Iterator[EndpointPool], fresh: bool) -> Deferred[UpstreamStream]:
-    def try_next(reason: Failure) -> Deferred[UpstreamStream]:
-        error = reason.value
-        if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
-            another = next(others, None)
-            if another is not None:
-                stream = another.take()
-                return another.lease(fresh).addErrback(try_next) if stream is None else succeed(stream)
-        return fail(reason)  # nobody is left, the cluster as a whole is full, or the wait was cancelled
-
-    return pool.lease(fresh).addErrback(try_next)
+def _send_away(pools: Iterable[EndpointPool]) -> None:
+    for pool in pools:
+        for one in pool.every:
+            if one.waiting or one.choosy:
+                one.send_away()

@@ -51,6 +51,17 @@ class Http1Connection:
         self._interims = 0
         self._sent_before = 0
 
+    # for the pool
+
+    @property
+    def retired(self) -> bool:
+        """Whether it will not be used again after the request it carries."""
+        return not self._keep
+
+    def retire(self) -> None:
+        """Do not use it again after the request it carries."""
+        self._keep = False
+
     # UpstreamStream
 
     def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:

@@ -232,6 +232,10 @@ class Http2Connection:
         """How many requests are under way."""
         return len(self._streams)
 
+    def retire(self) -> None:
+        """Take no more requests."""
+        self.retired = True
+
     def close(self) -> None:
         """Say goodbye and close; nothing is under way."""
         self.retired = True

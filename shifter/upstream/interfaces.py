@@ -68,6 +68,13 @@ class LeaseFailed(Exception):
         self.pool = pool
 
 
+class HostLeft(LeaseFailed):
+    """The endpoint that was waited for is not to be used any more: another is to be looked for at once."""
+
+    def __init__(self, pool: "EndpointPool") -> None:
+        super().__init__(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT, "the host left"), pool)
+
+
 class PickContext:
     """What one request asks of the load balancer (Envoy's ``LoadBalancerContext``). What it does not ask is left at its default.
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from shifter.model.address import Address
 from shifter.model.cluster import Cluster, LbEndpoint
 from shifter.upstream.host import HealthFlag, Host
-from shifter.upstream.pool import ClusterState, EndpointPool
+from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
+from shifter.upstream.resources import ClusterState
 
 _NOT_WELL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH
 

@@ -5,55 +5,24 @@ Rule 1. ``take`` is what a request normally needs: an idle connection, at once. 
 Rule 2. A pool may always have one connection, however full its cluster's circuit breaker is (as in Envoy): an endpoint
         must not starve because its siblings are busy.
 Rule 3. A pool outlives configurations (`registry`); draining, it finishes what it carries and closes.
+Rule 4. Requests of high priority have connections of their own, in a pool beside this one (`EndpointPool.of`).
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.address import Address
-from shifter.model.cluster import Cluster, RoutingPriority
+from shifter.model.cluster import RoutingPriority
+from shifter.net.race import Race, Racing
 from shifter.net.transport import Connector, Transport
-from shifter.observe.stats import ClusterStats
 from shifter.routing.retry import Reached
 from shifter.upstream.connection import Http1Connection
-from shifter.upstream.host import Host
-from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
-from shifter.upstream.resources import Resources
-
-
-class ClusterState:
-    """What all pools of a cluster share and what outlives its configurations: figures, and circuit breakers for each priority."""
-
-    __slots__ = ("config", "default", "high", "name", "stats")
-
-    def __init__(self, config: Cluster) -> None:
-        breakers = config.circuit_breakers
-        self.name = config.name
-        self.config = config  # the latest one; timeouts are read from it
-        self.default = Resources(RoutingPriority.DEFAULT, breakers.default, breakers.per_host_max_connections)
-        self.high = Resources(RoutingPriority.HIGH, breakers.high)
-        self.stats = ClusterStats(default=self.default, high=self.high)
-
-    def activate(self, config: Cluster) -> None:
-        """Have *config* be in force: its timeouts and limits hold from now on."""
-        self.config = config
-        self.default.limit(config.circuit_breakers.default, config.circuit_breakers.per_host_max_connections)
-        self.high.limit(config.circuit_breakers.high)
-
-    def of(self, priority: RoutingPriority) -> Resources:
-        """Return the resources that requests of *priority* use."""
-        return self.default if priority is RoutingPriority.DEFAULT else self.high
-
-    @property
-    def connections(self) -> int:
-        """Connections open now, or being opened."""
-        return self.default.connections + self.high.connections
-
-    def __repr__(self) -> str:
-        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={self.connections}>"
+from shifter.upstream.host import Health, Host
+from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, UpstreamStream
+from shifter.upstream.resources import ClusterState
 
 
 class PooledConnection(Protocol):
@@ -64,25 +33,33 @@ class PooledConnection(Protocol):
     idle_since: float
     requests: int
 
+    @property
+    def retired(self) -> bool:
+        """Whether it takes no request any more."""
+
+    def retire(self) -> None:
+        """Take no request any more: close once what is under way has ended."""
+
 
 class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "choosy", "connections", "draining", "endpoint_stats", "host", "network", "resources", "started", "state",
+        "address_text", "choosy", "connections", "draining", "endpoint_stats", "high", "host", "network", "resources", "started", "state",
         "stats", "waiting",
     )  # fmt: skip
 
-    def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
+    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
         self.state = state
         self.stats = state.stats
-        self.resources = state.default
+        self.resources = state.of(priority)
+        self.high: EndpointPool | None = None
         self.host = host
         self.endpoint_stats = host.stats
         self.address_text = host.address_text
         self.network = network
         self.draining = False
-        self.connections: set[PooledConnection] = set()
+        self.connections: dict[PooledConnection, float] = {}  # when each was begun
         self.started: dict[PooledConnection, float] = {}  # connecting: when each began
         self.waiting: deque[Deferred[UpstreamStream]] = deque()
         self.choosy: deque[Deferred[UpstreamStream]] = deque()  # these take a new connection only
@@ -101,6 +78,20 @@ class EndpointPool:
     def active(self) -> int:
         """Requests under way on the host."""
         return self.host.active
+
+    def of(self, priority: RoutingPriority) -> "EndpointPool":
+        """Return the pool for requests of *priority* to the same host. (Asked of the pool for those of default priority.)"""
+        if priority is RoutingPriority.DEFAULT:
+            return self
+        if self.high is None:
+            self.high = self.__class__(self.state, self.host, self.network, priority)
+            self.high.draining = self.draining
+        return self.high
+
+    @property
+    def every(self) -> "tuple[EndpointPool, ...]":
+        """This pool, and that for high priority if there is one."""
+        return (self,) if self.high is None else (self, self.high)
 
     # for the cluster
 
@@ -130,6 +121,7 @@ class EndpointPool:
                 stream = self.take()
                 if stream is not None:
                     return succeed(stream)  # better than none: nobody will give it back, for it is idle
+                resources.wanting[self] = None
         waiter: Deferred[UpstreamStream] = Deferred(self._give_up)
         queue.append(waiter)
         resources.pending_requests += 1
@@ -141,8 +133,37 @@ class EndpointPool:
         self.draining = True
         self._close_idle(lambda connection: True)
 
+    def renew(self) -> None:
+        """Have no request use the connections there are: close them, those that are busy behind their requests."""
+        self._close_idle(lambda connection: True)
+        for connection in self.connections:
+            if connection.opened:
+                connection.retire()
+        if self.waiting:
+            self.resources.wanting[self] = None
+            self.resources.offer()
+
+    def send_away(self) -> None:
+        """Have everybody who waits here look for another endpoint (`HostLeft`)."""
+        leaving = [*self.waiting, *self.choosy]
+        self.waiting.clear()
+        self.choosy.clear()
+        self.resources.pending_requests -= len(leaving)
+        for waiter in leaving:
+            waiter.errback(HostLeft(self))
+
+    def preconnect(self, ratio: float, anticipated: int = 0) -> bool:
+        """Open a connection ahead of need where there is place for fewer than *ratio* times the requests that are under way, waiting and
+        *anticipated* (``PreconnectPolicy``); return whether one was opened. Not to a host that is not well."""
+        wanted = (len(self.waiting) + self.carried + anticipated) * ratio
+        if wanted <= self.room + self.carried or self.host.health is not Health.HEALTHY or self.draining or not self._may_connect:
+            return False
+        self._connect()
+        return True
+
     def expire(self, now: float) -> None:
-        """End what has taken too long: connecting (``connect_timeout``) and idling (``idle_timeout``)."""
+        """End what has taken too long: connecting (``connect_timeout``), idling (``idle_timeout``), and living
+        (``max_connection_duration``)."""
         config = self.state.config
         if self.started:
             for connection, began in list(self.started.items()):
@@ -152,7 +173,9 @@ class EndpointPool:
                     connection.transport.abort()
         if config.idle_timeout and self.connections:
             horizon = now - config.idle_timeout
-            self._close_idle(lambda connection: connection.idle_since <= horizon)
+            self.stats.upstream_cx_idle_timeout += self._close_idle(lambda connection: connection.idle_since <= horizon)
+        if config.max_connection_duration and self.connections:
+            self._end_old(now - config.max_connection_duration)
 
     # for the connections
 
@@ -170,7 +193,11 @@ class EndpointPool:
 
     def connected(self, connection: PooledConnection) -> None:
         """A connection is established and carries nothing yet."""
-        self.started.pop(connection, None)
+        began = self.started.pop(connection, None)
+        if began is not None:
+            self.stats.upstream_cx_connect_ms.record((self.network.monotonic() - began) * 1000)
+        if self.host.monitor is not None:
+            self.host.monitor.connected()
         self._made_available(connection)
 
     def connect_failed(self, connection: PooledConnection, reason: str) -> None:
@@ -181,6 +208,8 @@ class EndpointPool:
         self.endpoint_stats.cx_connect_fail += 1
         self._forget(connection, remote=reason != "timeout")
         kind = FailureKind.CONNECTION_TIMEOUT if reason == "timeout" else FailureKind.REMOTE_CONNECTION_FAILURE
+        if self.host.monitor is not None:
+            self.host.monitor.failed(Failed(kind, Reached.NOTHING_SENT, reason))
         if self.choosy and len(self.choosy) + len(self.waiting) > len(self.started):
             self._next_waiting(self.choosy).errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
         while self.waiting and len(self.waiting) > self._places_coming():
@@ -189,15 +218,41 @@ class EndpointPool:
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         """The connection will not be used again; *remote* when the endpoint closed it, *active* when that cost a request."""
         self._forget(connection, remote, active)
-        if self.waiting and len(self.waiting) > self._places_coming() and self._may_connect:
+        if self.waiting and len(self.waiting) > self._places_coming():
+            self.resources.wanting[self] = None
+        if self.resources.wanting:
+            self.resources.offer()
+
+    # for the resources
+
+    def connect_for_waiting(self) -> bool:
+        """Make the connections that are waited for, as far as they may be made; return whether more are wanted."""
+        while len(self.waiting) > self._places_coming():
+            if not self._may_connect:
+                return True
             self._connect()
+        return False
 
     # inside
 
     @property
+    def carried(self) -> int:
+        """Requests under way on the connections."""
+        raise NotImplementedError
+
+    @property
+    def room(self) -> int:
+        """Requests that could begin on the connections there are, or that are being made."""
+        raise NotImplementedError
+
+    @property
     def _may_connect(self) -> bool:
-        """Whether the circuit breaker allows another connection; rule 2."""
-        return self.resources.connections < self.resources.max_connections or not self.connections
+        """Whether the circuit breakers allow another connection; rule 2."""
+        resources = self.resources
+        if resources.connections < resources.max_connections:
+            limit = resources.max_connections_per_host
+            return limit is None or self.endpoint_stats.cx_active < limit or not self.connections
+        return not self.connections
 
     def _new_connection(self) -> PooledConnection:
         raise NotImplementedError
@@ -217,22 +272,52 @@ class EndpointPool:
     def _made_available(self, connection: PooledConnection) -> None:
         raise NotImplementedError
 
-    def _close_idle(self, which: Callable[[PooledConnection], bool]) -> None:
+    def _idle(self) -> Sequence[PooledConnection]:
+        """Connections that carry nothing."""
         raise NotImplementedError
+
+    def _close(self, connection: PooledConnection) -> None:
+        """Close one of them."""
+        self.remove(connection)
+        connection.transport.close()
+
+    def _close_idle(self, which: Callable[[PooledConnection], bool]) -> int:
+        closing = [connection for connection in self._idle() if which(connection)]
+        for connection in closing:
+            self._close(connection)
+        return len(closing)
+
+    def _end_old(self, horizon: float) -> None:
+        """Close what was begun before *horizon*, behind the requests on it."""
+        reached = self._close_idle(lambda connection: self.connections[connection] <= horizon)
+        for connection, began in self.connections.items():
+            if began <= horizon and connection.opened and not connection.retired:
+                connection.retire()
+                reached += 1
+        self.stats.upstream_cx_max_duration_reached += reached
 
     def _connect(self) -> None:
         connection = self._new_connection()
-        self.connections.add(connection)
         self.resources.connections += 1
         self.stats.upstream_cx_total += 1
         self.endpoint_stats.cx_total += 1
-        self.started[connection] = self.network.monotonic()
+        self.endpoint_stats.cx_active += 1
+        self.connections[connection] = self.started[connection] = self.network.monotonic()
+
+    def _transport(self, connection: Racing) -> Transport:
+        """Begin to connect to the host: to the one address it has, or to several at once."""
+        addresses = self.host.addresses
+        if len(addresses) == 1:
+            return self.network.connect(addresses[0], connection, self.state.connect_options)
+        return Race(self.network, addresses, connection, self.state.connect_options)
 
     def _forget(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         if connection in self.connections:
-            self.connections.remove(connection)
+            began = self.connections.pop(connection)
             self.resources.connections -= 1
+            self.endpoint_stats.cx_active -= 1
             stats = self.stats
+            stats.upstream_cx_length_ms.record((self.network.monotonic() - began) * 1000)
             if remote:
                 stats.upstream_cx_destroy_remote += 1
                 stats.upstream_cx_destroy_remote_with_active_rq += active
@@ -270,8 +355,8 @@ class Http1Pool(EndpointPool):
 
     __slots__ = ("idle",)
 
-    def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
-        super().__init__(state, host, network)
+    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
+        super().__init__(state, host, network, priority)
         self.idle: list[Http1Connection] = []
 
     def take(self) -> UpstreamStream | None:
@@ -281,12 +366,10 @@ class Http1Pool(EndpointPool):
         """*connection* has finished a request and can take another."""
         limit = self.state.config.max_requests_per_connection
         if self.draining and not self.waiting:
-            self.remove(connection)
-            connection.transport.close()
+            self._close(connection)
         elif limit and connection.requests >= limit:
             self.stats.upstream_cx_max_requests += 1
-            self.remove(connection)
-            connection.transport.close()
+            self._close(connection)
         elif self.waiting and self._next_may_start():
             self._next_waiting().callback(connection)
         else:
@@ -300,7 +383,7 @@ class Http1Pool(EndpointPool):
 
     def _new_connection(self) -> PooledConnection:
         connection = Http1Connection(self)
-        connection.transport = self.network.connect(self.host.addresses[0], connection)
+        connection.transport = self._transport(connection)
         self.stats.upstream_cx_http1_total += 1
         return connection
 
@@ -313,16 +396,19 @@ class Http1Pool(EndpointPool):
 
     def _open_another(self) -> bool:
         if not self._may_connect and self.idle:
-            oldest = self.idle[0]
-            self.remove(oldest)
-            oldest.transport.close()
+            self._close(self.idle[0])
         if not self._may_connect:
             return False
         self._connect()
         return True
 
-    def _close_idle(self, which: Callable[[PooledConnection], bool]) -> None:
-        for connection in [connection for connection in self.idle if which(connection)]:
-            self.stats.upstream_cx_idle_timeout += not self.draining
-            self.remove(connection)
-            connection.transport.close()
+    @property
+    def carried(self) -> int:
+        return len(self.connections) - len(self.started) - len(self.idle)
+
+    @property
+    def room(self) -> int:
+        return len(self.started) + len(self.idle)
+
+    def _idle(self) -> Sequence[PooledConnection]:
+        return self.idle

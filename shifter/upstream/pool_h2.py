@@ -5,13 +5,15 @@ Rule 1. A new connection gets one request; the others wait until it has said how
 Rule 2. Another connection is made only when all others are full, within the limits that all pools have (`pool`).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
+from shifter.model.cluster import RoutingPriority
 from shifter.net.transport import Connector
 from shifter.upstream.connection_h2 import Http2Connection, Http2Stream
 from shifter.upstream.host import Host
 from shifter.upstream.interfaces import UpstreamStream
-from shifter.upstream.pool import ClusterState, EndpointPool, PooledConnection
+from shifter.upstream.pool import EndpointPool, PooledConnection
+from shifter.upstream.resources import ClusterState
 
 _EXPECTED_PLACES = 100
 """What most servers allow (RFC 9113 section 6.5.2 asks for no less)."""
@@ -23,8 +25,8 @@ class Http2Pool(EndpointPool):
 
     __slots__ = ("_open", "_ticked")
 
-    def __init__(self, state: ClusterState, host: Host, network: Connector) -> None:
-        super().__init__(state, host, network)
+    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
+        super().__init__(state, host, network, priority)
         self._open: list[Http2Connection] = []
         self._ticked = network.now
 
@@ -41,8 +43,7 @@ class Http2Pool(EndpointPool):
         if not connection.active:
             connection.idle_since = self.network.now
             if connection in self._open and (connection.retired or (self.draining and not self.waiting)):
-                self.remove(connection)
-                connection.close()
+                self._close(connection)
 
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         if connection in self._open:
@@ -59,19 +60,19 @@ class Http2Pool(EndpointPool):
     def _serve(self, connection: Http2Connection) -> None:
         while connection.has_room and self._next_may_start():
             self._next_waiting().callback(Http2Stream(connection))
-        if self._needs_another():
-            self._connect()
-
-    def _needs_another(self) -> bool:
-        return len(self.waiting) > self._places_coming() and self._may_connect
+        if self.connect_for_waiting():
+            self.resources.wanting[self] = None
 
     def _places_coming(self) -> int:
         coming = len(self.started) + sum(not connection.codec.settled for connection in self._open)
-        return coming * min(_EXPECTED_PLACES, self.state.config.max_concurrent_streams)
+        return self._places(coming)
+
+    def _places(self, connections: int) -> int:
+        return connections * min(_EXPECTED_PLACES, self.state.config.max_concurrent_streams)
 
     def _new_connection(self) -> PooledConnection:
         connection = Http2Connection(self)
-        connection.transport = self.network.connect(self.host.addresses[0], connection)
+        connection.transport = self._transport(connection)
         self.stats.upstream_cx_http2_total += 1
         return connection
 
@@ -80,8 +81,18 @@ class Http2Pool(EndpointPool):
         self._open.append(connection)
         self.freed(connection)
 
-    def _close_idle(self, which: Callable[[PooledConnection], bool]) -> None:
-        for connection in [connection for connection in self._open if not connection.active and which(connection)]:
-            self.stats.upstream_cx_idle_timeout += not self.draining
-            self.remove(connection)
-            connection.close()
+    @property
+    def carried(self) -> int:
+        return sum(connection.active for connection in self._open)
+
+    @property
+    def room(self) -> int:
+        return self._places(len(self.started) + sum(connection.has_room for connection in self._open))
+
+    def _idle(self) -> Sequence[PooledConnection]:
+        return [connection for connection in self._open if not connection.active]
+
+    def _close(self, connection: PooledConnection) -> None:
+        assert isinstance(connection, Http2Connection)
+        self.remove(connection)
+        connection.close()

@@ -5,14 +5,17 @@ is two endpoints: their protocols, limits and figures differ.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from shifter.model.address import Address
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.net.transport import Connector
-from shifter.upstream.host import Host
-from shifter.upstream.pool import ClusterState, EndpointPool
+from shifter.upstream.host import Health, HealthFlag, Host
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.resources import ClusterState
 
 EndpointKey = tuple[str, UpstreamProtocol, Address]
+_FOUND_ILL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
 PoolFactory = Callable[[ClusterState, Host, Connector], EndpointPool]
 
 
@@ -24,6 +27,7 @@ class Registry:
         self._factories = factories
         self._pools: dict[EndpointKey, EndpointPool] = {}
         self._users: dict[EndpointKey, int] = {}
+        self._unwatch: dict[EndpointKey, Callable[[], None]] = {}
         self._hosts: dict[tuple[str, Address], Host] = {}
         self._pools_of: dict[tuple[str, Address], int] = {}
         self._draining: set[EndpointPool] = set()
@@ -63,6 +67,7 @@ class Registry:
                 host = self._hosts[state.name, address] = Host(address, self._network.now)
             self._pools_of[state.name, address] = self._pools_of.get((state.name, address), 0) + 1
             pool = self._pools[key] = self._factories[protocol](state, host, self._network)
+            self._unwatch[key] = host.watch(partial(_health_changed, pool))
         self._users[key] = self._users.get(key, 0) + 1
         return pool
 
@@ -72,17 +77,20 @@ class Registry:
         self._users[key] -= 1
         if not self._users[key]:
             del self._users[key]
+            self._unwatch.pop(key)()
             pool = self._pools.pop(key)
             self._pools_of[state.name, address] -= 1
             if not self._pools_of[state.name, address]:
                 del self._pools_of[state.name, address], self._hosts[state.name, address]
-            pool.drain()
-            if pool.connections:
-                self._draining.add(pool)
+            for one in pool.every:
+                one.drain()
+                if one.connections:
+                    self._draining.add(one)
 
     def pools(self) -> Iterator[EndpointPool]:
         """All pools, draining ones included."""
-        yield from self._pools.values()
+        for pool in self._pools.values():
+            yield from pool.every
         yield from self._draining
 
     def tick(self, now: float) -> None:
@@ -92,6 +100,8 @@ class Registry:
         for pool in self._pools.values():
             if pool.connections:
                 pool.expire(now)
+            if pool.high is not None:
+                pool.high.expire(now)
         if self._draining:
             for pool in list(self._draining):
                 pool.expire(now)
@@ -104,3 +114,10 @@ class Registry:
             pool.draining = True
             for connection in list(pool.connections):
                 connection.transport.abort()
+
+
+def _health_changed(pool: EndpointPool, host: Host) -> None:
+    """A host that was found to be unhealthy gets new connections when it is healthy again: those it has are not to be trusted."""
+    if host.health is Health.UNHEALTHY and host.flags & _FOUND_ILL:
+        for one in pool.every:
+            one.renew()

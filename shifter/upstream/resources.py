@@ -2,10 +2,22 @@
 
 Rule 1. Whoever takes something counts it here and gives it back exactly once; limits are compared with these figures only.
 Rule 2. The limits are those of the latest configuration, from the moment it is in force: what is in use already stays.
+Rule 3. A connection's place that becomes free goes to the host that has wanted one longest, so that no host's requests wait
+        for ever behind those of the others.
 """
 
-from shifter.model.cluster import RoutingPriority, Thresholds
-from shifter.observe.stats import InUse
+from typing import Protocol
+
+from shifter.model.cluster import Cluster, RoutingPriority, Thresholds
+from shifter.net.transport import ConnectOptions
+from shifter.observe.stats import ClusterStats, InUse
+
+
+class Wanting(Protocol):
+    """A pool in which requests wait for more connections than it may make."""
+
+    def connect_for_waiting(self) -> bool:
+        """Make another connection, if it is wanted still and may be made; return whether it is wanted still."""
 
 
 class Resources(InUse):
@@ -14,11 +26,15 @@ class Resources(InUse):
     ``requests`` and ``max_requests`` are compared where an endpoint is picked, ``connections`` and ``pending_requests`` in pools.
     """
 
-    __slots__ = ("_budget", "max_connections", "max_connections_per_host", "max_pending_requests", "max_requests", "max_retries", "priority")
+    __slots__ = (
+        "_budget", "max_connections", "max_connections_per_host", "max_pending_requests", "max_requests", "max_retries", "priority",
+        "wanting",
+    )  # fmt: skip
 
     def __init__(self, priority: RoutingPriority, limits: Thresholds, per_host: int | None = None) -> None:
         super().__init__()
         self.priority = priority
+        self.wanting: dict[Wanting, None] = {}
         self.limit(limits, per_host)
 
     def limit(self, limits: Thresholds, per_host: int | None = None) -> None:
@@ -29,6 +45,13 @@ class Resources(InUse):
         self.max_requests = limits.max_requests
         self.max_retries = limits.max_retries
         self._budget = limits.retry_budget
+        self.offer()
+
+    def offer(self) -> None:
+        """Let pools connect that could not before: there is room, or may be."""
+        for pool in list(self.wanting):
+            if not pool.connect_for_waiting():
+                self.wanting.pop(pool, None)
 
     def may_retry(self) -> bool:
         """Say whether one more request may wait for its retry. With a budget, that depends on what is under way and waiting now."""
@@ -52,3 +75,41 @@ class Resources(InUse):
             f"pending={self.pending_requests}/{self.max_pending_requests} requests={self.requests}/{self.max_requests} "
             f"retries={self.retries}>"
         )
+
+
+class ClusterState:
+    """What all pools of a cluster share and what outlives its configurations: figures, and circuit breakers for each priority."""
+
+    __slots__ = ("config", "connect_options", "default", "high", "name", "stats")
+
+    def __init__(self, config: Cluster) -> None:
+        breakers = config.circuit_breakers
+        self.name = config.name
+        self.config = config  # the latest one; timeouts are read from it
+        self.connect_options = _connect_options(config)
+        self.default = Resources(RoutingPriority.DEFAULT, breakers.default, breakers.per_host_max_connections)
+        self.high = Resources(RoutingPriority.HIGH, breakers.high)
+        self.stats = ClusterStats(default=self.default, high=self.high)
+
+    def activate(self, config: Cluster) -> None:
+        """Have *config* be in force: its timeouts and limits hold from now on."""
+        self.config = config
+        self.connect_options = _connect_options(config)
+        self.default.limit(config.circuit_breakers.default, config.circuit_breakers.per_host_max_connections)
+        self.high.limit(config.circuit_breakers.high)
+
+    def of(self, priority: RoutingPriority) -> Resources:
+        """Return the resources that requests of *priority* use."""
+        return self.default if priority is RoutingPriority.DEFAULT else self.high
+
+    @property
+    def connections(self) -> int:
+        """Connections open now, or being opened."""
+        return self.default.connections + self.high.connections
+
+    def __repr__(self) -> str:
+        return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={self.connections}>"
+
+
+def _connect_options(config: Cluster) -> ConnectOptions:
+    return ConnectOptions(config.connection_options, config.per_connection_buffer_limit_bytes)

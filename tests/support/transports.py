@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.net.tcp import Flushable
-from shifter.net.transport import Connector, Handler, Transport
+from shifter.net.transport import ConnectOptions, Connector, Handler, Transport
 
 LARGE = 16 * 1024
 MANY = 16
@@ -233,7 +233,7 @@ class FakeNetwork:
         for transport in list(self.transports):
             transport.tick(self.now)
 
-    def connect(self, address: SocketAddress, handler: Handler) -> FakeTransport:
+    def connect(self, address: SocketAddress, handler: Handler, options: ConnectOptions | None = None) -> FakeTransport:
         transport = FakeTransport(self, address, handler)
         transport.connecting = True
         self.transports.append(transport)

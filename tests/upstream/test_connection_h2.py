@@ -242,7 +242,7 @@ def test_a_whole_answer_outlives_its_connection(endpoint: Endpoint) -> None:
     stream.resume()
     endpoint.turn()
     assert listener.told == [("head", 200, b"hello", True)]
-    assert (endpoint.pool.active, endpoint.pool.connections) == (0, set())
+    assert (endpoint.pool.active, endpoint.pool.connections) == (0, {})
 
 
 def test_an_upload_rests_while_the_endpoint_does(endpoint: Endpoint) -> None:
@@ -346,7 +346,7 @@ def test_a_connection_that_dies_fails_what_is_under_way(endpoint: Endpoint, answ
     transport.hang_up("reset")
     assert listener.told[-1] == ("failed", FailureKind.CONNECTION_TERMINATION, reached)
     assert unsent.told == [("failed", FailureKind.CONNECTION_TERMINATION, Reached.NOTHING_SENT)]
-    assert (endpoint.pool.active, endpoint.pool.connections) == (0, set())
+    assert (endpoint.pool.active, endpoint.pool.connections) == (0, {})
     assert endpoint.pool.take() is None
     assert endpoint.state.stats.upstream_cx_destroy_remote_with_active_rq == 1
 
@@ -373,7 +373,7 @@ def test_goaway_lets_the_rest_finish_and_then_closes(endpoint: Endpoint) -> None
     endpoint.answer(data=b"hello")
     assert listener.told == [("head", 200, b"hello", True)]
     assert was_closed(connection(endpoint))
-    assert endpoint.pool.connections == set()
+    assert endpoint.pool.connections == {}
 
 
 def test_goaway_on_an_idle_connection_closes_it(endpoint: Endpoint) -> None:
@@ -381,7 +381,7 @@ def test_goaway_on_an_idle_connection_closes_it(endpoint: Endpoint) -> None:
     server.goaway()
     endpoint.turn()
     assert was_closed(connection(endpoint))
-    assert endpoint.pool.connections == set()
+    assert endpoint.pool.connections == {}
 
 
 def test_requests_are_counted_per_connection() -> None:
@@ -441,7 +441,7 @@ def test_connections_that_never_come() -> None:
     endpoint.wait(10)
     assert late.failed.kind is FailureKind.CONNECTION_TIMEOUT
     assert endpoint.connections[-1].lost == "aborted"
-    assert (endpoint.pool.connections, endpoint.pool.waiting) == (set(), type(endpoint.pool.waiting)())
+    assert (endpoint.pool.connections, endpoint.pool.waiting) == ({}, type(endpoint.pool.waiting)())
 
 
 def test_pings_are_forgiven_with_time(endpoint: Endpoint) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from shifter.model.cluster import CircuitBreakers, Cluster, RetryBudget, RoutingPriority, Thresholds
-from shifter.upstream.pool import ClusterState
-from shifter.upstream.resources import Resources
+from shifter.upstream.resources import ClusterState, Resources
 
 
 def test_retries_up_to_their_number() -> None:

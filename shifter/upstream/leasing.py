@@ -1,0 +1,137 @@
+"""How a request comes to a stream on some endpoint of its cluster, at the priority of its route.
+
+Rule 1. Choosing is arithmetic and immediate (`Leasing.pick`), having mostly is (``EndpointPool.take``); only what has to be
+        waited for is a Deferred (`Leasing.lease`).
+Rule 2. An endpoint that cannot be connected to costs the request nothing but time: the next one is tried, each once, for
+        nothing was sent. Envoy gives up unless a retry policy says otherwise (``docs/differences.md``).
+Rule 3. An endpoint that leaves while requests wait for it, because it is ill or gone, sends them to look for another.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from shifter.model.cluster import Cluster, RoutingPriority
+from shifter.routing.retry import Reached
+from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.load_balancer import Balancer
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.resources import ClusterState, Resources
+
+if TYPE_CHECKING:
+    from shifter.upstream.cluster import LiveCluster
+
+_OTHERS_OF_A_SUBSET = 4
+
+
+class Leasing:
+    """A cluster as requests of one priority see it.
+
+    ``available``: some host is not unhealthy. (In panic, requests also go to those that are.) ``resources`` are the circuit breakers
+    of this priority.
+    """
+
+    __slots__ = ("_balancer", "available", "config", "name", "resources", "state")
+
+    _balancer: Balancer[EndpointPool]
+
+    def __init__(self, config: Cluster, state: ClusterState, resources: Resources) -> None:
+        self.name = config.name
+        self.config = config
+        self.state = state
+        self.resources = resources
+        self.available = False
+
+    def pick(self) -> EndpointPool | None:
+        """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
+        resources = self.resources
+        if resources.requests >= resources.max_requests:
+            return None
+        return self._balancer.pick()
+
+    def pick_for(self, context: PickContext) -> EndpointPool | None:
+        """`pick` for a request that asks something of the load balancer."""
+        if self.resources.requests >= self.resources.max_requests:
+            return None
+        return self._balancer.pick_for(context)
+
+    def lease(self, picked: EndpointPool | None, fresh: bool = False, context: PickContext | None = None) -> Deferred[UpstreamStream]:
+        """Return a stream when there is one, on *picked* or, when that cannot be connected to, on another endpoint.
+
+        Fails with `LeaseFailed`; cancelling ends the wait. *fresh* as in ``EndpointPool.lease``, *context* as in `pick_for`.
+        """
+        if picked is not None:
+            return self._one_after_the_other(picked, fresh, context)
+        if self.resources.requests >= self.resources.max_requests:
+            self.state.stats.upstream_rq_active_overflow += 1
+            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
+        self.state.stats.upstream_cx_none_healthy += 1
+        return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
+
+    def _one_after_the_other(self, pool: EndpointPool, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
+        others = self._others(pool, context)
+
+        def try_next(reason: Failure) -> Deferred[UpstreamStream]:
+            error = reason.value
+            if isinstance(error, HostLeft):
+                return self._lease_or_take(self.pick() if context is None else self.pick_for(context), fresh, context)
+            if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
+                another = next(others, None)
+                if another is not None:
+                    stream = another.take()
+                    return another.lease(fresh).addErrback(try_next) if stream is None else succeed(stream)
+            return fail(reason)  # nobody is left, the cluster as a whole is full, or the wait was cancelled
+
+        return pool.lease(fresh).addErrback(try_next)
+
+    def _lease_or_take(self, pool: EndpointPool | None, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
+        stream = None if pool is None else pool.take()
+        return self.lease(pool, fresh, context) if stream is None else succeed(stream)
+
+    def _others(self, first: EndpointPool, context: PickContext | None) -> Iterator[EndpointPool]:
+        """Yield who else may be tried. A request that is for a subset stays within it."""
+        if context is None or context.criteria is None:
+            yield from self._order(first)
+            return
+        tried = {first}
+        for _ in range(_OTHERS_OF_A_SUBSET):
+            another = self.pick_for(context)
+            if another is not None and another not in tried:
+                tried.add(another)
+                yield another
+
+    def _order(self, first: EndpointPool) -> Iterator[EndpointPool]:
+        return self._balancer.order(first)
+
+
+class HighPriority(Leasing):
+    """The same cluster for routes of high priority: its endpoints and its load balancer, with connections and circuit breakers of
+    their own. ``LiveCluster.of`` makes it, and keeps ``available``."""
+
+    __slots__ = ("_cluster",)
+
+    def __init__(self, cluster: "LiveCluster") -> None:
+        super().__init__(cluster.config, cluster.state, cluster.state.high)
+        self._cluster = cluster
+        self.available = cluster.available
+
+    def pick(self) -> EndpointPool | None:
+        resources = self.resources
+        return None if resources.requests >= resources.max_requests else _high(self._cluster._balancer.pick())
+
+    def pick_for(self, context: PickContext) -> EndpointPool | None:
+        resources = self.resources
+        return None if resources.requests >= resources.max_requests else _high(self._cluster._balancer.pick_for(context))
+
+    def _order(self, first: EndpointPool) -> Iterator[EndpointPool]:
+        host = first.host
+        for pool in self._cluster.pools:
+            if pool.host is host:
+                return (other.of(RoutingPriority.HIGH) for other in self._cluster._balancer.order(pool))
+        return iter(())
+
+
+def _high(pool: EndpointPool | None) -> EndpointPool | None:
+    return None if pool is None else pool.of(RoutingPriority.HIGH)
