@@ -4,14 +4,17 @@ A route that asks for nothing has no `Extras`, and its exchanges know nothing of
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shifter.model.cluster import Cluster, UpstreamProtocol
-from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig
+from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
+from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.internal_redirect import Redirects
 from shifter.proxy.max_stream_duration import Limit, compile_duration
 from shifter.proxy.mirror import Mirror
+from shifter.proxy.picking import Picking
 from shifter.proxy.virtual_clusters import VirtualClusters
+from shifter.routing.retry_policy import RetryRules
 from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 
@@ -20,7 +23,8 @@ from shifter.upstream.cluster import LiveCluster
 class Inherited:
     """What routes get from their virtual host, their route configuration and their connection manager.
 
-    ``upgrades`` are the connection manager's; ``None`` when neither it nor any route of it names one.
+    ``upgrades`` are the connection manager's; ``None`` when neither it nor any route of it names one. ``has_internal_callers``: some
+    clients may ask for things themselves (`routing.caller_wishes`).
     """
 
     mirrors: tuple[RequestMirrorPolicy, ...] = ()
@@ -29,6 +33,7 @@ class Inherited:
     virtual_clusters: VirtualClusters | None = None
     max_stream_duration: float = 0.0
     upgrades: tuple[UpgradeConfig, ...] | None = None
+    has_internal_callers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,10 @@ class Extras:
     and ``tell_attempts`` write ``x-envoy-attempt-count`` upstream and downstream. ``redirects`` are followed here.
     ``virtual_clusters`` are the virtual host's. ``upgrades`` are the protocols that may be switched to (lower case); ``None`` where
     the whole listener has none.
+    ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
+    ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
+    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``high_priority`` is
+    ``priority: HIGH``.
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -52,15 +61,31 @@ class Extras:
     redirects: Redirects | None = None
     virtual_clusters: VirtualClusters | None = None
     upgrades: frozenset[bytes] | None = None
+    retry: RetryRules | None = None
+    hedge: bool = False
+    refresh: ClusterRefresh | None = None
+    picking: Picking | None = None
+    hears_wishes: bool = False
+    body_limit: int | None = None
+    high_priority: bool = False
 
 
 _NOTHING = Extras()
+_ONLY_WISHES = Extras(hears_wishes=True)
 
 
 def compile_extras(
-    action: RouteAction, cluster: Cluster, inherited: Inherited, find_cluster: Callable[[str], LiveCluster], runtime: Runtime
+    action: RouteAction,
+    entry: WeightedCluster,
+    cluster: Cluster,
+    inherited: Inherited,
+    find_cluster: Callable[[str], LiveCluster],
+    runtime: Runtime,
+    refresh: ClusterRefresh | None = None,
 ) -> Extras | None:
-    """Return what a route with *action* asks for when it forwards to *cluster*; ``None`` for nothing."""
+    """Return what a route with *action* asks for when its *entry* forwards to *cluster*; ``None`` for nothing."""
+    picking = Picking(action, entry, cluster)
+    retries = action.retry is not None
     extras = Extras(
         tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),
         compile_duration(action.max_stream_duration, inherited.max_stream_duration),
@@ -72,8 +97,21 @@ def compile_extras(
         Redirects(action.internal_redirect) if action.internal_redirect is not None else None,
         inherited.virtual_clusters,
         _allowed(action, cluster, inherited.upgrades),
+        RetryRules(action.retry, runtime) if action.retry is not None else None,
+        retries and action.hedge is not None and action.hedge.hedge_on_per_try_timeout,
+        refresh,
+        picking if picking.asks else None,
+        inherited.has_internal_callers,
+        action.request_body_buffer_limit,
+        action.high_priority,
     )
-    return extras if extras != _NOTHING else None
+    nothing = replace(extras, body_limit=None) == _NOTHING
+    return None if nothing else extras
+
+
+def asks_by_itself(extras: Extras) -> bool:
+    """Say whether the route asks for anything before its client does."""
+    return replace(extras, body_limit=None) != _ONLY_WISHES
 
 
 def _allowed(action: RouteAction, cluster: Cluster, upgrades: tuple[UpgradeConfig, ...] | None) -> frozenset[bytes] | None:

@@ -18,6 +18,7 @@ from shifter.proxy.filtered import FilteredExchange
 from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
 from shifter.proxy.max_stream_duration import tell_endpoint
 from shifter.proxy.mirror import MirrorStream
+from shifter.proxy.picking import Picking
 from shifter.proxy.stream import ProxyStream
 from shifter.routing.match import is_grpc
 from shifter.routing.rewrite import replace_host
@@ -37,8 +38,8 @@ class FullStream(ProxyStream):
     """See the module. ``journey`` is shared by all exchanges that internal redirects have made of one request."""
 
     __slots__ = (
-        "copies", "counted", "extras", "following", "journey", "kept", "kept_size", "may_switch", "uncopied", "until",
-        "virtual_cluster",
+        "context", "cookies", "copies", "counted", "extras", "following", "journey", "kept", "kept_size", "may_switch", "uncopied",
+        "until", "virtual_cluster",
     )  # fmt: skip
 
     def __init__(self, leaf: "RouteResource", extras: Extras, head: RequestHead, downstream: "Downstream") -> None:
@@ -48,7 +49,9 @@ class FullStream(ProxyStream):
         self.until = _NEVER
         self.copies: list[MirrorStream] = []
         self.uncopied = bool(extras.mirrors) and not self.may_switch
-        self.kept: list[bytes] | None = None  # the body, in case a redirect is followed
+        self.context = None
+        self.cookies = b""  # what the load balancer gives to a newcomer
+        self.kept: list[bytes] | None = None  # the body, in case it has to be sent once more
         self.kept_size = 0
         self.journey: Journey | None = None
         self.following: Exchange | None = None
@@ -69,9 +72,11 @@ class FullStream(ProxyStream):
                 self.until = self.started + seconds
                 if extras.tell_duration and is_grpc(head):
                     tell_endpoint(head, seconds)
+        if extras.picking is not None:
+            self._ask(extras.picking)
         if extras.redirects is not None:
             self.kept = []
-            self._keep(data)
+        self._keep(data)
         super().begin(data, end)
         if self.over:
             return
@@ -92,7 +97,6 @@ class FullStream(ProxyStream):
             copied.send_data(data, end)
 
     def on_request_trailers(self, block: bytes) -> None:
-        self.kept = None
         super().on_request_trailers(block)
         for copied in self.copies:
             copied.send_trailers(block)
@@ -166,13 +170,20 @@ class FullStream(ProxyStream):
                 self.copies.append(copied)
                 copied.begin(data, end)
 
+    def _ask(self, picking: Picking) -> None:
+        """Ask the load balancer for what the route does. Who has been given a cookie by the choice of a cluster needs no other."""
+        self.context, cookies = picking.context(self.head, self.downstream)
+        self.cookies = b"" if self.leaf.given else cookies
+
     def _keep(self, data: bytes) -> None:
-        """Remember the body for a redirect, unless it is too much."""
+        """Remember the body, unless it is too much."""
         kept = self.kept
         if kept is not None and data:
             self.kept_size += len(data)
-            if self.kept_size > self.runtime.listener.per_connection_buffer_limit_bytes:
+            limit = self.extras.body_limit
+            if self.kept_size > (self.runtime.listener.per_connection_buffer_limit_bytes or _NEVER if limit is None else limit):
                 self.kept = None
+                self.leaf.target.cluster.state.stats.retry_or_shadow_abandoned += 1
             else:
                 kept.append(data)
 
@@ -188,6 +199,8 @@ class FullStream(ProxyStream):
             self.leaf.suppress_envoy_headers = True
             if head.status == 101:
                 self.deadline = self.until
+        if self.cookies:
+            head.block += self.cookies
         if extras.tell_attempts:
             head.block = without(head.block, _ATTEMPTS) + b"\r\n%b: %d" % (_ATTEMPTS, self.attempts)
         super().on_head(head, data, end)
@@ -197,7 +210,7 @@ class FullStream(ProxyStream):
         stats = self.target.cluster.state.stats
         journey = self.journey or Journey()
         try:
-            if not self.request_done or self.kept is None:
+            if not self.request_done or self.kept is None or self.trailers is not None:
                 raise NotFollowed("")
             head, leaf = redirects.follow(self.head, answer, journey, self.leaf.config.name, self.downstream)
         except NotFollowed as reason:
@@ -213,6 +226,7 @@ class FullStream(ProxyStream):
             self.upstream = None
         if self.pool is not None:
             self.pool.endpoint_stats.rq_success += 1
+        self._tell_monitor(answer)
         self._let_go()
         self.over = True
         self.worker.streams.discard(self)
@@ -238,7 +252,7 @@ class FullStream(ProxyStream):
             if self.may_switch and self.deadline <= now:
                 self.request_done = True  # as far as its answer was waited for
             super().timed_out(now)
-            if self.flags == b"UT" and self.counted is not None:
+            if self.flags.endswith(b"UT") and self.counted is not None:
                 self.counted.upstream_rq_timeout += 1
             return
         self._let_go()

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from shifter.observe.logformat import LogEntry
-from shifter.wire.events import RequestHead
+from shifter.routing.match import is_grpc
+from shifter.wire.events import RequestHead, ResponseHead, first_value
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
@@ -11,7 +12,21 @@ if TYPE_CHECKING:
 PROTOCOL_ERROR = b"DPE"
 """The response flag of requests that break the protocol."""
 
+HTTP_OF_GRPC = {
+    b"0": 200, b"1": 499, b"3": 400, b"4": 504, b"5": 404, b"6": 409, b"7": 403, b"8": 429, b"9": 400, b"10": 409, b"11": 400,
+    b"12": 501, b"14": 503, b"16": 401,
+}  # fmt: skip
+"""HTTP status for a ``grpc-status`` (Envoy's ``Grpc::Utility::grpcToHttpStatus``); anything else is 500."""
+
 PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
+
+
+def answered_status(head: RequestHead, answer: ResponseHead) -> int:
+    """Return the status of *answer* to *head* as outlier detection counts it: for gRPC, that which its ``grpc-status`` stands for."""
+    said = first_value(answer.block, b"grpc-status")
+    if said is None or not is_grpc(head):
+        return answer.status
+    return HTTP_OF_GRPC.get(said, 500)
 
 
 def log_entry(

@@ -18,11 +18,11 @@ from shifter.filters.api import Reply
 from shifter.model.cluster import UpstreamProtocol
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.local_reply import local_reply
-from shifter.proxy.outcome import PROTOCOL_ERROR, blank, log_entry
+from shifter.proxy.outcome import PROTOCOL_ERROR, answered_status, blank, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
 from shifter.upstream.pool import EndpointPool
 from shifter.wire.events import HAS_DATE, ProtocolError, RequestHead, ResponseHead, expects_continue
 from shifter.wire.h1 import REASONS
@@ -37,7 +37,8 @@ _PROTOCOLS = {UpstreamProtocol.HTTP1: b"HTTP/1.1", UpstreamProtocol.HTTP2: b"HTT
 _REPLAY_LIMIT = 64 * 1024
 _WAITING_LIMIT = 64 * 1024
 _REPEATABLE = (FailureKind.CONNECTION_TERMINATION, FailureKind.REFUSED_STREAM)
-_DISCONNECTED = b"upstream connect error or disconnect/reset before headers. reset reason: "
+_DISCONNECTED = b"upstream connect error or disconnect/reset before headers. %breset reason: %b"
+_RETRIED = b"retried and the latest "
 
 
 class Target:
@@ -91,7 +92,10 @@ class ProxyStream:
         "worker",
     )  # fmt: skip
 
+    # what only some exchanges have, which keep it elsewhere (`FullStream`, `RetryingStream`)
     may_switch = False
+    context: PickContext | None = None
+    retried = False
 
     def __init__(self, leaf: "RouteResource", head: RequestHead, downstream: "Downstream") -> None:
         self.leaf = leaf
@@ -155,7 +159,7 @@ class ProxyStream:
                 self.deadline = self.started + limit
             if not data and expects_continue(head):
                 self.downstream.send_continue()
-        pool = target.cluster.pick()
+        pool = target.cluster.pick() if self.context is None else target.cluster.pick_for(self.context)
         upstream = None if pool is None else pool.take()
         if upstream is None:
             self.unsent = [data] if data else []
@@ -227,6 +231,11 @@ class ProxyStream:
 
     # getting an upstream
 
+    def _pick(self) -> EndpointPool | None:
+        """Choose an endpoint once more."""
+        cluster = self.target.cluster
+        return cluster.pick() if self.context is None else cluster.pick_for(self.context)
+
     def _await(self, lease: Deferred[UpstreamStream]) -> None:
         self.lease = lease
         lease.addCallbacks(self._leased, self._lease_failed)
@@ -281,6 +290,8 @@ class ProxyStream:
         self.touched = self.worker.now
         status = head.status
         self.status = status
+        if self.pool.host.monitor is not None:  # type: ignore[union-attr]  # there is a pool where there is an answer
+            self._tell_monitor(head)
         seconds = self.worker.monotonic() - self.started
         self.service_time = took = int(seconds * 1000)
         runtime = self.runtime
@@ -302,6 +313,11 @@ class ProxyStream:
             self._end(status, "via_upstream", seconds)
         else:
             self.downstream.send_head(status, block, head.length, data, False)
+
+    def _tell_monitor(self, head: ResponseHead) -> None:
+        """Have who looks for outliers know what the endpoint answered."""
+        if self.pool is not None and self.pool.host.monitor is not None:
+            self.pool.host.monitor.answered(answered_status(self.head, head))
 
     def _edited(self, head: ResponseHead, took: int) -> bytes:
         """Return the fields of the upstream's answer where more becomes of them than usual."""
@@ -346,10 +362,13 @@ class ProxyStream:
             # the connection died under the request, or would not take it: not a retry but the request's first real try
             self.repeated = True
             self.unsent = replay
-            self._await(self.target.cluster.lease(self.target.cluster.pick(), fresh=True))
+            self._await(self.target.cluster.lease(self._pick(), fresh=True))
             return
-        if self.pool is not None:
-            self.pool.endpoint_stats.rq_error += 1
+        pool = self.pool
+        if pool is not None:
+            pool.endpoint_stats.rq_error += 1
+            if pool.host.monitor is not None:
+                pool.host.monitor.failed(failed)
         if failed.kind is FailureKind.REMOTE_RESET:
             self.target.cluster.state.stats.upstream_rq_rx_reset += 1
         self._fail(failed)
@@ -381,6 +400,8 @@ class ProxyStream:
             self._reply(408, b"request timeout", b"", "request_overall_timeout")
         else:
             self.target.cluster.state.stats.upstream_rq_timeout += 1
+            if self.pool is not None and self.pool.host.monitor is not None and not self.responding:
+                self.pool.host.monitor.timed_out()
             self._reply(504, b"upstream request timeout", b"UT", "response_timeout")
 
     def _fail(self, failed: Failed) -> None:
@@ -392,7 +413,8 @@ class ProxyStream:
         when = "after" if self.responding else "before"
         details = f"upstream_reset_{when}_response_started{{{kind.details}{'|' + failed.detail if failed.detail else ''}}}"
         overloaded = b"\r\nx-envoy-overloaded: true" if kind is FailureKind.OVERFLOW and not self.leaf.suppress_envoy_headers else b""
-        self._reply(kind.status, _DISCONNECTED + kind.reason.encode("ascii"), flag, details, overloaded)
+        body = _DISCONNECTED % (_RETRIED if self.retried else b"", kind.reason.encode("ascii"))
+        self._reply(kind.status, body, flag, details, overloaded)
 
     def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"", grpc_status: int | None = None) -> None:
         """Answer in the upstream's place, or cut the answer that has begun."""

@@ -26,14 +26,18 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.proxy.cluster_choice import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
+from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
-from shifter.proxy.extras import Extras, Inherited, compile_extras
+from shifter.proxy.extras import Extras, Inherited, asks_by_itself, compile_extras
 from shifter.proxy.fullstream import FullStream
+from shifter.proxy.hedge import HedgingStream
 from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
 from shifter.proxy.local_reply_config import BodyFormat
+from shifter.proxy.retrying import RetryingStream, per_try
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
+from shifter.routing.caller_wishes import take_wishes
 from shifter.routing.forwarded import expected_timeout
 from shifter.routing.headers import Edit, HeaderEditor, Subject
 from shifter.routing.hosts import HostTable
@@ -46,7 +50,7 @@ from shifter.routing.table import RouteList
 from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.wire.events import TUNNEL, UPGRADE, RequestHead, first_value
+from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value
 
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
@@ -89,7 +93,11 @@ class ListenerResource:
         self.config = config = manager.route_config
         self.runtime = runtime
         self.upgradable = bool(manager.upgrades) or _has_upgrades(config)
-        inherited = Inherited(max_stream_duration=manager.max_stream_duration, upgrades=manager.upgrades if self.upgradable else None)
+        inherited = Inherited(
+            max_stream_duration=manager.max_stream_duration,
+            upgrades=manager.upgrades if self.upgradable else None,
+            has_internal_callers=bool(manager.internal_addresses),
+        )
         hosts = [
             VirtualHostResource(
                 host,
@@ -165,28 +173,39 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
     if isinstance(action, WebResourceAction):
         return WebResourceLeaf(route, action, around.editor(route))
     entries = action.clusters or (WeightedCluster("", 1, cluster_header=action.cluster_header),)
-    leaves = [_entry_leaf(route, action, entry, around) for entry in entries]
+    refresh = ClusterRefresh(action, around.runtime) if _refreshes(action) else None
+    leaves = [_entry_leaf(route, action, entry, around, refresh) for entry in entries]
+    if refresh is not None:
+        refresh.leaves = leaves
     if is_plain(action):
         split = Split([(leaf, entry.weight) for leaf, entry in zip(leaves, entries, strict=True)])
         return split.only or WeightedResource(route, split, action.health_aware_weights)
     return ChoosingResource(route, action, leaves, around.runtime)
 
 
-def _entry_leaf(route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings) -> EntryLeaf:
+def _refreshes(action: RouteAction) -> bool:
+    return len(action.clusters) > 1 and action.retry is not None and action.retry.refresh_cluster_on_retry
+
+
+def _entry_leaf(
+    route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings, refresh: ClusterRefresh | None
+) -> EntryLeaf:
     if entry.cluster_header is None:
         try:
-            return _route_leaf(route, action, entry, around.find_cluster(entry.name), around)
+            return _route_leaf(route, action, entry, around.find_cluster(entry.name), around, refresh)
         except KeyError:
             pass  # a cluster is missing, and the configuration said that this may be
 
     def make(name: str) -> RouteResource:
-        return _route_leaf(route, action, entry, around.find_cluster(name), around)
+        return _route_leaf(route, action, entry, around.find_cluster(name), around, refresh)
 
     return LateBoundResource(route, entry, make, MissingClusterResource(route, action, entry, around.editor(route, entry)))
 
 
-def _route_leaf(route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> "RouteResource":
-    extras = compile_extras(action, cluster.config, around.inherited, around.find_cluster, around.runtime)
+def _route_leaf(
+    route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, refresh: ClusterRefresh | None
+) -> "RouteResource":
+    extras = compile_extras(action, entry, cluster.config, around.inherited, around.find_cluster, around.runtime, refresh)
     if extras is None:
         return RouteResource(route, action, entry, cluster, around)
     return FullRouteResource(route, action, entry, cluster, around, extras)
@@ -195,7 +214,7 @@ def _route_leaf(route: Route, action: RouteAction, entry: WeightedCluster, clust
 class RouteResource:
     """A route that forwards to one cluster, or one entry of a route that has several."""
 
-    __slots__ = ("added", "config", "entry", "idle_timeout", "rewrite", "suppress_envoy_headers", "target", "timeout")
+    __slots__ = ("added", "config", "entry", "given", "idle_timeout", "rewrite", "suppress_envoy_headers", "target", "timeout")
 
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> None:
         self.config = route
@@ -209,6 +228,7 @@ class RouteResource:
         self.idle_timeout = action.idle_timeout
         self.suppress_envoy_headers = around.suppress_envoy_headers
         self.added = b"" if around.suppress_envoy_headers else expected_timeout(self.timeout)
+        self.given = b""  # lines that the answer carries because this was chosen
 
     @property
     def edit_answer(self) -> Edit | None:
@@ -233,6 +253,7 @@ class RouteResource:
     def giving(self, lines: bytes) -> "RouteResource":
         """Return a leaf like this one, whose answer carries *lines* besides."""
         leaf = copy(self)
+        leaf.given = lines
         leaf.target = copy(self.target)
         leaf.target.edit_response = adding(lines, self.target.edit_response)
         return leaf
@@ -241,13 +262,16 @@ class RouteResource:
 class FullRouteResource(RouteResource):
     """A `RouteResource` that asks for more than being forwarded."""
 
-    __slots__ = ("extras",)
+    __slots__ = ("asks", "extras")
 
     def __init__(
         self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, extras: Extras
     ) -> None:
         super().__init__(route, action, entry, cluster, around)
         self.extras = extras
+        self.asks = asks_by_itself(extras)
+        if self.added and extras.retry is not None and not extras.hedge:
+            self.added = expected_timeout(per_try(extras.retry.policy.per_try_timeout, self.timeout) or self.timeout)
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         if head.flags & UPGRADE:
@@ -257,7 +281,11 @@ class FullRouteResource(RouteResource):
                 return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1
             head.flags |= TUNNEL
-        return FullStream(self, self.extras, head, downstream)
+        wishes = take_wishes(head) if self.extras.hears_wishes and head.flags & HAS_X_ENVOY else None
+        if wishes is not None or self.extras.retry is not None:
+            hedge = self.extras.hedge if wishes is None or wishes.hedge is None else wishes.hedge
+            return (HedgingStream if hedge else RetryingStream)(self, self.extras, head, downstream, wishes)
+        return FullStream(self, self.extras, head, downstream) if self.asks else ProxyStream(self, head, downstream)
 
 
 def _with_host_of(entry: WeightedCluster, then: Edit | None) -> Edit:

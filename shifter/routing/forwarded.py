@@ -50,14 +50,17 @@ EDGE_FIELDS = CONTROL_FIELDS | frozenset(
 UNDERSCORE = "http1.unexpected_underscore"
 """``%RESPONSE_CODE_DETAILS%`` of a request that is refused for the name of a field."""
 
-ALWAYS_DROPPED = CONTROL_FIELDS - {b"x-envoy-force-trace", b"x-envoy-ip-tags", b"x-envoy-original-url"}
-"""Fields that do not go on even when an internal client sends them: Envoy's router takes them out as it obeys them, which nobody
-does here."""
+ALWAYS_DROPPED = frozenset((b"x-envoy-internal", b"x-forwarded-client-cert"))
+"""Fields that do not go on even when an internal client sends them. What it asks for is taken out by its route
+(`routing.caller_wishes`)."""
 
 _REMEMBERED_PEERS = 4096
 _SCHEMES = {b"http": b"http", b"https": b"https"}
 
 Prepare = Callable[[RequestHead, bytes, Callable[[], bytes]], None]
+
+
+EXPECTED_TIMEOUT = b"x-envoy-expected-rq-timeout-ms"
 
 
 def expected_timeout(timeout: float) -> bytes:

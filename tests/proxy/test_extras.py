@@ -12,8 +12,9 @@ OFF = UpgradeConfig(b"websocket", False)
 
 
 def extras_of(inherited: Inherited, protocol: UpstreamProtocol = UpstreamProtocol.HTTP1, **action: object) -> Extras | None:
-    route = RouteAction((WeightedCluster("c", 1),), **action)  # type: ignore[arg-type]  # its fields
-    return compile_extras(route, Cluster("c", protocol=protocol), inherited, {}.__getitem__, Runtime())
+    entry = WeightedCluster("c", 1)
+    route = RouteAction((entry,), **action)  # type: ignore[arg-type]  # its fields
+    return compile_extras(route, entry, Cluster("c", protocol=protocol), inherited, {}.__getitem__, Runtime())
 
 
 def test_nothing_is_none() -> None:
