@@ -11,7 +11,6 @@ from html import escape
 
 from twisted.internet.defer import Deferred, succeed
 
-from shifter.admin import routes
 from shifter.admin.dump import config_dump
 from shifter.admin.filters import FilterError, compile_filter
 from shifter.admin.page import HTML, JSON, BadQuery, Page, Query, form
@@ -113,6 +112,20 @@ def dump(view: AdminView, query: Query) -> Deferred[Page]:
     return succeed(_json({"configs": []} if snapshot is None else config_dump(snapshot, view.info().config_time)))
 
 
+def table_page(view: AdminView, query: Query) -> Deferred[Page]:
+    """``/routes``."""
+    from shifter.admin import routes  # explaining takes a tenth of all that shifter is, and most never ask
+
+    return routes.table_page(view, query)
+
+
+def explain_page(view: AdminView, query: Query) -> Deferred[Page]:
+    """``/routes/explain``."""
+    from shifter.admin import routes  # see `table_page`
+
+    return routes.explain_page(view, query)
+
+
 def help_page(view: AdminView, query: Query) -> Deferred[Page]:
     """``/help``."""
     return succeed(Page(help_text()))
@@ -128,17 +141,28 @@ def home(view: AdminView, query: Query) -> Deferred[Page]:
 
 
 _FILTER = ("filter", "Regular expression (RE2) that names must contain a match of")
+_FORMAT = ("format", "Format to use; One of (json, text)")
+_LISTENER = ("listener", "Name of the listener, where there are several")
+_EXPLAIN = (
+    ("request", "The request: GET http://host/path"),
+    ("header", "A header of the request, name: value; may be given several times"),
+    ("from", "Address that the request comes from"),
+    ("random", "Number that random choices are made with"),
+    ("all", "Show every route that did not fit"),
+    _FORMAT,
+    _LISTENER,
+)
 _USED_ONLY = ("usedonly", "Only include stats that were counted since start")
 
 COMMANDS: Sequence[Command] = (
     Command("/", "Admin home page", home),
-    Command("/clusters", "upstream cluster status", clusters, (_FILTER, ("format", "Format to use; One of (json, text)"))),
+    Command("/clusters", "upstream cluster status", clusters, (_FILTER, _FORMAT)),
     Command("/config_dump", "dump the configuration in use", dump),
     Command("/help", "print out list of admin commands", help_page),
-    Command("/listeners", "print listener info", listeners, (("format", "Format to use; One of (json, text)"),)),
+    Command("/listeners", "print listener info", listeners, (_FORMAT,)),
     Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", ready),
-    Command("/routes", "print the table of routes", routes.table_page, routes.TABLE_PARAMETERS),
-    Command("/routes/explain", "say where a request goes, and why", routes.explain_page, routes.EXPLAIN_PARAMETERS),
+    Command("/routes", "print the table of routes", table_page, (_FORMAT, _LISTENER)),
+    Command("/routes/explain", "say where a request goes, and why", explain_page, _EXPLAIN),
     Command("/server_info", "print server version/status information", server_info),
     Command("/stats", "print server stats", stats, (_USED_ONLY, _FILTER, ("format", "Format to use; One of (json, prometheus, text)"))),
     Command("/stats/prometheus", "print server stats in prometheus format", stats_prometheus, (_USED_ONLY, _FILTER)),

@@ -20,19 +20,6 @@ from shifter.routing.explain_question import Asked, ExplainError, Scene, questio
 from shifter.routing.match_text import shown
 from shifter.routing.runtime import Runtime
 
-_FORMAT = ("format", "Format to use; One of (json, text)")
-_LISTENER = ("listener", "Name of the listener, where there are several")
-TABLE_PARAMETERS = (_FORMAT, _LISTENER)
-EXPLAIN_PARAMETERS = (
-    ("request", "The request: GET http://host/path"),
-    ("header", "A header of the request, name: value; may be given several times"),
-    ("from", "Address that the request comes from"),
-    ("random", "Number that random choices are made with"),
-    ("all", "Show every route that did not fit"),
-    _FORMAT,
-    _LISTENER,
-)
-
 _USAGE = "ask with /routes/explain?request=GET%20http://host/path&header=name:%20value, or with shifter routes --explain\n"
 
 _DIGITS = 20

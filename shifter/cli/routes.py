@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import click
 
 from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, tell, title
-from shifter.config import load_tests
+from shifter.config.route_tests import load_tests
 from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
 from shifter.net.own_address import own_address
 from shifter.routing import explain_text, routetest_text

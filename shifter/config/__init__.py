@@ -17,7 +17,7 @@ from shifter.config.judge import CustomFilters, Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Place, Problem, Report, ShifterError, render
 from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
-from shifter.config.standalone import LoadedTests, build_routes, is_routes, load_tests, root_of
+from shifter.config.standalone import build_routes, is_routes, root_of
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import RouteConfiguration
 
@@ -26,13 +26,11 @@ __all__ = [
     "Judge",
     "Loaded",
     "LoadedAssignment",
-    "LoadedTests",
     "Place",
     "Problem",
     "ShifterError",
     "load",
     "load_assignment",
-    "load_tests",
     "render",
 ]
 

@@ -95,9 +95,10 @@ def _unknown_field(
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
         return ()
     near = report.nearest(name, known | FIELDS.get(envoy, {}).keys())
-    if near is None and name in _OWNERS:
-        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in _OWNERS[name])}")
-        return _OWNERS[name]
+    if near is None and name in _owners():
+        owners = _owners()[name]
+        report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in owners)}")
+        return owners
     if near is None and len(missing) == 1 and len(owner) <= len(known) and len(owner.keys() - known) == 1:
         near = missing[0]
     if near is not None and near not in known:
@@ -206,6 +207,7 @@ def _message_in(annotation: object) -> type[BaseModel] | None:
     return next((found for part in get_args(annotation) if (found := _message_in(part)) is not None), None)
 
 
+@cache
 def _owners() -> dict[str, list[str]]:
     """Return for each field the fields whose messages have it, if those are one or two."""
     owners: dict[str, set[str]] = {}
@@ -220,6 +222,3 @@ def _owners() -> dict[str, list[str]]:
             seen.add(model)
             todo.extend((child, name) for name, child in children_of(model).items())
     return {name: sorted(found) for name, found in owners.items() if len(found) <= 2}
-
-
-_OWNERS = _owners()

@@ -6,6 +6,7 @@ Rule 3. What a route says must be meant for a filter that stands in ``http_filte
         and a misspelled one leaves a route without the protection that its author wrote down.
 """
 
+from functools import cache
 from typing import Any
 
 from shifter.config.build_common import Sources
@@ -24,8 +25,6 @@ from shifter.model.filters import CustomFilterConfig, FilterOverride
 
 FILTER_CONFIG = "envoy.config.route.v3.FilterConfig"
 _TYPED_STRUCTS = ("xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct")
-_BY_NAME = {kind.name: kind for kind in KINDS.values()}
-_BY_OVERRIDE = {kind.override.envoy: kind for kind in KINDS.values() if kind.override is not None}
 
 Kinds = dict[str, FilterKind | str]
 """Kinds of filters by name; a ``str`` is the type of a custom one, empty for a filter that is not understood."""
@@ -87,7 +86,7 @@ class HttpFilters:
             if typed is None:
                 kinds[str(name)] = ""
                 if "typed_config" not in node and "config_discovery" not in node and not _is_true(node, "is_optional"):
-                    known = _BY_NAME.get(str(name))
+                    known = next((kind for kind in KINDS.values() if kind.name == name), None)
                     what = f'"@type": {TYPE_PREFIX}{known.config.envoy if known is not None else "…"}'
                     self._report.error(name, f"the filter `{shown(name)}` has no `typed_config`", f"write typed_config: {{{what}}}")
             elif _type_of(typed) == Router.envoy:
@@ -127,7 +126,7 @@ class HttpFilters:
             if not isinstance(node, MapNode):
                 continue  # the schema has said so
             if kinds is None:
-                kind: FilterKind | str = _BY_OVERRIDE.get(_type_of(node) or "", "")
+                kind: FilterKind | str = _by_override().get(_type_of(node) or "", "")
             elif name in kinds:
                 kind = kinds[name]
             else:
@@ -267,6 +266,12 @@ class HttpFilters:
         judge = self._judge.custom_filters
         known = frozenset(KINDS) | (judge.names() if judge is not None else frozenset())
         tell(_spot(typed), f"`{shown(name)}` is no filter that is known here", self._report.did_you_mean(name, known))
+
+
+@cache
+def _by_override() -> dict[str, FilterKind]:
+    """Return the kinds of filters by the message in which routes speak to them."""
+    return {kind.override.envoy: kind for kind in KINDS.values() if kind.override is not None}
 
 
 def _type_of(typed: MapNode) -> str | None:

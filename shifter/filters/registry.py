@@ -1,47 +1,46 @@
 """Which class makes the filters that a configuration describes."""
 
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 from shifter.filters.api import FactoryContext, FilterFactory
-from shifter.filters.basic_auth import BasicAuthFactory
-from shifter.filters.buffer import BufferFactory
-from shifter.filters.compressor import CompressorFactory
-from shifter.filters.cors import CorsFactory
-from shifter.filters.csrf import CsrfFactory
 from shifter.filters.custom import custom_factory
-from shifter.filters.fault import FaultFactory
-from shifter.filters.header_mutation import HeaderMutationFactory
-from shifter.filters.header_to_metadata import HeaderToMetadataFactory
-from shifter.filters.health_check import HealthCheckFactory
-from shifter.filters.jwt_authn import JwtAuthnFactory
-from shifter.filters.local_ratelimit import LocalRateLimitFactory
-from shifter.filters.rbac import RbacFactory
-from shifter.model import http_filter as model
 from shifter.model.filters import CustomFilterConfig
-from shifter.model.rbac import Rbac
 from shifter.routing.runtime import Runtime
 
-FACTORIES: dict[type, type[FilterFactory[Any]]] = {
-    model.BasicAuth: BasicAuthFactory,
-    model.Buffer: BufferFactory,
-    model.Compressor: CompressorFactory,
-    model.Cors: CorsFactory,
-    model.CsrfPolicy: CsrfFactory,
-    model.Fault: FaultFactory,
-    model.HeaderMutation: HeaderMutationFactory,
-    model.HeaderToMetadata: HeaderToMetadataFactory,
-    model.JwtAuthentication: JwtAuthnFactory,
-    model.LocalRateLimit: LocalRateLimitFactory,
-    Rbac: RbacFactory,
-    model.HealthCheck: HealthCheckFactory,
+FACTORIES = {
+    "BasicAuth": "basic_auth.BasicAuthFactory",
+    "Buffer": "buffer.BufferFactory",
+    "Compressor": "compressor.CompressorFactory",
+    "Cors": "cors.CorsFactory",
+    "CsrfPolicy": "csrf.CsrfFactory",
+    "Fault": "fault.FaultFactory",
+    "HeaderMutation": "header_mutation.HeaderMutationFactory",
+    "HeaderToMetadata": "header_to_metadata.HeaderToMetadataFactory",
+    "JwtAuthentication": "jwt_authn.JwtAuthnFactory",
+    "LocalRateLimit": "local_ratelimit.LocalRateLimitFactory",
+    "Rbac": "rbac.RbacFactory",
+    "HealthCheck": "health_check.HealthCheckFactory",
 }
-"""By the dataclass of ``model.http_filter`` that is the filter's configuration."""
+"""By the name of the dataclass (of ``model.http_filter``, ``model.rbac``) that is the filter's configuration. A module is imported
+for a configuration that names its filter, before that is served: `filter_problem` looks at each."""
+
+
+def _built_in(config: object) -> type[FilterFactory[Any]] | None:
+    """Return the factory for *config*; ``None`` for what only routes say."""
+    name = FACTORIES.get(type(config).__name__)
+    if name is None:
+        return None
+    module, factory = name.split(".")
+    return cast(type[FilterFactory[Any]], getattr(import_module(f"shifter.filters.{module}"), factory))
 
 
 def make_factory(config: object, context: FactoryContext) -> FilterFactory[Any]:
     """Return the factory for one entry of ``http_filters``. Raises ``ValueError`` when it cannot be made."""
     if not isinstance(config, CustomFilterConfig):
-        return FACTORIES[type(config)](config, context)
+        built_in = _built_in(config)
+        assert built_in is not None
+        return built_in(config, context)
     kind = custom_factory(config.type)
     try:
         made: FilterFactory[Any] = kind(kind.parse(config.fields), context)
@@ -60,7 +59,7 @@ def override_config(factory: FilterFactory[Any], config: object) -> object:
 def filter_problem(config: object) -> str | None:
     """Say why no factory can be made for *config*, a dataclass of ``model.http_filter``; ``None`` when one can. What only routes say
     is nothing to make one of."""
-    kind = FACTORIES.get(type(config))
+    kind = _built_in(config)
     if kind is None:
         return None
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shifter.config import load_tests
+from shifter.config.route_tests import load_tests
 from shifter.model.route import RouteConfiguration
 from shifter.model.routetest import RouteTests
 from shifter.routing.regex import regex_problem

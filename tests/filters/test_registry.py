@@ -1,6 +1,7 @@
 """Every filter that a configuration can name has a factory, and filters from other packages are found."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -40,6 +41,18 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_filter_has_a_factory() -> None:
     assert len(FACTORIES) >= len(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_filter_is_found_under_its_own_name(name: str) -> None:
+    assert KINDS[name].config.envoy == name
+
+
+@pytest.mark.parametrize(("model", "factory"), FACTORIES.items())
+def test_names_of_factories_and_of_their_models_are_right(model: str, factory: str) -> None:
+    module, kind = factory.split(".")
+    assert issubclass(getattr(import_module(f"shifter.filters.{module}"), kind), FilterFactory)
+    assert any(hasattr(import_module(f"shifter.model.{room}"), model) for room in ("http_filter", "rbac"))
 
 
 def test_a_built_in_filter() -> None:
