@@ -14,7 +14,6 @@ Rule 5. The cluster's circuit breaker for retries counts one from its decision t
 from copy import copy
 from typing import TYPE_CHECKING
 
-from shifter.model.cluster import RoutingPriority
 from shifter.model.retry import RetryPolicy
 from shifter.model.route import WeightedCluster
 from shifter.net.transport import Delayed
@@ -208,7 +207,7 @@ class RetryingStream(FullStream):
                 counted.upstream_rq_retry_limit_exceeded += 1
             return None
         retries.remaining -= 1
-        resources = self._resources()
+        resources = self.target.cluster.resources
         if not resources.may_retry():
             self.added_flag = b"UO"
             stats.upstream_rq_retry_overflow += 1
@@ -228,9 +227,6 @@ class RetryingStream(FullStream):
             return retries.wait(self.worker.random)
         stats.upstream_rq_retry_backoff_ratelimited += 1
         return seconds
-
-    def _resources(self) -> Resources:
-        return self.target.cluster.state.of(RoutingPriority.HIGH if self.extras.high_priority else RoutingPriority.DEFAULT)
 
     def _release(self) -> None:
         if self.held is not None:
@@ -280,7 +276,7 @@ class RetryingStream(FullStream):
         pool = self._pick()
         upstream = None if pool is None else pool.take()
         if upstream is None:
-            self._await(self.target.cluster.lease(pool))
+            self._await(self.target.cluster.lease(pool, context=self.context))
         else:
             self._leased(upstream)
 

@@ -21,8 +21,8 @@ from shifter.proxy.local_reply import local_reply
 from shifter.proxy.outcome import PROTOCOL_ERROR, answered_status, blank, log_entry
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
-from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.leasing import Leasing
 from shifter.upstream.pool import EndpointPool
 from shifter.wire.events import HAS_DATE, ProtocolError, RequestHead, ResponseHead, expects_continue
 from shifter.wire.h1 import REASONS
@@ -46,7 +46,7 @@ class Target:
 
     __slots__ = ("cluster", "edit_request", "edit_response")
 
-    def __init__(self, cluster: LiveCluster, editor: HeaderEditor) -> None:
+    def __init__(self, cluster: Leasing, editor: HeaderEditor) -> None:
         self.cluster = cluster
         self.edit_request = editor.request
         self.edit_response = editor.response
@@ -163,7 +163,7 @@ class ProxyStream:
         upstream = None if pool is None else pool.take()
         if upstream is None:
             self.unsent = [data] if data else []
-            self._await(target.cluster.lease(pool))
+            self._await(target.cluster.lease(pool, context=self.context))
         else:
             self._send(upstream, data, end)
 
@@ -362,7 +362,7 @@ class ProxyStream:
             # the connection died under the request, or would not take it: not a retry but the request's first real try
             self.repeated = True
             self.unsent = replay
-            self._await(self.target.cluster.lease(self._pick(), fresh=True))
+            self._await(self.target.cluster.lease(self._pick(), True, self.context))
             return
         pool = self.pool
         if pool is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from shifter.filters.api import Reply, dynamic_metadata
 from shifter.model.bootstrap import HttpConnectionManager
+from shifter.model.cluster import RoutingPriority
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMutations,
@@ -219,7 +220,8 @@ class RouteResource:
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> None:
         self.config = route
         self.entry = entry
-        self.target = Target(cluster, around.editor(route, entry))
+        priority = RoutingPriority.HIGH if action.high_priority else RoutingPriority.DEFAULT
+        self.target = Target(cluster.of(priority), around.editor(route, entry))
         if entry.host_rewrite_literal and self.target.edit_request is not None:
             self.target.edit_request = _with_host_of(entry, around.editor(route).request)
         self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers, entry.host_rewrite_literal)
