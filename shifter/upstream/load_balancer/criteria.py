@@ -1,6 +1,7 @@
 """What is compared where endpoints are selected by metadata: plain data, made comparable.
 
-Rule 1. As in a ``google.protobuf.Value``, a number is no truth value and no text, 1 is 1.0, and lists are equal item by item.
+Rule 1. A number is no truth value and no text, and lists are equal item by item. A number with a point is a text, as it is for Envoy
+        in a file (so that ``version: 1.0`` is what a request that says ``1.0`` asks for).
 """
 
 from collections.abc import Collection, Mapping
@@ -29,8 +30,10 @@ def comparable(value: object) -> Value:
             return value
         case bool():
             return "bool", value
-        case int() | float():
-            return "number", float(value)
+        case int():
+            return "number", value
+        case float():
+            return str(value)
         case Mapping():
             return _STRUCT, criteria_of(value)
         case list() | tuple():

@@ -10,7 +10,7 @@ Rule 3. Who takes over for an endpoint that cannot be connected to is in exactly
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic
 
-from shifter.model.load_balancing import LbSubsetConfig, SubsetFallback
+from shifter.model.load_balancing import LbSubsetConfig, LbSubsetSelector, SubsetFallback
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.interfaces import Criteria, PickContext
 from shifter.upstream.load_balancer.criteria import Value, combinations, comparable, criteria_of, fallback_list, fits, merged, only
@@ -76,7 +76,7 @@ class SubsetBalancer(Generic[E]):
         self._membership: dict[int, tuple[Criteria, ...]] = {}
         self._localities: Mapping[tuple[int, object], int] = {}
         self._subsets: dict[Criteria, _Subset[E]] = {}
-        self._fallbacks = {selector.keys: selector for selector in reversed(config.selectors)}
+        self._fallbacks = _fallbacks(config.selectors)
         self._any = self._new()
         self._default = self._new()
         stats.more_gauges.setdefault("lb_subsets_active", 0)
@@ -223,6 +223,19 @@ class SubsetBalancer(Generic[E]):
 
     def __repr__(self) -> str:
         return f"<SubsetBalancer endpoints={len(self._everyone)} subsets={len(self._subsets)}>"
+
+
+def _fallbacks(selectors: Sequence[LbSubsetSelector]) -> Mapping[frozenset[str], LbSubsetSelector]:
+    """Return the selectors whose fallback policy counts, by their keys: as in Envoy not those whose keys, in alphabetical order, an
+    earlier selector begins with."""
+    known: set[tuple[str, ...]] = set()
+    found = {}
+    for selector in selectors:
+        keys = tuple(sorted(selector.keys))
+        if keys not in known:
+            found[selector.keys] = selector
+        known |= {keys[:count] for count in range(1, len(keys) + 1)}
+    return found
 
 
 def _same(one: object, other: object) -> bool:
