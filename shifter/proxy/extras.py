@@ -47,8 +47,7 @@ class Extras:
     the whole listener has none.
     ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
     ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
-    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``high_priority`` is
-    ``priority: HIGH``.
+    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says).
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -67,7 +66,6 @@ class Extras:
     picking: Picking | None = None
     hears_wishes: bool = False
     body_limit: int | None = None
-    high_priority: bool = False
 
 
 _NOTHING = Extras()
@@ -103,7 +101,6 @@ def compile_extras(
         picking if picking.asks else None,
         inherited.has_internal_callers,
         action.request_body_buffer_limit,
-        action.high_priority,
     )
     nothing = replace(extras, body_limit=None) == _NOTHING
     return None if nothing else extras

@@ -554,3 +554,19 @@ def test_who_asks_for_nothing_has_a_plain_stream() -> None:
     proxy, _, _ = asked(b"x-envoy-force-trace: 1")
     (stream,) = proxy.worker.streams
     assert not isinstance(stream, RetryingStream)
+
+
+def test_retries_of_high_priority_have_limits_of_their_own() -> None:
+    breakers = CircuitBreakers(Thresholds(max_retries=0), Thresholds(max_retries=1))
+    both = Cluster("one", endpoints=(LbEndpoint(ONE),), circuit_breakers=breakers)
+    proxy = retrying(clusters=(both,), action={"high_priority": True})
+    client = proxy.connect(get(b"/"))
+    proxy.backend.say(BAD)
+    in_use = proxy.clusters["one"].state.stats
+    assert (in_use.default.retries, in_use.high.retries) == (0, 1)
+    turn(proxy)
+    assert (in_use.default.requests, in_use.high.requests) == (0, 1)
+    proxy.backend.say(EMPTY)
+    assert client.take().startswith(b"HTTP/1.1 200 ")
+    assert (in_use.default.retries, in_use.high.retries) == (0, 0)
+    proxy.settled(c200=1)

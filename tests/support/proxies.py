@@ -169,7 +169,11 @@ class Proxy:
         for cluster in self.clusters.values():
             stats = cluster.state.stats
             assert (stats.upstream_rq_active, stats.upstream_rq_pending_active) == (0, 0)
-            assert stats.upstream_cx_active == cluster.state.connections == sum(len(pool.connections) for pool in cluster.pools)
+            assert (
+                stats.upstream_cx_active
+                == cluster.state.connections
+                == sum(len(one.connections) for pool in cluster.pools for one in pool.every)
+            )
             for pool in cluster.pools:
                 assert (pool.active, len(pool.waiting)) == (0, 0)
         assert self.stats.downstream_cx_active == len(self.runtime.doors) == self.runtime.listener_stats.downstream_cx_active
