@@ -11,7 +11,7 @@ from bench.candidates import envoy_program
 from tests.support.programs import BIN, ROOT
 
 ORACLE = ROOT.parent / "shared" / "oracle"
-CASES = ["01-tutorial", "03-header-matchers", "07-rewrite-redirect", "09-clusters", "13-filter-fault", "17-hcm"]
+CASES = ["01-tutorial", "03-header-matchers", "07-rewrite-redirect", "09-clusters", "10-retries", "13-filter-fault", "17-hcm"]
 
 
 @pytest.mark.parametrize("case", CASES)
