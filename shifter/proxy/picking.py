@@ -2,10 +2,9 @@
 
 Rule 1. Only what the cluster's policy looks at is asked: a hash where hosts are found by one, criteria where there are subsets.
         Routes that ask nothing of it have no `Picking`.
-Rule 2. What a retry asks besides (`Tried`) is not asked of a first try, as in Envoy.
+Rule 2. What filters say of a request (its dynamic metadata ``envoy.lb``) is asked besides what the route says, and before it.
+Rule 3. What a retry asks besides (`Tried`) is not asked of a first try, as in Envoy.
 """
-
-from collections.abc import Mapping
 
 from shifter.model.cluster import Cluster
 from shifter.model.load_balancing import LbPolicy
@@ -14,43 +13,46 @@ from shifter.model.route import RouteAction, WeightedCluster
 from shifter.proxy.downstream import Downstream
 from shifter.routing.hash_policy import Newcomer, address_of, asks_for_client, compile_hash
 from shifter.upstream.host import Host
-from shifter.upstream.interfaces import Criteria, PickContext
+from shifter.upstream.interfaces import PickContext
+from shifter.upstream.load_balancer.criteria import criteria_of, merged
 from shifter.upstream.pool import EndpointPool
 from shifter.wire.events import RequestHead
 
 _HASHING = (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
+_LB = "envoy.lb"
 
 
 class Picking:
     """What requests for one entry of a route ask."""
 
-    __slots__ = ("_criteria", "_hash", "_needs_client")
+    __slots__ = ("_criteria", "_hash", "_needs_client", "_selects")
 
     def __init__(self, action: RouteAction, entry: WeightedCluster, cluster: Cluster) -> None:
         hashes = cluster.lb_policy in _HASHING and action.hash_policy
         self._hash = compile_hash(action.hash_policy) if hashes else None
         self._needs_client = asks_for_client(action.hash_policy)
-        self._criteria = criteria_of(entry.metadata_match if action.clusters else action.metadata_match) if cluster.subsets else None
+        wanted = entry.metadata_match if action.clusters else action.metadata_match
+        self._criteria = criteria_of(wanted) if wanted is not None else None
+        self._selects = cluster.subsets is not None
 
     @property
     def asks(self) -> bool:
         """Whether anything is asked."""
-        return self._hash is not None or self._criteria is not None
+        return self._hash is not None or self._selects
 
     def context(self, head: RequestHead, downstream: Downstream) -> tuple[PickContext, bytes]:
         """Return what *head* asks, and the ``set-cookie`` lines that its answer then has to carry."""
         context = PickContext()
-        context.criteria = self._criteria
+        if self._selects:
+            context.criteria = self._criteria
+            said = head.metadata.get(_LB) if head.metadata is not None else None
+            if said:
+                context.criteria = merged(self._criteria or (), criteria_of(said))
         newcomer = Newcomer(downstream.runtime.worker.random)
         if self._hash is not None:
             client = address_of(downstream.runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
             context.hash = self._hash(head, client, newcomer)
         return context, newcomer.lines
-
-
-def criteria_of(wanted: Mapping[str, object] | None) -> Criteria | None:
-    """Return ``metadata_match`` in the form that balancers look at."""
-    return tuple(sorted(wanted.items())) if wanted is not None else None
 
 
 class Tried:
@@ -89,5 +91,5 @@ class Tried:
             return True
         if not policy.omit_host_metadata:
             return False
-        known = host.endpoint.metadata.get("envoy.lb", {})
+        known = host.endpoint.metadata.get(_LB, {})
         return all(key in known and known[key] == value for key, value in policy.omit_host_metadata.items())

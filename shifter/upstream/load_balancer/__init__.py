@@ -7,6 +7,6 @@ Rule 2. What a cluster does not use costs its requests nothing: `make` puts toge
 
 from shifter.upstream.load_balancer.criteria import criteria_of
 from shifter.upstream.load_balancer.interfaces import Balancer
-from shifter.upstream.load_balancer.make import make_balancer, needs_context
+from shifter.upstream.load_balancer.make import make_balancer
 
-__all__ = ["Balancer", "criteria_of", "make_balancer", "needs_context"]
+__all__ = ["Balancer", "criteria_of", "make_balancer"]

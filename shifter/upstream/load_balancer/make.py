@@ -7,7 +7,6 @@ from typing import Any
 
 from shifter.model.cluster import Cluster
 from shifter.model.load_balancing import LbPolicy
-from shifter.model.route import RouteAction
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.load_balancer.bounded_load import BoundedLoad
 from shifter.upstream.load_balancer.consistent_hashing import ConsistentHashing, HashingPolicy
@@ -33,12 +32,6 @@ def make_balancer(
     if config.subsets is not None:
         return SubsetBalancer(config.subsets, make, stats)
     return make(locality_weight)
-
-
-def needs_context(config: Cluster, action: RouteAction) -> bool:
-    """Say whether requests by a route with *action* have something to tell the balancer of *config*, retries apart: a hash or
-    metadata. ``pick`` is right for all others."""
-    return config.subsets is not None or (config.lb_policy in _HASHING and bool(action.hash_policy))
 
 
 def _make_for(
