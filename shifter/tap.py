@@ -7,6 +7,8 @@ its command line, before it needs a reactor. Whoever chose another one (``twistd
 import gc
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from twisted.application.service import IService
 from twisted.python import usage
@@ -14,14 +16,26 @@ from twisted.python import usage
 from shifter.model.address import SocketAddress
 
 
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """For imports: they make a hundred thousand objects, all to stay, and the collector would spend a sixth of the start on them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def install_reactor() -> None:
     """Install the lean reactor if the platform has epoll and nobody chose another."""
     if "twisted.internet.reactor" in sys.modules:
         return
-    try:
-        from shifter.net.reactor import install
-    except ImportError:  # no epoll: Twisted's default will do
-        return
+    with unwatched():
+        try:
+            from shifter.net.reactor import install
+        except ImportError:  # no epoll: Twisted's default will do
+            return
     install()
 
 
@@ -54,15 +68,11 @@ def resolver_addresses(text: str | None) -> list[SocketAddress]:
 
 def makeService(options: Options) -> IService:
     """Read the configuration and make the service; a configuration with errors is explained and ends the process."""
-    gc.disable()  # modules are a hundred thousand objects, none of them garbage: looking for some takes a sixth of the time
-    # Twisted's command line comes first: an option that is wrong, or --help, needs none of this.
-    from twisted.internet import reactor
+    with unwatched():  # and not before Twisted has read its command line: a wrong option, or --help, needs none of this
+        from twisted.internet import reactor
 
-    from shifter.service.app import CANNOT, ShifterService
-    from shifter.service.sources import FileSource
-
-    gc.freeze()
-    gc.enable()
+        from shifter.service.app import CANNOT, ShifterService
+        from shifter.service.sources import FileSource
     source = FileSource(options["config"])
     candidate = source.read()
     if candidate.text:
