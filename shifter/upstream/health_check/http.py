@@ -155,13 +155,12 @@ class HttpProbe(Probe):
                 self._head = head
                 self._decoder = self._decoder_of(head)
         decoder = self._decoder
-        payload = data if decoder.done else decoder.feed(data)
         if decoder.done:
-            rest = decoder.rest
-            self._keep_body(payload)
-            self._answered(keep=not rest)
-        else:
-            self._keep_body(payload)
+            self._answered(keep=not data)
+            return
+        self._body = self._question.kept(self._body, decoder.feed(data))
+        if decoder.done:
+            self._answered(keep=not decoder.rest)
 
     def _decoder_of(self, head: ResponseHead) -> h1.Decoder:
         if self._question.config.method == b"HEAD" or head.status in (204, 304):
@@ -169,9 +168,6 @@ class HttpProbe(Probe):
         if head.length == UNTIL_END:
             return h1.ChunkedDecoder(502, _MAX_FIELDS, _MAX_HEAD)
         return h1.UntilCloseDecoder() if head.until_close else h1.LengthDecoder(max(head.length, 0))
-
-    def _keep_body(self, payload: bytes) -> None:
-        self._body = self._question.kept(self._body, payload)
 
     def _answered(self, keep: bool) -> None:
         head = self._head
