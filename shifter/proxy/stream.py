@@ -273,7 +273,9 @@ class ProxyStream:
 
     def _send(self, upstream: UpstreamStream, data: bytes, end: bool) -> None:
         self.upstream = upstream
-        self.pool = upstream.pool
+        self.pool = pool = upstream.pool
+        if pool.host.monitor is not None:
+            pool.host.monitor.connected()
         self.attempts += 1
         self.replay = None if self.repeated else [data]
         upstream.send(self.head, data, end, self)
