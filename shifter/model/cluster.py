@@ -89,8 +89,6 @@ class LbEndpoint:
     ``weight`` is relative within the locality, ``locality_weight`` among localities (``None``: not said, and then no share where
     localities are weighed), ``priority`` 0 is used first. Health checks go to ``health_check_address``, or to the ``health_check_port``
     of ``address``, for ``health_check_hostname`` (``HealthCheckConfig``). ``additional_addresses`` are raced with ``address`` (RFC 8305).
-    ``resolved`` is not configured: it is what the name in ``address`` stands for now, where that name as a whole is one host
-    (``LOGICAL_DNS``), and is raced in place of the others.
     """
 
     address: Address
@@ -102,7 +100,6 @@ class LbEndpoint:
     locality_weight: int | None = None
     priority: int = 0
     additional_addresses: tuple[Address, ...] = ()
-    resolved: tuple[Address, ...] = ()
     health_check_port: int = 0
     health_check_address: Address | None = None
     health_check_hostname: str = ""

@@ -5,8 +5,8 @@ Rule 1. A lookup that fails changes nothing. A name that does not exist (any mor
 Rule 2. Each name is asked for on its own, again ``dns_refresh_rate`` after each answer, whatever its time to live, unless
         the cluster respects that: container engines hand out 600 s for addresses that are gone in five. ``dns_jitter`` comes on top,
         by lot. After a failure it is the cluster's ``dns_failure_refresh_rate``: a random part of an interval that doubles each time.
-Rule 3. A logical host is one host, by its name, whatever its addresses: new connections go to those of the latest answer, the
-        first of them first, and connections to earlier ones stay. So names that give other addresses each time cost no connection.
+Rule 3. A logical host is one host at one address: the first of the answer, and that for as long as it is in the answer. So a name
+        that gives its addresses in another order each time costs no connection. (Envoy moves to the first of each answer.)
 """
 
 from collections import Counter
@@ -200,20 +200,25 @@ class StrictDnsDiscovery(DnsDiscovery):
 
 
 class LogicalDnsDiscovery(DnsDiscovery):
-    """``LOGICAL_DNS``: the one name of the cluster is its one endpoint, from its first answer on."""
+    """``LOGICAL_DNS``: the one name of the cluster is its one endpoint, from its first answer on. Addresses of the answer beside the
+    one that is used are its ``additional_addresses``, should that one not be reached."""
 
     absence_is_an_answer = False
 
     def _as_found(self, endpoint: LbEndpoint, name: _Name) -> list[LbEndpoint]:
-        found = _addresses(endpoint, name.addresses)
-        return [replace(endpoint, hostname=endpoint.hostname or name.name, resolved=found, priority=0)] if found else []
+        if not name.addresses:
+            return []
+        first, *others = _addresses(endpoint, name.addresses)
+        hostname = endpoint.hostname or name.name
+        return [replace(endpoint, address=first, additional_addresses=tuple(others), hostname=hostname, priority=0)]
+
+    def _answered(self, name: _Name, addresses: tuple[str, ...], delay: float) -> None:
+        kept = tuple(address for address in name.addresses if address in addresses)
+        super()._answered(name, kept + tuple(address for address in addresses if address not in kept), delay)
 
     def _tell(self, before: Counter[LbEndpoint], now: Counter[LbEndpoint]) -> None:
-        if not before:
+        if {endpoint.address for endpoint in before} != {endpoint.address for endpoint in now}:
             super()._tell(before, now)
-        else:
-            addresses = ", ".join(str(address) for endpoint in now for address in endpoint.resolved)
-            _log.debug("cluster {cluster}: connects to {addresses} from now on", cluster=self._cluster.name, addresses=addresses)
 
 
 def _addresses(endpoint: LbEndpoint, hosts: tuple[str, ...]) -> tuple[SocketAddress, ...]:

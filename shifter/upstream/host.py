@@ -66,8 +66,8 @@ class Host:
     there. ``flags`` are `HealthFlag` bits. ``monitor`` hears of what the host answers, where outliers are looked for, ``check`` where
     it is checked actively. ``active`` are the requests under way on it, on all its pools.
 
-    ``address`` is what the host is known by, for good; ``addresses`` is where connections to it are made now: the first is tried first,
-    and shown (``address_text``). They are the same but for hosts with more than one address, and those that are a name (``LOGICAL_DNS``).
+    ``address`` is what the host is known by, for good; ``addresses`` is where connections to it are made: there first, and at the
+    additional addresses that it has now.
     """
 
     __slots__ = (
@@ -101,8 +101,7 @@ class Host:
         self.endpoint = endpoint
         self.hostname = endpoint.hostname
         self.weight = weight
-        self.addresses = endpoint.resolved or (self.address, *endpoint.additional_addresses)
-        self.address_text = str(self.addresses[0]).encode()
+        self.addresses = (self.address, *endpoint.additional_addresses)
         self._become(self.flags & ~_CONFIGURED | _FLAG_OF.get(endpoint.health_status, 0), now)
 
     def set(self, flag: HealthFlag, now: float) -> None:

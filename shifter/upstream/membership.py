@@ -3,13 +3,13 @@
 Rule 1. An address is one host. Named twice it counts once, with both weights, in the first of its priorities.
 Rule 2. A host that stays keeps its connections whatever else is said of it; one that goes finishes what it carries.
 Rule 3. A host that discovery takes away while active health checks find it well stays until they do not: discovery may be the one that
-        is wrong (Envoy; ``ignore_health_on_host_removal`` says otherwise).
+        is wrong (Envoy; ``ignore_health_on_host_removal`` says otherwise). A logical host is one: the next address takes its place.
 """
 
 from collections.abc import Callable, Iterable
 
 from shifter.model.address import Address
-from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.cluster import Cluster, DiscoveryType, LbEndpoint
 from shifter.upstream.host import HealthFlag, Host
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
@@ -56,7 +56,6 @@ class Membership:
             self.pools[address] = pool
             self._described[address] = endpoint
             pool.host.describe(endpoint, weight, now)
-            pool.address_text = pool.host.address_text
             pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
         gone = []
         for address in [address for address in self.pools if address not in named]:
@@ -83,7 +82,7 @@ class Membership:
 
     def _stays(self, host: Host) -> bool:
         config = self._config
-        if not config.health_checks or config.ignore_health_on_host_removal:
+        if not config.health_checks or config.ignore_health_on_host_removal or config.type is DiscoveryType.LOGICAL_DNS:
             return False
         return not (host.flags & _NOT_WELL or host.endpoint.disable_active_health_check)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
@@ -91,8 +91,7 @@ def logged() -> Iterator[list[str]]:
     events: list[str] = []
 
     def observe(event: LogEvent) -> None:
-        if event["log_level"] is not LogLevel.debug:
-            events.append(formatEvent(event))
+        events.append(formatEvent(event))
 
     globalLogPublisher.addObserver(observe)
     yield events
@@ -399,23 +398,46 @@ def test_one_whose_names_need_not_be_waited_for(lab: Lab) -> None:
 LOGICAL = replace(WEB, type=DiscoveryType.LOGICAL_DNS)
 
 
-def logical(*addresses: str, port: int = 80) -> tuple[LbEndpoint, ...]:
-    return (LbEndpoint(SocketAddress("web", port), hostname="web", resolved=tuple(SocketAddress(one, port) for one in addresses)),)
+def logical(first: str, *others: str, port: int = 80) -> tuple[LbEndpoint, ...]:
+    additional = tuple(SocketAddress(one, port) for one in others)
+    return (LbEndpoint(SocketAddress(first, port), hostname="web", additional_addresses=additional),)
 
 
-def test_a_logical_name_is_one_host_with_the_addresses_of_the_latest_answer(lab: Lab) -> None:
+def test_a_logical_name_is_one_host_at_one_address_while_the_name_has_it(lab: Lab) -> None:
     lab.names.said["web"] = TWO
     lab.start(LOGICAL)
     assert lab.discovery is not None
     assert lab.discovery.endpoints == logical("10.0.0.1", "10.0.0.2")
-    lab.names.said["web"] = Answer(("10.0.0.7", "10.0.0.1"))
-    lab.clock.advance(5)
-    assert lab.discovery.endpoints == logical("10.0.0.7", "10.0.0.1")
-    assert lab.seen == [{"web:80"}, {"web:80"}]
-    lab.clock.advance(5)
-    assert lab.counted == {"attempt": 3, "success": 3, "no_rebuild": 1}
-    assert len(lab.seen) == 2
+    for addresses, expected in (
+        (("10.0.0.2", "10.0.0.1"), ("10.0.0.1", "10.0.0.2")),
+        (("10.0.0.7", "10.0.0.1"), ("10.0.0.1", "10.0.0.7")),
+        (("10.0.0.8", "10.0.0.7"), ("10.0.0.7", "10.0.0.8")),
+        (("10.0.0.9",), ("10.0.0.9",)),
+    ):
+        lab.names.said["web"] = Answer(addresses)
+        lab.clock.advance(5)
+        assert lab.discovery.endpoints == logical(*expected)
+    assert lab.counted == {"attempt": 5, "success": 5, "no_rebuild": 1}
     assert repr(lab.discovery) == "<LogicalDnsDiscovery web endpoints=1>"
+
+
+@given(answers=st.lists(st.lists(st.integers(1, 6), min_size=1, unique=True), min_size=1))
+def test_an_address_in_use_is_given_up_only_when_it_is_gone(answers: list[list[int]]) -> None:
+    lab = Lab()
+    used: LbEndpoint | None = None
+    for number, answer in enumerate(answers):
+        hosts = tuple(f"10.0.0.{one}" for one in answer)
+        lab.names.said["web"] = Answer(hosts)
+        if number:
+            lab.clock.advance(5)
+        else:
+            lab.start(LOGICAL)
+        assert lab.discovery is not None
+        (endpoint,) = lab.discovery.endpoints
+        assert {str(one)[:-3] for one in (endpoint.address, *endpoint.additional_addresses)} == {*hosts}
+        if used is not None and str(used.address)[:-3] in hosts:
+            assert endpoint.address == used.address
+        used = endpoint
 
 
 @pytest.mark.parametrize("said", [SERVFAIL, NameNotFound("'web' does not exist")])
@@ -454,12 +476,13 @@ def test_a_name_that_becomes_logical_keeps_its_addresses(lab: Lab) -> None:
 def test_the_log_does_not_follow_a_logical_name_around(lab: Lab, logged: list[str]) -> None:
     lab.names.said["web"] = ONE
     lab.start(LOGICAL)
-    for number in range(3):
-        lab.names.said["web"] = Answer((f"10.0.1.{number}",))
+    for addresses in (("10.0.1.1", "10.0.0.1"), ("10.0.0.1", "10.0.1.2"), ("10.0.1.3",)):
+        lab.names.said["web"] = Answer(addresses)
         lab.clock.advance(5)
     lab.names.said = {}
     lab.clock.advance(5)
     assert logged == [
-        "cluster web: endpoints now 1, new: web:80",
+        "cluster web: endpoints now 1, new: 10.0.0.1:80",
+        "cluster web: endpoints now 1, new: 10.0.1.3:80, gone: 10.0.0.1:80",
         "cluster web: web keeps the addresses it has: 'web' does not exist",
     ]

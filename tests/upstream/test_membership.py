@@ -211,20 +211,19 @@ def test_one_change_is_balanced_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
     assert updates == [4, 4]
 
 
-def test_a_logical_host_takes_its_new_addresses_for_new_connections(lab: Lab) -> None:
-    name = LbEndpoint(SocketAddress("web", 80))
-    lab.find(replace(name, resolved=(at(1).address, at(2).address)))
-    (pool,) = lab.pools
-    listener = lab.ask(pool)
-    lab.find(replace(name, resolved=(at(7).address,)))
-    assert lab.pools == [pool]
-    assert pool.address_text == b"192.0.2.7:80"
-    lab.ask(pool)
-    assert [str(transport.peer) for transport in lab.network.outgoing] == ["192.0.2.1:80", "192.0.2.7:80"]
+def test_another_address_takes_the_place_of_a_logical_host(checked: Lab) -> None:
+    lab = Lab(replace(checked.config, type=DiscoveryType.LOGICAL_DNS))
+    lab.find(at(1, additional_addresses=(at(2).address,)))
+    listener = lab.ask(lab.pools[0])
+    before = lab.pools
+    lab.find(at(1, additional_addresses=(at(3).address,)))
+    assert lab.pools == before
+    assert lab.hosts[0].addresses == (at(1).address, at(3).address)
+    lab.find(at(3))
+    assert numbers(lab) == ["3"]
     lab.network.outgoing[0].say(EMPTY)
     assert listener.saw == ["head 200", "end"]
-    assert lab.network.outgoing[0].lost is None
-    assert lab.changes == 1
+    assert lab.changes == 2
 
 
 # What active health checks find well, discovery cannot take away.
