@@ -400,6 +400,10 @@ class RetryingStream(FullStream):
             flag = self.added_flag + b"," + flag
         super()._reply(status, body, flag, details, fields, grpc_status)
 
+    def _charge(self, status: int, took: float) -> None:
+        if self.responding or not self.flags.endswith(_TOO_LONG[2]):  # as in Envoy
+            super()._charge(status, took)
+
     def _end(self, status: int, details: str, seconds: float | None = None) -> None:
         self._release()
         super()._end(status, details, seconds)
