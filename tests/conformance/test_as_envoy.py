@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from bench.candidates import envoy_program
-from tests.support.differential import Comparison, View, bytes_of
+from tests.support.differential import Comparison, Counts, View, bytes_of
 
 CASES: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 }
+Views = tuple[View, View] | tuple[Counts, Counts]
 EXCHANGES = [(name, number) for name, case in CASES.items() for number in range(len(case["requests"]))]
 
 
@@ -25,15 +26,15 @@ def exchange_id(name: str, number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def views(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[int, tuple[View, View]]]]:
+def views(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[int, Views]]]:
     """All exchanges of the case files that were needed so far."""
-    seen: dict[str, dict[int, tuple[View, View]]] = {}
+    seen: dict[str, dict[int, Views]] = {}
     yield seen
     seen.clear()
 
 
 @pytest.fixture
-def pair(request: pytest.FixtureRequest, views: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[View, View]:
+def pair(request: pytest.FixtureRequest, views: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Views:
     name, number = request.param
     envoy = envoy_program()
     if not envoy:
@@ -41,14 +42,14 @@ def pair(request: pytest.FixtureRequest, views: dict[str, Any], tmp_path_factory
     if name not in views:
         with Comparison(CASES[name], envoy, tmp_path_factory.mktemp(name)) as seen:
             views[name] = seen
-    found: tuple[View, View] = views[name][number]
+    found: Views = views[name][number]
     return found
 
 
 @pytest.mark.parametrize(
     ("pair", "name", "number"), [(one, *one) for one in EXCHANGES], indirect=["pair"], ids=[exchange_id(*one) for one in EXCHANGES]
 )
-def test_exchange(pair: tuple[View, View], name: str, number: int) -> None:
+def test_exchange(pair: Views, name: str, number: int) -> None:
     envoy, shifter = pair
     request = CASES[name]["requests"][number]
     assert envoy.status, "Envoy gave no answer: the case says nothing"

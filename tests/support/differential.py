@@ -6,10 +6,18 @@ value``), ``pad`` (bytes of one field more), ``body``, ``listener``, or it is ``
 the backend says, byte by byte; without it the backend tells what it was sent. ``differs`` says why shifter does not do as Envoy
 does there; then the two must differ, and shifter's status must be ``status``. ``compares`` of a case lists fields of answers
 that are otherwise `HIDDEN`.
+
+What has chance or time in it is made ``repeat`` times, with ``pause`` seconds after each, and what came of it is counted:
+``counts`` lists the words of `COUNTED` that an outcome consists of. The two may have as many more or fewer of each outcome as
+``within`` says (0 without it). In ``path``, ``host`` and ``headers`` of such a request ``{n}`` stands for its number. ``reaches``
+says how many requests the first backend gets of a request that is answered before they have come: they are waited for.
 """
 
 import gzip
 import re
+import time
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +29,7 @@ import yaml
 
 from tests.support.backend import Backend, ReservedPort, Seen
 from tests.support.envoy import running_envoy
+from tests.support.flaky import attempt
 from tests.support.proxy import Proxy
 from tests.support.wireclient import Answer, Wire
 
@@ -58,6 +67,52 @@ class View:
         return "\n".join(f"{name}:\n  Envoy   {ours}\n  shifter {theirs}" for name, ours, theirs in pairs if ours != theirs)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What came of one request that was made many times."""
+
+    outcomes: Counter[tuple[object, ...]]
+    within: int
+
+    @property
+    def status(self) -> int:
+        """The status that most of the answers had, if outcomes have one."""
+        [(outcome, _)] = self.outcomes.most_common(1)
+        return int(str(outcome[0]))
+
+    def against(self, other: "Counts") -> str:
+        """What differs, for people."""
+        both = sorted({*self.outcomes, *other.outcomes}, key=repr)
+        far = [one for one in both if abs(self.outcomes[one] - other.outcomes[one]) > self.within]
+        return "\n".join(f"{one}: Envoy {self.outcomes[one]}, shifter {other.outcomes[one]}" for one in far)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One of the many times: its number from 0, the answer, what backends were sent by name, and the first connection of all."""
+
+    number: int
+    answer: Answer
+    seen: list[tuple[str, Seen]]
+    first: int
+
+    @property
+    def body(self) -> str:
+        return self.answer.body.decode("latin-1")
+
+
+COUNTED: dict[str, Callable[[Made], object]] = {
+    "by": lambda made: made.body,
+    "server": lambda made: made.body.split(" ")[0],
+    "tries": lambda made: len(made.seen),
+    "tried": lambda made: " ".join(name for name, _ in sorted(made.seen, key=lambda one: attempt(one[1]))),
+    "connection": lambda made: made.seen[0][1].connection - made.first,
+    "n": lambda made: made.number,
+}
+"""What an outcome consists of besides the status: the body, or its first word; how many requests backends were sent, and which
+backends, in the order of tries; the connection to a backend, from 0; the number of the request."""
+
+
 class EitherWire(Wire):
     """Envoy answers HTTP/1.0 in kind."""
 
@@ -72,12 +127,38 @@ class Side:
         self._backends = backends
         self._hidden = hidden
 
-    def view(self, request: dict[str, Any]) -> View:
-        """Make *request* on a connection of its own."""
+    def view(self, request: dict[str, Any]) -> "View | Counts":
+        """Make *request* on a connection of its own; many times if that is what it says."""
+        return self._counted(request) if "repeat" in request else self._viewed(request)
+
+    def _counted(self, request: dict[str, Any]) -> Counts:
+        outcomes: Counter[tuple[object, ...]] = Counter()
+        wire = self._connect(request)
+        first = 0
+        for number in range(request["repeat"]):
+            before = [len(backend.requests) for backend in self._backends]
+            sent = bytes_of(request, number)
+            wire.send(sent)
+            answer = wire.answer(sent.split(b" ", 1)[0].decode("latin-1"))
+            if not answer.kept or not answer.whole:
+                wire.close()
+                wire = self._connect(request)
+            seen = [(one.name, it) for one, start in zip(self._backends, before, strict=True) for it in one.requests[start:]]
+            time.sleep(request.get("pause", 0))
+            first = first or (seen[0][1].connection if seen else 0)
+            made = Made(number, answer, seen, first)
+            outcomes[(answer.status, *(COUNTED[word](made) for word in request["counts"]))] += 1
+        wire.close()
+        return Counts(outcomes, request.get("within", 0))
+
+    def _connect(self, request: dict[str, Any]) -> Wire:
+        return EitherWire(self._ports[request.get("listener", "listen")])
+
+    def _viewed(self, request: dict[str, Any]) -> View:
         before = [len(backend.requests) for backend in self._backends]
         sent = bytes_of(request)
         method = sent.split(b" ", 1)[0].decode("latin-1")
-        with EitherWire(self._ports[request.get("listener", "listen")]) as wire:
+        with self._connect(request) as wire:
             wire.send(sent)
             answer = wire.answer(method)
             if not answer.kept or not answer.whole:
@@ -85,6 +166,7 @@ class Side:
                     wire.finish()  # who is about to close need not wait for us
                 wire.rest()
             kept = wire.silent()
+        self._backends[0].wait(lambda one: len(one.requests) >= before[0] + request.get("reaches", 0))
         for backend in self._backends:
             backend.wait(lambda one: not one.ending)  # or the next request might meet a connection that is closing
         seen = [one for backend, start in zip(self._backends, before, strict=True) for one in told(backend, start)]
@@ -106,13 +188,15 @@ def told(backend: Backend, start: int) -> list[object]:
 
     def shown(request: Seen) -> object:
         fields = sorted(_masked(name.encode("latin-1"), value.encode("latin-1"), b"") for name, value in request.fields)
+        if attempt(request) > 1:
+            fields = [(name, b"(what is left)" if name == b"x-envoy-expected-rq-timeout-ms" else value) for name, value in fields]
         return (backend.name, request.method, request.target, fields, request.body, request.whole)
 
     return [shown(request) for request in backend.requests[start:]]
 
 
-def bytes_of(request: dict[str, Any]) -> bytes:
-    """The bytes that the client sends."""
+def bytes_of(request: dict[str, Any], number: int = 0) -> bytes:
+    """The bytes that the client sends, the *number* th time."""
     if "raw" in request:
         return str(request["raw"]).encode("latin-1")
     body = str(request.get("body", "")).encode()
@@ -124,6 +208,8 @@ def bytes_of(request: dict[str, Any]) -> bytes:
         lines.append("x-pad: " + "x" * request["pad"])
     if body:
         lines.append(f"content-length: {len(body)}")
+    if "repeat" in request:
+        lines = [line.replace("{n}", str(number)) for line in lines]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
@@ -157,7 +243,7 @@ class Comparison:
         self._directory = directory
         self._stack = ExitStack()
 
-    def __enter__(self) -> dict[int, tuple[View, View]]:
+    def __enter__(self) -> dict[int, tuple[View | Counts, View | Counts]]:
         with self._stack as starting:
             sides = [self._start(starting, kind) for kind in ("envoy", "shifter")]
             with ThreadPoolExecutor(len(sides)) as both:  # most of the time is waiting for nothing more to come
@@ -176,7 +262,8 @@ class Comparison:
         text = self._case["config"]
         for name, port in ports.items():
             text = text.replace(f"@{name}@", str(port))
-        (yaml.safe_load(text),)
+        if "<<:" in text:
+            text = yaml.safe_dump(yaml.safe_load(text), sort_keys=False)  # Envoy has no merge keys
         if kind == "envoy":
             stack.enter_context(running_envoy(self._envoy, text, ports["admin"], self._directory))
         else:
