@@ -4,7 +4,7 @@ Rule 1. What is learned of the endpoints takes effect at once: the balancer hear
 Rule 2. An endpoint belongs to the `registry`, which outlives this; here is only which of them there are, and how they are chosen.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 
 from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint, RoutingPriority
 from shifter.upstream.discovery import Discovery
-from shifter.upstream.host import Health
+from shifter.upstream.health_check import HealthChecker, WriteHealthCheckEvent, forget_checks
+from shifter.upstream.host import Health, HealthFlag, Host
 from shifter.upstream.leasing import HighPriority, Leasing
 from shifter.upstream.load_balancer import Balancer, make_balancer
 from shifter.upstream.membership import Membership
@@ -22,15 +23,22 @@ from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
 
+_FAILED = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
+
 
 class LiveCluster(Leasing):
     """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints. As `Leasing`, it is for requests of
     default priority; `of` is for others."""
 
-    __slots__ = ("_detector", "_discovery", "_high", "_log_outlier", "_members", "_policy", "_registry")
+    __slots__ = ("_checker", "_detector", "_discovery", "_failed", "_high", "_log_outlier", "_members", "_policy", "_registry", "_settling")
 
     def __init__(
-        self, config: Cluster, registry: Registry, discovery: Discovery, log_outlier: Callable[[str, OutlierEvent], object] | None = None
+        self,
+        config: Cluster,
+        registry: Registry,
+        discovery: Discovery,
+        log_outlier: Callable[[str, OutlierEvent], object] | None = None,
+        log_check: WriteHealthCheckEvent | None = None,
     ) -> None:
         state = registry.state(config)
         super().__init__(config, state, state.default)
@@ -42,6 +50,11 @@ class LiveCluster(Leasing):
         self._members = Membership(config, registry, self.state, self._balance)
         self._detector: Detector | None = None
         self._log_outlier = log_outlier
+        self._failed: set[EndpointPool] = set()
+        self._settling = False
+        self._checker: HealthChecker | None = None
+        if config.health_checks:
+            self._checker = HealthChecker(config, state.stats, registry.network, Random(), self._check_failed, log_check)
 
     def of(self, priority: RoutingPriority) -> Leasing:
         """Return the cluster as requests of *priority* see it."""
@@ -51,9 +64,14 @@ class LiveCluster(Leasing):
             self._high = HighPriority(self)
         return self._high
 
+    def ahead(self, pool: EndpointPool, leasing: Leasing) -> None:
+        """A request that came by *leasing* is about to use *pool*: do what there is to do for those behind it, which is nothing here."""
+
     def start(self) -> Deferred[None]:
-        """Find the endpoints; fires when the first attempt has ended, well or not."""
-        return self._discovery.start(self.update)
+        """Find the endpoints; fires when the first attempt has ended, well or not, and so have the first health checks."""
+        found = self._discovery.start(self.update)
+        checker = self._checker
+        return found if checker is None else found.addCallback(lambda _: checker.checked())
 
     def inherit(self, before: "LiveCluster") -> None:
         """Begin with the addresses that *before*, an older version of this cluster, had found. Before `start`."""
@@ -64,6 +82,10 @@ class LiveCluster(Leasing):
         which hosts are outliers."""
         self.state.activate(self.config)
         hosts = [pool.host for pool in self.pools]
+        if self._checker is not None:
+            self._settled(self._checker.activate)
+        else:
+            forget_checks(hosts, self.state.stats, self._registry.now)
         detection = self.config.outlier_detection
         if detection is None:
             for host in hosts:
@@ -80,6 +102,8 @@ class LiveCluster(Leasing):
         if self._detector is not None:
             self._registry.timed.pop(self._detector.tick, None)
         leaving = self._members.clear()
+        if self._checker is not None:
+            self._checker.stop()
         self._balance()
         self._members.release(leaving)
 
@@ -98,9 +122,7 @@ class LiveCluster(Leasing):
                     weighted_priority_health=policy.weighted_priority_health,
                 )
             )
-        self._balance()
-        if self._detector is not None:
-            self._detector.watch([pool.host for pool in self.pools])
+        self._settled(self._watch)
         if self.available:
             _send_away(leaving)
         self._members.release(leaving)
@@ -113,7 +135,33 @@ class LiveCluster(Leasing):
         registry = self._registry
         return make_balancer(config, self.state.stats, lambda: registry.now)
 
+    def _watch(self) -> None:
+        """Have those who look at the hosts look at those that there are."""
+        hosts = [pool.host for pool in self.pools]
+        if self._checker is not None:
+            self._checker.watch(hosts)
+        if self._detector is not None:
+            self._detector.watch(hosts)
+
+    def _check_failed(self, host: Host) -> None:
+        """A host does not pass its health checks any more, so that discovery may take it away."""
+        if host.has(HealthFlag.PENDING_DYNAMIC_REMOVAL):
+            self._members.reconsider(host)
+        if host.address not in self._members.pools:
+            self._watch()
+
+    def _settled(self, change: Callable[[], object]) -> None:
+        """Make a *change* after which many hosts may be as well as they were not, and balance once."""
+        self._settling = True
+        try:
+            change()
+        finally:
+            self._settling = False
+        self._balance()
+
     def _balance(self) -> None:
+        if self._settling:
+            return
         pools = list(self.pools)
         self._balancer.update(pools)
         ill = [pool for pool in pools if pool.host.health is Health.UNHEALTHY]
@@ -122,6 +170,15 @@ class LiveCluster(Leasing):
             self._high.available = self.available
         if ill and self.available:
             _send_away(ill)
+        failed = {pool for pool in ill if pool.host.flags & _FAILED}
+        for pool in failed - self._failed:
+            for one in pool.every:
+                one.renew()  # requests that go there nevertheless, or later, need not meet the same connections
+        self._failed = failed
+
+    def gauges(self) -> Mapping[str, int]:
+        """Return what the load balancer tells of itself, by names behind ``cluster.<name>.``."""
+        return self._balancer.gauges()
 
     @property
     def pools(self) -> Iterable[EndpointPool]:

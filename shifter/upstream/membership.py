@@ -48,7 +48,7 @@ class Membership:
             if before is None:
                 changed.add(endpoint.priority)
                 pool = self._registry.hold(self._state, self._config.protocol, address)
-                self._unwatch[address] = pool.host.watch(self._health_changed)
+                self._unwatch[address] = pool.host.watch(self.reconsider)
             else:
                 pool = self.pools.pop(address)  # to stand where it is named
                 if (before.priority, before.locality) != (endpoint.priority, endpoint.locality):
@@ -80,18 +80,8 @@ class Membership:
         pools, self.pools = list(self.pools.values()), {}
         return [self._without(pool) for pool in pools]
 
-    def _stays(self, host: Host) -> bool:
-        config = self._config
-        if not config.health_checks or config.ignore_health_on_host_removal or config.type is DiscoveryType.LOGICAL_DNS:
-            return False
-        return not (host.flags & _NOT_WELL or host.endpoint.disable_active_health_check)
-
-    def _without(self, pool: EndpointPool) -> EndpointPool:
-        self._unwatch.pop(pool.address)()
-        del self._described[pool.address]
-        return pool
-
-    def _health_changed(self, host: Host) -> None:
+    def reconsider(self, host: Host) -> None:
+        """The health of *host* is another, or why it is: let go of it if only that kept it."""
         if self._updating:
             return
         unwell = [
@@ -104,6 +94,17 @@ class Membership:
         self._state.stats.membership_change += len(priorities)
         self._changed()
         self.release(unwell)
+
+    def _stays(self, host: Host) -> bool:
+        config = self._config
+        if not config.health_checks or config.ignore_health_on_host_removal or config.type is DiscoveryType.LOGICAL_DNS:
+            return False
+        return not (host.flags & _NOT_WELL or host.endpoint.disable_active_health_check)
+
+    def _without(self, pool: EndpointPool) -> EndpointPool:
+        self._unwatch.pop(pool.address)()
+        del self._described[pool.address]
+        return pool
 
 
 def _each_once(endpoints: Iterable[LbEndpoint]) -> dict[Address, tuple[LbEndpoint, int]]:

@@ -215,13 +215,14 @@ def test_another_address_takes_the_place_of_a_logical_host(checked: Lab) -> None
     lab = Lab(replace(checked.config, type=DiscoveryType.LOGICAL_DNS))
     lab.find(at(1, additional_addresses=(at(2).address,)))
     listener = lab.ask(lab.pools[0])
+    connection = lab.network.outgoing[-1]
     before = lab.pools
     lab.find(at(1, additional_addresses=(at(3).address,)))
     assert lab.pools == before
     assert lab.hosts[0].addresses == (at(1).address, at(3).address)
     lab.find(at(3))
     assert numbers(lab) == ["3"]
-    lab.network.outgoing[0].say(EMPTY)
+    connection.say(EMPTY)
     assert listener.saw == ["head 200", "end"]
     assert lab.changes == 2
 

@@ -221,7 +221,7 @@ class HealthChecker:
         for session in checked.sessions:
             session.stop()
         if checked.host.check is checked:
-            forget(checked.host, self._network.monotonic())
+            _forget(checked.host, self._network.monotonic())
 
     def _show(self) -> None:
         """Bring the gauges up to date."""
@@ -247,13 +247,16 @@ class HealthChecker:
         return f"<HealthChecker hosts={len(self._hosts)} unhealthy={unhealthy} unknown={self._unknown}>"
 
 
-def forget(host: Host, now: float) -> None:
+def _forget(host: Host, now: float) -> None:
     """Nobody checks *host* any more: it is as well as the others say."""
     host.check = None
     host.put(_NONE, _OURS, now)
 
 
-def forget_figures(stats: ClusterStats) -> None:
-    """There are no health checks any more: no host passes them."""
+def forget_checks(hosts: Iterable[Host], stats: ClusterStats, now: float) -> None:
+    """There are no health checks any more: *hosts* neither fail nor pass any."""
+    for host in hosts:
+        if host.check is not None:
+            _forget(host, now)
     for name in [name for name in stats.more_gauges if name.startswith(_FIGURES)]:
         del stats.more_gauges[name]

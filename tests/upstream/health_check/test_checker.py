@@ -5,8 +5,7 @@ from dataclasses import replace
 from shifter.model.health_check import HttpHealthCheck, TcpHealthCheck
 from shifter.model.load_balancing import CommonLbConfig
 from shifter.model.outlier_detection import OutlierDetection
-from shifter.upstream.health_check import forget
-from shifter.upstream.health_check.checker import forget_figures
+from shifter.upstream.health_check import forget_checks
 from shifter.upstream.host import Health, HealthFlag
 from shifter.upstream.outlier_detection import Detector
 from tests.support.checks import BAD, HANG, HTTP, OK, REFUSE, Ward, answer
@@ -99,7 +98,7 @@ def test_a_host_is_as_well_as_its_worst_check_says() -> None:
     assert ward.flags() == ["degraded_active_hc"]
     assert {name for name in ward.counted() if "." not in name} == {"healthy", "degraded"}
     checker.stop()
-    forget_figures(ward.stats)
+    forget_checks(ward.hosts, ward.stats, 0.0)
     assert ward.stats.more_gauges == {}
 
 
@@ -248,7 +247,7 @@ def test_checks_that_are_taken_away_leave_no_trace() -> None:
     ward = Ward()
     ward.does[1] = answer(500, b"x-envoy-immediate-health-check-fail: ")
     checker = ward.checker()
-    forget(ward.first, 0.0)
+    forget_checks(ward.hosts, ward.stats, 0.0)
     assert (ward.flags(), ward.first.check) == ([], None)
     checker.stop()
     assert ward.clock.getDelayedCalls() == []
