@@ -10,6 +10,7 @@ Rule 3. Connections talk to an `Attempt`, which knows whether its try is the pre
 from typing import TYPE_CHECKING
 
 from shifter.proxy.extras import Extras
+from shifter.proxy.outcome import answered_status
 from shifter.proxy.retrying import RetryingStream
 from shifter.proxy.stream import ProxyStream
 from shifter.routing.caller_wishes import Wishes
@@ -127,6 +128,8 @@ class HedgingStream(RetryingStream):
         self.parked.remove(attempt)
         if self.retries is not None and self._more_to_come and self.retries.asks_for_answer(head.status, head.block):
             attempt.pool.endpoint_stats.rq_error += 1
+            if attempt.pool.host.monitor is not None:
+                attempt.pool.host.monitor.answered(answered_status(self.head, head))
             if not end:
                 attempt.cancel()
             return
@@ -143,6 +146,8 @@ class HedgingStream(RetryingStream):
         """A late try has come to nothing."""
         self.parked.remove(attempt)
         attempt.pool.endpoint_stats.rq_error += 1
+        if attempt.pool.host.monitor is not None:
+            attempt.pool.host.monitor.failed(failed)
         if not self._more_to_come:
             self.pool = attempt.pool
             self.target = attempt.target

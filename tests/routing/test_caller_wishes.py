@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.routing.caller_wishes import TAKEN, take_wishes
+from shifter.routing.forwarded import CONTROL_FIELDS
 from shifter.wire.events import RequestHead, block_of, fields
 
 
@@ -53,3 +54,7 @@ def test_anything_can_be_asked(pairs: list[tuple[bytes, bytes]]) -> None:
     head = head_with((b"x-a", b"1"), *pairs)
     assert (take_wishes(head) is None) is (not pairs)
     assert head.block == b"\r\nx-a: 1"
+
+
+def test_nobody_outside_can_ask() -> None:
+    assert TAKEN <= CONTROL_FIELDS
