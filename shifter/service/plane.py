@@ -47,6 +47,7 @@ from shifter.upstream.host import HealthFlag, Host
 from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
+from shifter.upstream.preconnect import make_cluster
 from shifter.upstream.registry import Registry
 from shifter.wire.heads import first_value
 
@@ -126,7 +127,7 @@ class DataPlane:
         """
         bootstrap = snapshot.bootstrap
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
-        fresh = [LiveCluster(cluster, self._registry, self._discovery(cluster), self._log_outlier) for cluster in plan.clusters_added]
+        fresh = [make_cluster(cluster, self._registry, self._discovery(cluster), self._log_outlier) for cluster in plan.clusters_added]
         for cluster in fresh:
             if cluster.name in self._clusters:
                 cluster.inherit(self._clusters[cluster.name])
@@ -302,6 +303,7 @@ class DataPlane:
                 figures.rq_active = pool.host.active
                 figures.rq_pending_active = sum(len(one.waiting) + len(one.choosy) for one in pool.every)
                 endpoints.append(_endpoint_report(pool.host))
+            cluster.state.stats.more_gauges.update(cluster.gauges())
             clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
         memory = {"physical_size": _resident()}
         return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)

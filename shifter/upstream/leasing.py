@@ -71,7 +71,7 @@ class Leasing:
         return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
 
     def _one_after_the_other(self, pool: EndpointPool, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
-        others = self._others(pool, context)
+        others = self._within(pool, context)
 
         def try_next(reason: Failure) -> Deferred[UpstreamStream]:
             error = reason.value
@@ -90,10 +90,10 @@ class Leasing:
         stream = None if pool is None else pool.take()
         return self.lease(pool, fresh, context) if stream is None else succeed(stream)
 
-    def _others(self, first: EndpointPool, context: PickContext | None) -> Iterator[EndpointPool]:
+    def _within(self, first: EndpointPool, context: PickContext | None) -> Iterator[EndpointPool]:
         """Yield who else may be tried. A request that is for a subset stays within it."""
         if context is None or context.criteria is None:
-            yield from self._order(first)
+            yield from self.others(first)
             return
         tried = {first}
         for _ in range(_OTHERS_OF_A_SUBSET):
@@ -102,7 +102,8 @@ class Leasing:
                 tried.add(another)
                 yield another
 
-    def _order(self, first: EndpointPool) -> Iterator[EndpointPool]:
+    def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
+        """Yield the endpoints other than *first*, best first; it takes nobody's turn."""
         return self._balancer.order(first)
 
 
@@ -119,19 +120,22 @@ class HighPriority(Leasing):
 
     def pick(self) -> EndpointPool | None:
         resources = self.resources
-        return None if resources.requests >= resources.max_requests else _high(self._cluster._balancer.pick())
+        return None if resources.requests >= resources.max_requests else self._beside(self._cluster._balancer.pick())
 
     def pick_for(self, context: PickContext) -> EndpointPool | None:
         resources = self.resources
-        return None if resources.requests >= resources.max_requests else _high(self._cluster._balancer.pick_for(context))
+        return None if resources.requests >= resources.max_requests else self._beside(self._cluster._balancer.pick_for(context))
 
-    def _order(self, first: EndpointPool) -> Iterator[EndpointPool]:
+    def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
         host = first.host
         for pool in self._cluster.pools:
             if pool.host is host:
                 return (other.of(RoutingPriority.HIGH) for other in self._cluster._balancer.order(pool))
         return iter(())
 
-
-def _high(pool: EndpointPool | None) -> EndpointPool | None:
-    return None if pool is None else pool.of(RoutingPriority.HIGH)
+    def _beside(self, pool: EndpointPool | None) -> EndpointPool | None:
+        if pool is None:
+            return None
+        high = pool.of(RoutingPriority.HIGH)
+        self._cluster.ahead(high, self)
+        return high

@@ -152,10 +152,10 @@ class EndpointPool:
         for waiter in leaving:
             waiter.errback(HostLeft(self))
 
-    def preconnect(self, ratio: float, anticipated: int = 0) -> bool:
-        """Open a connection ahead of need where there is place for fewer than *ratio* times the requests that are under way, waiting and
-        *anticipated* (``PreconnectPolicy``); return whether one was opened. Not to a host that is not well."""
-        wanted = (len(self.waiting) + self.carried + anticipated) * ratio
+    def preconnect(self, ratio: float) -> bool:
+        """Open a connection ahead of need where there is place for fewer than *ratio* times the requests that wait, are under way, and
+        are about to begin, which is one (``PreconnectPolicy``). Return whether one was opened: not to a host that is not well."""
+        wanted = (len(self.waiting) + self.carried + 1) * ratio
         if wanted <= self.room + self.carried or self.host.health is not Health.HEALTHY or self.draining or not self._may_connect:
             return False
         self._connect()
@@ -196,8 +196,6 @@ class EndpointPool:
         began = self.started.pop(connection, None)
         if began is not None:
             self.stats.upstream_cx_connect_ms.record((self.network.monotonic() - began) * 1000)
-        if self.host.monitor is not None:
-            self.host.monitor.connected()
         self._made_available(connection)
 
     def connect_failed(self, connection: PooledConnection, reason: str) -> None:
@@ -223,15 +221,17 @@ class EndpointPool:
         if self.resources.wanting:
             self.resources.offer()
 
+    def places(self, connections: int) -> int:
+        """Return how many requests at a time so many *connections* are good for."""
+        return connections
+
     # for the resources
 
     def connect_for_waiting(self) -> bool:
-        """Make the connections that are waited for, as far as they may be made; return whether more are wanted."""
-        while len(self.waiting) > self._places_coming():
-            if not self._may_connect:
-                return True
+        """Make one of the connections that are waited for, if it may be made; return whether any more are wanted."""
+        if len(self.waiting) > self._places_coming() and self._may_connect:
             self._connect()
-        return False
+        return len(self.waiting) > self._places_coming()
 
     # inside
 

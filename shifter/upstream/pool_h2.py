@@ -65,9 +65,9 @@ class Http2Pool(EndpointPool):
 
     def _places_coming(self) -> int:
         coming = len(self.started) + sum(not connection.codec.settled for connection in self._open)
-        return self._places(coming)
+        return self.places(coming)
 
-    def _places(self, connections: int) -> int:
+    def places(self, connections: int) -> int:
         return connections * min(_EXPECTED_PLACES, self.state.config.max_concurrent_streams)
 
     def _new_connection(self) -> PooledConnection:
@@ -87,7 +87,7 @@ class Http2Pool(EndpointPool):
 
     @property
     def room(self) -> int:
-        return self._places(len(self.started) + sum(connection.has_room for connection in self._open))
+        return self.places(len(self.started) + sum(connection.has_room for connection in self._open))
 
     def _idle(self) -> Sequence[PooledConnection]:
         return [connection for connection in self._open if not connection.active]

@@ -17,7 +17,7 @@ class Wanting(Protocol):
     """A pool in which requests wait for more connections than it may make."""
 
     def connect_for_waiting(self) -> bool:
-        """Make another connection, if it is wanted still and may be made; return whether it is wanted still."""
+        """Make another connection, if one is wanted still and may be made; return whether any more are wanted."""
 
 
 class Resources(InUse):
@@ -48,10 +48,18 @@ class Resources(InUse):
         self.offer()
 
     def offer(self) -> None:
-        """Let pools connect that could not before: there is room, or may be."""
-        for pool in list(self.wanting):
-            if not pool.connect_for_waiting():
-                self.wanting.pop(pool, None)
+        """Let pools connect that could not before, one connection each at a time: there is room, or may be."""
+        wanting = self.wanting
+        before = -1
+        while wanting and self.connections != before:
+            before = self.connections
+            for pool in list(wanting):
+                had = self.connections
+                wants_more = pool.connect_for_waiting()
+                if not wants_more or self.connections != had:
+                    wanting.pop(pool, None)
+                if wants_more:
+                    wanting[pool] = None  # behind the others, if it got one
 
     def may_retry(self) -> bool:
         """Say whether one more request may wait for its retry. With a budget, that depends on what is under way and waiting now."""
