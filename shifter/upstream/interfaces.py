@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from shifter.net.transport import Transport
 from shifter.routing.retry import Reached
 from shifter.wire.events import RequestHead, ResponseHead
 
@@ -155,3 +156,19 @@ class UpstreamStream(Protocol):
 
     def resume(self) -> None:
         """Undo ``pause``."""
+
+
+class PooledConnection(Protocol):
+    """What a pool needs to know of its connections."""
+
+    transport: Transport
+    opened: bool
+    idle_since: float
+    requests: int
+
+    @property
+    def retired(self) -> bool:
+        """Whether it takes no request any more."""
+
+    def retire(self) -> None:
+        """Take no request any more: close once what is under way has ended."""

@@ -10,7 +10,6 @@ Rule 4. Requests of high priority have connections of their own, in a pool besid
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -21,24 +20,8 @@ from shifter.net.transport import Connector, Transport
 from shifter.routing.retry import Reached
 from shifter.upstream.connection import Http1Connection
 from shifter.upstream.host import Health, Host
-from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, UpstreamStream
+from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PooledConnection, UpstreamStream
 from shifter.upstream.resources import ClusterState
-
-
-class PooledConnection(Protocol):
-    """What a pool needs to know of its connections."""
-
-    transport: Transport
-    opened: bool
-    idle_since: float
-    requests: int
-
-    @property
-    def retired(self) -> bool:
-        """Whether it takes no request any more."""
-
-    def retire(self) -> None:
-        """Take no request any more: close once what is under way has ended."""
 
 
 class EndpointPool:

@@ -11,8 +11,8 @@ from shifter.model.cluster import RoutingPriority
 from shifter.net.transport import Connector
 from shifter.upstream.connection_h2 import Http2Connection, Http2Stream
 from shifter.upstream.host import Host
-from shifter.upstream.interfaces import UpstreamStream
-from shifter.upstream.pool import EndpointPool, PooledConnection
+from shifter.upstream.interfaces import PooledConnection, UpstreamStream
+from shifter.upstream.pool import EndpointPool
 from shifter.upstream.resources import ClusterState
 
 _EXPECTED_PLACES = 100
