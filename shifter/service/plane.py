@@ -43,6 +43,7 @@ from shifter.upstream.discovery import Discovery, StaticDiscovery
 from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
 from shifter.upstream.discovery_eds import EdsDiscovery
 from shifter.upstream.dns import Resolver
+from shifter.upstream.health_check import HealthCheckEvent
 from shifter.upstream.host import HealthFlag, Host
 from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import Http1Pool
@@ -52,7 +53,7 @@ from shifter.upstream.registry import Registry
 from shifter.wire.heads import first_value
 
 WARMING_DEADLINE = 5.0
-"""Seconds that the first resolution of a new cluster's names may take before it is served without them."""
+"""Seconds that finding a new cluster's endpoints and checking each once may take before it is served without that."""
 
 _log = Logger()
 _FLUSH_EVERY = 1.0
@@ -105,6 +106,7 @@ class DataPlane:
         self._logs: dict[str, AccessLogWriter] = {}
         self._closed_logs: list[AccessLogWriter] = []
         self._event_logs: dict[str, AccessLogWriter] = {}
+        self._event_logs_to_be: dict[str, AccessLogWriter] = {}  # of what is being prepared
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
         self._make_door = make_door(take_over)
@@ -127,7 +129,10 @@ class DataPlane:
         """
         bootstrap = snapshot.bootstrap
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
-        fresh = [make_cluster(cluster, self._registry, self._discovery(cluster), self._log_outlier) for cluster in plan.clusters_added]
+        fresh = [
+            make_cluster(cluster, self._registry, self._discovery(cluster), self._log_outlier, self._log_check)
+            for cluster in plan.clusters_added
+        ]
         for cluster in fresh:
             if cluster.name in self._clusters:
                 cluster.inherit(self._clusters[cluster.name])
@@ -138,6 +143,7 @@ class DataPlane:
             for path in event_logs(bootstrap):
                 if path not in self._event_logs:
                     prepared.event_logs[path] = AccessLogWriter(path)
+            self._event_logs_to_be = prepared.event_logs
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
             for listener in bootstrap.listeners:
@@ -158,7 +164,7 @@ class DataPlane:
         return prepared
 
     def warm(self, prepared: Prepared) -> Deferred[Prepared]:
-        """Wait until the endpoints of new clusters are found, at most `WARMING_DEADLINE`."""
+        """Wait until the endpoints of new clusters are found and have been checked once, at most `WARMING_DEADLINE`."""
         started = [cluster.start() for cluster in prepared.fresh]
         if not started:
             return succeed(prepared)
@@ -171,8 +177,8 @@ class DataPlane:
                 warmed.callback(prepared)
 
         def too_late() -> None:
-            names = [cluster.name for cluster in prepared.fresh if not list(cluster.pools)]
-            _log.warn("serving before the endpoints of {clusters} are found", clusters=", ".join(names))
+            names = [cluster.name for cluster, start in zip(prepared.fresh, started, strict=True) if not start.called]
+            _log.warn("serving before the endpoints of {clusters} are found and checked", clusters=", ".join(names))
             warmed.callback(prepared)
 
         late = self._reactor.callLater(WARMING_DEADLINE, too_late)
@@ -181,6 +187,7 @@ class DataPlane:
 
     def discard(self, prepared: Prepared) -> None:
         """Undo `lay_out`."""
+        self._event_logs_to_be = {}
         for cluster in prepared.fresh:
             cluster.stop()
         for sock in prepared.sockets.values():
@@ -193,6 +200,7 @@ class DataPlane:
         plan = prepared.plan
         self._logs |= prepared.logs
         self._event_logs |= prepared.event_logs
+        self._event_logs_to_be = {}
         wanted = event_logs(prepared.snapshot.bootstrap)
         for path in [path for path in self._event_logs if path not in wanted]:
             self._event_logs.pop(path).close()
@@ -375,13 +383,16 @@ class DataPlane:
 
     def _log_event(self, path: str, line: bytes) -> None:
         """Write what happened to an endpoint to the event log at *path*, if there is (still) one."""
-        writer = self._event_logs.get(path)
+        writer = self._event_logs.get(path) or self._event_logs_to_be.get(path)
         if writer is not None:
             writer.write(line)
 
     def _log_outlier(self, cluster: str, event: OutlierEvent) -> None:
         if self._snapshot is not None and (path := self._snapshot.bootstrap.outlier_event_log_path):
             self._log_event(path, event.line(cluster, self._wall()))
+
+    def _log_check(self, path: str, event: HealthCheckEvent) -> None:
+        self._log_event(path, event.line(self._wall()))
 
     def _flush_logs(self) -> None:
         for writer in (*self._logs.values(), *self._event_logs.values()):

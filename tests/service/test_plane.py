@@ -134,7 +134,7 @@ def test_but_not_for_ever(lab: Lab, logged: list[str]) -> None:
     lab.reactor.advance(WARMING_DEADLINE)
     (prepared,) = done
     lab.plane.commit(prepared)
-    assert logged[-1] == "serving before the endpoints of web are found"
+    assert logged[-1] == "serving before the endpoints of web are found and checked"
     assert lab.served == {"fixed": ["127.0.0.1:80"], "web": []}
     lab.write("10.0.0.1")
     lab.look()
