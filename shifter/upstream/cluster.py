@@ -46,7 +46,7 @@ class LiveCluster(Leasing):
         self._registry = registry
         self._discovery = discovery
         self._balancer = self._make_balancer(config)
-        self._policy: AssignmentPolicy | None = None
+        self._policy = AssignmentPolicy(config.overprovisioning_factor, config.weighted_priority_health)
         self._members = Membership(config, registry, self.state, self._balance)
         self._detector: Detector | None = None
         self._log_outlier = log_outlier

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from shifter.model.address import Address
-from shifter.model.cluster import Assignment, Cluster, LbEndpoint
+from shifter.model.cluster import Assignment, AssignmentPolicy, Cluster, LbEndpoint
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.discovery import Changed, Discovery, Finding
 
@@ -54,6 +54,7 @@ class EdsDiscovery(Finding):
 
     def __init__(self, cluster: Cluster, source: AssignmentSource, stats: ClusterStats | None = None) -> None:
         super().__init__(cluster, stats)
+        self.policy = AssignmentPolicy()
         self._source = source
         self._unwatch: Callable[[], None] | None = None
         self._stopped = False
