@@ -7,36 +7,12 @@ import pytest
 
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds
 from shifter.model.retry import RateLimitedRetryBackOff, ResetHeaderFormat, RetryPolicy
-from shifter.model.route import HeaderMutations, HeaderValueOption, PathMatchKind, Route, RouteAction, RouteMatch, WeightedCluster
 from shifter.proxy.retrying import RetryingStream
-from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy, forward, get, local
+from tests.support.proxies import ONE, TWO, Proxy, forward, get, local
+from tests.support.retries import BAD, EMPTY, post, retrying, stats, turn
 from tests.support.transports import FakeTransport
 
-EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
-BAD = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 3\r\n\r\nbad"
 AGAIN = b"upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
-INTERNAL = {"internal_addresses": ("192.0.2.0/24",), "use_remote_address": True}
-
-
-def retrying(*words: str, cluster: str = "one", clusters: tuple[Cluster, ...] = CLUSTERS, action: Any = None, **policy: Any) -> Proxy:
-    """A proxy whose route retries; the next try begins in the same millisecond, unless the policy says otherwise."""
-    if "back_off_base" not in policy:
-        policy |= {"back_off_base": 0.001, "back_off_max": 0.001}
-    route = forward(b"/", cluster, retry=RetryPolicy(frozenset(words or ("5xx",)), **policy), **(action or {}))
-    return Proxy((route,), clusters, host={"include_request_attempt_count": True, "include_attempt_count_in_response": True})
-
-
-def turn(proxy: Proxy) -> None:
-    """Let the wait before the next try pass."""
-    proxy.clock.advance(0)
-    proxy.network.run()
-
-
-def stats(proxy: Proxy, cluster: str = "one") -> dict[str, int]:
-    """What was counted about retries."""
-    counted = proxy.clusters[cluster].state.stats
-    names = [name for name in dir(counted) if name.startswith("upstream_rq_") and ("retry" in name or "per_try" in name)]
-    return {name.removeprefix("upstream_rq_"): getattr(counted, name) for name in names if getattr(counted, name)}
 
 
 def attempts(client: bytes) -> int:
@@ -299,10 +275,6 @@ def test_a_time_for_tries_that_is_no_shorter_than_the_whole_does_not_count() -> 
 # bodies
 
 
-def post(length: int) -> bytes:
-    return get(b"/", b"content-length: %d" % length, method=b"POST")
-
-
 def test_the_body_is_sent_again() -> None:
     proxy = retrying()
     client = proxy.connect(post(6) + b"ab")
@@ -438,122 +410,6 @@ def test_hosts_that_were_tried_already() -> None:
     assert context.avoid is not None
     assert proxy.backends[0].peer in [pool.address for pool in proxy.clusters["several"].pools if context.avoid(pool)]
     assert context.priorities_tried == {0}
-
-
-# other clusters
-
-
-def told(name: str) -> HeaderMutations:
-    mine = (HeaderValueOption(b"x-entry", name.encode()),)
-    return HeaderMutations(request_add=mine, response_add=mine)
-
-
-def canary(
-    weights: dict[str, int], refresh: bool = True, retries: int = 3, clusters: tuple[Cluster, ...] = CLUSTERS, **action: Any
-) -> Proxy:
-    entries = tuple(WeightedCluster(name, weight, told(name)) for name, weight in weights.items())
-    policy = RetryPolicy(frozenset(("5xx",)), retries, back_off_base=0.001, back_off_max=0.001, refresh_cluster_on_retry=refresh)
-    return Proxy((Route(RouteMatch(PathMatchKind.PREFIX, b"/"), RouteAction(entries, retry=policy, **action)),), clusters)
-
-
-def dies(proxy: Proxy, cluster: str) -> FakeTransport:
-    client = proxy.connect(get(b"/"))
-    addresses = [pool.address for pool in proxy.clusters[cluster].pools]
-    while proxy.backend.peer in addresses and not proxy.backend.lost:
-        proxy.backend.hang_up("reset")
-        turn(proxy)
-    return client
-
-
-def test_a_dead_version_costs_nobody_anything() -> None:
-    proxy = canary({"one": 1000, "two": 1})
-    client = dies(proxy, "one")
-    assert b"\r\nx-entry: one\r\n" in proxy.backend.take(), "as in Envoy, the head is edited once"
-    proxy.backend.say(EMPTY)
-    answer = client.take()
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"\r\nx-entry: two\r\n" in answer
-    assert stats(proxy, "one") == {}
-    assert stats(proxy, "two") == {"retry": 1, "retry_backoff_exponential": 1, "retry_success": 1}
-    assert proxy.lines[0].split()[-2:] == ["two", "2"]
-    proxy.settled(c200=1)
-
-
-def test_without_it_retries_stay_where_they_are() -> None:
-    proxy = canary({"one": 1000, "two": 1}, refresh=False, retries=1)
-    client = dies(proxy, "one")
-    assert client.take().startswith(b"HTTP/1.1 503 ")
-
-
-def test_when_all_versions_were_tried_all_may_be_again() -> None:
-    proxy = canary({"one": 1000, "two": 1}, retries=4)
-    client = proxy.connect(get(b"/"))
-    for _ in range(5):
-        proxy.backend.hang_up("reset")
-        turn(proxy)
-    assert client.take().startswith(b"HTTP/1.1 503 ")
-    assert len(proxy.backends) == 5
-    proxy.settled(c503=1)
-
-
-# internal callers
-
-
-def asked(*fields: bytes, routes: tuple[Route, ...] | None = None) -> tuple[Proxy, FakeTransport, bytes]:
-    proxy = Proxy(routes or (forward(b"/", "one"),), **INTERNAL)
-    client = proxy.connect(get(b"/", *fields))
-    sent = proxy.backend.take()
-    assert b"x-envoy-retry" not in sent
-    assert b"x-envoy-upstream" not in sent
-    return proxy, client, sent
-
-
-def test_internal_callers_may_ask_for_retries() -> None:
-    proxy, client, _ = asked(b"x-envoy-retry-on: 5xx", b"x-envoy-max-retries: 2")
-    for _ in range(3):
-        proxy.backend.say(BAD)
-        proxy.wait(0.3)
-    assert client.take().startswith(b"HTTP/1.1 503 ")
-    assert stats(proxy) == {"retry": 2, "retry_backoff_exponential": 2, "retry_limit_exceeded": 1}
-
-
-def test_internal_callers_may_ask_for_another_timeout_and_answer() -> None:
-    proxy, client, sent = asked(b"x-envoy-upstream-rq-timeout-ms: 200", b"x-envoy-upstream-rq-timeout-alt-response: 1")
-    assert sent.count(b"x-envoy-expected-rq-timeout-ms") == 1
-    assert b"x-envoy-expected-rq-timeout-ms: 200\r\n" in sent
-    proxy.wait(0.3)
-    assert client.take().startswith(b"HTTP/1.1 204 ")
-    assert proxy.lines[0].split()[3:6] == ["204", "UT", "response_timeout"]
-
-
-def test_internal_callers_may_bound_a_try() -> None:
-    proxy, client, sent = asked(b"x-envoy-upstream-rq-per-try-timeout-ms: 100", b"x-envoy-expected-rq-timeout-ms: 77")
-    assert sent.count(b"x-envoy-expected-rq-timeout-ms") == 1
-    assert b"x-envoy-expected-rq-timeout-ms: 100\r\n" in sent
-    proxy.wait(0.2)
-    assert client.take().startswith(b"HTTP/1.1 504 ")
-    assert proxy.lines[0].split()[4:6] == ["UT", "upstream_per_try_timeout"]
-
-
-def test_internal_callers_may_bound_a_whole_try() -> None:
-    proxy, client, _ = asked(b"x-envoy-upstream-stream-duration-ms: 100")
-    proxy.wait(0.2)
-    assert client.take() == local(b"504 Gateway Timeout", b"upstream max stream duration reached")
-    assert proxy.lines[0].split()[4:6] == ["UMSDR", "upstream_max_stream_duration_reached"]
-
-
-def test_others_may_ask_for_nothing() -> None:
-    proxy = Proxy((forward(b"/", "one"),), internal_addresses=("10.0.0.0/8",), use_remote_address=True)
-    client = proxy.connect(get(b"/", b"x-envoy-retry-on: 5xx"))
-    assert b"x-envoy-retry-on" not in proxy.backend.take()
-    proxy.backend.say(BAD)
-    assert client.take().startswith(b"HTTP/1.1 503 ")
-
-
-def test_who_asks_for_nothing_has_a_plain_stream() -> None:
-    proxy, _, _ = asked(b"x-envoy-force-trace: 1")
-    (stream,) = proxy.worker.streams
-    assert not isinstance(stream, RetryingStream)
 
 
 def test_retries_of_high_priority_have_limits_of_their_own() -> None:
