@@ -292,7 +292,8 @@ class ProxyStream:
         self.touched = self.worker.now
         status = head.status
         self.status = status
-        if self.pool.host.monitor is not None:  # type: ignore[union-attr]  # there is a pool where there is an answer
+        host = self.pool.host  # type: ignore[union-attr]  # there is a pool where there is an answer
+        if host.monitor is not None or host.check is not None:
             self._tell_monitor(head)
         seconds = self.worker.monotonic() - self.started
         self.service_time = took = int(seconds * 1000)
@@ -317,9 +318,14 @@ class ProxyStream:
             self.downstream.send_head(status, block, head.length, data, False)
 
     def _tell_monitor(self, head: ResponseHead) -> None:
-        """Have who looks for outliers know what the endpoint answered."""
-        if self.pool is not None and self.pool.host.monitor is not None:
-            self.pool.host.monitor.answered(answered_status(self.head, head))
+        """Have who looks for outliers, and who checks the endpoint, know what it answered."""
+        if self.pool is None:
+            return
+        host = self.pool.host
+        if host.monitor is not None:
+            host.monitor.answered(answered_status(self.head, head))
+        if host.check is not None:
+            host.check.answered(head.block)
 
     def _edited(self, head: ResponseHead, took: int) -> bytes:
         """Return the fields of the upstream's answer where more becomes of them than usual."""

@@ -175,6 +175,22 @@ def test_envoy_headers_can_be_suppressed() -> None:
     assert b"x-envoy" not in client.take()
 
 
+def test_an_endpoint_that_is_checked_may_ask_to_be_left_out() -> None:
+    proxy = Proxy()
+    (pool,) = proxy.clusters["one"].pools
+    told: list[bytes] = []
+
+    class Check:
+        def answered(self, block: bytes) -> None:
+            told.append(block)
+
+    pool.host.check = Check()  # type: ignore[assignment]  # what a stream calls of it
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\nx-envoy-immediate-health-check-fail: true\r\ncontent-length: 0\r\n\r\n")
+    assert b"x-envoy-immediate-health-check-fail: true" in client.take()  # and the client sees it, as from Envoy
+    assert [block.split(b"\r\n")[1] for block in told] == [b"x-envoy-immediate-health-check-fail: true"]
+
+
 def test_weights_choose_the_cluster() -> None:
     action = RouteAction((WeightedCluster("one", 1), WeightedCluster("two", 3)))
     proxy = Proxy((Route(RouteMatch(PathMatchKind.PREFIX, b"/"), action),))
