@@ -111,7 +111,7 @@ class EdsDiscovery(Finding):
         tell = _log.error if said.lack in (Lack.REJECTED, Lack.UNREADABLE) else _log.warn
         for problem in said.problems:
             tell("cluster {cluster}: {problem}", cluster=self._cluster.name, problem=problem)
-        consequence = f"keeps its {len(self.endpoints)} endpoints" if self.endpoints else "has no endpoints"
+        consequence = "keeps the endpoints it has" if self.endpoints else "has no endpoints"
         _log.warn("cluster {cluster} {consequence}", cluster=self._cluster.name, consequence=consequence)
 
 

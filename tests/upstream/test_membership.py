@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
@@ -225,6 +227,27 @@ def test_another_address_takes_the_place_of_a_logical_host(checked: Lab) -> None
     connection.say(EMPTY)
     assert listener.saw == ["head 200", "end"]
     assert lab.changes == 2
+
+
+@given(steps=st.lists(st.tuples(st.sets(st.integers(1, 4)), st.integers(0, 3)), max_size=12))
+def test_no_request_is_lost_however_hosts_come_and_go(steps: list[tuple[set[int], int]]) -> None:
+    """Each step: who is there now, and how many requests begin. They are answered only when all is over."""
+    lab = Lab(Cluster("c", DiscoveryType.EDS))
+    listeners: list[RecordingListener] = []
+    for members, requests in steps:
+        lab.find(*(at(number) for number in sorted(members)))
+        assert [int(number) for number in numbers(lab)] == sorted(members)
+        for _ in range(requests):
+            pool = lab.cluster.pick()
+            assert (pool in lab.pools) if members else (pool is None)
+            if pool is not None:
+                listeners.append(lab.ask(pool))
+    for transport in lab.network.outgoing:
+        transport.say(EMPTY)
+    lab.network.run()
+    assert all(listener.saw == ["head 200", "end"] for listener in listeners)
+    there = {pool.address for pool in lab.pools}
+    assert all(transport.lost is not None for transport in lab.network.outgoing if transport.peer not in there)
 
 
 # What active health checks find well, discovery cannot take away.
