@@ -45,16 +45,19 @@ class _Subset(Generic[E]):
     def pick_for(self, context: PickContext) -> E | None:
         if self._single:
             return self.hosts[0]
-        if self._stale:
-            self._balancer.update(self.hosts)
-            self._stale = False
+        self._refresh()
         return self._balancer.pick_for(context)
 
     def order(self, first: E) -> Iterator[E]:
+        if self._single:
+            return iter(self.hosts)
+        self._refresh()
         return self._balancer.order(first)
 
-    def gauges(self) -> Mapping[str, int]:
-        return self._balancer.gauges()
+    def _refresh(self) -> None:
+        if self._stale:
+            self._balancer.update(self.hosts)
+            self._stale = False
 
 
 class SubsetBalancer(Generic[E]):
