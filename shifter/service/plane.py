@@ -46,7 +46,7 @@ from shifter.upstream.dns import Resolver
 from shifter.upstream.health_check import HealthCheckEvent
 from shifter.upstream.host import HealthFlag, Host
 from shifter.upstream.outlier_events import OutlierEvent
-from shifter.upstream.pool import Http1Pool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.preconnect import make_cluster
 from shifter.upstream.registry import Registry

@@ -17,7 +17,7 @@ from shifter.wire.events import CLOSE, NO_BODY, UNTIL_END, UPGRADE, ProtocolErro
 from shifter.wire.heads import parse_response
 
 if TYPE_CHECKING:
-    from shifter.upstream.pool import Http1Pool
+    from shifter.upstream.pool_h1 import Http1Pool
 
 MAX_HEAD = 60 * 1024
 MAX_FIELDS = 100

@@ -18,7 +18,6 @@ from shifter.model.cluster import RoutingPriority
 from shifter.net.race import Race, Racing
 from shifter.net.transport import Connector, Transport
 from shifter.routing.retry import Reached
-from shifter.upstream.connection import Http1Connection
 from shifter.upstream.host import Health, Host
 from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PooledConnection, UpstreamStream
 from shifter.upstream.resources import ClusterState
@@ -122,9 +121,7 @@ class EndpointPool:
         for connection in self.connections:
             if connection.opened:
                 connection.retire()
-        if self.waiting:
-            self.resources.wanting[self] = None
-            self.resources.offer()
+        self._offer()
 
     def send_away(self) -> None:
         """Have everybody who waits here look for another endpoint (`HostLeft`)."""
@@ -155,8 +152,8 @@ class EndpointPool:
                     self.connect_failed(connection, "timeout")
                     connection.transport.abort()
         if config.idle_timeout and self.connections:
-            horizon = now - config.idle_timeout
-            self.stats.upstream_cx_idle_timeout += self._close_idle(lambda connection: connection.idle_since <= horizon)
+            idle_for = now - config.idle_timeout
+            self.stats.upstream_cx_idle_timeout += self._close_idle(lambda connection: connection.idle_since <= idle_for)
         if config.max_connection_duration and self.connections:
             self._end_old(now - config.max_connection_duration)
 
@@ -189,20 +186,16 @@ class EndpointPool:
         self.endpoint_stats.cx_connect_fail += 1
         self._forget(connection, remote=reason != "timeout")
         kind = FailureKind.CONNECTION_TIMEOUT if reason == "timeout" else FailureKind.REMOTE_CONNECTION_FAILURE
-        if self.host.monitor is not None:
-            self.host.monitor.failed(Failed(kind, Reached.NOTHING_SENT, reason))
+        failed = Failed(kind, Reached.NOTHING_SENT, reason)
         if self.choosy and len(self.choosy) + len(self.waiting) > len(self.started):
-            self._next_waiting(self.choosy).errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
+            self._fail(self.choosy, failed)
         while self.waiting and len(self.waiting) > self._places_coming():
-            self._next_waiting().errback(LeaseFailed(Failed(kind, Reached.NOTHING_SENT, reason), self))
+            self._fail(self.waiting, failed)
 
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         """The connection will not be used again; *remote* when the endpoint closed it, *active* when that cost a request."""
         self._forget(connection, remote, active)
-        if self.waiting and len(self.waiting) > self._places_coming():
-            self.resources.wanting[self] = None
-        if self.resources.wanting:
-            self.resources.offer()
+        self._offer()
 
     def places(self, connections: int) -> int:
         """Return how many requests at a time so many *connections* are good for."""
@@ -232,10 +225,9 @@ class EndpointPool:
     def _may_connect(self) -> bool:
         """Whether the circuit breakers allow another connection; rule 2."""
         resources = self.resources
-        if resources.connections < resources.max_connections:
-            limit = resources.max_connections_per_host
-            return limit is None or self.endpoint_stats.cx_active < limit or not self.connections
-        return not self.connections
+        limit = resources.max_connections_per_host
+        full = resources.connections >= resources.max_connections or (limit is not None and self.endpoint_stats.cx_active >= limit)
+        return not full or not self.connections
 
     def _new_connection(self) -> PooledConnection:
         raise NotImplementedError
@@ -323,6 +315,20 @@ class EndpointPool:
         self.resources.pending_requests -= 1
         return (self.waiting if queue is None else queue).popleft()
 
+    def _offer(self) -> None:
+        """There may be room for a connection: for those who wait here, or for others."""
+        wanting = self.resources.wanting
+        if self.waiting and len(self.waiting) > self._places_coming():
+            wanting[self] = None
+        if wanting:
+            self.resources.offer()
+
+    def _fail(self, queue: deque[Deferred[UpstreamStream]], failed: Failed) -> None:
+        """Tell the next in *queue*, and who watches the host: it counts as often as it costs a request, as in Envoy."""
+        if self.host.monitor is not None:
+            self.host.monitor.failed(failed)
+        self._next_waiting(queue).errback(LeaseFailed(failed, self))
+
     def _give_up(self, waiter: Deferred[UpstreamStream]) -> None:
         for queue in (self.waiting, self.choosy):
             if waiter in queue:
@@ -331,67 +337,3 @@ class EndpointPool:
 
     def __repr__(self) -> str:
         return f"<Pool {self.state.name} {self.address} busy={self.active} connections={len(self.connections)} waiting={len(self.waiting)}>"
-
-
-class Http1Pool(EndpointPool):
-    """One request a connection at a time; the connection used last is used next, so that spare ones can grow old."""
-
-    __slots__ = ("idle",)
-
-    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
-        super().__init__(state, host, network, priority)
-        self.idle: list[Http1Connection] = []
-
-    def take(self) -> UpstreamStream | None:
-        return self.idle.pop() if self.idle else None
-
-    def release(self, connection: Http1Connection) -> None:
-        """*connection* has finished a request and can take another."""
-        limit = self.state.config.max_requests_per_connection
-        if self.draining and not self.waiting:
-            self._close(connection)
-        elif limit and connection.requests >= limit:
-            self.stats.upstream_cx_max_requests += 1
-            self._close(connection)
-        elif self.waiting and self._next_may_start():
-            self._next_waiting().callback(connection)
-        else:
-            connection.idle_since = self.network.now
-            self.idle.append(connection)
-
-    def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
-        if connection in self.idle:
-            self.idle.remove(connection)
-        super().remove(connection, remote, active)
-
-    def _new_connection(self) -> PooledConnection:
-        connection = Http1Connection(self)
-        connection.transport = self._transport(connection)
-        self.stats.upstream_cx_http1_total += 1
-        return connection
-
-    def _made_available(self, connection: PooledConnection) -> None:
-        assert isinstance(connection, Http1Connection)
-        if self.choosy:
-            self._next_waiting(self.choosy).callback(connection)
-        else:
-            self.release(connection)
-
-    def _open_another(self) -> bool:
-        if not self._may_connect and self.idle:
-            self._close(self.idle[0])
-        if not self._may_connect:
-            return False
-        self._connect()
-        return True
-
-    @property
-    def carried(self) -> int:
-        return len(self.connections) - len(self.started) - len(self.idle)
-
-    @property
-    def room(self) -> int:
-        return len(self.started) + len(self.idle)
-
-    def _idle(self) -> Sequence[PooledConnection]:
-        return self.idle

@@ -29,7 +29,7 @@ from shifter.proxy.webdoor import TreeResource
 from shifter.proxy.worker import Worker
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
-from shifter.upstream.pool import Http1Pool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
 

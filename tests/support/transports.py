@@ -30,6 +30,7 @@ class FakeTransport:
         self.network = network
         self.peer = peer
         self.local = SocketAddress("192.0.2.1", 80)
+        self.options: ConnectOptions | None = None
         self.bytes_received = 0
         self.bytes_sent = 0
         self.connecting = False
@@ -235,6 +236,7 @@ class FakeNetwork:
 
     def connect(self, address: SocketAddress, handler: Handler, options: ConnectOptions | None = None) -> FakeTransport:
         transport = FakeTransport(self, address, handler)
+        transport.options = options
         transport.connecting = True
         self.transports.append(transport)
         self.outgoing.append(transport)

@@ -12,7 +12,8 @@ from shifter.model.cluster import Cluster
 from shifter.net.transport import Connector
 from shifter.upstream.host import Host
 from shifter.upstream.interfaces import Failed, LeaseFailed, ResponseListener, UpstreamStream
-from shifter.upstream.pool import EndpointPool, Http1Pool
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.resources import ClusterState
 from shifter.wire.events import RequestHead, ResponseHead
 from tests.support.transports import FakeNetwork, FakeTransport

@@ -11,7 +11,7 @@ from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Threshol
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.interfaces import FailureKind, LeaseFailed
-from shifter.upstream.pool import Http1Pool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
 from tests.support.upstreams import GET, Leased, RecordingListener

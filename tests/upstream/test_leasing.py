@@ -13,7 +13,8 @@ from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import FailureKind, PickContext
 from shifter.upstream.leasing import Leasing
-from shifter.upstream.pool import EndpointPool, Http1Pool
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork, FakeTransport
 from tests.support.upstreams import GET, Leased, RecordingListener

@@ -14,7 +14,8 @@ from shifter.model.health_check import HealthCheck, TcpHealthCheck
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Changed, Discovery
 from shifter.upstream.host import Health, HealthFlag, Host
-from shifter.upstream.pool import EndpointPool, Http1Pool
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork

@@ -3,10 +3,14 @@
 import pytest
 from twisted.internet.defer import CancelledError
 
-from shifter.model.cluster import CircuitBreakers, Cluster, Thresholds
-from shifter.upstream.interfaces import FailureKind
-from shifter.upstream.pool import EndpointPool, Http1Pool
-from tests.support.upstreams import GET, Endpoint, RecordingListener
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds, UpstreamConnectionOptions
+from shifter.net.transport import ConnectOptions
+from shifter.upstream.host import Host
+from shifter.upstream.interfaces import Failed, FailureKind
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_h1 import Http1Pool
+from tests.support.upstreams import ADDRESS, GET, Endpoint, RecordingListener
 
 EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
@@ -363,3 +367,146 @@ def test_a_wait_for_a_fresh_connection_can_be_given_up() -> None:
     assert endpoint.stats.upstream_rq_pending_active == 0
     endpoint.connections[0].establish()
     assert len(endpoint.pool.idle) == 1
+
+
+# limits of one host, and what is told of it
+
+
+def test_per_host_max_connections() -> None:
+    endpoint = Endpoint(Cluster("c", circuit_breakers=CircuitBreakers(per_host_max_connections=2)))
+    waiting = [endpoint.lease() for _ in range(4)]
+    assert len(endpoint.connections) == endpoint.pool.endpoint_stats.cx_active == 2
+    assert endpoint.stats.upstream_cx_overflow == 2
+    other = Http1Pool(endpoint.state, Host(SocketAddress("192.0.2.2", 80), 0.0), endpoint.network)
+    other.lease()
+    assert len(other.connections) == 1
+    endpoint.state.activate(Cluster("c", circuit_breakers=CircuitBreakers(per_host_max_connections=3)))
+    assert len(endpoint.pool.connections) == 3
+    endpoint.connections[0].establish()
+    assert waiting[0].stream is not None
+    endpoint.connections[0].hang_up()
+    assert len(endpoint.pool.connections) == 3
+
+
+class Watcher:
+    """A `HostMonitor` that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def failed(self, failed: Failed) -> None:
+        self.heard.append(failed.kind)
+
+
+@pytest.mark.parametrize("timeout", [False, True])
+def test_a_connection_that_fails_is_told_for_each_request_that_it_costs(timeout: bool) -> None:
+    endpoint = limited(max_connections=1)
+    watcher = Watcher()
+    endpoint.pool.host.monitor = watcher  # type: ignore[assignment]
+    waiting = [endpoint.lease() for _ in range(3)]
+    if timeout:
+        endpoint.wait(5.0)
+    else:
+        endpoint.connections[0].refuse()
+    assert all(leased.failure is not None for leased in waiting)
+    assert watcher.heard == [FailureKind.CONNECTION_TIMEOUT if timeout else FailureKind.REMOTE_CONNECTION_FAILURE] * 3
+    endpoint.lease().deferred.cancel()
+    endpoint.connections[-1].refuse()
+    assert len(watcher.heard) == 3
+
+
+def test_how_long_connecting_takes_and_connections_last() -> None:
+    endpoint = Endpoint()
+    endpoint.lease()
+    endpoint.clock.advance(0.25)
+    endpoint.connections[0].establish()
+    endpoint.clock.advance(0.75)
+    endpoint.connections[0].hang_up()
+    assert (endpoint.stats.upstream_cx_connect_ms.report().total, endpoint.stats.upstream_cx_length_ms.report().total) == (250, 1000)
+    endpoint.lease()
+    endpoint.clock.advance(0.5)
+    endpoint.connections[1].refuse()
+    assert endpoint.stats.upstream_cx_connect_ms.report().count == 1
+    assert endpoint.stats.upstream_cx_length_ms.report().count == 2
+
+
+# connections that are old
+
+
+def test_max_connection_duration() -> None:
+    endpoint = Endpoint(Cluster("c", max_connection_duration=10.0, idle_timeout=0))
+    idle(endpoint, 2)
+    busy = endpoint.ask()
+    endpoint.lease().deferred.cancel()  # and one that is being made, for whom that is nothing
+    endpoint.wait(4)
+    assert endpoint.stats.upstream_cx_max_duration_reached == 0
+    endpoint.connections[-1].establish()
+    endpoint.wait(6)
+    assert endpoint.stats.upstream_cx_max_duration_reached == 3
+    assert [one.lost for one in endpoint.connections].count(None) == 1
+    endpoint.wait(6)
+    assert endpoint.stats.upstream_cx_max_duration_reached == 3
+    transport = next(one for one in endpoint.connections if one.lost is None)
+    transport.say(EMPTY)
+    assert busy.saw[-1] == "end"
+    assert transport.lost == "closed locally"
+    endpoint.ask()
+    assert endpoint.connections[-1].open
+
+
+def test_connections_that_are_renewed_serve_who_waits_anew() -> None:
+    endpoint = limited(max_connections=1)
+    busy = endpoint.ask()
+    leased = endpoint.lease()
+    endpoint.pool.renew()
+    endpoint.connections[0].say(EMPTY)
+    assert busy.saw[-1] == "end"
+    assert endpoint.connections[0].lost == "closed locally"
+    endpoint.connections[1].establish()
+    assert leased.stream is not None
+    assert not leased.stream.reused
+
+
+def test_connections_are_made_as_the_cluster_says() -> None:
+    options = UpstreamConnectionOptions(source_addresses=(SocketAddress("192.0.2.9", 0),))
+    endpoint = Endpoint(Cluster("c", connection_options=options, per_connection_buffer_limit_bytes=4096))
+    endpoint.lease()
+    assert endpoint.connections[0].options == ConnectOptions(options, 4096)
+    endpoint.state.activate(Cluster("c", per_connection_buffer_limit_bytes=5))
+    endpoint.lease()
+    assert endpoint.connections[1].options == ConnectOptions(buffer_limit=5)
+
+
+def test_several_addresses_of_one_host_are_raced() -> None:
+    endpoint = Endpoint()
+    endpoint.pool.host.describe(LbEndpoint(ADDRESS, additional_addresses=(SocketAddress("2001:db8::1", 80),)), 1, 0.0)
+    leased = endpoint.lease()
+    endpoint.clock.advance(0.3)
+    assert [str(one.peer) for one in endpoint.connections] == ["192.0.2.1:80", "[2001:db8::1]:80"]
+    assert endpoint.stats.upstream_cx_total == 1
+    endpoint.connections[1].establish()
+    assert leased.stream is not None
+    listener = RecordingListener()
+    leased.stream.send(GET, b"", True, listener)
+    endpoint.network.run()
+    endpoint.connections[1].say(EMPTY)
+    assert listener.saw == ["head 200", "end"]
+    endpoint.connections[1].hang_up()
+    assert not endpoint.pool.connections
+
+
+@pytest.mark.parametrize("timeout", [False, True])
+def test_a_race_that_is_lost_is_a_connection_that_failed(timeout: bool) -> None:
+    endpoint = Endpoint(Cluster("c", connect_timeout=1.0))
+    endpoint.pool.host.describe(LbEndpoint(ADDRESS, additional_addresses=(SocketAddress("2001:db8::1", 80),)), 1, 0.0)
+    leased = endpoint.lease()
+    if timeout:
+        endpoint.wait(0.5)
+        endpoint.wait(0.5)
+        assert leased.failed.kind is FailureKind.CONNECTION_TIMEOUT
+        assert [one.lost for one in endpoint.connections] == ["aborted"] * 2
+    else:
+        endpoint.connections[0].refuse()
+        endpoint.connections[1].refuse()
+        assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
+    assert (endpoint.stats.upstream_cx_connect_fail, endpoint.stats.upstream_cx_active) == (1, 0)

@@ -10,7 +10,7 @@ from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import PickContext
 from shifter.upstream.leasing import Leasing
-from shifter.upstream.pool import Http1Pool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.preconnect import PreconnectingCluster, make_cluster
 from shifter.upstream.registry import Registry

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, UpstreamProtocol
-from shifter.upstream.pool import Http1Pool
+from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
