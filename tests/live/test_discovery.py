@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 from twisted.names import dns
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import Cluster, DiscoveryType, LbEndpoint
-from shifter.upstream.discovery_dns import StrictDnsDiscovery
+from shifter.model.cluster import Cluster, DiscoveryType, DnsLookupFamily, LbEndpoint
+from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
 from shifter.upstream.dns import Resolver
 from tests.support.dns import NameServer
 
@@ -87,5 +87,44 @@ async def test_a_name_through_its_days(names: NameServer) -> None:
     names.records["service1"] = ["127.0.0.11"]
     await clock.refreshed(5)
     assert seen == [["127.0.0.11"], ["127.0.0.11"]]
+    discovery.stop()
+    resolver.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_logical_name_through_its_days(names: NameServer) -> None:
+    seen: list[tuple[str, ...]] = []
+    clock = RefreshClock()
+
+    def changed(endpoints: tuple[LbEndpoint, ...]) -> None:
+        (endpoint,) = endpoints
+        seen.append(tuple(str(address) for address in (endpoint.address, *endpoint.additional_addresses)))
+
+    resolver = Resolver(reactor, [names.address], resolv_conf=None, hosts=None)
+    endpoints = (LbEndpoint(SocketAddress("service1", 80)),)
+    cluster = Cluster("service1", DiscoveryType.LOGICAL_DNS, endpoints, dns_lookup_family=DnsLookupFamily.V4_ONLY)
+    discovery = LogicalDnsDiscovery(cluster, resolver, clock, lambda: 0)
+    await discovery.start(changed)
+    assert seen.pop() == ("127.0.0.11:80",)
+
+    names.records["service1"] = ["127.0.0.12", "127.0.0.11"]
+    await clock.refreshed(5)
+    assert seen.pop() == ("127.0.0.11:80", "127.0.0.12:80")
+
+    names.records["service1"] = ["127.0.0.13", "127.0.0.12"]
+    await clock.refreshed(5)
+    assert seen.pop() == ("127.0.0.12:80", "127.0.0.13:80")
+
+    del names.records["service1"]
+    await clock.refreshed(5)
+    names.rcodes["service1"] = dns.ESERVER
+    await clock.refreshed(5)
+    assert discovery.stats.update_failure == 2
+    assert len(discovery.endpoints) == 1
+
+    names.rcodes.clear()
+    names.records["service1"] = ["127.0.0.11"]
+    await clock.refreshed(5)
+    assert seen == [("127.0.0.11:80",)]
     discovery.stop()
     resolver.close()
