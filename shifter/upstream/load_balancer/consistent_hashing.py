@@ -1,7 +1,8 @@
 """The balancer of policies that go by the hash of a request: a table for each priority (Envoy's ``ThreadAwareLoadBalancerBase``).
 
 Rule 1. A table is made when the first request after a change needs it, not when the change comes: where health flaps, changes come
-        in numbers. It is not made anew when nothing that matters to it has changed.
+        in numbers. It is not made anew when nothing that matters to it has changed, nor when all is as it was shortly before: a
+        host that comes and goes costs one table, not one each time.
 Rule 2. A request without a hash goes anywhere, by lot.
 Rule 3. Where a priority has no healthy hosts, the table is that of its degraded ones. (Envoy has an empty one, and no answer.)
 """
@@ -18,6 +19,9 @@ from shifter.upstream.load_balancer.host_sets import HostSet, LocalityWeight, by
 from shifter.upstream.load_balancer.interfaces import E
 from shifter.upstream.load_balancer.priorities import Load, PrioritySettings, priority_load
 
+_KEPT = 3
+"""Former tables of a priority that are kept; a table of the default size takes half a megabyte."""
+
 MakeTable = Callable[[Sequence[Part[E]]], HashTable[E]]
 
 
@@ -32,13 +36,14 @@ class HashingPolicy:
 class _Priority(Generic[E]):
     """The hosts in use of one priority, and their table once it was needed."""
 
-    __slots__ = ("_hosts", "_parts", "_set", "_stale", "_table", "panic")
+    __slots__ = ("_former", "_hosts", "_parts", "_set", "_stale", "_table", "panic")
 
     def __init__(self) -> None:
         self._set: HostSet[E] = HostSet()
         self._hosts: list[E] = []
         self._parts: list[Part[E]] = []
         self._table: HashTable[E] | None = None
+        self._former: list[tuple[list[Part[E]], HashTable[E]]] = []
         self._stale = True
         self.panic = False
 
@@ -52,10 +57,25 @@ class _Priority(Generic[E]):
         if self._stale or self._table is None:
             parts = self._normalized(number, policy)
             if self._table is None or parts != self._parts:
+                self._put_by()
                 self._parts = parts
-                self._table = make(parts)
+                self._table = self._found(parts) or make(parts)
             self._stale = False
         return self._table
+
+    def _put_by(self) -> None:
+        """Keep the table for another time, and no table of hosts that have gone for good."""
+        if self._table is not None:
+            self._former.insert(0, (self._parts, self._table))
+        here = {id(endpoint) for endpoint in self._set.hosts}
+        self._former = [former for former in self._former[:_KEPT] if all(id(endpoint) in here for endpoint, _, _ in former[0])]
+
+    def _found(self, parts: list[Part[E]]) -> HashTable[E] | None:
+        for i, (its_parts, table) in enumerate(self._former):
+            if its_parts == parts:
+                del self._former[i]
+                return table
+        return None
 
     def _normalized(self, number: int, policy: HashingPolicy) -> list[Part[E]]:
         if policy.locality_weight is None:

@@ -165,6 +165,23 @@ def test_a_table_is_made_when_it_is_needed_and_only_if_something_changed(cluster
 
 
 @every_policy
+def test_a_host_that_comes_and_goes_costs_one_table(cluster: Cluster) -> None:
+    everyone = hosts(4)
+    by = balancer(cluster, everyone)
+    [one] = by._priorities
+    tables = []
+    for turn in range(6):
+        (everyone[0].host.clear if turn % 2 else everyone[0].host.set)(HealthFlag.FAILED_ACTIVE_HC, 0.0)
+        by.update(everyone)
+        by.pick()
+        tables.append(one._table)
+    assert len(set(map(id, tables))) == 2
+    by.update(everyone[1:])
+    by.pick()
+    assert all(everyone[0] not in [pool for pool, _, _ in parts] for parts, _ in one._former)
+
+
+@every_policy
 def test_unhealthy_hosts_have_no_keys_but_in_panic(cluster: Cluster) -> None:
     everyone = hosts(4)
     stats = ClusterStats()
