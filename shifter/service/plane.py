@@ -165,7 +165,13 @@ class DataPlane:
 
     def warm(self, prepared: Prepared) -> Deferred[Prepared]:
         """Wait until the endpoints of new clusters are found and have been checked once, at most `WARMING_DEADLINE`."""
-        started = [cluster.start() for cluster in prepared.fresh]
+        missing = dict.fromkeys(cluster.name for cluster in prepared.fresh)
+
+        def found(result: object, name: str) -> object:
+            del missing[name]
+            return result
+
+        started = [cluster.start().addBoth(found, cluster.name) for cluster in prepared.fresh]
         if not started:
             return succeed(prepared)
         warming: Deferred[Any] = DeferredList(started, consumeErrors=True)
@@ -177,8 +183,7 @@ class DataPlane:
                 warmed.callback(prepared)
 
         def too_late() -> None:
-            names = [cluster.name for cluster, start in zip(prepared.fresh, started, strict=True) if not start.called]
-            _log.warn("serving before the endpoints of {clusters} are found and checked", clusters=", ".join(names))
+            _log.warn("serving before the endpoints of {clusters} are found and checked", clusters=", ".join(missing))
             warmed.callback(prepared)
 
         late = self._reactor.callLater(WARMING_DEADLINE, too_late)
