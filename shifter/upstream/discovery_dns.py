@@ -196,7 +196,9 @@ class StrictDnsDiscovery(DnsDiscovery):
     """``STRICT_DNS``: every address of a name is an endpoint."""
 
     def _as_found(self, endpoint: LbEndpoint, name: _Name) -> list[LbEndpoint]:
-        return [replace(endpoint, address=found, hostname=endpoint.hostname or name.name) for found in _addresses(endpoint, name.addresses)]
+        hostname = endpoint.hostname or name.name
+        found = _addresses(endpoint, name.addresses)
+        return [replace(endpoint, address=address, additional_addresses=(), hostname=hostname) for address in found]
 
 
 class LogicalDnsDiscovery(DnsDiscovery):

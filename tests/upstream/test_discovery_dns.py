@@ -122,6 +122,14 @@ def test_every_address_of_every_name_is_an_endpoint(lab: Lab) -> None:
     assert [name for name, _ in lab.names.asked] == ["web", "old"]
 
 
+def test_a_host_of_strict_dns_has_one_address(lab: Lab) -> None:
+    lab.names.said["web"] = ONE
+    endpoint = replace(host("web"), additional_addresses=(SocketAddress("10.0.0.9", 80),))
+    lab.start(replace(WEB, endpoints=(endpoint,)))
+    assert lab.discovery is not None
+    assert lab.discovery.endpoints == (LbEndpoint(SocketAddress("10.0.0.1", 80), hostname="web"),)
+
+
 def test_a_new_configuration_begins_with_what_the_old_one_knew(lab: Lab) -> None:
     lab.names.said = {"web": ONE, "old": TWO}
     lab.start(replace(WEB, endpoints=(host("web"), host("old"))))
