@@ -14,12 +14,15 @@ Rule 5. The cluster's circuit breaker for retries counts one from its decision t
 from copy import copy
 from typing import TYPE_CHECKING
 
+from twisted.python.failure import Failure
+
 from shifter.model.retry import RetryPolicy
 from shifter.model.route import WeightedCluster
 from shifter.net.transport import Delayed
 from shifter.proxy.extras import Extras
 from shifter.proxy.fullstream import FullStream
 from shifter.proxy.picking import Tried
+from shifter.proxy.stream import REPLAY_LIMIT
 from shifter.routing.caller_wishes import Wishes
 from shifter.routing.forwarded import EXPECTED_TIMEOUT, expected_timeout
 from shifter.routing.retry import Reached
@@ -180,6 +183,8 @@ class RetryingStream(FullStream):
         if self.tried is not None:
             self.tried.add(upstream.pool.host)
         super()._send(upstream, data, end)
+        if len(data) > REPLAY_LIMIT:
+            self.replay = None  # what is kept is enough
         if self.try_duration:
             self.try_ends = self.worker.monotonic() + self.try_duration
         if self.request_done:
@@ -198,7 +203,7 @@ class RetryingStream(FullStream):
             if counted is not None:
                 counted.upstream_rq_retry_success += 1
         self._release()
-        if retries is None or not wanted:
+        if retries is None or self.kept is None or not wanted:
             return None
         if not retries.remaining:
             self.added_flag = b"URX"
@@ -261,6 +266,12 @@ class RetryingStream(FullStream):
 
     def _try_again(self) -> None:
         self.waiting = None
+        try:
+            self._begin_try()
+        except Exception:
+            self._broken(Failure())
+
+    def _begin_try(self) -> None:
         head = self.head
         if self.pristine is not None:
             head.block, head.authority = self.pristine

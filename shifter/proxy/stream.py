@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _log = Logger()
 _NEVER = float("inf")
 _PROTOCOLS = {UpstreamProtocol.HTTP1: b"HTTP/1.1", UpstreamProtocol.HTTP2: b"HTTP/2"}
-_REPLAY_LIMIT = 64 * 1024
+REPLAY_LIMIT = 64 * 1024
 _WAITING_LIMIT = 64 * 1024
 _REPEATABLE = (FailureKind.CONNECTION_TERMINATION, FailureKind.REFUSED_STREAM)
 _DISCONNECTED = b"upstream connect error or disconnect/reset before headers. %breset reason: %b"
@@ -174,7 +174,7 @@ class ProxyStream:
             self._request_ended()
         replay = self.replay
         if replay is not None and data:
-            if self.bytes_received > _REPLAY_LIMIT:
+            if self.bytes_received > REPLAY_LIMIT:
                 self.replay = None
             else:
                 replay.append(data)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from twisted.python.failure import Failure
 
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds
 from shifter.model.retry import RateLimitedRetryBackOff, ResetHeaderFormat, RetryPolicy
@@ -426,3 +427,15 @@ def test_retries_of_high_priority_have_limits_of_their_own() -> None:
     assert client.take().startswith(b"HTTP/1.1 200 ")
     assert (in_use.default.retries, in_use.high.retries) == (0, 0)
     proxy.settled(c200=1)
+
+
+def test_a_fault_of_ours_between_tries_is_an_answer_too(monkeypatch: pytest.MonkeyPatch, logged_failures: list[Failure]) -> None:
+    proxy = retrying()
+    client = proxy.connect(get(b"/"))
+    proxy.backend.say(BAD)
+    monkeypatch.setattr(RetryingStream, "_pick", lambda self: 1 / 0)
+    turn(proxy)
+    assert client.take().startswith(b"HTTP/1.1 500 ")
+    proxy.settled(c500=1)
+    assert len(logged_failures) == 1
+    logged_failures.clear()

@@ -557,7 +557,7 @@ def test_what_had_been_sent_of_a_body_is_sent_again() -> None:
 
 def test_a_body_too_large_to_be_kept_is_not_sent_again() -> None:
     proxy, client = warmed()
-    size = module._REPLAY_LIMIT + 1
+    size = module.REPLAY_LIMIT + 1
     client.say(get(b"/one", b"content-length: %d" % (size + 1), method=b"PUT"), b"x" * size)
     proxy.backend.hang_up()
     answer = client.take()
