@@ -66,7 +66,7 @@ class Leasing:
             return self._one_after_the_other(picked, fresh, context)
         if self.resources.requests >= self.resources.max_requests:
             self.state.stats.upstream_rq_active_overflow += 1
-            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
+            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT)))
         self.state.stats.upstream_cx_none_healthy += 1
         return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
 

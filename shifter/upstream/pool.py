@@ -91,7 +91,7 @@ class EndpointPool:
         stats = self.stats
         if resources.pending_requests >= resources.max_pending_requests:
             stats.upstream_rq_pending_overflow += 1
-            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many pending requests")))
+            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT)))
         queue = self.waiting
         if fresh and self._open_another():
             queue = self.choosy
@@ -308,7 +308,7 @@ class EndpointPool:
         resources = self.resources
         while self.waiting and resources.requests >= resources.max_requests:
             self.stats.upstream_rq_active_overflow += 1
-            self._next_waiting().errback(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT, "too many requests")))
+            self._next_waiting().errback(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT)))
         return bool(self.waiting)
 
     def _next_waiting(self, queue: deque[Deferred[UpstreamStream]] | None = None) -> Deferred[UpstreamStream]:

@@ -1,16 +1,19 @@
 """Real sockets, turned by hand: what leaves when, and how connections end."""
 
+import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
-from shifter.model.address import SocketAddress
+from shifter.model.address import Address, Pipe, SocketAddress
+from shifter.model.cluster import TcpKeepalive, UpstreamConnectionOptions
 from shifter.net import tcp
 from shifter.net.tcp import Network, TcpTransport
-from shifter.net.transport import Transport
+from shifter.net.transport import ConnectOptions, Transport
 from tests.support.turns import PATIENCE, HandDriven, Recorder, listening
 
 
@@ -460,3 +463,124 @@ def test_what_the_peer_said_before_it_reset_is_heard(pair: Pair) -> None:
     pair.network.flush()
     assert pair.handler.saw == ["data", "lost reset"]
     assert pair.handler.data == b"413, keep it"
+
+
+# how a connection is made
+
+
+def connected(options: ConnectOptions, address: Address | None = None, server: socket.socket | None = None) -> tuple[socket.socket, str]:
+    """Connect with *options*; return our socket and what the handler heard first."""
+    reactor = HandDriven()
+    network = Network(reactor, reactor.seconds)
+    handler = Recorder()
+    listener, at = listening() if server is None else (server, address)
+    assert at is not None
+    with listener:
+        transport = network.connect(at, handler, options)
+        network.flush()
+        if not handler.saw:
+            listener.accept()[0].close()
+            reactor.turn()
+        ours = transport.sock
+        heard = handler.saw[0]
+        values = ours.dup() if heard == "made" else ours
+        transport.abort()
+        network.flush()
+        network.close()
+    return values, heard
+
+
+def test_keepalive_is_set_as_the_cluster_says() -> None:
+    def read(keepalive: TcpKeepalive | None) -> list[int]:
+        sock, heard = connected(ConnectOptions(UpstreamConnectionOptions(tcp_keepalive=keepalive)))
+        assert heard == "made"
+        with sock:
+            names = (socket.TCP_KEEPCNT, socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)
+            return [
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                *(sock.getsockopt(socket.IPPROTO_TCP, name) for name in names),
+            ]
+
+    off, *system = read(None)
+    assert off == 0
+    assert read(TcpKeepalive()) == [1, *system]
+    assert read(TcpKeepalive(3, 40, 5)) == [1, 3, 40, 5]
+
+
+def test_the_source_address_is_the_first_of_the_family() -> None:
+    sources = (SocketAddress("::1", 0), SocketAddress("127.0.0.7", 0), SocketAddress("127.0.0.8", 0))
+    sock, heard = connected(ConnectOptions(UpstreamConnectionOptions(source_addresses=sources)))
+    with sock:
+        assert (heard, sock.getsockname()[0]) == ("made", "127.0.0.7")
+
+
+def test_a_source_address_that_is_not_ours_is_a_connection_that_fails() -> None:
+    options = UpstreamConnectionOptions(source_addresses=(SocketAddress("192.0.2.77", 0),))
+    assert connected(ConnectOptions(options))[1] == "lost cannot assign requested address"
+
+
+@pytest.mark.parametrize("freebind", [False, True])
+def test_a_source_address_may_be_one_that_will_be_ours(freebind: bool) -> None:
+    options = UpstreamConnectionOptions(source_addresses=(SocketAddress("127.0.0.7", 0),), freebind=freebind)
+    sock, heard = connected(ConnectOptions(options))
+    with sock:
+        assert heard == "made"
+        assert sock.getsockopt(socket.IPPROTO_IP, tcp._IP_FREEBIND) == freebind
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_a_unix_domain_socket(abstract: bool, tmp_path: Path) -> None:
+    name = "@shifter-test" if abstract else str(tmp_path / "s")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind("\0" + name[1:] if abstract else name)
+    server.listen()
+    options = ConnectOptions(UpstreamConnectionOptions(TcpKeepalive(), (SocketAddress("127.0.0.7", 0),)))
+    sock, heard = connected(options, Pipe(name), server)
+    sock.close()
+    assert heard == "made"
+    reactor = HandDriven()
+    network = Network(reactor, reactor.seconds)
+    handler = Recorder()
+    transport = network.connect(Pipe(str(tmp_path / "nothing")), handler)
+    assert transport.peer == SocketAddress(str(tmp_path / "nothing"), 0)
+    network.flush()
+    assert handler.saw == ["lost no such file or directory"]
+    network.close()
+
+
+# what is read at a time
+
+
+class Pieces(Recorder):
+    """Remembers how large what it read was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.sizes.append(len(data))
+
+
+@pytest.mark.parametrize(("limit", "largest"), [(0, 256 * 1024), (1 << 20, 256 * 1024), (100_000, 100_000), (5000, 5000), (1, 1)])
+def test_a_piece_is_never_larger_than_the_buffer(limit: int, largest: int) -> None:
+    reactor = HandDriven()
+    network = Network(reactor, reactor.seconds)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    handler = Pieces()
+    transport = TcpTransport(network, ours, handler, SocketAddress("", 0), limit)
+    transport.start()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    theirs.setblocking(False)
+    for _ in range(12):
+        with contextlib.suppress(BlockingIOError):
+            theirs.send(b"x" * (1 << 20))
+        transport.doRead()
+    assert max(handler.sizes) <= largest
+    if largest <= 5000:
+        assert set(handler.sizes) == {largest}
+    transport.abort()
+    network.flush()
+    theirs.close()
+    network.close()
