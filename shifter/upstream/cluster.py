@@ -81,6 +81,8 @@ class LiveCluster(Leasing):
         """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
         which hosts are outliers."""
         self.state.activate(self.config)
+        self._members.describe()
+        self._balance()
         hosts = [pool.host for pool in self.pools]
         if self._checker is not None:
             self._settled(self._checker.activate)

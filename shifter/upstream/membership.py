@@ -29,7 +29,7 @@ class Membership:
         self._registry = registry
         self._state = state
         self._changed = changed
-        self._described: dict[Address, LbEndpoint] = {}
+        self._described: dict[Address, tuple[LbEndpoint, int]] = {}
         self._unwatch: dict[Address, Callable[[], None]] = {}
         self._updating = False
         self.pools: dict[Address, EndpointPool] = {}
@@ -44,7 +44,7 @@ class Membership:
         changed: set[int] = set()
         self._updating = True
         for address, (endpoint, weight) in named.items():
-            before = self._described.get(address)
+            before, _ = self._described.get(address, (None, 0))
             if before is None:
                 changed.add(endpoint.priority)
                 pool = self._registry.hold(self._state, self._config.protocol, address)
@@ -54,7 +54,7 @@ class Membership:
                 if (before.priority, before.locality) != (endpoint.priority, endpoint.locality):
                     changed |= {before.priority, endpoint.priority}
             self.pools[address] = pool
-            self._described[address] = endpoint
+            self._described[address] = endpoint, weight
             pool.host.describe(endpoint, weight, now)
             pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
         gone = []
@@ -64,11 +64,18 @@ class Membership:
                 pool.host.set(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
                 self.pools[address] = pool  # behind those that are named
             else:
-                changed.add(self._described[address].priority)
+                changed.add(self._described[address][0].priority)
                 gone.append(self._without(pool))
         self._updating = False
         self._state.stats.membership_change += len(changed)
         return gone
+
+    def describe(self) -> None:
+        """Say again of every host what is said of it here: another configuration of the cluster may have said otherwise meanwhile."""
+        self._updating = True
+        for address, (endpoint, weight) in self._described.items():
+            self.pools[address].host.describe(endpoint, weight, self._registry.now)
+        self._updating = False
 
     def release(self, pools: Iterable[EndpointPool]) -> None:
         """Let go of *pools*, which `update` or `clear` returned."""
@@ -87,7 +94,7 @@ class Membership:
         unwell = [
             pool for pool in self.pools.values() if pool.host.flags & HealthFlag.PENDING_DYNAMIC_REMOVAL and not self._stays(pool.host)
         ]
-        priorities = {self._described[pool.address].priority for pool in unwell}
+        priorities = {self._described[pool.address][0].priority for pool in unwell}
         for pool in unwell:
             self._without(self.pools.pop(pool.address))
             pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, self._registry.now)

@@ -349,6 +349,22 @@ def test_a_reload_keeps_hosts_and_what_is_known_of_them(lab: Lab, protocol: Upst
     assert (lab.network.outgoing[0].lost is None) is (protocol is UpstreamProtocol.HTTP1)
 
 
+def test_what_is_in_force_is_what_the_new_configuration_says(lab: Lab) -> None:
+    """While it is being warmed, the old one still hears of changes."""
+    lab.find(at(1), at(2))
+    told = Told()
+    fresh = LiveCluster(replace(lab.config, connect_timeout=1.0), lab.registry, told)
+    fresh.start()
+    told.find(at(1, weight=7), at(2, health_status=HealthStatus.UNHEALTHY))
+    lab.find(at(1), at(2), at(3))
+    assert [host.weight for host in lab.hosts] == [1, 1, 1]
+    fresh.activate()
+    lab.cluster.stop()
+    lab.cluster = fresh
+    assert [(host.weight, host.health) for host in lab.hosts] == [(7, Health.HEALTHY), (1, Health.UNHEALTHY)]
+    assert {fresh.pick() for _ in range(4)} == {lab.pools[0]}
+
+
 def test_a_reload_forgets_hosts_that_were_only_found_well(checked: Lab) -> None:
     checked.find(at(1), at(2))
     checked.find(at(2))
