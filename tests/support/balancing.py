@@ -8,7 +8,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from shifter.model.load_balancing import (
     RingHashFunction,
     RingHashLbConfig,
     SubsetFallback,
+    ZoneAwareLbConfig,
 )
 from shifter.upstream.host import Host
 from tests.support.envoy import running_envoy
@@ -170,11 +172,48 @@ CRITERIA: Sequence[dict[str, object] | None] = (
 )
 """What routes ask of subsets."""
 
+_DEGRADED = HealthStatus.DEGRADED
+_NO_PANIC = CommonLbConfig(healthy_panic_threshold=0)
+_HALF_ILL = tuple(
+    at(last, locality=_NEAR, locality_weight=1, health_status=_ILL if last < 3 else HealthStatus.UNKNOWN) for last in range(1, 5)
+)
+
+SHARES = {
+    cluster.name: cluster
+    for cluster in (
+        Cluster("weights", endpoints=_UNEQUAL),
+        Cluster("least-weights", endpoints=_WEIGHED, lb_policy=LbPolicy.LEAST_REQUEST),
+        Cluster("priorities", endpoints=_PRIORITIES),
+        Cluster("third-priority", endpoints=(*_PRIORITIES[:4], at(8, priority=1, health_status=_ILL), at(9, priority=2))),
+        Cluster("localities", endpoints=_LOCALITIES, common_lb=_BY_LOCALITY),
+        Cluster("ill-locality", endpoints=(*_HALF_ILL, at(5, locality=_FAR, locality_weight=1)), common_lb=_BY_LOCALITY),
+        Cluster(
+            "unweighed-localities", endpoints=(at(1, locality=_NEAR), at(2, locality=_NEAR), at(3, locality=_FAR)), common_lb=_BY_LOCALITY
+        ),
+        Cluster("degraded", endpoints=(at(1), at(2), at(3, health_status=_DEGRADED), at(4, health_status=_DEGRADED))),
+        Cluster("all-degraded", endpoints=tuple(at(last, health_status=_DEGRADED) for last in (1, 2))),
+        Cluster("panic", endpoints=_PANIC),
+        Cluster("no-panic", endpoints=_PANIC, common_lb=_NO_PANIC),
+        Cluster("nobody", endpoints=tuple(at(last, health_status=_ILL) for last in (1, 2)), common_lb=_NO_PANIC),
+        Cluster("total-panic", endpoints=tuple(at(last, priority=int(last > 2), health_status=_ILL) for last in range(1, 6))),
+        Cluster("failing-panic", endpoints=_PANIC, common_lb=CommonLbConfig(zone_aware=ZoneAwareLbConfig(fail_traffic_on_panic=True))),
+    )
+}
+"""Clusters that share requests in a certain proportion."""
+REQUESTS = 240
+"""So many are shared."""
+
 
 def recorded() -> dict[str, Any]:
-    """What Envoy chose: for each of `HASHING` the hosts for `KEYS`; for each of `SUBSETS` the hosts for each of `CRITERIA`."""
+    """What Envoy chose: for each of `HASHING` the hosts for `KEYS`; for each of `SUBSETS` the hosts for each of `CRITERIA`; for each of
+    `SHARES` how many of `REQUESTS` each host got."""
     found: dict[str, Any] = json.loads((Path(__file__).parent / "envoy_1_40_balancing.json").read_text())
     return found
+
+
+def alike(counts: Mapping[str, int], others: Mapping[str, int]) -> bool:
+    """Whether both say the same of `REQUESTS`, as far as chance allows: the same hosts, and shares within a sixth of all."""
+    return counts.keys() == others.keys() and all(abs(counts[name] - others[name]) <= REQUESTS / 6 for name in counts)
 
 
 def ask_envoy(program: str, listener: int, admin: int, directory: Path) -> dict[str, Any]:
@@ -189,20 +228,30 @@ def ask_envoy(program: str, listener: int, admin: int, directory: Path) -> dict[
             for number in range(len(CRITERIA)):
                 for _ in range(_ROUNDS):
                     wire.ask("GET", f"/subset/{name}/{number}/")
-        asked = len(HASHING) * len(KEYS) + len(SUBSETS) * len(CRITERIA) * _ROUNDS
+        for name in SHARES:
+            for _ in range(REQUESTS):
+                wire.ask("GET", f"/share/{name}/")
+        asked = len(HASHING) * len(KEYS) + len(SUBSETS) * len(CRITERIA) * _ROUNDS + len(SHARES) * REQUESTS
         deadline = time.monotonic() + PATIENCE
         while log.read_text().count("\n") < asked and time.monotonic() < deadline:
             time.sleep(0.02)
     hashing: dict[str, list[str]] = {name: [] for name in HASHING}
     subsets: dict[str, list[list[str]]] = {name: [[] for _ in CRITERIA] for name in SUBSETS}
+    shares: dict[str, Counter[str]] = {name: Counter() for name in SHARES}
     for line in log.read_text().splitlines():
         path, host = line.split(" ")
         _, kind, name, *number = path.rstrip("/").split("/")
         if kind == "hash":
             hashing[name].append(host)
+        elif kind == "share":
+            shares[name][host] += 1
         else:
             subsets[name][int(number[0])].append(host)
-    return {"hashing": hashing, "subsets": {name: [sorted({*hosts} - {"-"}) for hosts in chosen] for name, chosen in subsets.items()}}
+    return {
+        "hashing": hashing,
+        "subsets": {name: [sorted({*hosts} - {"-"}) for hosts in chosen] for name, chosen in subsets.items()},
+        "shares": {name: dict(sorted(counts.items())) for name, counts in shares.items()},
+    }
 
 
 def _configuration(listener: int, admin: int, log: Path) -> dict[str, Any]:
@@ -225,6 +274,7 @@ def _configuration(listener: int, admin: int, log: Path) -> dict[str, Any]:
         for name in SUBSETS
         for number, criteria in enumerate(CRITERIA)
     ]
+    shared = [{"match": {"prefix": f"/share/{name}/"}, "route": {"cluster": name}} for name in SHARES]
     line = {"text_format_source": {"inline_string": "%REQ(:PATH)% %UPSTREAM_HOST%\n"}}
     manager = {
         "@type": f"{kind}filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -236,7 +286,7 @@ def _configuration(listener: int, admin: int, log: Path) -> dict[str, Any]:
             }
         ],
         "http_filters": [{"name": "router", "typed_config": {"@type": f"{kind}filters.http.router.v3.Router"}}],
-        "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": hashed + selected}]},
+        "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": hashed + selected + shared}]},
     }
     subset_clusters = [Cluster(f"subset-{name}", endpoints=SUBSET_HOSTS, subsets=subsets) for name, subsets in SUBSETS.items()]
     return {
@@ -248,7 +298,7 @@ def _configuration(listener: int, admin: int, log: Path) -> dict[str, Any]:
                     "filter_chains": [{"filters": [{"name": "hcm", "typed_config": manager}]}],
                 }
             ],
-            "clusters": [_cluster(cluster) for cluster in (*HASHING.values(), *subset_clusters)],
+            "clusters": [_cluster(cluster) for cluster in (*HASHING.values(), *SHARES.values(), *subset_clusters)],
         },
     }
 
@@ -261,6 +311,10 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     common: dict[str, Any] = {}
     if cluster.common_lb.consistent_hashing.use_hostname_for_hashing:
         common["consistent_hashing_lb_config"] = {"use_hostname_for_hashing": True}
+    if cluster.common_lb.healthy_panic_threshold != 50:
+        common["healthy_panic_threshold"] = {"value": cluster.common_lb.healthy_panic_threshold}
+    if cluster.common_lb.zone_aware is not None:
+        common["zone_aware_lb_config"] = {"fail_traffic_on_panic": cluster.common_lb.zone_aware.fail_traffic_on_panic}
     if cluster.common_lb.locality_weighted:
         common["locality_weighted_lb_config"] = {}
     written: dict[str, Any] = {
