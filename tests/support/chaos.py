@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from twisted.internet import tcp
@@ -61,6 +62,15 @@ class Mode(Enum):
     UNAVAILABLE = "503"
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A request that was under way when its backend was killed; ``fresh``: it was the first of its connection."""
+
+    method: str
+    target: str
+    fresh: bool
+
+
 @dataclass
 class Counts:
     """What it has seen. ``unanswered`` are requests whose connection the other end closed while they waited."""
@@ -71,6 +81,7 @@ class Counts:
     unanswered: int = 0
     body_bytes: int = 0
     targets: Counter[str] = field(default_factory=Counter)
+    lost: list[Lost] = field(default_factory=list)
 
 
 class Chaos:
@@ -84,6 +95,8 @@ class Chaos:
         self.script = deque(script)
         """What happens to the next requests, one by one; not for modes that hold before there is a request."""
         self.pause = pause
+        self.delay = 0.0
+        """Seconds that the work takes which is done for a request."""
         self.body = _WORKING
         self.seen = Counts()
         self.connections: set[Conversation] = set()
@@ -112,11 +125,13 @@ class Chaos:
             self.start()
 
     async def kill(self) -> int:
-        """End as a process does that is killed: nobody listens, and every connection is reset. Returns how many there were."""
+        """End as a process does that is killed: nobody listens, and every connection is reset. Returns how many there were; what
+        they were doing is in `Counts.lost`."""
         self.mode = Mode.REFUSE
         await self._stop_listening()
         ended = tuple(self.connections)
         for connection in ended:
+            self.seen.lost += connection.under_way()
             connection.reset()
         return len(ended)
 
@@ -137,6 +152,10 @@ class Chaos:
     def next_mode(self) -> Mode:
         """What happens to the request that has just come."""
         return self.script.popleft() if self.script else self.mode
+
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return any(connection.under_way() for connection in self.connections)
 
     def gone(self, connection: "Conversation") -> None:
         self.connections.discard(connection)
@@ -184,6 +203,7 @@ class Conversation(Protocol):
         self._left = 0
         self._chunked = False
         self._answered = True
+        self._method = self._target = ""
         self._call: Any = None
 
     def connectionMade(self) -> None:
@@ -198,6 +218,10 @@ class Conversation(Protocol):
             self._chaos.seen.unanswered += 1
         self._chaos.gone(self)
 
+    def under_way(self) -> list[Lost]:
+        """The request that nobody has answered yet, if there is one."""
+        return [] if self._answered else [Lost(self._method, self._target, self.first)]
+
     def reset(self) -> None:
         """End the connection with a RST."""
         self._answered = True
@@ -211,7 +235,10 @@ class Conversation(Protocol):
             mode, self._mode = self._mode, None
             self._chaos.seen.whole += 1
             if mode is not Mode.EARLY and mode is not None:
-                ACTS[mode](self)
+                if self._chaos.delay:
+                    self.later(self._chaos.delay, partial(ACTS[mode], self))
+                else:
+                    ACTS[mode](self)
 
     def _head(self) -> bool:
         """Read a head from what has come; whether there is one."""
@@ -223,7 +250,8 @@ class Conversation(Protocol):
         self._answered = False
         seen = self._chaos.seen
         seen.requests += 1
-        seen.targets[head.split(b" ", 2)[1].decode("latin-1")] += 1
+        self._method, self._target, _ = head.decode("latin-1").split(" ", 2)
+        seen.targets[self._target] += 1
         length = _LENGTH.search(head)
         self._left = int(length[1]) if length else 0
         self._chunked = _CHUNKED.search(head) is not None
