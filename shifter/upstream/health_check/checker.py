@@ -29,6 +29,8 @@ _OURS = (
 )
 _FIGURES = "health_check."
 _NONE = HealthFlag(0)
+_CROWD = 50
+"""Hosts that can be checked in one go without anybody else noticing."""
 
 
 class CheckedHost:
@@ -141,6 +143,8 @@ class HealthChecker:
         for checked in before.values():
             self._let_go(checked)
         for checked in new:
+            for session in checked.sessions:
+                session.scatters = len(new) > _CROWD
             if self.in_force:
                 self._enforce(checked)
             elif checked.host.check is None or not checked.host.check.known:

@@ -120,10 +120,12 @@ class Check:
 
 
 class Session:
-    """See the module. A host begins as ``unhealthy``; ``first`` until the first outcome is there."""
+    """See the module. A host begins as ``unhealthy``; ``first`` until the first outcome is there. ``scatters``: the interval after the
+    next check is but a part of itself, by lot, so that a crowd that came together is not checked together for ever."""
 
     __slots__ = (
-        "_bad", "_due", "_good", "_over", "_owner", "_probe", "_timeout", "check", "degraded", "first", "timed_out", "unhealthy",
+        "_bad", "_due", "_good", "_over", "_owner", "_probe", "_timeout", "check", "degraded", "first", "scatters", "timed_out",
+        "unhealthy",
     )  # fmt: skip
 
     def __init__(self, check: Check, owner: Owner) -> None:
@@ -132,6 +134,7 @@ class Session:
         self.degraded = False
         self.timed_out = False
         self.first = True
+        self.scatters = False
         self._owner = owner
         self._probe = check.probe(owner.host, self)
         self._good = self._bad = 0
@@ -261,7 +264,11 @@ class Session:
             return  # the host was let go of because of it
         if self._due is not None:
             self._due.cancel()  # between two checks: what was planned begins anew
-        self._due = self.check.network.call_later(self.check.interval(well, pending), self._ask)
+        seconds = self.check.interval(well, pending)
+        if self.scatters:
+            self.scatters = False
+            seconds *= self.check.random.random()
+        self._due = self.check.network.call_later(seconds, self._ask)
 
     def __repr__(self) -> str:
         state = "unknown" if self.first else "unhealthy" if self.unhealthy else "degraded" if self.degraded else "healthy"

@@ -75,6 +75,15 @@ def test_new_hosts_may_be_left_out_until_they_are_known() -> None:
     assert ward.flags() == [*FAILED, "active_hc_timeout"]
 
 
+def test_a_crowd_that_comes_together_is_scattered() -> None:
+    ward = Ward(hosts=51)
+    ward.lot.value = 0.25
+    ward.checker()
+    ward.wait(2)
+    assert ward.times(51) == [0, 0.25, 1.25]
+    assert not any(ward.flags(host) for host in ward.hosts)
+
+
 # several checks
 
 
