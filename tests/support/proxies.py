@@ -33,6 +33,7 @@ from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.pool_h1 import Http1Pool
+from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork, FakeTransport
 
@@ -100,7 +101,7 @@ class Proxy:
         self.network.answers = True
         self.worker = Worker(self.network, random=lambda: 50, wall=lambda: WALL)
         self.worker._ids = [REQUEST_ID] * 5000
-        self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
+        self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool, UpstreamProtocol.HTTP2: Http2Pool})
         self.clusters = {one.name: LiveCluster(one, self.registry, StaticDiscovery(one)) for one in clusters}
         for cluster in self.clusters.values():
             cluster.start()
