@@ -1,7 +1,7 @@
 """``shifter check``: every problem of every file, for people and for programs; and what a file would change."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import click
@@ -59,9 +59,8 @@ def command(context: click.Context, files: Sequence[str], form: str, strict: boo
             unreadable = True
             continue
         loaded = load_checked(text, title(name))
-        problems = [
-            replace(problem, level="error") if strict else problem for problem in loaded.problems if not (quiet_aliases and problem.alias)
-        ]
+        found = [*loaded.problems, *(_in_files(loaded.bootstrap) if loaded.bootstrap is not None else ())]
+        problems = [replace(problem, level="error") if strict else problem for problem in found if not (quiet_aliases and problem.alias)]
         what = changes(before, loaded.bootstrap) if before is not None and loaded.bootstrap is not None else None
         checked.append(_Checked(name, text, problems, what))
         if form == "text":
@@ -71,6 +70,15 @@ def command(context: click.Context, files: Sequence[str], form: str, strict: boo
     if form == "json":
         click.echo(json.dumps([_as_dict(one, diff=base is not None) for one in checked], indent=2, ensure_ascii=False))
     context.exit(EXIT_USAGE if unreadable else EXIT_ERRORS if any(one.errors for one in checked) else 0)
+
+
+def _in_files(config: Bootstrap) -> Iterable[Problem]:
+    """Say what is wrong with the files of endpoints that *config* names."""
+    if not any(cluster.eds is not None for cluster in config.clusters):
+        return ()
+    from shifter.service.assignments import missing_assignments  # it brings Twisted, which most checks can do without
+
+    return missing_assignments(config.clusters)
 
 
 def _base(context: click.Context, where: str) -> Bootstrap:

@@ -1,8 +1,8 @@
 """The endpoints of an EDS cluster from its file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
-from shifter.config import load_assignment
+from shifter.config import Place, Problem, load_assignment
 from shifter.model.cluster import Cluster
 from shifter.service.filewatch import FileWatch
 from shifter.service.sources import read_bounded
@@ -17,29 +17,43 @@ class AssignmentFile:
 
     def __init__(self, cluster: Cluster, files: FileWatch) -> None:
         assert cluster.eds is not None
+        self._cluster = cluster
         self._path = cluster.eds.path
-        self._service = cluster.eds.service_name or cluster.name
         self._files = files
 
     def watch(self, told: Callable[[Said], object]) -> Callable[[], None]:
         """See ``AssignmentSource``."""
         # Watched first: what changes while it is read is read again.
-        stop = self._files.watch(self._path, lambda: told(self.read()))
-        told(self.read())
+        stop = self._files.watch(self._path, lambda: told(read_assignment(self._cluster)))
+        told(read_assignment(self._cluster))
         return stop
 
-    def read(self) -> Said:
-        """Return what the file says now."""
-        try:
-            text = read_bounded(self._path)
-        except FileNotFoundError:
-            return NoAssignment(Lack.MISSING, (f"{self._path}: there is no such file",))
-        except (OSError, ValueError) as error:
-            return NoAssignment(Lack.UNREADABLE, (f"{self._path}: cannot be read: {getattr(error, 'strerror', None) or error}",))
-        loaded = load_assignment(text, self._path, self._service)
-        if loaded.assignment is not None:
-            return loaded.assignment
-        problems = tuple(str(problem) for problem in loaded.problems if problem.level == "error")
-        if not problems:
-            return NoAssignment(Lack.EMPTY, (f"{self._path}: there are no endpoints in this file",))
-        return NoAssignment(Lack.REJECTED if loaded.readable else Lack.UNREADABLE, problems)
+
+def read_assignment(cluster: Cluster) -> Said:
+    """Return what the file of *cluster* says now."""
+    assert cluster.eds is not None
+    path = cluster.eds.path
+    try:
+        text = read_bounded(path)
+    except FileNotFoundError:
+        return NoAssignment(Lack.MISSING, (f"{path}: there is no such file",))
+    except (OSError, ValueError) as error:
+        return NoAssignment(Lack.UNREADABLE, (f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}",))
+    loaded = load_assignment(text, path, cluster.eds.service_name or cluster.name)
+    if loaded.assignment is not None:
+        return loaded.assignment
+    problems = tuple(str(problem) for problem in loaded.problems if problem.level == "error")
+    if not problems:
+        return NoAssignment(Lack.EMPTY, (f"{path}: there are no endpoints in this file",))
+    return NoAssignment(Lack.REJECTED if loaded.readable else Lack.UNREADABLE, problems)
+
+
+def missing_assignments(clusters: Iterable[Cluster]) -> Iterator[Problem]:
+    """Warn of each cluster whose file cannot be used as it is now: the proxy would start, and the cluster would have no endpoints."""
+    for cluster in clusters:
+        said = read_assignment(cluster) if cluster.eds is not None else None
+        if isinstance(said, NoAssignment):
+            file, line, column = cluster.place.rsplit(":", 2)
+            more = f", and {len(said.problems) - 1} more" if len(said.problems) > 1 else ""
+            message = f"the cluster `{cluster.name}` would have no endpoints: {said.problems[0]}{more}"
+            yield Problem("warning", Place(file, int(line), int(column)), message)

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Assignment, Cluster, DiscoveryType, EdsSource, LbEndpoint
-from shifter.service.assignments import AssignmentFile
+from shifter.service.assignments import AssignmentFile, missing_assignments, read_assignment
 from shifter.service.filewatch import LOOK_EVERY, FileWatch
 from shifter.upstream.discovery_eds import Lack, NoAssignment, Said
 
@@ -27,20 +27,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "eds.yaml"
 
 
-def file_of(path: Path | str, service: str = "", clock: Clock | None = None) -> AssignmentFile:
-    name = "c" if service else "web"
-    return AssignmentFile(Cluster(name, DiscoveryType.EDS, eds=EdsSource(str(path), service)), FileWatch(clock or Clock()))
+def cluster(path: Path | str, service: str = "") -> Cluster:
+    return Cluster("c" if service else "web", DiscoveryType.EDS, eds=EdsSource(str(path), service), place="front.yaml:7:5")
 
 
 @pytest.mark.parametrize("service", ["", "web"])
 def test_the_endpoints_are_those_of_the_service(path: Path, service: str) -> None:
     path.write_text(GOOD)
-    assert file_of(path, service).read() == ASSIGNMENT
+    assert read_assignment(cluster(path, service)) == ASSIGNMENT
 
 
 def test_the_endpoints_of_somebody_else(path: Path) -> None:
     path.write_text(GOOD)
-    said = file_of(path, "other").read()
+    said = read_assignment(cluster(path, "other"))
     assert said == NoAssignment(
         Lack.REJECTED, (f"{path}:3:17: error: these are the endpoints of `web`, and `other` asks for its own (see `service_name`)",)
     )
@@ -52,25 +51,25 @@ def test_the_endpoints_of_somebody_else(path: Path) -> None:
 )
 def test_what_cannot_be_used(path: Path, text: str, lack: Lack) -> None:
     path.write_text(text)
-    said = file_of(path).read()
+    said = read_assignment(cluster(path))
     assert isinstance(said, NoAssignment)
     assert said.lack is lack
     assert said.problems[0].startswith(f"{path}:")
 
 
 def test_a_file_that_is_not_there(path: Path) -> None:
-    assert file_of(path).read() == NoAssignment(Lack.MISSING, (f"{path}: there is no such file",))
+    assert read_assignment(cluster(path)) == NoAssignment(Lack.MISSING, (f"{path}: there is no such file",))
 
 
 @pytest.mark.parametrize(("where", "why"), [("/tmp", "Is a directory"), ("a\0b", "embedded null byte")])
 def test_what_is_no_file(where: str, why: str) -> None:
-    assert file_of(where).read() == NoAssignment(Lack.UNREADABLE, (f"{where}: cannot be read: {why}",))
+    assert read_assignment(cluster(where)) == NoAssignment(Lack.UNREADABLE, (f"{where}: cannot be read: {why}",))
 
 
 def test_a_change_is_told_until_nobody_watches(path: Path) -> None:
     clock = Clock()
     told: list[Said] = []
-    stop = file_of(path, clock=clock).watch(told.append)
+    stop = AssignmentFile(cluster(path), FileWatch(clock)).watch(told.append)
     path.write_text(GOOD)
     clock.pump([LOOK_EVERY] * 3)
     path.write_text("resources: []")
@@ -81,3 +80,15 @@ def test_a_change_is_told_until_nobody_watches(path: Path) -> None:
     clock.pump([LOOK_EVERY] * 3)
     assert len(told) == 3
     assert not clock.getDelayedCalls()
+
+
+def test_who_would_have_no_endpoints_is_told(path: Path) -> None:
+    path.write_text(GOOD)
+    bad = path.with_name("bad.yaml")
+    bad.write_text(GOOD.replace("10.0.0.1", "somewhere").replace("web", "c"))
+    clusters = [cluster(path), Cluster("fixed"), cluster("/nothing/there"), cluster(bad)]
+    assert [str(problem) for problem in missing_assignments(clusters)] == [
+        "front.yaml:7:5: warning: the cluster `web` would have no endpoints: /nothing/there: there is no such file",
+        f"front.yaml:7:5: warning: the cluster `web` would have no endpoints: {bad}:3:17: error: these are the endpoints of `c`, "
+        "and `web` asks for its own (see `service_name`), and 1 more",
+    ]
