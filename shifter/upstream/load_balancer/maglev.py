@@ -32,6 +32,9 @@ class MaglevTable(Generic[E]):
 
     def _build(self, parts: Sequence[Part[E]]) -> None:
         size = self._size
+        if size == 1:  # Envoy takes 1 for a prime number
+            self._table, self._counts = [parts[0][0]], [1, *(0 for _ in parts[1:])]
+            return
         table: list[E | None] = [None] * size
         starts = [xxh64_intdigest(key) % size for _, _, key in parts]
         skips = [xxh64_intdigest(key, 1) % (size - 1) + 1 for _, _, key in parts]

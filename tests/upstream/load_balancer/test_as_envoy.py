@@ -41,7 +41,6 @@ def test_criteria_meet_the_hosts_that_they_meet_with_envoy(name: str, number: in
 
 @pytest.mark.parametrize("name", SHARES)
 def test_requests_are_shared_as_with_envoy(name: str) -> None:
-
     balancer: Balancer[Pool] = make_balancer(SHARES[name], random=Random(1))
     balancer.update(pools(SHARES[name].endpoints))
     picked = (balancer.pick() for _ in range(REQUESTS))

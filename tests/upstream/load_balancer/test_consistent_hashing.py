@@ -125,6 +125,13 @@ def test_the_short_cut_through_the_last_places_ends_where_the_long_way_does(weig
     assert [table.choose(place, 0) for place in range(size)] == filled(parts, size)
 
 
+def test_the_smallest_table_has_one_place() -> None:
+    everyone = hosts(3)
+    table = MaglevTable([(pool, 1 / 3, hash_key(pool, False)) for pool in everyone], MaglevLbConfig(1))
+    assert table.choose(KEYS[0], 0) is everyone[0]
+    assert table.gauges() == {"maglev_lb.max_entries_per_host": 1, "maglev_lb.min_entries_per_host": 0}
+
+
 def test_the_order_of_hosts_does_not_matter_to_maglev() -> None:
     everyone = hosts(5)
     assert chosen(balancer(MAGLEV, everyone)) == chosen(balancer(MAGLEV, everyone[::-1]))
