@@ -59,12 +59,18 @@ class Tried:
     """The hosts that a request has been to, and what its next try asks because of them (``retry_host_predicate``,
     ``retry_priority``)."""
 
-    __slots__ = ("_hosts", "_policy", "_priorities")
+    __slots__ = ("_avoids", "_hosts", "_policy", "_priorities")
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
+        self._avoids = policy.previous_hosts or policy.omit_canary_hosts or bool(policy.omit_host_metadata)
         self._hosts: list[Host] = []
         self._priorities: frozenset[int] = frozenset()
+
+    @property
+    def matter(self) -> bool:
+        """Whether the policy asks anything because of them."""
+        return self._avoids or bool(self._policy.previous_priorities)
 
     def add(self, host: Host) -> None:
         """A try went to *host*."""
@@ -77,7 +83,7 @@ class Tried:
         """Write into *context* what is asked of the next try."""
         policy = self._policy
         context.priorities_tried = self._priorities
-        if policy.previous_hosts or policy.omit_canary_hosts or policy.omit_host_metadata:
+        if self._avoids:
             context.avoid = self.avoids
             context.host_selection_attempts = policy.host_selection_attempts
 

@@ -99,7 +99,8 @@ class RetryingStream(FullStream):
             policy = rules.policy
             self.per_try_timeout = per_try(policy.per_try_timeout, self.leaf.timeout)
             self.idle_per_try = policy.per_try_idle_timeout
-            self.tried = Tried(policy)
+            tried = Tried(policy)
+            self.tried = tried if tried.matter else None
         if self.wishes is not None:
             self._heed(self.wishes)
         self.retries = (rules or _NO_RULES).for_request(self.head, self.wishes)
