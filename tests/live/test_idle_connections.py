@@ -38,6 +38,7 @@ def ask_all(wires: list[Wire], path: str) -> None:
 
 def test_ten_thousand(many_descriptors: None, backend: Backend, proxy: Proxy) -> None:
     here = {"match": {"path": "/here"}, "direct_response": {"status": 200, "body": {"inline_string": "here"}}}
+    proxy.from_scratch = True
     proxy.front([here, route("/", "backend")], [cluster("backend", backend.port)])
     wires: list[Wire] = []
     try:

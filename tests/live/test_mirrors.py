@@ -48,6 +48,7 @@ def test_a_cluster_that_does_not_accept(backend: Backend, proxy: Proxy) -> None:
 def test_a_cluster_that_reads_nothing_holds_neither_memory_nor_anybody_up(backend: Backend, proxy: Proxy) -> None:
     """The copies are given up when a megabyte waits for each; the uploads arrive whole and are not slowed down to nothing."""
     with Backend("mirror") as mirror:
+        proxy.from_scratch = True
         routes = [mirrored("/", prefix_rewrite="/deaf/")]
         proxy.front(routes, [cluster("backend", backend.port), cluster("mirror", mirror.port)])
         backend.release()  # deaf to nobody any more; the other one stays so

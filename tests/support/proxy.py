@@ -1,4 +1,4 @@
-"""shifter as its users start it, ``twistd shifter`` in a process of its own, and configurations for it.
+"""shifter as its users run it, ``twistd shifter`` in a process of its own, and configurations for it.
 
 Rule 1. A test knows that something has happened because the process said so (`Proxy.says`, `Proxy.logged`) or because its
         figures show it (`Proxy.until`), never because time has passed.
@@ -21,6 +21,7 @@ import yaml
 
 from tests.support.backend import ReservedPort
 from tests.support.configs import FILE_LOG_TYPE, HCM_TYPE, ROUTER_TYPE, UPSTREAM_TYPE
+from tests.support.nursery import AVAILABLE, Child, nursery
 from tests.support.programs import BIN, PATIENCE
 from tests.support.wireclient import Wire
 
@@ -106,7 +107,9 @@ class Proxy:
         self.access: list[str] = []
         self._said = threading.Condition()
         self._readers: list[threading.Thread] = []
-        self.process: subprocess.Popen[str]
+        self.from_scratch = environment is not None or not AVAILABLE
+        """Whether `start` begins with an interpreter, as users do, or in the `nursery`. Who asks for its memory needs the former."""
+        self.process: subprocess.Popen[str] | Child
 
     def __enter__(self) -> "Proxy":
         return self
@@ -166,15 +169,18 @@ class Proxy:
         self._access_fd = writing
         self.write(config)
         command = [str(BIN / "twistd"), "-n", "--pidfile=", "shifter", "--config", str(self.path), *self._arguments]
-        self.process = subprocess.Popen(
-            command,
-            cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self._environment,
-            pass_fds=[writing],
-        )
+        if self.from_scratch:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=self._environment,
+                pass_fds=[writing],
+            )
+        else:
+            self.process = nursery().start(command, self.directory, self._environment, [writing])
         os.close(writing)
         assert self.process.stdout is not None
         for stream, lines in ((self.process.stdout, self.log), (os.fdopen(reading), self.access)):
@@ -291,6 +297,7 @@ class Proxy:
 
     def memory(self) -> int:
         """Bytes that are its alone (USS, or RSS where the kernel does not tell)."""
+        assert self.from_scratch
         rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         return 1024 * sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+) kB$", rollup, re.MULTILINE))
 
