@@ -197,42 +197,38 @@ class RetryingStream(FullStream):
         """Return after how many seconds there is to be another try, ``None`` when there is not; *wanted* is whether the policy
         would have one. *block* is that of the answer."""
         retries = self.retries
-        counted = self.counted
-        stats = self.target.cluster.state.stats
         if self.held is not None and not wanted:
-            stats.upstream_rq_retry_success += 1
-            if counted is not None:
-                counted.upstream_rq_retry_success += 1
+            self._count("upstream_rq_retry_success")
         self._release()
         if retries is None or self.kept is None or not wanted:
             return None
         if not retries.remaining:
             self.added_flag = b"URX"
-            stats.upstream_rq_retry_limit_exceeded += 1
-            if counted is not None:
-                counted.upstream_rq_retry_limit_exceeded += 1
+            self._count("upstream_rq_retry_limit_exceeded")
             return None
         retries.remaining -= 1
         resources = self.target.cluster.resources
         if not resources.may_retry():
             self.added_flag = b"UO"
-            stats.upstream_rq_retry_overflow += 1
-            if counted is not None:
-                counted.upstream_rq_retry_overflow += 1
+            self._count("upstream_rq_retry_overflow")
             return None
         resources.begin_retry()
         self.held = resources
         seconds = retries.wait_as_told(block, self.worker.wall(), self.worker.random)
         self._refresh()
+        self._count("upstream_rq_retry")
         stats = self.target.cluster.state.stats
-        stats.upstream_rq_retry += 1
-        if counted is not None:
-            counted.upstream_rq_retry += 1
         if seconds is None:
             stats.upstream_rq_retry_backoff_exponential += 1
             return retries.wait(self.worker.random)
         stats.upstream_rq_retry_backoff_ratelimited += 1
         return seconds
+
+    def _count(self, name: str) -> None:
+        """Count what is called *name* for the cluster, and for the virtual cluster if there is one."""
+        for stats in (self.target.cluster.state.stats, self.counted):
+            if stats is not None:
+                setattr(stats, name, getattr(stats, name) + 1)
 
     def _release(self) -> None:
         if self.held is not None:
