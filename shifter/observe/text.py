@@ -12,7 +12,7 @@ from shifter.observe.histogram import quantile
 from shifter.observe.scopes import EVERYTHING, Scope, Selection, families, one_line
 
 _PERCENTS = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100)
-_JSON_FLAGS = {"failed_active_hc": "failed_active_health_check"}
+_JSON_FLAGS = {"failed_active_hc": "failed_active_health_check", "degraded_active_hc": "failed_active_degraded_check"}
 
 
 def stats_text(report: Report, selection: Selection = EVERYTHING) -> str:
@@ -119,7 +119,8 @@ def _host_status(endpoint: EndpointReport) -> dict[str, object]:
     figures = endpoint.figures
     stats = [_host_stat({}, name, value) for name, value in sorted(figures.counters.items())]
     stats += [_host_stat({"type": "GAUGE"}, name, value) for name, value in sorted(figures.gauges.items())]
-    health = {"eds_health_status": endpoint.configured_health, **{_JSON_FLAGS.get(flag, flag): True for flag in endpoint.health_flags}}
+    flags = [flag for flag in endpoint.health_flags if "eds_" not in flag]  # what those say, the status says
+    health = {"eds_health_status": endpoint.configured_health, **{_JSON_FLAGS.get(flag, flag): True for flag in flags}}
     status: dict[str, object] = {
         "address": _socket_address(endpoint.host, endpoint.port),
         "stats": stats,
