@@ -19,17 +19,21 @@ _STATE_WORDS = 624
 class BoundedLoad(Generic[E]):
     """A *table* whose hosts are not filled beyond *factor* percent; *active* returns the requests under way in the whole cluster."""
 
-    __slots__ = ("_active", "_factor", "_part_of", "_parts", "_table")
+    __slots__ = ("_active", "_factor", "_part_of", "_parts", "table")
 
     def __init__(self, table: HashTable[E], parts: Sequence[Part[E]], factor: int, active: Callable[[], int]) -> None:
-        self._table = table
+        self.table = table
         self._parts = parts
         self._part_of = {id(endpoint): part for endpoint, part, _ in parts}
         self._factor = factor
         self._active = active
 
+    @property
+    def size(self) -> int:
+        return self.table.size
+
     def choose(self, hash_: int, attempt: int) -> E | None:
-        first = self._table.choose(hash_, attempt)
+        first = self.table.choose(hash_, attempt)
         if first is None:
             return None
         slots = ((self._active() + 1) * self._factor + 99) // 100
@@ -49,7 +53,7 @@ class BoundedLoad(Generic[E]):
         return best
 
     def gauges(self) -> Mapping[str, int]:
-        return self._table.gauges()
+        return self.table.gauges()
 
 
 def _fullness(endpoint: E, part: float, slots: int) -> float:

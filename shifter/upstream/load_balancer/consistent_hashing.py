@@ -20,9 +20,11 @@ from shifter.upstream.load_balancer.interfaces import E
 from shifter.upstream.load_balancer.priorities import Load, PrioritySettings, priority_load
 
 _KEPT = 3
-"""Former tables of a priority that are kept; a table of the default size takes half a megabyte."""
+_KEPT_SIZE = 1 << 17
+"""So many former tables of a priority are kept, none of more places; it is a megabyte for each."""
 
-MakeTable = Callable[[Sequence[Part[E]]], HashTable[E]]
+MakeTable = Callable[[Sequence[Part[E]], HashTable[E] | None], HashTable[E]]
+"""Returns the table for some hosts; it takes the place of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,13 @@ class _Priority(Generic[E]):
             if self._table is None or parts != self._parts:
                 self._put_by()
                 self._parts = parts
-                self._table = self._found(parts) or make(parts)
+                self._table = self._found(parts) or make(parts, self._table)
             self._stale = False
         return self._table
 
     def _put_by(self) -> None:
         """Keep the table for another time, and no table of hosts that have gone for good."""
-        if self._table is not None:
+        if self._table is not None and self._table.size <= _KEPT_SIZE:
             self._former.insert(0, (self._parts, self._table))
         here = {id(endpoint) for endpoint in self._set.hosts}
         self._former = [former for former in self._former[:_KEPT] if all(id(endpoint) in here for endpoint, _, _ in former[0])]

@@ -14,6 +14,10 @@ Part = tuple[E, float, bytes]
 class HashTable(Protocol[E_co]):
     """Envoy's ``HashingLoadBalancer``."""
 
+    @property
+    def size(self) -> int:
+        """How many places there are."""
+
     def choose(self, hash_: int, attempt: int) -> E_co | None:
         """Return the endpoint for requests with *hash_*; *attempt* above 0 is to find another one."""
 

@@ -9,12 +9,12 @@ from shifter.model.cluster import Cluster
 from shifter.model.load_balancing import LbPolicy
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.load_balancer.bounded_load import BoundedLoad
-from shifter.upstream.load_balancer.consistent_hashing import ConsistentHashing, HashingPolicy
+from shifter.upstream.load_balancer.consistent_hashing import ConsistentHashing, HashingPolicy, MakeTable
 from shifter.upstream.load_balancer.hash_table import HashTable, Part
 from shifter.upstream.load_balancer.host_sets import LocalityWeight, locality_weight
 from shifter.upstream.load_balancer.interfaces import Balancer, Chooser
 from shifter.upstream.load_balancer.least_request import LeastRequest
-from shifter.upstream.load_balancer.maglev import MaglevTable
+from shifter.upstream.load_balancer.maglev import maglev
 from shifter.upstream.load_balancer.priorities import PrioritySettings
 from shifter.upstream.load_balancer.priority_balancer import Policy, PriorityBalancer
 from shifter.upstream.load_balancer.random_choice import RandomChoice
@@ -70,13 +70,16 @@ def _chooser_maker(config: Cluster, random: Random) -> Callable[[], Chooser[Any]
             return lambda: RoundRobin(random)
 
 
-def _table_maker(config: Cluster, stats: ClusterStats) -> Callable[[Sequence[Part[Any]]], HashTable[Any]]:
+def _table_maker(config: Cluster, stats: ClusterStats) -> MakeTable[Any]:
     factor = config.common_lb.consistent_hashing.hash_balance_factor
     known: Hashes = {}
 
-    def make(parts: Sequence[Part[Any]]) -> HashTable[Any]:
+    def make(parts: Sequence[Part[Any]], former: HashTable[Any] | None) -> HashTable[Any]:
         table: HashTable[Any]
-        table = Ring(parts, config.ring_hash, known) if config.lb_policy is LbPolicy.RING_HASH else MaglevTable(parts, config.maglev)
+        if config.lb_policy is LbPolicy.RING_HASH:
+            table = Ring(parts, config.ring_hash, known)
+        else:
+            table = maglev(parts, config.maglev, former.table if isinstance(former, BoundedLoad) else former)
         return BoundedLoad(table, parts, factor, lambda: stats.upstream_rq_active) if factor else table
 
     return make

@@ -57,6 +57,10 @@ class Ring(Generic[E]):
         self._hashes = [place for place, _ in places]
         self._endpoints = [endpoint for _, endpoint in places]
 
+    @property
+    def size(self) -> int:
+        return len(self._hashes)
+
     def choose(self, hash_: int, attempt: int) -> E | None:
         if not self._hashes:
             return None

@@ -14,11 +14,11 @@ from shifter.model.load_balancing import CommonLbConfig, ConsistentHashingLbConf
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import PickContext
-from shifter.upstream.load_balancer import make_balancer
+from shifter.upstream.load_balancer import maglev, make_balancer
 from shifter.upstream.load_balancer.bounded_load import _mersenne_twister
 from shifter.upstream.load_balancer.consistent_hashing import ConsistentHashing
-from shifter.upstream.load_balancer.hash_table import Part, hash_key
-from shifter.upstream.load_balancer.maglev import MaglevTable
+from shifter.upstream.load_balancer.hash_table import HashTable, Part, hash_key
+from shifter.upstream.load_balancer.maglev import GrowingTable, MaglevTable
 from shifter.upstream.load_balancer.murmur import murmur_hash_2
 from shifter.upstream.load_balancer.ring_hash import Ring
 from tests.support.balancing import Pool, at, lb, pools
@@ -130,6 +130,42 @@ def test_the_smallest_table_has_one_place() -> None:
     table = MaglevTable([(pool, 1 / 3, hash_key(pool, False)) for pool in everyone], MaglevLbConfig(1))
     assert table.choose(KEYS[0], 0) is everyone[0]
     assert table.gauges() == {"maglev_lb.max_entries_per_host": 1, "maglev_lb.min_entries_per_host": 0}
+
+
+def growing(everyone: Sequence[Pool], former: HashTable[Pool] | None) -> GrowingTable[Pool]:
+    parts = [(pool, 1 / len(everyone), hash_key(pool, False)) for pool in everyone]
+    return GrowingTable(MaglevTable(parts, MaglevLbConfig(10007), at_once=False), parts, former)
+
+
+def test_a_large_table_grows_while_keys_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maglev, "_PIECE", 500)
+    everyone = hosts(5)
+    first = growing(everyone, None)
+    assert {first.choose(key, 0) for key in KEYS[:10]} <= set(everyone)
+    while not first._table.made:
+        first.choose(0, 0)
+    whole = MaglevTable([(pool, 0.2, hash_key(pool, False)) for pool in everyone], MaglevLbConfig(10007))
+    assert [first.choose(key, 0) for key in KEYS] == [whole.choose(key, 0) for key in KEYS]
+    second = growing(everyone[1:], first)
+    third = growing(everyone[2:], second)
+    for key in KEYS[:10]:
+        before, now = whole.choose(key, 0), third.choose(key, 0)
+        assert now is before if before in everyone[2:] else now in everyone[2:]
+    assert not third._table.made
+    for _ in range(500):
+        third.choose(0, 0)
+    assert third._table.made
+    assert third.settled is third._table
+    assert {third.choose(key, 0) for key in KEYS} == set(everyone[2:])
+
+
+def test_a_table_that_grows_is_made_for_large_sizes_only() -> None:
+    parts = [(pool, 0.5, hash_key(pool, False)) for pool in hosts(2)]
+    assert isinstance(maglev.maglev(parts, MaglevLbConfig(65537), None), MaglevTable)
+    large = maglev.maglev(parts, MaglevLbConfig(5000011), None)
+    assert large.choose(KEYS[0], 0) is not None
+    assert large.gauges()["maglev_lb.max_entries_per_host"] == 0
+    assert maglev.maglev([], MaglevLbConfig(5000011), large).choose(KEYS[0], 0) is None
 
 
 def test_the_order_of_hosts_does_not_matter_to_maglev() -> None:
