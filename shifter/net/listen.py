@@ -45,7 +45,7 @@ def bind(address: SocketAddress, backlog: int) -> socket.socket:
 @implementer(IReadDescriptor)
 class ListeningPort:
     """Accepts connections on one socket and hands each to *accept*, which returns its handler (or ``None`` to refuse). ``buffer_limit``
-    is how much a connection accepted from now on reads at a time (0: any number of bytes).
+    is that of connections accepted from now on (`buffers`).
 
     When the process is out of descriptors accepting pauses for a moment instead of spinning; the kernel's backlog waits.
     """

@@ -21,6 +21,7 @@ from zope.interface import implementer
 
 from shifter.model.address import Address, SocketAddress
 from shifter.model.cluster import UpstreamConnectionOptions
+from shifter.net.buffers import read_at_a_time
 from shifter.net.transport import ConnectOptions, Delayed, Handler
 
 _log = Logger()
@@ -154,7 +155,7 @@ def _words(code: int) -> str:
 
 @implementer(IReadWriteDescriptor)
 class TcpTransport:
-    """One TCP connection, accepted or outgoing (`transport.Transport`). It reads *limit* bytes at a time at most (0: as it likes)."""
+    """One TCP connection, accepted or outgoing (`transport.Transport`). *limit* is its buffer's (`buffers`)."""
 
     __slots__ = (
         "_largest", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler",
@@ -169,7 +170,7 @@ class TcpTransport:
         self.fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send
-        self._largest = min(limit or _LARGE_READ, _LARGE_READ)
+        self._largest = read_at_a_time(limit, _LARGE_READ)
         self._size = min(_SMALL_READ, self._largest)
         self.queue: list[bytes] | None = None  # None: nothing waits; else marked dirty, or waiting for EPOLLOUT
         self.reading = False

@@ -68,7 +68,7 @@ class Handler(Protocol):
 
 
 class ConnectOptions(NamedTuple):
-    """How a connection is made: ``socket`` as the cluster says, and reading ``buffer_limit`` bytes at a time at most (0: any number)."""
+    """How a connection is made: ``socket`` as the cluster says, with a buffer of ``buffer_limit`` bytes (`buffers`)."""
 
     socket: UpstreamConnectionOptions = UpstreamConnectionOptions()
     buffer_limit: int = 0

@@ -13,6 +13,7 @@ Rule 4. Reading never pauses: what a client may make us hold is bounded by strea
 from twisted.logger import Logger
 
 from shifter.filters.api import Reply
+from shifter.net.buffers import window
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import Exchange
@@ -25,6 +26,7 @@ from shifter.wire.h2 import Http2Options, ServerConnection
 from shifter.wire.h2_events import CLOSED, DATA, DRAINED, INTERNAL_ERROR, INVALID, NO_ERROR, REQUEST, RESET, TRAILERS, Event
 
 _log = Logger()
+_SEND_MARK = Http2Options().send_mark
 
 _Held = tuple[bytes, bool, bytes]  # data, whether the request ends, trailers
 
@@ -166,16 +168,18 @@ class Http2Door:
 
     def __init__(self, transport: Transport, runtime: ListenerRuntime, first: bytes) -> None:
         settings = runtime.settings
+        limit = runtime.listener.per_connection_buffer_limit_bytes
         self.transport = transport
         self.runtime = runtime
         self.requests = 0
         self.codec = ServerConnection(
             Http2Options(
                 max_concurrent_streams=settings.max_concurrent_streams,
-                stream_window=settings.initial_stream_window_size,
+                stream_window=window(limit, settings.initial_stream_window_size),
                 connection_window=settings.initial_connection_window_size,
                 max_fields=settings.max_headers_count,
                 max_head_size=runtime.max_head,
+                send_mark=window(limit, _SEND_MARK),
             )
         )
         self._host = transport.peer.host.encode("ascii")

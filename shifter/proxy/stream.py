@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from shifter.filters.api import Reply
 from shifter.model.cluster import UpstreamProtocol
+from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.local_reply import local_reply
 from shifter.proxy.outcome import PROTOCOL_ERROR, answered_status, blank, log_entry
@@ -182,7 +183,7 @@ class ProxyStream:
             self.upstream.send_data(data, end)
         elif self.unsent is not None:
             self.unsent.append(data)
-            if self.bytes_received >= _WAITING_LIMIT:
+            if self.bytes_received >= window(self.runtime.listener.per_connection_buffer_limit_bytes, _WAITING_LIMIT):
                 self.downstream.pause_request()
 
     def on_request_trailers(self, block: bytes) -> None:

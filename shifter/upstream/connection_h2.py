@@ -9,10 +9,12 @@ Rule 3. What is written in one turn of the reactor leaves in one piece at its en
 Rule 4. What an endpoint breaks on one stream costs that request; what it breaks on the connection costs all of them.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from shifter.net.buffers import window
 from shifter.net.transport import Transport
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import Failed, FailureKind, ResponseListener
@@ -28,6 +30,13 @@ _log = Logger()
 
 # The connection's window is wide, for a few readers that rest must not stop all others; each stream's own is what bounds.
 _OPTIONS = Http2Options(stream_window=64 * 1024, connection_window=64 << 20)
+
+
+
+def _options(buffer_limit: int) -> Http2Options:
+    stream_window, send_mark = window(buffer_limit, _OPTIONS.stream_window), window(buffer_limit, _OPTIONS.send_mark)
+    return replace(_OPTIONS, stream_window=stream_window, send_mark=send_mark)
+
 
 _Held = tuple[bytes, bool, bytes]  # data, whether the answer ends, trailers
 
@@ -209,7 +218,7 @@ class Http2Connection:
     def __init__(self, pool: "Http2Pool") -> None:
         self.pool = pool
         self.transport: Transport  # set by the pool right after construction
-        self.codec = ClientConnection(_OPTIONS)
+        self.codec = ClientConnection(_options(pool.state.config.per_connection_buffer_limit_bytes))
         self.opened = False
         self.retired = False  # takes no more requests
         self.requests = 0

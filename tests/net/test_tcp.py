@@ -562,7 +562,7 @@ class Pieces(Recorder):
         self.sizes.append(len(data))
 
 
-@pytest.mark.parametrize(("limit", "largest"), [(0, 256 * 1024), (1 << 20, 256 * 1024), (100_000, 100_000), (5000, 5000), (1, 1)])
+@pytest.mark.parametrize(("limit", "largest"), [(0, 256 * 1024), (1 << 20, 256 * 1024), (200_000, 100_000), (10_000, 5000), (1, 1)])
 def test_a_piece_is_never_larger_than_the_buffer(limit: int, largest: int) -> None:
     reactor = HandDriven()
     network = Network(reactor, reactor.seconds)

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
+from shifter.net.buffers import read_at_a_time
 from shifter.net.tcp import Flushable
 from shifter.net.transport import ConnectOptions, Connector, Handler, Transport
 
 LARGE = 16 * 1024
+LARGE_READ = 256 * 1024
 MANY = 16
 PATIENCE = 60.0
 
@@ -31,6 +33,7 @@ class FakeTransport:
         self.peer = peer
         self.local = SocketAddress("192.0.2.1", 80)
         self.options: ConnectOptions | None = None
+        self.largest: int | None = None  # bytes that are read at a time
         self.bytes_received = 0
         self.bytes_sent = 0
         self.connecting = False
@@ -113,6 +116,9 @@ class FakeTransport:
             return False
         if self._inbox:
             data = self._inbox.pop(0)
+            if self.largest is not None and len(data) > self.largest:
+                self._inbox.insert(0, data[self.largest :])
+                data = data[: self.largest]
             self.bytes_received += len(data)
             if not self.closing:
                 self.handler.data_received(data)
@@ -237,6 +243,8 @@ class FakeNetwork:
     def connect(self, address: SocketAddress, handler: Handler, options: ConnectOptions | None = None) -> FakeTransport:
         transport = FakeTransport(self, address, handler)
         transport.options = options
+        if options is not None:
+            transport.largest = read_at_a_time(options.buffer_limit, LARGE_READ)
         transport.connecting = True
         self.transports.append(transport)
         self.outgoing.append(transport)
