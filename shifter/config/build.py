@@ -4,13 +4,13 @@ Rule 1. What the configuration does not say is left to the model's defaults; no 
 Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names become lower case.
 """
 
+from shifter.config.build_cluster import build_cluster, defaults, locality
 from shifter.config.build_common import Sources, encoded, given, pairs
 from shifter.config.build_local_reply import local_reply_config
 from shifter.config.build_route import route_configuration
 from shifter.config.build_runtime import runtime_layers
 from shifter.config.document import MapNode, maps
 from shifter.config.schema import bootstrap as schema
-from shifter.config.schema import cluster as cluster_schema
 from shifter.config.schema import core
 from shifter.config.schema import listener as listener_schema
 from shifter.model.address import SocketAddress
@@ -24,8 +24,6 @@ from shifter.model.bootstrap import (
     PathNormalization,
     StripPort,
 )
-from shifter.model.cluster import CircuitBreakers, Cluster, DnsFailureRefreshRate, LbEndpoint, Thresholds, UpstreamProtocol
-from shifter.model.load_balancing import LeastRequestLbConfig
 from shifter.model.route import UpgradeConfig
 
 
@@ -33,16 +31,20 @@ def build(config: schema.Bootstrap, root: MapNode, sources: Sources) -> Bootstra
     """Return *config*, which stands at *root*, as the model."""
     static = root["static_resources"]
     assert isinstance(static, MapNode)
-    resolvers = _resolvers(config)
+    above, manager = defaults(config), config.cluster_manager
+    ejections = manager.outlier_detection if manager is not None else None
     listeners = _Listeners(sources, {listener.name for listener in config.static_resources.listeners})
     return Bootstrap(
         listeners=tuple(listeners.listener(item, node) for item, node in pairs(config.static_resources.listeners, static, "listeners")),
         clusters=tuple(
-            _cluster(item, sources.place(node), resolvers) for item, node in pairs(config.static_resources.clusters, static, "clusters")
+            build_cluster(item, sources.place(node), above) for item, node in pairs(config.static_resources.clusters, static, "clusters")
         ),
         admin=Admin(address(config.admin.address)) if config.admin is not None and config.admin.address is not None else None,
         node_id=config.node.id if config.node is not None else "",
         node_cluster=config.node.cluster if config.node is not None else "",
+        node_locality=locality(config.node.locality if config.node is not None else None),
+        local_cluster=manager.local_cluster_name if manager is not None else "",
+        outlier_event_log_path=ejections.event_log_path if ejections is not None else "",
         runtime=runtime_layers(config.layered_runtime),
     )
 
@@ -52,75 +54,6 @@ def address(written: core.Address) -> SocketAddress:
     socket = written.socket_address
     assert socket is not None
     return SocketAddress(socket.address, socket.port_value)
-
-
-def _resolvers(owner: schema.Bootstrap | cluster_schema.Cluster) -> tuple[SocketAddress, ...]:
-    if owner.typed_dns_resolver_config is not None:
-        return tuple(map(address, owner.typed_dns_resolver_config.typed_config.resolvers))
-    if owner.dns_resolution_config is not None:
-        return tuple(map(address, owner.dns_resolution_config.resolvers))
-    return tuple(map(address, owner.dns_resolvers)) if isinstance(owner, cluster_schema.Cluster) else ()
-
-
-def _cluster(config: cluster_schema.Cluster, place: str, resolvers: tuple[SocketAddress, ...]) -> Cluster:
-    typed = config.typed_extension_protocol_options
-    options = typed.http if typed is not None else None
-    explicit = options.explicit_http_config if options is not None else None
-    http2 = config.http2_protocol_options
-    common = config.common_http_protocol_options
-    if options is not None:
-        http2 = explicit.http2_protocol_options if explicit is not None else None
-        common = options.common_http_protocol_options
-    assignment = config.load_assignment
-    localities = assignment.endpoints if assignment is not None else []
-    least = config.least_request_lb_config
-    limit = common.max_requests_per_connection if common is not None else None
-    failures = config.dns_failure_refresh_rate
-    return Cluster(
-        name=config.name,
-        type=config.type,
-        endpoints=tuple(_endpoint(item) for locality in localities for item in locality.lb_endpoints),
-        lb_policy=config.lb_policy,
-        protocol=UpstreamProtocol.HTTP2 if http2 is not None else UpstreamProtocol.HTTP1,
-        circuit_breakers=_circuit_breakers(config.circuit_breakers),
-        respect_dns_ttl=config.respect_dns_ttl,
-        dns_lookup_family=config.dns_lookup_family,
-        dns_resolvers=_resolvers(config) or resolvers,
-        place=place,
-        **given(
-            least_request=LeastRequestLbConfig(least.choice_count) if least is not None else None,
-            connect_timeout=config.connect_timeout,
-            idle_timeout=common.idle_timeout if common is not None else None,
-            max_requests_per_connection=limit if limit is not None else config.max_requests_per_connection,
-            per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes,
-            dns_refresh_rate=config.dns_refresh_rate,
-            dns_failure_refresh_rate=failures and DnsFailureRefreshRate(failures.base_interval, failures.max_interval),
-            max_concurrent_streams=http2.max_concurrent_streams if http2 is not None else None,
-        ),
-    )
-
-
-def _endpoint(config: cluster_schema.LbEndpoint) -> LbEndpoint:
-    assert config.endpoint is not None
-    return LbEndpoint(address(config.endpoint.address), config.load_balancing_weight, config.endpoint.hostname)
-
-
-def _circuit_breakers(config: cluster_schema.CircuitBreakers | None) -> CircuitBreakers:
-    # Of several entries for one priority, Envoy takes the first.
-    entries = config.thresholds if config is not None else []
-    thresholds = next((entry for entry in entries if entry.priority is cluster_schema.Priority.DEFAULT), None)
-    if thresholds is None:
-        return CircuitBreakers()
-    return CircuitBreakers(
-        Thresholds(
-            **given(
-                max_connections=thresholds.max_connections,
-                max_pending_requests=thresholds.max_pending_requests,
-                max_requests=thresholds.max_requests,
-                max_retries=thresholds.max_retries,
-            )
-        )
-    )
 
 
 class _Listeners:

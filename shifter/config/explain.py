@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from shifter.config.document import ListNode, MapNode, Node, TextNode
 from shifter.config.ignored_fields import HARMLESS
 from shifter.config.report import Report, Spot, shown
-from shifter.config.schema.base import Message, kind, names_of
+from shifter.config.schema.base import Message, Variants, kind, names_of, variant_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.words import FIELDS, GONE
 
@@ -51,7 +51,7 @@ def _explain_all(model: type[Message], root: MapNode, errors: Sequence[ErrorDeta
         if error["type"] == "missing":
             continue
         if error["type"] == "extra_forbidden":
-            message, owner = _message_at(model, loc[:-1]), _node_at(root, loc[:-1])
+            message, owner = _message_at(model, root, loc[:-1]), _node_at(root, loc[:-1])
             if not isinstance(owner, MapNode):
                 continue
             name = str(loc[-1])
@@ -175,16 +175,18 @@ def _spot_at(root: MapNode, loc: Loc) -> Spot:
     return spot
 
 
-def _message_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    """Return the message class that *loc* leads to."""
+def _message_at(model: type[BaseModel], root: Node, loc: Loc) -> type[BaseModel] | None:
+    """Return the message class that *loc* leads to in *root*."""
     found: type[BaseModel] | None = model
     in_map = False
-    for step in loc:
+    for at, step in enumerate(loc):
         if in_map:
             in_map = False  # the key of an entry, which is the user's own word
         elif isinstance(step, str) and found is not None:
             in_map = step in _maps_of(found)
             found = children_of(found).get(step)
+            if found is not None and issubclass(found, Variants):
+                found = variant_of(found, _node_at(root, loc[: at + 1]))
     return found
 
 

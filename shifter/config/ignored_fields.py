@@ -25,14 +25,19 @@ _HARMLESS = {
         "edns0_max_payload_size filter_unroutable_families max_udp_channel_duration qcache_max_ttl query_timeout_seconds query_tries "
         "reinit_channel_on_timeout rotate_nameservers udp_max_queries"
     ),
-    # Settings of balancers that are refused, and reports to a management server.
+    # Reports to a management server, and settings of what is refused for itself.
     "envoy.config.cluster.v3.Cluster": (
-        "dns_jitter lrs_report_endpoint_metrics lrs_server maglev_lb_config original_dst_lb_config preconnect_policy "
-        "ring_hash_lb_config stats_matcher use_tcp_for_dns_lookups"
+        "lrs_report_endpoint_metrics lrs_server original_dst_lb_config stats_matcher use_tcp_for_dns_lookups"
     ),
-    "envoy.config.cluster.v3.CircuitBreakers.Thresholds": "max_connection_pools retry_budget",
+    # Events for a management server, and TLS.
+    "envoy.config.core.v3.HealthCheck": "event_service tls_options transport_socket_match_criteria",
+    "envoy.config.bootstrap.v3.ClusterManager": "load_stats_config",
+    "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection": "event_service",
+    "envoy.config.cluster.v3.CircuitBreakers.Thresholds": "max_connection_pools",
+    "envoy.config.cluster.v3.UpstreamConnectionOptions": "set_local_interface_name_on_upstream_connections",
     "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy": "endpoint_stale_after",
-    "envoy.config.endpoint.v3.Endpoint": "health_check_config observability_name",
+    "envoy.config.endpoint.v3.LocalityLbEndpoints": "proximity",
+    "envoy.config.endpoint.v3.Endpoint": "observability_name",
     # The listener's own access log tells of connections; those of requests are the connection manager's.
     "envoy.config.listener.v3.Listener": (
         "access_log connection_balance_config continue_on_listener_filters_timeout enable_mptcp listener_filters_timeout stats_matcher "

@@ -8,6 +8,7 @@ Rule 3. Whatever it accepts may still be wrong: names that must exist, patterns,
 
 import inspect
 import re
+from collections.abc import Collection
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -19,7 +20,7 @@ from shifter.config.filters import KINDS
 from shifter.config.http_filters import FilterConfig
 from shifter.config.ignored_fields import HARMLESS
 from shifter.config.schema.anymessage import AnyMessage
-from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Seconds, Struct, duration, names_of
+from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Seconds, Struct, Variants, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.listener import HttpFilter, Router
 
@@ -57,6 +58,8 @@ class _Maker:
 
     def reference(self, message: type[BaseModel]) -> Schema:
         """Return a reference to the definition of *message*, which is made when it is asked for first."""
+        if issubclass(message, Variants):
+            return self._variants(message.variants)
         name = getattr(message, "envoy", "") or message.__name__
         # Some messages of Envoy's are several classes here: what a listener and what a cluster may say.
         while name in self.definitions and self.definitions[name]["$comment"] != message.__name__:
@@ -130,6 +133,22 @@ class _Maker:
                 found["minItems" if found.get("type") == "array" else "minLength"] = least
         return found
 
+    def _variants(self, messages: Collection[type[Message]]) -> Schema:
+        """Say that this is one of *messages*, by its ``@type``."""
+        by_type: dict[str, type[Message]] = {f"{TYPE_PREFIX}{message.envoy}": message for message in messages}
+        return {
+            "type": "object",
+            "required": ["@type"],
+            "properties": {"@type": {"type": "string", "examples": sorted(by_type)}},
+            "allOf": [
+                {
+                    "if": {"properties": {"@type": {"const": url}}, "required": ["@type"]},
+                    "then": self.reference(message),
+                }
+                for url, message in sorted(by_type.items())
+            ],
+        }
+
     def _any_message(self) -> Schema:
         """What a filter is told: one of the messages that are known, by its ``@type``, or that of somebody's own filter."""
         name = "filter configuration"
@@ -138,19 +157,7 @@ class _Maker:
             known: list[type[Message]] = [Router, FilterConfig]
             for kind in KINDS.values():
                 known += [kind.config] if kind.override is None else [kind.config, kind.override]
-            by_type: dict[str, type[Message]] = {f"{TYPE_PREFIX}{message.envoy}": message for message in known}
-            self.definitions[name] |= {
-                "type": "object",
-                "required": ["@type"],
-                "properties": {"@type": {"type": "string", "examples": sorted(by_type)}},
-                "allOf": [
-                    {
-                        "if": {"properties": {"@type": {"const": url}}, "required": ["@type"]},
-                        "then": self.reference(message),
-                    }
-                    for url, message in sorted(by_type.items())
-                ],
-            }
+            self.definitions[name] |= self._variants(known)
         return _named(name)
 
 

@@ -25,6 +25,7 @@ from shifter.model.cluster import (
     DnsFailureRefreshRate,
     DnsLookupFamily,
     LbEndpoint,
+    Locality,
     Thresholds,
     UpstreamProtocol,
 )
@@ -381,10 +382,10 @@ PLAIN = cluster("connect_timeout: 5s")
         (
             "circuit_breakers: {thresholds: [{priority: HIGH, max_requests: 9}, "
             "{max_connections: 1, max_pending_requests: 2, max_requests: 3, max_retries: 4}]}",
-            {"circuit_breakers": CircuitBreakers(Thresholds(1, 2, 3, 4))},
+            {"circuit_breakers": CircuitBreakers(Thresholds(1, 2, 3, 4), Thresholds(max_requests=9))},
         ),
         ("circuit_breakers: {thresholds: [{max_requests: 0}]}", {"circuit_breakers": CircuitBreakers(Thresholds(max_requests=0))}),
-        ("metadata: {filter_metadata: {a: {b: 1}}}\n    alt_stat_name: a", {}),
+        ("metadata: {filter_metadata: {a: {b: 1}}}\n    alt_stat_name: a", {"metadata": {"a": {"b": 1}}}),
     ],
 )
 def test_clusters(written: str, fields: dict[str, object]) -> None:
@@ -418,7 +419,7 @@ def test_endpoints_of_all_localities_with_their_weights() -> None:
     assert bootstrap is not None
     assert bootstrap.clusters[1].endpoints == (
         LbEndpoint(SocketAddress("127.0.0.2", 80), 3, "a.test"),
-        LbEndpoint(SocketAddress("::1", 81)),
+        LbEndpoint(SocketAddress("::1", 81), locality=Locality(zone="b")),
     )
 
 
@@ -430,7 +431,7 @@ def test_dns_servers_for_all_clusters_and_who_this_is() -> None:
         )
     ).bootstrap
     assert bootstrap is not None
-    assert (bootstrap.node_id, bootstrap.node_cluster) == ("a", "b")
+    assert (bootstrap.node_id, bootstrap.node_cluster, bootstrap.node_locality) == ("a", "b", Locality(zone="c"))
     assert all(item.dns_resolvers == (SocketAddress("127.0.0.9", 53),) for item in bootstrap.clusters)
 
 

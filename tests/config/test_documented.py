@@ -12,7 +12,7 @@ import pytest
 from shifter.config.filters import KINDS
 from shifter.config.http_filters import FilterConfig
 from shifter.config.schema import core
-from shifter.config.schema.base import Message, duration, names_of
+from shifter.config.schema.base import Message, Variants, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.cluster import ProtocolOptions
 from shifter.config.schema.listener import Router
@@ -46,7 +46,9 @@ def sections(of_filters: bool = False) -> Mapping[str, Mapping[str, str]]:
 
 def messages(annotation: object) -> Iterator[type[Message]]:
     """The messages that a field's type is made of."""
-    if isinstance(annotation, type) and issubclass(annotation, Message):
+    if isinstance(annotation, type) and issubclass(annotation, Variants):
+        yield from annotation.variants
+    elif isinstance(annotation, type) and issubclass(annotation, Message):
         yield annotation
     elif get_origin(annotation) in (Annotated, Union, UnionType, list, dict):
         for part in get_args(annotation):

@@ -52,11 +52,11 @@ def test_no_junk_makes_it_raise_or_speak_of_pydantic(data: st.DataObject) -> Non
 HARMLESS = [
     ("    connect_timeout: 0.25s\n", "    connection_pool_per_downstream_connection: false\n"),
     ("    connect_timeout: 0.25s\n", "    protocol_selection: use_configured_protocol\n"),
-    ("    connect_timeout: 0.25s\n", "    health_checks: []\n"),
+    ("    connect_timeout: 0.25s\n", "    filters: []\n"),
     ("          stat_prefix: ingress_http\n", "          strip_matching_host_port: false\n"),
     ("          stat_prefix: ingress_http\n", '          via: ""\n'),
     ("          stat_prefix: ingress_http\n", "          upgrade_configs: []\n"),
-    ("                  cluster: service1a\n", "                  priority: DEFAULT\n"),
+    ("                  cluster: service1a\n", "                  internal_redirect_action: PASS_THROUGH_INTERNAL_REDIRECT\n"),
     ("              routes:\n", "              typed_per_filter_config: {}\n              require_tls: NONE\n"),
 ]
 
@@ -69,19 +69,17 @@ def test_a_field_that_says_its_own_default_is_no_mistake(line: str, added: str) 
     assert loaded.bootstrap is not None
 
 
-@pytest.mark.parametrize("value", ["true", "1", "[a]", "HIGH"])
+@pytest.mark.parametrize("value", ["true", "1", "[a]", "USE_DOWNSTREAM_PROTOCOL"])
 def test_but_only_its_default(value: str) -> None:
-    planted = plant(
-        "                  cluster: service1a\n", f"                  cluster: service1a\n                  «priority»: {value}\n"
-    )
+    planted = plant("    connect_timeout: 0.25s\n", f"    connect_timeout: 0.25s\n    «protocol_selection»: {value}\n")
     [problem] = load(planted.text, NAME).problems
-    assert (problem.message, problem.place) == ("Envoy knows `priority`, shifter does not support it yet", planted.place)
+    assert (problem.message, problem.place) == ("Envoy knows `protocol_selection`, shifter does not support it yet", planted.place)
 
 
 def test_a_harmless_field_hides_no_mistake() -> None:
     planted = plant(
         "    connect_timeout: 0.25s\n",
-        "    health_checks: []\n    connect_timeout: «soon»\n    connection_pool_per_downstream_connection: false\n",
+        "    filters: []\n    connect_timeout: «soon»\n    connection_pool_per_downstream_connection: false\n",
     )
     [problem] = load(planted.text, NAME).problems
     assert (problem.message, problem.place) == ("a duration is wanted here, not `soon`", planted.place)

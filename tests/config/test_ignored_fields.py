@@ -13,7 +13,7 @@ PLANTED = {
     "tracing": ("          stat_prefix:", "          «tracing»: {random_sampling: {value: 5}}\n          stat_prefix:"),
     "stats_sinks": ("admin:", "«stats_sinks»: [{name: envoy.stat_sinks.statsd}]\nadmin:"),
     "tcp_fast_open_queue_length": ("  - name: front\n", "  - name: front\n    «tcp_fast_open_queue_length»: 10\n"),
-    "preconnect_policy": ("    lb_policy:", "    «preconnect_policy»: {per_upstream_preconnect_ratio: 1.5}\n    lb_policy:"),
+    "lrs_report_endpoint_metrics": ("    lb_policy:", "    «lrs_report_endpoint_metrics»: [a]\n    lb_policy:"),
     "stat_prefix": ("                redirect:\n", "                «stat_prefix»: old\n                redirect:\n"),
 }
 

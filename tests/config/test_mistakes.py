@@ -59,7 +59,7 @@ ERRORS = {
     "camel case": ("    connect_timeout", "    «connectTimeout»", "unknown field `connectTimeout`", "did you mean `connect_timeout`?"),
     "misspelled and needed": ("stat_prefix:", "«stat_prefx»:", "unknown field `stat_prefx`", "did you mean `stat_prefix`?"),
     "misspelled member of a oneof": ("prefix: /service/1", "«prefx»: /service/1", "unknown field `prefx`", "did you mean `prefix`?"),
-    "like nothing": ("lb_policy:", "«zzz»:", "unknown field `zzz`", "known: "),
+    "like nothing": ("admin:\n", "admin:\n  «zzz»: 1\n", "unknown field `zzz`", "known: "),
     "in the wrong message": (
         REDIRECT,
         REDIRECT + "                  «weighted_clusters»: {}\n",
@@ -125,7 +125,7 @@ ERRORS = {
         "",
     ),
     "TLS": (CLUSTER, CLUSTER + "    «transport_socket»: {name: envoy.transport_sockets.tls}\n", NOT_YET.format("transport_socket"), ""),
-    "health checks": (CLUSTER, CLUSTER + "    «health_checks»: [{timeout: 1s}]\n", NOT_YET.format("health_checks"), ""),
+    "network filters": (CLUSTER, CLUSTER + "    «filters»: [{name: a}]\n", NOT_YET.format("filters"), ""),
     "upgrades": (
         ROUTE_1A,
         ROUTE_1A + "                  upgrade_configs: [{upgrade_type: CONNECT, «connect_config»: {}}]\n",
@@ -145,7 +145,12 @@ ERRORS = {
         "supported: ROUND_ROBIN, LEAST_REQUEST, RANDOM",
     ),
     "cluster type of Envoy's": ("STRICT_DNS", "«ORIGINAL_DST»", NOT_YET.format("ORIGINAL_DST"), "supported: STATIC, STRICT_DNS"),
-    "unhealthy endpoint": (ENDPOINT, ENDPOINT + "          health_status: «DRAINING»\n", NOT_YET.format("DRAINING"), ""),
+    "state of an endpoint": (
+        ENDPOINT,
+        ENDPOINT + "          health_status: «DRAINIG»\n",
+        "`DRAINIG` is none of the values of `health_status`",
+        "did you mean `DRAINING`?",
+    ),
     "filter of Envoy's": (
         HCM_TYPE,
         "«type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy»",

@@ -8,12 +8,13 @@ import yaml
 
 from bench.candidates import envoy_program
 from shifter.service.sources import load_checked
-from tests.support.configs import GOOD, with_manager, with_route
+from tests.support.configs import GOOD, with_cluster, with_manager, with_route
 
 TABLE = yaml.safe_load((Path(__file__).parent / "configurations.yaml").read_text(encoding="utf-8"))
 TYPES = "type.googleapis.com/envoy.extensions."
 ENVOY = envoy_program()
 HOST = '              domains: ["*"]\n'
+NODE = "node: {id: a, cluster: b}\n"
 ROUTES = "            name: local_route\n"
 
 
@@ -37,6 +38,10 @@ def configuration(place: str, written: str) -> str:
         "routes": lambda: within(ROUTES, written),
         "manager": lambda: with_manager(written),
         "top": lambda: f"{GOOD}{written}\n",
+        "cluster": lambda: with_cluster(written),
+        "eds": lambda: with_cluster(f"type: EDS, {written}") + NODE,
+        "endpoints": lambda: with_cluster(f"load_assignment: {{cluster_name: added, endpoints: [{written}]}}"),
+        "endpoint": lambda: with_cluster(f"load_assignment: {{cluster_name: added, endpoints: [{{lb_endpoints: [{{{written}}}]}}]}}"),
     }
     return places[place]()
 

@@ -124,6 +124,11 @@ def with_manager(fields: str) -> str:
     return GOOD.replace(line, line + "".join(f"          {field}\n" for field in fields.splitlines()), 1)
 
 
+def with_cluster(fields: str) -> str:
+    """Return the good configuration with one more cluster, `added`, that has *fields* (flow style)."""
+    return GOOD.replace("admin:\n", f"  - {{name: added, {fields}}}\nadmin:\n", 1)
+
+
 def marked(text: str) -> Planted:
     """Return *text* without the marks ``«…»`` of a caret, and the place that they mark."""
     before, _, rest = text.partition("«")

@@ -11,10 +11,21 @@ from base64 import b64decode
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PlainSerializer,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from shifter.config.document import ListNode, MapNode, Plain, TextNode, plain, value_of
@@ -156,6 +167,18 @@ def word(enum: type[E], unsupported: str = "") -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _double(value: object) -> float:
+    if isinstance(value, TextNode):
+        meant = value_of(TextNode(value, 0, 0, plain=True))
+        if isinstance(meant, int | float) and not isinstance(meant, bool) and abs(meant) < inf:
+            return float(meant)
+    raise wrong(f"a number is wanted here, not {kind(value)}")
+
+
+double = BeforeValidator(_double)
+"""For numbers with bounds of their own: ``Annotated[float, Field(ge=…), double]``."""
+
+
 def only(wanted: bool) -> AfterValidator:
     """Return a validator for a choice of which shifter has one side."""
 
@@ -270,6 +293,7 @@ Text = str
 Name = Annotated[str, Field(min_length=1)]
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1), BeforeValidator(_whole)]
 UInt64 = Annotated[int, Field(ge=0, le=2**64 - 1), BeforeValidator(_whole)]
+Double = Annotated[float, double]
 Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1), BeforeValidator(_whole)]
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_whole)]
 Bool = Annotated[bool, BeforeValidator(_truth)]
@@ -335,6 +359,32 @@ class Typed(Choice):
         super().__pydantic_init_subclass__(**kwargs)
         if "types" not in cls.__dict__:
             cls.types = (cls.envoy,)
+
+
+class Variants(Typed):
+    """One of several messages, ``variants``, told apart by their ``@type``; the value is one of these, never of this class."""
+
+    variants: ClassVar[tuple[type[Typed], ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.types = tuple(name for variant in cls.variants for name in variant.types)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _dispatch(cls, data: object, handler: ModelWrapValidatorHandler[Any], info: ValidationInfo) -> Any:
+        variant = variant_of(cls, data)
+        return handler(data) if variant is cls else variant.model_validate(data, context=info.context)
+
+
+def variant_of(message: type[BaseModel], data: object) -> type[BaseModel]:
+    """Return the message that *data*, which stands where *message* is wanted, is by its ``@type``; *message* when that says nothing."""
+    url = data.get("@type") if isinstance(data, MapNode) else None
+    if issubclass(message, Variants) and isinstance(url, TextNode):
+        name = url.rpartition("/")[2]
+        return next((variant for variant in message.variants if name in variant.types), message)
+    return message
 
 
 def _check_type(types: tuple[str, ...], data: MapNode, report: Report) -> None:

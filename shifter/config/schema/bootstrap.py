@@ -2,9 +2,11 @@
 
 from pydantic import Field
 
-from shifter.config.schema.base import Ignored, Message
+from shifter.config.schema.base import Ignored, Message, Text
 from shifter.config.schema.cluster import Cluster
-from shifter.config.schema.core import Address, DnsResolutionConfig, Node, TypedDnsResolver
+from shifter.config.schema.connection import BindConfig
+from shifter.config.schema.core import Address, Node
+from shifter.config.schema.dns import DnsResolutionConfig, TypedDnsResolver
 from shifter.config.schema.listener import Listener
 from shifter.config.schema.runtime import LayeredRuntime
 
@@ -30,6 +32,25 @@ class Admin(Message):
     ignore_global_conn_limit: Ignored = None
 
 
+class OutlierDetectionLog(Message):
+    """``ClusterManager.OutlierDetection``: where ejections are told."""
+
+    envoy = "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection"
+
+    event_log_path: Text = ""
+
+
+class ClusterManager(Message):
+    """``bootstrap.v3.ClusterManager``. Clusters are always made when the configuration is read."""
+
+    envoy = "envoy.config.bootstrap.v3.ClusterManager"
+
+    local_cluster_name: Text = ""
+    outlier_detection: OutlierDetectionLog | None = None
+    upstream_bind_config: BindConfig | None = None
+    enable_deferred_cluster_creation: Ignored = None
+
+
 class Bootstrap(Message):
     """``bootstrap.v3.Bootstrap``."""
 
@@ -39,6 +60,7 @@ class Bootstrap(Message):
     static_resources: StaticResources
     admin: Admin | None = None
     layered_runtime: LayeredRuntime | None = None
+    cluster_manager: ClusterManager | None = None
     dns_resolution_config: DnsResolutionConfig | None = None
     typed_dns_resolver_config: TypedDnsResolver | None = None
     stats_config: Ignored = None

@@ -1,154 +1,38 @@
-"""Messages of ``envoy.config.cluster.v3`` and ``envoy.config.endpoint.v3``: who can be asked, and how."""
+"""``cluster.v3.Cluster``: who can be asked, and how. Its parts are in the modules around.
 
-from enum import Enum
+Rule 1. ``cluster_type`` stands beside ``type`` in Envoy's oneof; where it means one of the same, it is taken for that.
+"""
+
 from typing import Annotated
 
 from pydantic import Field
 
-from shifter.config.schema.base import (
-    Bool,
-    Choice,
-    Ignored,
-    Message,
-    Name,
-    OneOf,
-    PositiveSeconds,
-    Seconds,
-    Text,
-    Typed,
-    UInt32,
-    whole,
-    word,
-)
-from shifter.config.schema.core import (
-    Address,
+from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, PositiveSeconds, Seconds, Typed, UInt32, word
+from shifter.config.schema.circuit_breaker import CircuitBreakers
+from shifter.config.schema.connection import BindConfig, PreconnectPolicy, UpstreamConnectionOptions
+from shifter.config.schema.core import Address, Metadata, UpstreamHttp1Options, UpstreamHttp2Options, UpstreamHttpOptions
+from shifter.config.schema.dns import (
+    CustomClusterType,
     DnsResolutionConfig,
-    Locality,
-    Percent,
+    EdsClusterConfig,
+    RefreshRate,
+    RefreshSeconds,
     TypedDnsResolver,
-    UpstreamHttp1Options,
-    UpstreamHttp2Options,
-    UpstreamHttpOptions,
 )
+from shifter.config.schema.endpoint import ClusterLoadAssignment
+from shifter.config.schema.health_check import HealthChecks
+from shifter.config.schema.load_balancing import (
+    ClusterLbPolicy,
+    CommonLbConfig,
+    LbSubsetConfig,
+    LeastRequestLbConfig,
+    LoadBalancingPolicy,
+    MaglevLbConfig,
+    RingHashLbConfig,
+    RoundRobinLbConfig,
+)
+from shifter.config.schema.outlier_detection import OutlierDetection
 from shifter.model.cluster import DiscoveryType, DnsLookupFamily
-from shifter.model.load_balancing import LbPolicy
-
-
-class HealthStatus(Enum):
-    """``core.v3.HealthStatus``, as far as it means that the endpoint may be used."""
-
-    UNKNOWN = "UNKNOWN"
-    HEALTHY = "HEALTHY"
-
-
-class Priority(Enum):
-    """``core.v3.RoutingPriority``. No route can ask for ``HIGH`` yet, so its thresholds have no effect."""
-
-    DEFAULT = "DEFAULT"
-    HIGH = "HIGH"
-
-
-class Endpoint(Message):
-    """``endpoint.v3.Endpoint``."""
-
-    envoy = "envoy.config.endpoint.v3.Endpoint"
-
-    address: Address
-    hostname: Text = ""
-
-
-class LbEndpoint(Choice):
-    """``endpoint.v3.LbEndpoint``."""
-
-    envoy = "envoy.config.endpoint.v3.LbEndpoint"
-    one_of = (OneOf(("endpoint",), ("endpoint_name",), "this names no endpoint"),)
-
-    endpoint: Endpoint | None = None
-    health_status: Annotated[HealthStatus, word(HealthStatus, "UNHEALTHY DRAINING TIMEOUT DEGRADED")] = HealthStatus.UNKNOWN
-    metadata: Ignored = None
-    load_balancing_weight: Annotated[int, Field(ge=1, le=2**32 - 1), whole] = 1
-
-
-class LocalityLbEndpoints(Message):
-    """``endpoint.v3.LocalityLbEndpoints``. Localities are one pool here, as in Envoy without locality-aware balancing."""
-
-    envoy = "envoy.config.endpoint.v3.LocalityLbEndpoints"
-
-    locality: Locality | None = None
-    metadata: Ignored = None
-    lb_endpoints: list[LbEndpoint] = Field(default_factory=list)
-    load_balancing_weight: UInt32 | None = None
-
-
-class AssignmentPolicy(Message):
-    """``endpoint.v3.ClusterLoadAssignment.Policy``; the factor matters only between priorities."""
-
-    envoy = "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy"
-
-    overprovisioning_factor: UInt32 | None = None
-
-
-class ClusterLoadAssignment(Message):
-    """``endpoint.v3.ClusterLoadAssignment``."""
-
-    envoy = "envoy.config.endpoint.v3.ClusterLoadAssignment"
-
-    cluster_name: Name
-    endpoints: list[LocalityLbEndpoints] = Field(default_factory=list)
-    policy: AssignmentPolicy | None = None
-
-
-class LeastRequestLbConfig(Message):
-    """``Cluster.LeastRequestLbConfig``."""
-
-    envoy = "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig"
-
-    choice_count: Annotated[int, Field(ge=2, le=2**32 - 1), whole] = 2
-
-
-class RoundRobinLbConfig(Message):
-    """``Cluster.RoundRobinLbConfig``."""
-
-    envoy = "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig"
-
-
-class CommonLbConfig(Message):
-    """``Cluster.CommonLbConfig``. Nothing can be unhealthy yet, so the panic threshold is never reached."""
-
-    envoy = "envoy.config.cluster.v3.Cluster.CommonLbConfig"
-
-    healthy_panic_threshold: Percent | None = None
-    update_merge_window: Seconds | None = None
-
-
-class Thresholds(Message):
-    """``CircuitBreakers.Thresholds``."""
-
-    envoy = "envoy.config.cluster.v3.CircuitBreakers.Thresholds"
-
-    priority: Annotated[Priority, word(Priority)] = Priority.DEFAULT
-    max_connections: UInt32 | None = None
-    max_pending_requests: UInt32 | None = None
-    max_requests: UInt32 | None = None
-    max_retries: UInt32 | None = None
-    track_remaining: Bool = False
-
-
-class CircuitBreakers(Message):
-    """``cluster.v3.CircuitBreakers``."""
-
-    envoy = "envoy.config.cluster.v3.CircuitBreakers"
-
-    thresholds: list[Thresholds] = Field(default_factory=list)
-
-
-class RefreshRate(Message):
-    """``Cluster.RefreshRate``. Only ``base_interval`` is used: shifter does not back off while a name does not resolve."""
-
-    envoy = "envoy.config.cluster.v3.Cluster.RefreshRate"
-
-    base_interval: PositiveSeconds
-    max_interval: PositiveSeconds | None = None
 
 
 class ExplicitHttpConfig(Choice):
@@ -181,35 +65,53 @@ class Cluster(Choice):
     """``cluster.v3.Cluster``."""
 
     envoy = "envoy.config.cluster.v3.Cluster"
-    one_of = (OneOf(("type",), ("cluster_type",)),)
+    one_of = (
+        OneOf(("type", "cluster_type")),
+        OneOf(
+            ("ring_hash_lb_config", "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config"),
+            ("original_dst_lb_config",),
+        ),
+    )
 
     name: Name
-    type: Annotated[DiscoveryType, word(DiscoveryType, "LOGICAL_DNS EDS ORIGINAL_DST")] = DiscoveryType.STATIC
-    connect_timeout: PositiveSeconds | None = None
-    per_connection_buffer_limit_bytes: UInt32 | None = None
-    lb_policy: Annotated[LbPolicy, word(LbPolicy, "RING_HASH MAGLEV CLUSTER_PROVIDED LOAD_BALANCING_POLICY_CONFIG")] = LbPolicy.ROUND_ROBIN
+    type: Annotated[DiscoveryType, word(DiscoveryType, "ORIGINAL_DST")] = DiscoveryType.STATIC
+    cluster_type: CustomClusterType | None = None
+    eds_cluster_config: EdsClusterConfig | None = None
     load_assignment: ClusterLoadAssignment | None = None
-    max_requests_per_connection: UInt32 | None = None
+    lb_policy: Annotated[ClusterLbPolicy, word(ClusterLbPolicy, "CLUSTER_PROVIDED")] = ClusterLbPolicy.ROUND_ROBIN
+    round_robin_lb_config: RoundRobinLbConfig | None = None
+    least_request_lb_config: LeastRequestLbConfig | None = None
+    ring_hash_lb_config: RingHashLbConfig | None = None
+    maglev_lb_config: MaglevLbConfig | None = None
+    common_lb_config: CommonLbConfig | None = None
+    lb_subset_config: LbSubsetConfig | None = None
+    load_balancing_policy: LoadBalancingPolicy | None = None
+    health_checks: HealthChecks = Field(default_factory=list)
+    outlier_detection: OutlierDetection | None = None
     circuit_breakers: CircuitBreakers | None = None
+    connect_timeout: PositiveSeconds | None = None
+    typed_extension_protocol_options: ProtocolOptions | None = None
     common_http_protocol_options: UpstreamHttpOptions | None = None
     http_protocol_options: UpstreamHttp1Options | None = None
     http2_protocol_options: UpstreamHttp2Options | None = None
-    typed_extension_protocol_options: ProtocolOptions | None = None
-    dns_refresh_rate: PositiveSeconds | None = None
+    max_requests_per_connection: UInt32 | None = None
+    per_connection_buffer_limit_bytes: UInt32 | None = None
+    upstream_connection_options: UpstreamConnectionOptions | None = None
+    upstream_bind_config: BindConfig | None = None
+    preconnect_policy: PreconnectPolicy | None = None
+    dns_refresh_rate: RefreshSeconds | None = None
     dns_failure_refresh_rate: RefreshRate | None = None
+    dns_jitter: Seconds | None = None
     respect_dns_ttl: Bool = False
     dns_lookup_family: Annotated[DnsLookupFamily, word(DnsLookupFamily)] = DnsLookupFamily.AUTO
     dns_resolvers: list[Address] = Field(default_factory=list)
     dns_resolution_config: DnsResolutionConfig | None = None
     typed_dns_resolver_config: TypedDnsResolver | None = None
-    least_request_lb_config: LeastRequestLbConfig | None = None
-    round_robin_lb_config: RoundRobinLbConfig | None = None
-    common_lb_config: CommonLbConfig | None = None
-    metadata: Ignored = None
+    wait_for_warm_on_init: Bool | None = None
+    close_connections_on_host_health_failure: Bool = False
+    ignore_health_on_host_removal: Bool = False
+    metadata: Metadata | None = None
     alt_stat_name: Ignored = None
     track_cluster_stats: Ignored = None
-    wait_for_warm_on_init: Ignored = None
-    cleanup_interval: Ignored = None
-    close_connections_on_host_health_failure: Ignored = None
-    ignore_health_on_host_removal: Ignored = None
+    cleanup_interval: PositiveSeconds | None = None
     track_timeout_budgets: Ignored = None

@@ -3,12 +3,13 @@
 from enum import Enum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from shifter.config.schema.base import (
     AddedName,
     Bool,
     Choice,
+    Double,
     HeaderText,
     Ignored,
     Int64,
@@ -20,16 +21,26 @@ from shifter.config.schema.base import (
     Seconds,
     Struct,
     Text,
-    Typed,
     UInt32,
     Visible,
     base64_bytes,
+    double,
     only,
     whole,
     word,
+    wrong,
 )
 from shifter.model.bootstrap import Underscores
 from shifter.model.route import AppendAction
+
+_LONGEST_PATH = 107
+"""Bytes of the name of a Unix domain socket on Linux."""
+
+
+def _socket_path(value: str) -> str:
+    if len(value.encode()) > _LONGEST_PATH:
+        raise wrong(f"the path of a socket has {_LONGEST_PATH} bytes at most")
+    return value
 
 
 class Transport(Enum):
@@ -56,6 +67,25 @@ class Address(Choice):
     one_of = (OneOf(("socket_address",), ("pipe", "envoy_internal_address"), "there is no `socket_address` here"),)
 
     socket_address: SocketAddress | None = None
+
+
+class Pipe(Message):
+    """``core.v3.Pipe``. The socket of an endpoint is there already, so ``mode`` means nothing for one."""
+
+    envoy = "envoy.config.core.v3.Pipe"
+
+    path: Annotated[str, AfterValidator(_socket_path), Field(min_length=1)]
+    mode: Annotated[int, Field(ge=0, le=511), whole] = 0
+
+
+class EndpointAddress(Choice):
+    """``core.v3.Address``, of an endpoint."""
+
+    envoy = "envoy.config.core.v3.Address"
+    one_of = (OneOf(("socket_address", "pipe"), ("envoy_internal_address",), "this names no address"),)
+
+    socket_address: SocketAddress | None = None
+    pipe: Pipe | None = None
 
 
 class HeaderValue(Message):
@@ -108,7 +138,7 @@ class DataSource(Choice):
 
 
 class Locality(Message):
-    """``core.v3.Locality``; without effect while there is one priority and no zone-aware balancing."""
+    """``core.v3.Locality``."""
 
     envoy = "envoy.config.core.v3.Locality"
 
@@ -218,6 +248,15 @@ class RuntimeUInt32(Message):
     runtime_key: Text = ""
 
 
+class RuntimeDouble(Message):
+    """``core.v3.RuntimeDouble``."""
+
+    envoy = "envoy.config.core.v3.RuntimeDouble"
+
+    default_value: Double = 0.0
+    runtime_key: Text = ""
+
+
 class CidrRange(Message):
     """``core.v3.CidrRange``."""
 
@@ -255,7 +294,7 @@ class Percent(Message):
 
     envoy = "envoy.type.v3.Percent"
 
-    value: Ignored = None
+    value: Annotated[float, Field(ge=0, le=100), double] = 0.0
 
 
 class DownstreamHttpOptions(Message):
@@ -276,6 +315,7 @@ class UpstreamHttpOptions(Message):
     envoy = "envoy.config.core.v3.HttpProtocolOptions"
 
     idle_timeout: Seconds | None = None
+    max_connection_duration: Seconds | None = None
     max_requests_per_connection: UInt32 | None = None
 
 
@@ -312,38 +352,3 @@ class DownstreamHttp2Options(Message):
 
 class UpstreamHttp2Options(DownstreamHttp2Options):
     """``core.v3.Http2ProtocolOptions``, for endpoints."""
-
-
-class DnsResolverOptions(Message):
-    """``core.v3.DnsResolverOptions``."""
-
-    envoy = "envoy.config.core.v3.DnsResolverOptions"
-
-    no_default_search_domain: Bool = False
-
-
-class DnsResolutionConfig(Message):
-    """``core.v3.DnsResolutionConfig``, which ``typed_dns_resolver_config`` replaced."""
-
-    envoy = "envoy.config.core.v3.DnsResolutionConfig"
-
-    resolvers: list[Address] = Field(default_factory=list)
-    dns_resolver_options: DnsResolverOptions | None = None
-
-
-class CaresDnsResolverConfig(Typed):
-    """``extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig``: which servers to ask."""
-
-    envoy = "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
-
-    resolvers: list[Address] = Field(default_factory=list)
-    dns_resolver_options: DnsResolverOptions | None = None
-
-
-class TypedDnsResolver(Message):
-    """``core.v3.TypedExtensionConfig`` with a DNS resolver in it."""
-
-    envoy = "envoy.config.core.v3.TypedExtensionConfig"
-
-    name: Name
-    typed_config: CaresDnsResolverConfig

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shifter.config.schema.base import Bool, Ignored, Message, Text, Typed
-from shifter.config.schema.cluster import ClusterLoadAssignment
+from shifter.config.schema.endpoint import ClusterLoadAssignment
 
 
 class AnyAssignment(ClusterLoadAssignment, Typed):

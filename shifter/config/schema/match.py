@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, ValidationInfo
 
-from shifter.config.document import TextNode, value_of
-from shifter.config.schema.base import Bool, Choice, MatchedName, Message, Name, OneOf, Text, Typed, kind, many, wrong
+from shifter.config.schema.base import Bool, Choice, Double, MatchedName, Message, Name, OneOf, Text, Typed, many, wrong
 from shifter.config.schema.core import Int64Range, RegexMatcher, RuntimeFractionalPercent, StringMatcher
 
 URI_TEMPLATE = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig"
@@ -19,14 +18,6 @@ def _short(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _double(value: object) -> float:
-    if isinstance(value, TextNode):
-        meant = value_of(TextNode(value, 0, 0, plain=True))
-        if isinstance(meant, int | float) and not isinstance(meant, bool):
-            return float(meant)
-    raise wrong(f"a number is wanted here, not {kind(value)}")
-
-
 def _short_template(value: str) -> str:
     if len(value) > _LONGEST_TEMPLATE:
         raise wrong(f"this template is longer than {_LONGEST_TEMPLATE} characters")
@@ -35,7 +26,6 @@ def _short_template(value: str) -> str:
 
 UriTemplate = Annotated[str, Field(min_length=1), AfterValidator(_short_template)]
 ShortName = Annotated[str, Field(min_length=1), AfterValidator(_short)]
-Double = Annotated[float, BeforeValidator(_double)]
 
 
 class HeaderMatcher(Choice):

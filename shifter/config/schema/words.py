@@ -1,11 +1,12 @@
 """The words of Envoy's v3 API (and of v2, where they ended), so that an unknown word and an unsupported one are told apart.
 
 Written from the descriptors that Envoy's binary (1.40.0) carries in itself, for the messages that ``schema`` and ``filters`` know;
-those of HTTP filters are in ``extension_words``.
+those of HTTP filters are in ``extension_words``, those about clusters in ``cluster_words``.
 One word each: ``name`` a message, a wrapper or a member of a oneof, where being given means something; ``name=`` a plain value whose
 zero means "not given" (``name=ZERO`` for an enum); ``name*`` a list or a map, which may be empty.
 """
 
+from shifter.config.schema.cluster_words import CLUSTER_FIELDS
 from shifter.config.schema.extension_words import FILTER_FIELDS, TYPES_BY_PACKAGE
 
 _FIELDS = {
@@ -39,10 +40,6 @@ _FIELDS = {
     "envoy.config.core.v3.SocketAddress": (
         "protocol=TCP address= port_value named_port resolver_name= ipv4_compat= network_namespace_filepath="
     ),
-    "envoy.config.core.v3.BindConfig": (
-        "source_address freebind socket_options* extra_source_addresses* additional_source_addresses* local_address_selector "
-        "validate_network_namespaces="
-    ),
     "envoy.config.core.v3.CidrRange": "address_prefix= prefix_len",
     "envoy.config.core.v3.HttpProtocolOptions": (
         "idle_timeout max_connection_duration max_connection_duration_jitter max_headers_count max_response_headers_kb "
@@ -61,8 +58,6 @@ _FIELDS = {
         "connection_keepalive use_oghttp2_codec max_metadata_size enable_huffman_encoding max_header_field_size_kb disallow_obs_text "
         "stream_reset_burst stream_reset_rate"
     ),
-    "envoy.config.core.v3.DnsResolverOptions": "use_tcp_for_dns_lookups= no_default_search_domain=",
-    "envoy.config.core.v3.DnsResolutionConfig": "resolvers* dns_resolver_options",
     "envoy.config.core.v3.SubstitutionFormatString": (
         "text_format json_format text_format_source omit_empty_values= content_type= formatters* json_format_options"
     ),
@@ -103,17 +98,6 @@ _FIELDS = {
         "dynamic_stats start_child_span= upstream_log* upstream_log_options suppress_envoy_headers= strict_check_headers* "
         "respect_expected_rq_timeout= suppress_grpc_request_failure_code_stats= upstream_http_filters* "
         "reject_connect_request_early_data"
-    ),
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": (
-        "common_http_protocol_options upstream_http_protocol_options explicit_http_config use_downstream_protocol_config auto_config "
-        "http_filters* header_validation_config outlier_detection request_mirror_policies* hash_policy* retry_policy"
-    ),
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig": (
-        "http_protocol_options http2_protocol_options http3_protocol_options"
-    ),
-    "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig": (
-        "resolvers* use_resolvers_as_fallback= filter_unroutable_families= dns_resolver_options udp_max_queries query_timeout_seconds "
-        "query_tries rotate_nameservers= edns0_max_payload_size max_udp_channel_duration reinit_channel_on_timeout= qcache_max_ttl"
     ),
     "envoy.config.route.v3.RouteConfiguration": (
         "name= virtual_hosts* vhds internal_only_headers* response_headers_to_add* response_headers_to_remove* request_headers_to_add* "
@@ -180,39 +164,6 @@ _FIELDS = {
     "envoy.type.matcher.v3.RegexMatcher.GoogleRE2": "max_program_size",
     "envoy.type.v3.Int64Range": "start= end=",
     "envoy.type.v3.Percent": "value=",
-    "envoy.config.cluster.v3.Cluster": (
-        "transport_socket_matches* transport_socket_matcher name= alt_stat_name= stats_matcher type cluster_type eds_cluster_config "
-        "connect_timeout per_connection_buffer_limit_bytes per_connection_buffer_high_watermark_timeout lb_policy=ROUND_ROBIN "
-        "load_assignment health_checks* max_requests_per_connection circuit_breakers upstream_http_protocol_options "
-        "common_http_protocol_options http_protocol_options http2_protocol_options typed_extension_protocol_options* dns_refresh_rate "
-        "dns_jitter dns_failure_refresh_rate respect_dns_ttl= dns_lookup_family=AUTO dns_resolvers* use_tcp_for_dns_lookups= "
-        "dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init outlier_detection cleanup_interval upstream_bind_config "
-        "lb_subset_config ring_hash_lb_config maglev_lb_config original_dst_lb_config least_request_lb_config round_robin_lb_config "
-        "common_lb_config transport_socket metadata protocol_selection=USE_CONFIGURED_PROTOCOL upstream_connection_options "
-        "close_connections_on_host_health_failure= ignore_health_on_host_removal= filters* load_balancing_policy lrs_server "
-        "lrs_report_endpoint_metrics* track_timeout_budgets= upstream_config track_cluster_stats preconnect_policy "
-        "connection_pool_per_downstream_connection= queuing_policies"
-    ),
-    "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig": "choice_count active_request_bias slow_start_config",
-    "envoy.config.cluster.v3.Cluster.RoundRobinLbConfig": "slow_start_config",
-    "envoy.config.cluster.v3.Cluster.CommonLbConfig": (
-        "healthy_panic_threshold zone_aware_lb_config locality_weighted_lb_config update_merge_window ignore_new_hosts_until_first_hc= "
-        "close_connections_on_host_set_change= consistent_hashing_lb_config override_host_status"
-    ),
-    "envoy.config.cluster.v3.Cluster.RefreshRate": "base_interval max_interval",
-    "envoy.config.cluster.v3.CircuitBreakers": "thresholds* per_host_thresholds*",
-    "envoy.config.cluster.v3.CircuitBreakers.Thresholds": (
-        "priority=DEFAULT max_connections max_pending_requests max_requests max_retries retry_budget track_remaining= max_connection_pools"
-    ),
-    "envoy.config.endpoint.v3.ClusterLoadAssignment": "cluster_name= endpoints* named_endpoints* policy",
-    "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy": (
-        "drop_overloads* overprovisioning_factor endpoint_stale_after weighted_priority_health="
-    ),
-    "envoy.config.endpoint.v3.LocalityLbEndpoints": (
-        "locality metadata lb_endpoints* load_balancer_endpoints leds_cluster_locality_config load_balancing_weight priority= proximity"
-    ),
-    "envoy.config.endpoint.v3.LbEndpoint": "endpoint endpoint_name health_status=UNKNOWN metadata load_balancing_weight",
-    "envoy.config.endpoint.v3.Endpoint": "address health_check_config hostname= additional_addresses* observability_name=",
     "envoy.config.bootstrap.v3.LayeredRuntime": "layers*",
     "envoy.config.bootstrap.v3.RuntimeLayer": "name= static_layer disk_layer admin_layer rtds_layer",
     "envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer": "",
@@ -300,7 +251,7 @@ def _field(word: str) -> tuple[str, str | None]:
 
 
 FIELDS: dict[str, dict[str, str | None]] = {
-    message: dict(map(_field, words.split())) for message, words in (_FIELDS | FILTER_FIELDS).items()
+    message: dict(map(_field, words.split())) for message, words in (_FIELDS | CLUSTER_FIELDS | FILTER_FIELDS).items()
 }
 """Message -> field -> what may be given for it although it is not supported (see ``_field``)."""
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from shifter.config.explain import children_of
-from shifter.config.schema.base import Choice, Message, names_of
+from shifter.config.schema.base import Choice, Message, Variants, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.words import FIELDS, GONE, TYPES
 
@@ -15,11 +15,17 @@ def messages(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[typ
     if model not in seen:
         seen.add(model)
         yield model
+        for variant in getattr(model, "variants", ()):
+            yield from messages(variant, seen)
         for child in children_of(model).values():
             yield from messages(child, seen)
 
 
-MESSAGES = [model for model in messages(Bootstrap, set()) if issubclass(model, Message) and model.envoy.startswith("envoy.")]
+MESSAGES = [
+    model
+    for model in messages(Bootstrap, set())
+    if issubclass(model, Message) and model.envoy.startswith("envoy.") and not issubclass(model, Variants)
+]
 """Those that Envoy has, too."""
 
 
