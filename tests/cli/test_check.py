@@ -75,6 +75,18 @@ def test_text() -> None:
     assert result.stderr == ""
 
 
+def test_a_file_of_endpoints_that_cannot_be_used(folder: Path) -> None:
+    source = "{eds_config: {path_config_source: {path: eds.yaml}}}"
+    cluster = f"static_resources:\n  clusters:\n  - {{name: web, type: EDS, eds_cluster_config: {source}}}\n"
+    (folder / "eds.yaml").write_text("resources: [\n")
+    (folder / "front.yaml").write_text(cluster)
+    result = shifter("check", "front.yaml")
+    assert result.exit_code == 0
+    assert "the cluster `web` would have no endpoints: eds.yaml:" in result.stdout
+    assert "--> front.yaml:3:5" in result.stdout
+    assert shifter("check", "--strict", "front.yaml").exit_code == 1
+
+
 @pytest.mark.usefixtures("folder")
 def test_json() -> None:
     result = shifter("check", "--format", "json", "--strict", "good.yaml", "odd.yaml", "nothing.yaml")
