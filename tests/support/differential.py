@@ -10,7 +10,8 @@ that are otherwise `HIDDEN`.
 What has chance or time in it is made ``repeat`` times, with ``pause`` seconds after each, and what came of it is counted:
 ``counts`` lists the words of `COUNTED` that an outcome consists of. The two may have as many more or fewer of each outcome as
 ``within`` says (0 without it). In ``path``, ``host`` and ``headers`` of such a request ``{n}`` stands for its number. ``reaches``
-says how many requests the first backend gets of a request that is answered before they have come: they are waited for.
+says how many requests the first backend gets of a request that is answered before they have come: they are waited for. Those
+that have the same word in ``at_once`` are made together, after the rest; backends must know such a request by its target.
 """
 
 import gzip
@@ -127,6 +128,15 @@ class Side:
         self._backends = backends
         self._hidden = hidden
 
+    def views(self, requests: list[dict[str, Any]]) -> "list[View | Counts]":
+        """Make them all, one after the other but for those that go at once."""
+        seen = {number: self.view(request) for number, request in enumerate(requests) if "at_once" not in request}
+        for group in dict.fromkeys(request["at_once"] for request in requests if "at_once" in request):
+            members = {number: request for number, request in enumerate(requests) if request.get("at_once") == group}
+            with ThreadPoolExecutor(len(members)) as together:
+                seen.update(zip(members, together.map(self.view, members.values()), strict=True))
+        return [seen[number] for number in range(len(requests))]
+
     def view(self, request: dict[str, Any]) -> "View | Counts":
         """Make *request* on a connection of its own; many times if that is what it says."""
         return self._counted(request) if "repeat" in request else self._viewed(request)
@@ -166,10 +176,11 @@ class Side:
                     wire.finish()  # who is about to close need not wait for us
                 wire.rest()
             kept = wire.silent()
-        self._backends[0].wait(lambda one: len(one.requests) >= before[0] + request.get("reaches", 0))
+        target = request["path"] if "at_once" in request else None
+        self._backends[0].wait(lambda one: len(told(one, before[0], target)) >= request.get("reaches", 0))
         for backend in self._backends:
             backend.wait(lambda one: not one.ending)  # or the next request might meet a connection that is closing
-        seen = [one for backend, start in zip(self._backends, before, strict=True) for one in told(backend, start)]
+        seen = [one for backend, start in zip(self._backends, before, strict=True) for one in told(backend, start, target)]
         return View(
             answer.status,
             answer.version,
@@ -183,8 +194,8 @@ class Side:
         )
 
 
-def told(backend: Backend, start: int) -> list[object]:
-    """What the backend was sent since its request number *start*."""
+def told(backend: Backend, start: int, target: str | None) -> list[object]:
+    """What the backend was sent since its request number *start*; for *target*, if one is given."""
 
     def shown(request: Seen) -> object:
         fields = sorted(_masked(name.encode("latin-1"), value.encode("latin-1"), b"") for name, value in request.fields)
@@ -192,7 +203,7 @@ def told(backend: Backend, start: int) -> list[object]:
             fields = [(name, b"(what is left)" if name == b"x-envoy-expected-rq-timeout-ms" else value) for name, value in fields]
         return (backend.name, request.method, request.target, fields, request.body, request.whole)
 
-    return [shown(request) for request in backend.requests[start:]]
+    return [shown(request) for request in backend.requests[start:] if target in (None, request.target)]
 
 
 def bytes_of(request: dict[str, Any], number: int = 0) -> bytes:
@@ -247,7 +258,7 @@ class Comparison:
         with self._stack as starting:
             sides = [self._start(starting, kind) for kind in ("envoy", "shifter")]
             with ThreadPoolExecutor(len(sides)) as both:  # most of the time is waiting for nothing more to come
-                views = list(both.map(lambda side: [side.view(request) for request in self._case["requests"]], sides))
+                views = list(both.map(lambda side: side.views(self._case["requests"]), sides))
             self._stack = starting.pop_all()
         return dict(enumerate(zip(*views, strict=True)))
 
