@@ -7,7 +7,7 @@ Rule 2. The two messages have one field each, and are read and written here.
 from enum import IntEnum
 
 from shifter.model.health_check import GrpcHealthCheck
-from shifter.net.transport import Connector
+from shifter.net.transport import ConnectOptions, Connector
 from shifter.upstream.health_check.events import FailureType
 from shifter.upstream.health_check.http import Fields
 from shifter.upstream.health_check.http2 import StreamProbe
@@ -110,8 +110,10 @@ class GrpcProbe(StreamProbe):
 
     __slots__ = ("_data", "_question", "_status")
 
-    def __init__(self, question: GrpcQuestion, host: Host, verdict: Verdict, network: Connector) -> None:
-        super().__init__(host, verdict, network, question.reuse)
+    def __init__(
+        self, question: GrpcQuestion, host: Host, verdict: Verdict, network: Connector, options: ConnectOptions | None = None
+    ) -> None:
+        super().__init__(host, verdict, network, question.reuse, options)
         self._question = question
         self._data = b""
         self._status: int | None = None

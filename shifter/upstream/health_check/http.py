@@ -7,7 +7,7 @@ Rule 2. A host that says ``x-envoy-degraded`` is well, but better left for when 
 
 from shifter.model.health_check import HttpHealthCheck
 from shifter.model.route import HeaderMutations, HeaderValueOption
-from shifter.net.transport import Connector
+from shifter.net.transport import ConnectOptions, Connector
 from shifter.observe.logentry import LogEntry
 from shifter.observe.stats import ClusterStats
 from shifter.routing.headers import HeaderEditor
@@ -110,8 +110,10 @@ class HttpProbe(Probe):
 
     __slots__ = ("_body", "_buffer", "_decoder", "_head", "_question")
 
-    def __init__(self, question: HttpQuestion, host: Host, verdict: Verdict, network: Connector) -> None:
-        super().__init__(host, verdict, network, question.reuse)
+    def __init__(
+        self, question: HttpQuestion, host: Host, verdict: Verdict, network: Connector, options: ConnectOptions | None = None
+    ) -> None:
+        super().__init__(host, verdict, network, question.reuse, options)
         self._question = question
         self._buffer = self._body = b""
         self._head: ResponseHead | None = None

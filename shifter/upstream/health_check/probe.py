@@ -9,7 +9,7 @@ Rule 3. What a connection does after it was dropped reaches nobody.
 from typing import Protocol
 
 from shifter.model.address import Address, SocketAddress
-from shifter.net.transport import Connector, Transport
+from shifter.net.transport import ConnectOptions, Connector, Transport
 from shifter.upstream.health_check.events import FailureType
 from shifter.upstream.host import Host
 
@@ -31,17 +31,19 @@ class Verdict(Protocol):
 
 
 class Probe:
-    """See the module. The connection is kept between checks where *reuse* says so, as long as checks of *host* go to the same address."""
+    """See the module. The connection is made as *options* say, and kept between checks where *reuse* says so, as long as checks of *host*
+    go to the same address."""
 
-    __slots__ = ("_address", "_line", "_network", "asking", "host", "reuse", "transport", "verdict")
+    __slots__ = ("_address", "_line", "_network", "_options", "asking", "host", "reuse", "transport", "verdict")
 
-    def __init__(self, host: Host, verdict: Verdict, network: Connector, reuse: bool) -> None:
+    def __init__(self, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: ConnectOptions | None = None) -> None:
         self.host = host
         self.verdict = verdict
         self.reuse = reuse
         self.asking = False
         self.transport: Transport
         self._network = network
+        self._options = options
         self._address: Address = host.address
         self._line: _Line | None = None
 
@@ -62,7 +64,7 @@ class Probe:
             self._line = line = _Line(self)
             self._address = address
             self.opening()
-            self.transport = self._network.connect(address, line)
+            self.transport = self._network.connect(address, line, self._options)
         self.send()
 
     def give_up(self) -> None:

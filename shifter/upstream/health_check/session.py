@@ -13,7 +13,7 @@ from typing import Protocol
 
 from shifter.model.cluster import Cluster
 from shifter.model.health_check import GrpcHealthCheck, HealthCheck, HttpHealthCheck, TcpHealthCheck
-from shifter.net.transport import Connector, Delayed
+from shifter.net.transport import ConnectOptions, Connector, Delayed
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.health_check.events import EventType, FailureType, HealthCheckEvent
 from shifter.upstream.health_check.grpc import GrpcProbe, GrpcQuestion
@@ -62,7 +62,7 @@ class Check:
         self.network = network
         self.random = random
         self.prefix = f"health_check.name.{config.name}." if config.name else "health_check."
-        self.kind, self._make_probe = self._kind()
+        self.kind, self._make_probe = self._kind(ConnectOptions(cluster.connection_options))
         self._log = log if config.event_log_path else None
         for figure in _COUNTED:
             stats.more[self.prefix + figure] += 0
@@ -103,20 +103,20 @@ class Check:
         if self._log is not None:
             self._log(self.config.event_log_path, HealthCheckEvent(kind, self.kind, host, self.cluster, failure, first_check, status))
 
-    def _kind(self) -> tuple[str, Callable[[Host, Verdict], Probe]]:
+    def _kind(self, options: ConnectOptions) -> tuple[str, Callable[[Host, Verdict], Probe]]:
         check = self.config.check
         reuse = self.config.reuse_connection
         network = self.network
         if isinstance(check, TcpHealthCheck):
-            return "TCP", lambda host, verdict: TcpProbe(check, host, verdict, network, reuse)
+            return "TCP", lambda host, verdict: TcpProbe(check, host, verdict, network, reuse, options)
         if isinstance(check, GrpcHealthCheck):
             asks = GrpcQuestion(check, self.cluster, reuse, self.config.timeout)
-            return "GRPC", lambda host, verdict: GrpcProbe(asks, host, verdict, network)
+            return "GRPC", lambda host, verdict: GrpcProbe(asks, host, verdict, network, options)
         assert isinstance(check, HttpHealthCheck)
         question = HttpQuestion(check, self.cluster, reuse, self.stats, self.prefix)
         if check.http2:
-            return "HTTP", lambda host, verdict: Http2Probe(question, host, verdict, network)
-        return "HTTP", lambda host, verdict: HttpProbe(question, host, verdict, network)
+            return "HTTP", lambda host, verdict: Http2Probe(question, host, verdict, network, options)
+        return "HTTP", lambda host, verdict: HttpProbe(question, host, verdict, network, options)
 
 
 class Session:

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
-from shifter.model.health_check import HttpHealthCheck, TcpHealthCheck
+from shifter.model.address import SocketAddress
+from shifter.model.cluster import UpstreamConnectionOptions
+from shifter.model.health_check import GrpcHealthCheck, HttpHealthCheck, TcpHealthCheck
 from shifter.model.load_balancing import CommonLbConfig
 from shifter.model.outlier_detection import OutlierDetection
+from shifter.net.transport import ConnectOptions
 from shifter.upstream.health_check import forget_checks
 from shifter.upstream.host import Health, HealthFlag
 from shifter.upstream.outlier_detection import Detector
@@ -64,6 +67,15 @@ def test_checks_may_go_elsewhere() -> None:
     ward.first.describe(ward.host(1, health_check_port=8).endpoint, 1, 0.0)
     ward.wait(1)
     assert ward.asked == [(0.0, 7), (1.0, 8)]
+
+
+def test_checks_connect_as_requests_do() -> None:
+    options = UpstreamConnectionOptions(source_addresses=(SocketAddress("192.0.2.9", 0),))
+    for check in (HTTP, TWO, replace(HTTP, check=HttpHealthCheck(b"/", http2=True)), replace(HTTP, check=GrpcHealthCheck())):
+        ward = Ward(check, connection_options=options)
+        ward.does[1] = REFUSE
+        ward.checker()
+        assert ward.network.outgoing[0].options == ConnectOptions(options)
 
 
 def test_new_hosts_may_be_left_out_until_they_are_known() -> None:
