@@ -6,17 +6,16 @@ Rule 2. As in Envoy there is one assignment, for the cluster that asks. None at 
 
 from dataclasses import dataclass
 
-from shifter.config.build import build
-from shifter.config.check import check
-from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, text_in
+from shifter.config.build_cluster import endpoints
+from shifter.config.build_common import given
+from shifter.config.check_endpoints import Endpoints
+from shifter.config.document import ListNode, MapNode, Node, map_in, text_in
 from shifter.config.explain import validate
-from shifter.config.judge import Judge
-from shifter.config.legacy import modernise
 from shifter.config.report import Problem, Report, shown
-from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
 from shifter.config.schema.discovery import AnyAssignment, AssignmentsResponse
+from shifter.config.schema.endpoint import ClusterLoadAssignment
 from shifter.config.standalone import root_of
-from shifter.model.cluster import Assignment, AssignmentPolicy
+from shifter.model.cluster import Assignment, AssignmentPolicy, DiscoveryType
 
 _WRAPPER = "envoy.service.discovery.v3.Resource"
 
@@ -40,12 +39,19 @@ def load_assignment(text: str | bytes, name: str, service: str) -> LoadedAssignm
     if root is None:
         return LoadedAssignment(None, report.problems(), readable=False)
     found = _only_one(root, service, report)
-    assignment = None if found is None else _load(found, service, report)
-    return LoadedAssignment(None if report.failed else assignment, report.problems())
+    return LoadedAssignment(None if found is None or report.failed else _build(found), report.problems())
 
 
-def _only_one(root: MapNode, service: str, report: Report) -> MapNode | None:
-    """Return the one assignment in *root*, if there is one and it is that of *service*."""
+def _build(found: ClusterLoadAssignment) -> Assignment:
+    policy = found.policy
+    if policy is None:
+        return Assignment(endpoints(found))
+    said = given(overprovisioning_factor=policy.overprovisioning_factor, weighted_priority_health=policy.weighted_priority_health)
+    return Assignment(endpoints(found), AssignmentPolicy(**said))
+
+
+def _only_one(root: MapNode, service: str, report: Report) -> ClusterLoadAssignment | None:
+    """Return the one assignment in *root*, if there is one; what is wrong with it, or that it is not that of *service*, is reported."""
     if "cluster_name" in root and "resources" not in root:
         report.error(
             root.key("cluster_name"), "an assignment is an item of `resources`", "begin with `resources:`, and indent this under `- `"
@@ -54,7 +60,7 @@ def _only_one(root: MapNode, service: str, report: Report) -> MapNode | None:
     resources = root.get("resources")
     if isinstance(resources, ListNode):
         resources[:] = map(_unwrapped, resources)
-    validate(AssignmentsResponse, root, report)
+    response = validate(AssignmentsResponse, root, report)
     assignment = resources[0] if isinstance(resources, ListNode) and resources else None
     if not isinstance(assignment, MapNode) or _type_of(assignment) != AnyAssignment.envoy:
         return None
@@ -63,7 +69,8 @@ def _only_one(root: MapNode, service: str, report: Report) -> MapNode | None:
     named = text_in(assignment, "cluster_name")
     if named is not None and named != service:
         report.error(named, f"these are the endpoints of `{shown(named)}`, and `{shown(service)}` asks for its own", "see `service_name`")
-    return assignment
+    Endpoints(report).check(assignment, DiscoveryType.EDS)
+    return response.resources[0] if response is not None else None
 
 
 def _unwrapped(resource: Node) -> Node:
@@ -75,30 +82,3 @@ def _unwrapped(resource: Node) -> Node:
 
 def _type_of(resource: MapNode) -> str:
     return (text_in(resource, "@type") or "").rpartition("/")[2]
-
-
-def _load(assignment: MapNode, service: str, report: Report) -> Assignment | None:
-    name = TextNode(service, assignment.line, assignment.column)
-    bare = _map(assignment, {key: value for key, value in assignment.items() if key != "@type"})
-    bare.setdefault("cluster_name", name)
-    cluster = _map(assignment, {"name": name, "load_assignment": bare})
-    clusters = ListNode(assignment.line, assignment.column)
-    clusters.append(cluster)
-    root = _map(assignment, {"static_resources": _map(assignment, {"clusters": clusters})})
-    own = Report(report.name)  # a configuration without listeners would be warned of
-    modernise(root, own)
-    config = validate(BootstrapSchema, root, own)
-    sources = check(root, own, Judge())
-    for problem in own.problems():
-        if problem.level == "error":
-            report.error(problem.place, problem.message, problem.hint)
-    if config is None or own.failed:
-        return None
-    (built,) = build(config, root, sources).clusters
-    return Assignment(built.endpoints, AssignmentPolicy(built.overprovisioning_factor, built.weighted_priority_health))
-
-
-def _map(at: MapNode, items: dict[str, Node]) -> MapNode:
-    node = MapNode(at.line, at.column)
-    node.update(items)
-    return node

@@ -31,7 +31,6 @@ class Clusters:
     def __init__(self, report: Report, judge: Judge, node_named: bool) -> None:
         self.names: dict[str, TextNode] = {}
         self._report = report
-        self._files = judge.files is not None
         self._node_named = node_named
         self._texts = Texts(report, judge)
         self._endpoints = Endpoints(report)
@@ -81,8 +80,9 @@ class Clusters:
         return found
 
     def _hosts(self, node: MapNode, discovery: DiscoveryType, name: TextNode | None) -> None:
-        assignment, eds = map_in(node, "load_assignment"), map_in(node, "eds_cluster_config")
+        assignment = map_in(node, "load_assignment")
         if discovery is DiscoveryType.EDS:
+            # Its file may not be there yet, or be wrong just now: that is no fault of this text.
             if "eds_cluster_config" not in node:
                 hint = "write eds_cluster_config: {eds_config: {path_config_source: {path: …}}}"
                 self._report.error(text_in(node, "type") or node, "an EDS cluster needs an `eds_cluster_config`", hint)
@@ -92,8 +92,6 @@ class Clusters:
                 self._report.warn(
                     node.key("load_assignment"), "`load_assignment` has no effect in an EDS cluster: the file names endpoints"
                 )
-            if eds is not None:
-                self._eds_file(eds)
             return
         if "eds_cluster_config" in node:
             self._report.error(node.key("eds_cluster_config"), "`eds_cluster_config` is for EDS clusters", "write type: EDS")
@@ -103,13 +101,6 @@ class Clusters:
             self._report.error(name or node, "a LOGICAL_DNS cluster has exactly one endpoint", "give it in `load_assignment`")
         elif discovery is DiscoveryType.STRICT_DNS and name is not None and "load_assignment" not in node:
             self._report.warn(name, f"the cluster `{shown(name)}` has no `load_assignment`, so nothing can be asked")
-
-    def _eds_file(self, node: MapNode) -> None:
-        config = map_in(node, "eds_config")
-        source = map_in(config, "path_config_source") if config is not None else None
-        path = text_in(source, "path") if source is not None else text_in(config, "path") if config is not None else None
-        if path and self._files:
-            self._texts.file(path)
 
     def _protocol(self, node: MapNode) -> bool:
         """Check what is spoken to the endpoints of *node*; return whether it is HTTP/2."""

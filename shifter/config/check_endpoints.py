@@ -99,8 +99,8 @@ class Endpoints:
         host, port = where
         if ip_address(host) is None:
             if discovery not in _BY_NAME:
-                message = f"`{shown(host)}` is a name, and a {discovery.value} cluster takes IP addresses"
-                self._report.error(host, message, "write type: STRICT_DNS")
+                owner, hint = ("a STATIC cluster", "write type: STRICT_DNS") if discovery is DiscoveryType.STATIC else ("EDS", "")
+                self._report.error(host, f"`{shown(host)}` is a name, and {owner} takes IP addresses", hint)
             elif not _HOST_NAME.fullmatch(host) or len(host) > _LONGEST_NAME:
                 self._report.error(host, f"`{shown(host)}` is no host name and no IP address", "write it without scheme, port and path")
         if port == 0:
