@@ -41,8 +41,8 @@ POLICIES: dict[str, Config] = {
     "none": {},
     "retry": {"retry_policy": RETRY},
     "once": {"retry_policy": RETRY},  # the backend fails once, and then no more
-    "per-try": {"retry_policy": {**RETRY, "per_try_timeout": "0.15s"}},
-    "per-try-once": {"retry_policy": {**RETRY, "per_try_timeout": "0.15s"}},
+    "per-try": {"retry_policy": {**RETRY, "per_try_timeout": "0.3s"}},
+    "per-try-once": {"retry_policy": {**RETRY, "per_try_timeout": "0.3s"}},
 }
 
 LOST = b"upstream connect error or disconnect/reset before headers. "
@@ -120,7 +120,9 @@ TABLE = """
 """
 REASONS = ["an answer that breaks off", "a kept connection that dies before an answer", "an answer that is thrown away for a retry"]
 """What ``docs/differences.md`` calls them."""
-LATE = 0.6
+ENDPOINT_FIGURES = ("cx_total", "cx_connect_fail", "rq_total", "rq_success", "rq_error", "rq_timeout")
+RETRY_FIGURES = ("retry", "retry_success", "retry_limit_exceeded")
+LATE = 1.2
 """Seconds that each route gives the whole exchange."""
 
 
@@ -208,13 +210,16 @@ class Side:
                 wire.rest()
             return answer, wire.ended
 
-    def figures(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What it counted of the endpoint, and of retries."""
-        found = dict(re.findall(rf"^{name}::127\.0\.0\.1:\d+::(\w+)::(.*)$", self._page("/clusters"), re.MULTILINE))
-        assert found["health_flags"] == "healthy"
-        endpoint = ("cx_total", "cx_connect_fail", "rq_total", "rq_success", "rq_error", "rq_timeout")
-        stats = dict(re.findall(rf"^cluster\.{name}\.upstream_rq_(retry\w*): (\d+)$", self._page("/stats"), re.MULTILINE))
-        return tuple(found[one] for one in endpoint), tuple(stats[one] for one in ("retry", "retry_success", "retry_limit_exceeded"))
+    def figures(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """What it counted of the endpoint of each row, and of its retries."""
+        hosts = re.findall(r"^(\S+?)::127\.0\.0\.1:\d+::(\w+)::(.*)$", self._page("/clusters"), re.MULTILINE)
+        state = {(name, figure): value for name, figure, value in hosts}
+        found = re.findall(r"^cluster\.(\S+)\.upstream_rq_(retry\w*): (\d+)$", self._page("/stats"), re.MULTILINE)
+        stats = {(name, figure): value for name, figure, value in found}
+        assert {state[name, "health_flags"] for name in ENVOY} == {"healthy"}
+        return {
+            name: (tuple(state[name, one] for one in ENDPOINT_FIGURES), tuple(stats[name, one] for one in RETRY_FIGURES)) for name in ENVOY
+        }
 
     def logged(self, name: str) -> list[str]:
         """Its access log of this request."""
@@ -246,8 +251,9 @@ async def outcomes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[di
             side = Side(kind, tmp_path_factory.mktemp(kind), {name: one.port for name, one in mine.items()}, stack)
             seen = dict(zip(mine, clients.map(side.exchange, mine), strict=True))
             logs = {name: side.logged(name) for name in mine}
+            figures = side.figures()
             return {
-                name: Outcome(*seen[name], logs[name], *side.figures(name), one.seen.connections, one.seen.requests)
+                name: Outcome(*seen[name], logs[name], *figures[name], one.seen.connections, one.seen.requests)
                 for name, one in mine.items()
             }
 
