@@ -28,6 +28,11 @@ class Runtime:
         value = _whole(self._values.get(key))
         return default if value is None else value
 
+    def number(self, key: str, default: float) -> float:
+        """Return the number, whole or not, under *key*."""
+        value = self._values.get(key)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+
     def boolean(self, key: str, default: bool) -> bool:
         """Return the truth under *key*."""
         value = self._values.get(key, default)

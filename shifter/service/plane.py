@@ -209,8 +209,11 @@ class DataPlane:
         wanted = event_logs(prepared.snapshot.bootstrap)
         for path in [path for path in self._event_logs if path not in wanted]:
             self._event_logs.pop(path).close()
+        self._registry.runtime = Runtime(prepared.snapshot.bootstrap.runtime)
         for cluster in prepared.fresh:
             cluster.activate()
+        for cluster in prepared.clusters.values():
+            cluster.rebalance()
         old_clusters = [self._clusters[name] for name in plan.clusters_removed]
         self._clusters = prepared.clusters
         for listener in plan.listeners_kept:

@@ -133,9 +133,13 @@ class LiveCluster(Leasing):
                 for one in pool.every:
                     one.renew()
 
+    def rebalance(self) -> None:
+        """Look again at who is to be used, for what runtime says has changed."""
+        self._balance()
+
     def _make_balancer(self, config: Cluster) -> Balancer[EndpointPool]:
         registry = self._registry
-        return make_balancer(config, self.state.stats, lambda: registry.now)
+        return make_balancer(config, self.state.stats, lambda: registry.now, runtime=lambda: registry.runtime)
 
     def _watch(self) -> None:
         """Have those who look at the hosts look at those that there are."""

@@ -10,6 +10,7 @@ from functools import partial
 from shifter.model.address import Address
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.net.transport import Connector
+from shifter.routing.runtime import Runtime
 from shifter.upstream.host import Health, HealthFlag, Host
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.resources import ClusterState
@@ -34,6 +35,8 @@ class Registry:
         self.timed: dict[Callable[[float], object], None] = {}
         """Called with the time on every tick, in the order they were added."""
         self._states: dict[str, ClusterState] = {}
+        self.runtime = Runtime()
+        """That of the configuration in force."""
 
     @property
     def network(self) -> Connector:

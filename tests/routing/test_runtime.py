@@ -43,6 +43,11 @@ def test_truths(value: RuntimeValue, truth: bool) -> None:
     assert runtime(a=value).boolean("a", default=True) == truth
 
 
+@pytest.mark.parametrize(("value", "number"), [(2, 2.0), (0.5, 0.5), (-1, -1.0), (True, 3.5), ("2", 3.5)])
+def test_numbers_need_not_be_whole(value: RuntimeValue, number: float) -> None:
+    assert runtime(a=value).number("a", 3.5) == number
+
+
 def test_without_a_key_the_default_holds() -> None:
     assert Runtime().share(RuntimeFraction(DEFAULT, "a")) == DEFAULT
     assert runtime(**{"": 50}).share(RuntimeFraction(DEFAULT)) == DEFAULT

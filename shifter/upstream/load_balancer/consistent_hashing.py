@@ -114,7 +114,9 @@ class ConsistentHashing(Generic[E]):
 
     __slots__ = ("_by_percent", "_draw", "_make", "_policy", "_priorities", "_settings", "_stats")
 
-    def __init__(self, settings: PrioritySettings, policy: HashingPolicy, make: MakeTable[E], random: Random, stats: ClusterStats) -> None:
+    def __init__(
+        self, settings: Callable[[], PrioritySettings], policy: HashingPolicy, make: MakeTable[E], random: Random, stats: ClusterStats
+    ) -> None:
         self._settings = settings
         self._policy = policy
         self._make = make
@@ -125,7 +127,7 @@ class ConsistentHashing(Generic[E]):
 
     def update(self, endpoints: Iterable[E]) -> None:
         sets = host_sets(endpoints)
-        load = priority_load(sets, self._settings)
+        load = priority_load(sets, self._settings())
         del self._priorities[len(sets) :]
         while len(self._priorities) < len(sets):
             self._priorities.append(_Priority())

@@ -16,15 +16,17 @@ from shifter.upstream.load_balancer.interfaces import W
 
 
 class LeastRequest(Generic[W]):
-    """See the module."""
+    """See the module. *bias* is asked at each update, instead of that of *config*."""
 
     __slots__ = (
-        "_bias", "_choice_count", "_count", "_draw", "_endpoints", "_more_choices", "_others", "_random", "_ring", "_turns", "pick",
+        "_ask_bias", "_bias", "_choice_count", "_count", "_draw", "_endpoints", "_more_choices", "_others", "_random", "_ring", "_turns",
+        "pick",
     )  # fmt: skip
 
-    def __init__(self, random: Random, config: LeastRequestLbConfig) -> None:
+    def __init__(self, random: Random, config: LeastRequestLbConfig, bias: Callable[[], float] | None = None) -> None:
         self._random = random
         self._draw = random.random
+        self._ask_bias = bias
         self._bias = config.active_request_bias
         self._choice_count = config.choice_count if not config.full_scan else 0
         self._more_choices = range(config.choice_count - 1)
@@ -37,6 +39,8 @@ class LeastRequest(Generic[W]):
     def update(self, endpoints: Iterable[W]) -> None:
         everyone = self._endpoints = tuple(endpoints)
         kept = waits(self._turns)
+        if self._ask_bias is not None:
+            self._bias = self._ask_bias()
         self._turns = []
         self._ring = everyone * 2
         self._count = len(everyone)

@@ -12,10 +12,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from shifter.model.cluster import Cluster
+from shifter.routing.runtime import Runtime
 from shifter.upstream.load_balancer.host_sets import HostSet
 from shifter.upstream.load_balancer.interfaces import E
 
 _ALL = 100
+_THRESHOLD_KEY = "upstream.healthy_panic_threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,10 @@ class PrioritySettings:
     panic_threshold: int = 50
 
     @classmethod
-    def of(cls, config: Cluster) -> "PrioritySettings":
-        """Return those of *config*."""
-        threshold = min(_ALL, int(config.common_lb.healthy_panic_threshold + 0.5))
-        return cls(config.overprovisioning_factor, config.weighted_priority_health, threshold)
+    def of(cls, config: Cluster, runtime: Runtime) -> "PrioritySettings":
+        """Return those of *config*; *runtime* may have another threshold."""
+        threshold = runtime.integer(_THRESHOLD_KEY, int(config.common_lb.healthy_panic_threshold + 0.5))
+        return cls(config.overprovisioning_factor, config.weighted_priority_health, min(_ALL, threshold))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,24 +64,26 @@ class _Turns(Generic[E]):
 
 
 class PriorityBalancer(Generic[E]):
-    """See the module. *clock* is that of ``Host.since``."""
+    """See the module. *clock* is that of ``Host.since``. *settings* and *policy* are asked at each update, for runtime may change them."""
 
     __slots__ = (
-        "_clock", "_elsewhere", "_everyone", "_load", "_localities", "_make", "_orders", "_policy", "_random", "_sets", "_settings",
-        "_slow_until", "_stats", "_turns", "pick",
+        "_ask_policy", "_ask_settings", "_clock", "_elsewhere", "_everyone", "_load", "_localities", "_make", "_orders", "_policy",
+        "_random", "_sets", "_settings", "_slow_until", "_stats", "_turns", "pick",
     )  # fmt: skip
 
     def __init__(
         self,
-        settings: PrioritySettings,
-        policy: Policy,
+        settings: Callable[[], PrioritySettings],
+        policy: Callable[[], Policy],
         make: Callable[[], Chooser[E]],
         random: Random,
         stats: ClusterStats,
         clock: Callable[[], float],
     ) -> None:
-        self._settings = settings
-        self._policy = policy
+        self._ask_settings = settings
+        self._ask_policy = policy
+        self._settings = settings()
+        self._policy = policy()
         self._make = make
         self._random = random
         self._stats = stats
@@ -98,6 +100,8 @@ class PriorityBalancer(Generic[E]):
 
     def update(self, endpoints: Iterable[E]) -> None:
         self._everyone = list(endpoints)
+        self._settings = self._ask_settings()
+        self._policy = self._ask_policy()
         self._sets = host_sets(self._everyone)
         self._load = priority_load(self._sets, self._settings)
         self._settle()

@@ -1,12 +1,22 @@
 """A cluster has the balancer that it asks for, and the balancer what the cluster has."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.task import Clock
 
+from shifter.model.bootstrap import RuntimeLayer, RuntimeValue
 from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
-from shifter.model.load_balancing import CommonLbConfig, ConsistentHashingLbConfig, LbPolicy, LbSubsetConfig, LbSubsetSelector, SlowStart
+from shifter.model.load_balancing import (
+    CommonLbConfig,
+    ConsistentHashingLbConfig,
+    LbPolicy,
+    LbSubsetConfig,
+    LbSubsetSelector,
+    LeastRequestLbConfig,
+    SlowStart,
+)
+from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
@@ -36,10 +46,11 @@ def test_each_policy_has_its_balancer(policy: LbPolicy) -> None:
 class Made:
     """A live cluster."""
 
-    def __init__(self, *endpoints: LbEndpoint, **config: Any) -> None:
+    def __init__(self, *endpoints: LbEndpoint, runtime: dict[str, RuntimeValue] | None = None, **config: Any) -> None:
         self.clock = Clock()
         self.network = FakeNetwork(self.clock)
-        registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
+        registry = self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
+        registry.runtime = Runtime([RuntimeLayer("static", runtime or {})])
         cluster = Cluster("c", endpoints=endpoints, **config)
         self.cluster = LiveCluster(cluster, registry, StaticDiscovery(cluster))
         self.cluster.start()
@@ -99,6 +110,40 @@ def test_slow_start_goes_by_the_clock_of_the_process() -> None:
     made.network.tick()
     made.picked(1)
     assert type(balancer.pick).__name__ == "method-wrapper"
+
+
+def test_runtime_may_have_another_threshold() -> None:
+    made = Made(at(1), at(2), at(3))
+    for pool in made.pools[:2]:
+        pool.host.set(HealthFlag.FAILED_ACTIVE_HC, 0.0)
+    assert len(made.picked()) == 3
+    made.registry.runtime = Runtime([RuntimeLayer("static", {"upstream.healthy_panic_threshold": 30})])
+    made.cluster.rebalance()
+    assert made.picked() == {"127.9.9.3:9"}
+
+
+def test_runtime_may_have_another_aggression() -> None:
+    slow = SlowStart(60.0, runtime_key="fast")
+    made = Made(at(1), at(2), slow_start=slow)
+    balancer = cast("PriorityBalancer[EndpointPool]", made.cluster._balancer)
+    made.clock.advance(30)
+    made.network.tick()
+    for value, factor in ((None, 0.5), (2, 0.5**0.5), (0.5, 0.25), (-1, 0.5), ("no number", 0.5)):
+        made.registry.runtime = Runtime([RuntimeLayer("static", {} if value is None else {"fast": value})])
+        made.cluster.rebalance()
+        assert balancer._weigh(made.pools[0]) == pytest.approx(factor)
+
+
+def test_runtime_may_have_another_bias() -> None:
+    least = LeastRequestLbConfig(active_request_bias_key="bias")
+    made = Made(at(1), at(2, weight=2), lb_policy=LbPolicy.LEAST_REQUEST, least_request=least)
+    made.pools[1].host.active = 3
+    picked = [made.cluster.pick() for _ in range(90)]
+    assert abs(picked.count(made.pools[1]) - 30) <= 1
+    made = Made(at(1), at(2, weight=2), lb_policy=LbPolicy.LEAST_REQUEST, least_request=least, runtime={"bias": 0})
+    made.pools[1].host.active = 3
+    picked = [made.cluster.pick() for _ in range(90)]
+    assert picked.count(made.pools[1]) == 60
 
 
 def test_bounded_load_counts_the_requests_of_the_cluster() -> None:

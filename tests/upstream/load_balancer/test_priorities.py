@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from shifter.model.cluster import Cluster, HealthStatus
 from shifter.model.load_balancing import CommonLbConfig
+from shifter.routing.runtime import Runtime
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.load_balancer.host_sets import HostSet, host_sets
 from shifter.upstream.load_balancer.priorities import PrioritySettings, load_without, priority_load
@@ -129,7 +130,7 @@ def test_weights_count_where_that_is_said() -> None:
 @pytest.mark.parametrize(("threshold", "whole"), [(0.4, 0), (0.5, 1), (33.3, 33), (50, 50), (100, 100)])
 def test_the_threshold_is_in_whole_percent(threshold: float, whole: int) -> None:
     cluster = Cluster("c", common_lb=CommonLbConfig(healthy_panic_threshold=threshold), overprovisioning_factor=150)
-    assert PrioritySettings.of(cluster) == PrioritySettings(150, False, whole)
+    assert PrioritySettings.of(cluster, Runtime()) == PrioritySettings(150, False, whole)
 
 
 @pytest.mark.parametrize(
