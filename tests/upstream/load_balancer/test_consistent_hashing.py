@@ -52,6 +52,7 @@ def hosts(count: int, **rest: object) -> list[Pool]:
 weights = st.lists(st.integers(1, 9), min_size=2, max_size=8)
 
 
+@settings(max_examples=20)
 @given(weights, st.data())
 def test_a_ring_without_a_host_moves_only_that_hosts_keys(weights: list[int], data: st.DataObject) -> None:
     """The ring is sized by the least weight, so hosts that are all alike are looked at, and weights that stay the least."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shifter.model.cluster import Cluster, HealthStatus, LbEndpoint, Locality
@@ -198,6 +198,7 @@ plain = st.recursive(
 metadata = st.dictionaries(st.sampled_from(["a", "b", "c"]), plain)
 
 
+@settings(max_examples=50)
 @given(metadata, metadata)
 def test_criteria_are_sorted_and_can_be_merged(one: dict[str, object], other: dict[str, object]) -> None:
     assert merged(criteria_of(one), criteria_of(other)) == criteria_of({**one, **other})
@@ -205,6 +206,7 @@ def test_criteria_are_sorted_and_can_be_merged(one: dict[str, object], other: di
     assert isinstance(hash(criteria_of(one)), int)
 
 
+@settings(max_examples=40)
 @given(st.lists(metadata, max_size=6), st.sets(st.sampled_from(["a", "b", "c"]), min_size=1))
 def test_a_request_meets_hosts_that_have_what_it_asks_for(hosts: list[dict[str, object]], keys: set[str]) -> None:
     scene = Scene(
