@@ -30,7 +30,19 @@ class LiveCluster(Leasing):
     """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints. As `Leasing`, it is for requests of
     default priority; `of` is for others."""
 
-    __slots__ = ("_checker", "_detector", "_discovery", "_failed", "_high", "_log_outlier", "_members", "_policy", "_registry", "_settling")
+    __slots__ = (
+        "_before",
+        "_checker",
+        "_detector",
+        "_discovery",
+        "_failed",
+        "_high",
+        "_log_outlier",
+        "_members",
+        "_policy",
+        "_registry",
+        "_settling",
+    )
 
     def __init__(
         self,
@@ -52,6 +64,7 @@ class LiveCluster(Leasing):
         self._log_outlier = log_outlier
         self._failed: set[EndpointPool] = set()
         self._settling = False
+        self._before: LiveCluster | None = None
         self._checker: HealthChecker | None = None
         if config.health_checks:
             self._checker = HealthChecker(config, state.stats, registry.network, Random(), self._check_failed, log_check)
@@ -74,8 +87,9 @@ class LiveCluster(Leasing):
         return found if checker is None else found.addCallback(lambda _: checker.checked())
 
     def inherit(self, before: "LiveCluster") -> None:
-        """Begin with the addresses that *before*, an older version of this cluster, had found. Before `start`."""
+        """Begin with the addresses that *before*, the version of this cluster that is in force, had found. Before `start`."""
         self._discovery.inherit(before._discovery)
+        self._before = before
 
     def activate(self) -> None:
         """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
@@ -85,9 +99,11 @@ class LiveCluster(Leasing):
         self._balance()
         hosts = [pool.host for pool in self.pools]
         if self._checker is not None:
-            self._settled(self._checker.activate)
+            serving = set() if self._before is None else {pool.host for pool in self._before.pools}
+            self._settled(partial(self._checker.activate, serving))
         else:
             forget_checks(hosts, self.state.stats, self._registry.now)
+        self._before = None
         detection = self.config.outlier_detection
         if detection is None:
             for host in hosts:

@@ -6,10 +6,11 @@ Rule 2. What is found before the configuration is in force (`HealthChecker.activ
 Rule 3. So a reload changes the health of no host by itself, and one that takes the checks away leaves no trace of them.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from shifter.model.cluster import Cluster
 from shifter.net.transport import Connector
@@ -20,6 +21,7 @@ from shifter.upstream.health_check.session import Check, Session
 from shifter.upstream.host import HealthFlag, Host
 from shifter.wire.heads import first_value
 
+_log = Logger()
 _OURS = (
     HealthFlag.FAILED_ACTIVE_HC
     | HealthFlag.DEGRADED_ACTIVE_HC
@@ -36,12 +38,13 @@ _CROWD = 50
 class CheckedHost:
     """What the checks of a configuration say of one host (``Host.check`` when it is the one in force)."""
 
-    __slots__ = ("_checker", "begun", "excluded", "host", "known", "sessions")
+    __slots__ = ("_checker", "announced", "begun", "excluded", "host", "known", "sessions")
 
     def __init__(self, checker: "HealthChecker", host: Host) -> None:
         self.host = host
         self.excluded = False
         self.begun = False
+        self.announced = False  # the log says that it fails
         self.known = False  # every check has had an outcome
         self._checker = checker
         self.sessions = [Session(check, self) for check in checker.checks]
@@ -77,9 +80,15 @@ class CheckedHost:
             flags |= HealthFlag.PENDING_ACTIVE_HC
         return flags
 
+    def trust(self) -> None:
+        """Take it for well as long as no check says otherwise."""
+        for session in self.sessions:
+            session.unhealthy = session.unhealthy and not session.first
+
     def inherit(self, before: "CheckedHost") -> None:
         """Take over what the checks of the configuration *before* have found."""
         self.known = True
+        self.announced = before.announced
         self.excluded = before.excluded
         known = {session.check.config.name: session for session in before.sessions}
         for session in self.sessions:
@@ -119,6 +128,7 @@ class HealthChecker:
         self.checks = [Check(config, cluster, stats, network, random, log) for config in cluster.health_checks]
         self.marks_pending = cluster.common_lb.ignore_new_hosts_until_first_hc
         self.in_force = False
+        self._name = cluster.name
         self._stats = stats
         self._network = network
         self._random = random
@@ -160,10 +170,13 @@ class HealthChecker:
         self._waiting = Deferred(self._forget_waiting)
         return self._waiting
 
-    def activate(self) -> None:
-        """What is found holds for the hosts from now on, together with what was found of them so far."""
+    def activate(self, serving: Collection[Host] = ()) -> None:
+        """What is found holds for the hosts from now on, together with what was found of them so far. Those that are *serving* unchecked
+        go on until the first check fails them."""
         self.in_force = True
         for checked in list(self._hosts.values()):
+            if checked.host.check is None and checked.host in serving and not checked.known:
+                checked.trust()
             self._enforce(checked)
         self._show()
 
@@ -185,10 +198,11 @@ class HealthChecker:
         if self.in_force:
             host = checked.host
             if changed:
-                failed = checked.unhealthy and not (host.has(HealthFlag.FAILED_ACTIVE_HC))
+                failed = not host.has(HealthFlag.FAILED_ACTIVE_HC)
                 host.put(checked.flags(), _OURS, self._network.monotonic())
                 self._show()
-                if failed:
+                self._announce(checked)
+                if failed and checked.unhealthy:
                     self._failed(host)
             if well and host.monitor is not None:
                 host.monitor.check_succeeded()
@@ -207,17 +221,25 @@ class HealthChecker:
         host = checked.host
         before = host.check
         host.check = checked
-        known = before is not None and before.known and not checked.begun
-        if before is not None and known:
+        if before is not None and before.known and not checked.known:
             checked.inherit(before)
+            self._unknown -= checked.begun
         host.put(checked.flags(), _OURS, self._network.monotonic())
-        if known:
+        self._announce(checked)
+        if checked.known and not checked.begun:
             checked.begun = True
             for session in checked.sessions:
                 # not all at once: there is no hurry
                 session.begin_after(self._random.random() * session.check.config.interval)
         elif not checked.begun:
             self._begin(checked)
+
+    def _announce(self, checked: CheckedHost) -> None:
+        """Tell the log of a host that fails, once, and of its return."""
+        if checked.known and checked.unhealthy is not checked.announced:
+            checked.announced = checked.unhealthy
+            does = "fails" if checked.unhealthy else "passes"
+            _log.info("cluster {cluster}: {host} {does} its health checks", cluster=self._name, host=checked.host.address, does=does)
 
     def _let_go(self, checked: CheckedHost) -> None:
         if checked.begun and not checked.known:

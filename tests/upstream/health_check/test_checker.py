@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import UpstreamConnectionOptions
 from shifter.model.health_check import GrpcHealthCheck, HttpHealthCheck, TcpHealthCheck
@@ -252,6 +254,43 @@ def test_another_check_begins_with_what_was_known() -> None:
     three.activate()
     after.stop()
     assert ward.first.health is Health.HEALTHY
+
+
+def test_what_the_old_checks_know_holds_until_the_new_ones_know_better() -> None:
+    ward = Ward()
+    ward.does[1] = HANG
+    before = ward.checker()
+    after = ward.checker(replace(HTTP, name="slow", initial_jitter=8.0), in_force=False)
+    ward.wait(0.25)
+    ward.does[1] = OK
+    for transport in ward.network.outgoing:
+        if transport.connecting:
+            transport.establish()
+    ward.settle()
+    assert ward.flags() == []
+    after.activate()
+    before.stop()
+    assert ward.flags() == []
+    assert after.checked().called
+
+
+def test_the_log_tells_of_hosts_that_fail_and_come_back() -> None:
+    ward = Ward()
+    said: list[str] = []
+
+    def hear(event: LogEvent) -> None:
+        if event["log_namespace"] == "shifter.upstream.health_check.checker":
+            said.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(hear)
+    try:
+        ward.checker()
+        for does in (BAD, BAD, OK, OK, OK):
+            ward.does[1] = does
+            ward.wait(1)
+    finally:
+        globalLogPublisher.removeObserver(hear)
+    assert said == ["cluster c: 192.0.2.1:1 fails its health checks", "cluster c: 192.0.2.1:1 passes its health checks"]
 
 
 def test_checks_that_are_added_hold_when_they_are_in_force() -> None:

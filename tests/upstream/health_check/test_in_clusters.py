@@ -72,13 +72,15 @@ class Lab:
         self.cluster.activate()
         return self
 
-    def reload(self, config: Cluster) -> LiveCluster:
+    def reload(self, config: Cluster, settled: bool = True) -> LiveCluster:
         """Have *config* follow, as `service.plane` does; what it has to find out first is found out."""
-        fresh = LiveCluster(config, self.registry, Told(*self.discovery.endpoints))
+        fresh = LiveCluster(config, self.registry, Told())
+        fresh.inherit(self.cluster)
         self.started = False
         fresh.start().addCallback(self._has_started)
-        self.settle()
-        assert self.started
+        if settled:
+            self.settle()
+            assert self.started
         fresh.activate()
         self.cluster.stop()
         self.cluster = fresh
@@ -201,6 +203,20 @@ def test_a_reload_that_adds_checks_harms_nobody() -> None:
     lab.reload(CONFIG)
     assert changes == []
     assert lab.failed() == [False, True]
+
+
+def test_checks_that_are_added_and_take_long_leave_everybody_serving_meanwhile() -> None:
+    lab = Lab(replace(CONFIG, health_checks=())).serve()
+    lab.reload(replace(CONFIG, health_checks=(replace(CHECK, unhealthy_threshold=2),)), settled=False)
+    assert lab.failed() == [False, False]
+    lab.discovery = lab.cluster._discovery  # type: ignore[assignment]  # it is a Told
+    lab.discovery.changed((at(1), at(2), at(3)))
+    assert lab.failed() == [False, False, True]  # who comes now has to pass first
+    lab.ill = {2, 3}
+    lab.settle()
+    assert lab.failed() == [False, False, True]
+    lab.wait(1)
+    assert lab.failed() == [False, True, True]
 
 
 def test_a_reload_that_takes_them_away_makes_everybody_well() -> None:
