@@ -62,13 +62,19 @@ class Leasing:
 
         Fails with `LeaseFailed`; cancelling ends the wait. *fresh* as in ``EndpointPool.lease``, *context* as in `pick_for`.
         """
+        if picked is None and self.resources.requests >= self.resources.max_requests:
+            picked = self._choose(context)
+            if picked is not None and picked.ready:
+                self.state.stats.upstream_rq_active_overflow += 1
+                return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT)))
         if picked is not None:
             return self._one_after_the_other(picked, fresh, context)
-        if self.resources.requests >= self.resources.max_requests:
-            self.state.stats.upstream_rq_active_overflow += 1
-            return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT)))
         self.state.stats.upstream_cx_none_healthy += 1
         return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
+
+    def _choose(self, context: PickContext | None) -> EndpointPool | None:
+        """Choose an endpoint, however many requests are under way: there may be fewer when this one's turn has come."""
+        return self._balancer.pick() if context is None else self._balancer.pick_for(context)
 
     def _one_after_the_other(self, pool: EndpointPool, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
         others = self._within(pool, context)
@@ -120,11 +126,11 @@ class HighPriority(Leasing):
 
     def pick(self) -> EndpointPool | None:
         resources = self.resources
-        return None if resources.requests >= resources.max_requests else self._beside(self._cluster._balancer.pick())
+        return None if resources.requests >= resources.max_requests else self._choose(None)
 
     def pick_for(self, context: PickContext) -> EndpointPool | None:
         resources = self.resources
-        return None if resources.requests >= resources.max_requests else self._beside(self._cluster._balancer.pick_for(context))
+        return None if resources.requests >= resources.max_requests else self._choose(context)
 
     def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
         host = first.host
@@ -133,7 +139,8 @@ class HighPriority(Leasing):
                 return (other.of(RoutingPriority.HIGH) for other in self._cluster._balancer.order(pool))
         return iter(())
 
-    def _beside(self, pool: EndpointPool | None) -> EndpointPool | None:
+    def _choose(self, context: PickContext | None) -> EndpointPool | None:
+        pool = self._cluster._choose(context)
         if pool is None:
             return None
         high = pool.of(RoutingPriority.HIGH)

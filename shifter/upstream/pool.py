@@ -217,6 +217,11 @@ class EndpointPool:
         raise NotImplementedError
 
     @property
+    def ready(self) -> bool:
+        """Whether `take` would return a stream."""
+        raise NotImplementedError
+
+    @property
     def room(self) -> int:
         """Requests that could begin on the connections there are, or that are being made."""
         raise NotImplementedError

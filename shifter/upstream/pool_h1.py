@@ -71,6 +71,10 @@ class Http1Pool(EndpointPool):
         return len(self.connections) - len(self.started) - len(self.idle)
 
     @property
+    def ready(self) -> bool:
+        return bool(self.idle)
+
+    @property
     def room(self) -> int:
         return len(self.started) + len(self.idle)
 

@@ -86,6 +86,10 @@ class Http2Pool(EndpointPool):
         return sum(connection.active for connection in self._open)
 
     @property
+    def ready(self) -> bool:
+        return any(connection.has_room for connection in self._open)
+
+    @property
     def room(self) -> int:
         return self.places(len(self.started) + sum(connection.has_room for connection in self._open))
 

@@ -150,7 +150,7 @@ def test_a_full_cluster_costs_nothing() -> None:
     full = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),), circuit_breakers=CircuitBreakers(Thresholds(max_requests=0)))
     proxy = Proxy((forward(b"/", "one", mirrors=(RequestMirrorPolicy("mirror"),)),), (*CLUSTERS, full))
     client = proxy.connect(get(b"/a"))
-    proxy.backend.say(EMPTY)
+    proxy.backends[0].say(EMPTY)
     assert client.take() == passed(b"200 OK", b"\r\ncontent-length: 0")
     proxy.settled(c200=1)
 

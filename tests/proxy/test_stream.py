@@ -424,10 +424,10 @@ def test_a_full_cluster() -> None:
     answer = client.take()
     assert answer == local(UNAVAILABLE, BEFORE + b"overflow", fields=b"\r\nx-envoy-overloaded: true")
     assert proxy.lines[0].split()[3:5] == ["503", "UO"]
-    proxy.backend.say(EMPTY)
+    proxy.backends[0].say(EMPTY)
     assert busy.take() == passed(b"200 OK", NO_LENGTH)
     client.say(get(b"/one"))
-    proxy.backend.say(EMPTY)
+    proxy.backends[0].say(EMPTY)
     assert client.take() == passed(b"200 OK", NO_LENGTH)
     proxy.settled(c200=2, c503=1)
 

@@ -119,8 +119,16 @@ def test_the_limit_of_requests_is_that_of_the_priority(priority: RoutingPriority
     full, free = (lab.cluster, lab.high) if priority is RoutingPriority.DEFAULT else (lab.high, lab.cluster)
     lab.ask(full)
     assert full.pick() is full.pick_for(PickContext()) is None
-    assert lab.lease(full).failed.kind is FailureKind.OVERFLOW
-    assert lab.stats.upstream_rq_active_overflow == 1
+    waits = lab.lease(full)
+    assert waits.failure is None
+    lab.network.outgoing[-1].establish()
+    assert waits.failed.kind is FailureKind.OVERFLOW
+    for number in (2, 3):  # no connection is made to refuse those that there is one for
+        refused = lab.lease(full)
+        if refused.failure is None:
+            lab.network.outgoing[-1].establish()
+        assert refused.failed.kind is FailureKind.OVERFLOW
+        assert lab.stats.upstream_rq_active_overflow == number
     lab.ask(free)
     lab.ask(free)
 
@@ -239,7 +247,23 @@ def test_one_who_is_sent_away_is_refused_where_the_cluster_is_full() -> None:
     waiting = Leased(lab.cluster.lease(lab.pools[0]))
     lab.cluster.resources.requests = 1
     lab.pools[0].host.set(ILL, 0.0)
+    assert waiting.failure is None
+    lab.to(lab.pools[1])[0].establish()
     assert waiting.failed.kind is FailureKind.OVERFLOW
+
+
+def test_who_finds_as_many_under_way_as_may_be_waits_where_all_connections_are_busy() -> None:
+    lab = Lab(hosts=1, default=Thresholds(max_requests=1, max_connections=1))
+    lab.ask()
+    waiting = [lab.lease() for _ in range(2)]
+    lab.network.outgoing[0].say(EMPTY)
+    assert waiting[0].stream is not None
+    waiting[0].stream.send(GET, b"", True, RecordingListener())
+    lab.network.run()
+    assert waiting[1].failure is None
+    lab.network.outgoing[0].say(EMPTY)
+    assert waiting[1].stream is not None
+    assert len(lab.network.outgoing) == 1
 
 
 def test_who_waits_for_a_fresh_connection_leaves_as_well() -> None:
