@@ -31,18 +31,9 @@ class LiveCluster(Leasing):
     default priority; `of` is for others."""
 
     __slots__ = (
-        "_before",
-        "_checker",
-        "_detector",
-        "_discovery",
-        "_failed",
-        "_high",
-        "_log_outlier",
-        "_members",
-        "_policy",
-        "_registry",
-        "_settling",
-    )
+        "_before", "_checker", "_detector", "_discovery", "_failed", "_high", "_log_outlier", "_members", "_policy",
+        "_registry", "_settling",
+    )  # fmt: skip
 
     def __init__(
         self,
