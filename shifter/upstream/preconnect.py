@@ -3,7 +3,7 @@
 Rule 1. Each request that begins is the occasion: its endpoint is given connections for what is under way there, and with
         ``predictive_preconnect_ratio`` so is the endpoint that is due next.
 Rule 2. As in Envoy, one request opens three at most, none to a host that is not healthy, and none beyond the circuit breaker.
-Rule 3. Idle connections count as well: there are never more than the ratio asks for. (Envoy counts only those being made.)
+Rule 3. Idle connections count as well as those being made: there are never more than the ratio asks for.
 """
 
 from collections.abc import Callable

@@ -461,3 +461,85 @@ def test_it_says_what_it_is(endpoint: Endpoint) -> None:
     endpoint.ask()
     (made,) = endpoint.pool.connections
     assert repr(made) == "<Http2Connection 192.0.2.1:80 open active=1 requests=2>"
+
+
+# connections that are to be used no more
+
+
+@pytest.mark.parametrize("why", ["old", "renewed"])
+def test_a_connection_that_is_to_be_used_no_more_closes_behind_what_it_carries(why: str) -> None:
+    endpoint = Endpoint(max_connection_duration=10.0)
+    endpoint.enqueue()
+    transport = endpoint.connect()
+    listener, other = endpoint.ask(), endpoint.ask()
+    if why == "old":
+        endpoint.wait(9)
+        assert endpoint.pool.take() is not None
+        endpoint.wait(1)
+        endpoint.wait(10)
+        assert endpoint.stats.upstream_cx_max_duration_reached == 1
+    else:
+        endpoint.pool.renew()
+    assert endpoint.pool.take() is None
+    waiting = endpoint.enqueue()
+    endpoint.connect()
+    endpoint.answer()
+    assert waiting.told == [("head", 200, b"", True)]
+    for number in range(3):
+        assert transport.open
+        endpoint.answer(number)
+    assert listener.told == other.told == [("head", 200, b"", True)]
+    assert was_closed(transport)
+
+
+def test_idle_connections_that_are_old_or_renewed_close_at_once(endpoint: Endpoint) -> None:
+    endpoint.pool.renew()
+    endpoint.network.run()
+    assert was_closed(connection(endpoint))
+    aged = Endpoint(max_connection_duration=10.0)
+    aged.enqueue()
+    aged.connect()
+    aged.answer()
+    aged.wait(10)
+    assert was_closed(connection(aged))
+    assert aged.stats.upstream_cx_max_duration_reached == 1
+
+
+def test_who_waits_for_a_place_gets_one_when_connections_are_renewed() -> None:
+    endpoint = Endpoint(max_concurrent_streams=1, circuit_breakers=CircuitBreakers(Thresholds(max_connections=1)))
+    endpoint.enqueue()
+    transport = endpoint.connect()
+    waiting = endpoint.enqueue()
+    endpoint.pool.renew()
+    endpoint.answer()
+    assert was_closed(transport)
+    endpoint.connect()
+    endpoint.answer()
+    assert waiting.told == [("head", 200, b"", True)]
+
+
+def test_a_failed_connection_counts_for_everybody_who_waited_for_it() -> None:
+    endpoint = Endpoint()
+    heard: list[object] = []
+
+    class Watcher:
+        def failed(self, failed: object) -> None:
+            heard.append(failed)
+
+    endpoint.pool.host.monitor = Watcher()  # type: ignore[assignment]
+    for _ in range(3):
+        endpoint.lease()
+    assert len(endpoint.connections) == 1
+    endpoint.connections[0].refuse()
+    assert len(heard) == 3
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, 65536), (1 << 20, 65536), (100_000, 25_000), (8, 2)])
+def test_a_streams_window_is_a_share_of_the_buffer(limit: int, expected: int) -> None:
+    stalled = Endpoint(per_connection_buffer_limit_bytes=limit)
+    recorder = RecordingListener()
+    stalled.pool.lease().addCallback(lambda stream: (stream.send(GET, b"", True, recorder), stream.pause()))
+    stalled.connect()
+    stalled.answer(data=b"x" * 200_000, end=False)
+    server, number, _ = stalled.requests[-1]
+    assert 200_000 - server.queued(number) == expected
