@@ -191,6 +191,7 @@ class EndpointPool:
             self._fail(self.choosy, failed)
         while self.waiting and len(self.waiting) > self._places_coming():
             self._fail(self.waiting, failed)
+        self._offer()
 
     def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         """The connection will not be used again; *remote* when the endpoint closed it, *active* when that cost a request."""

@@ -349,6 +349,21 @@ def test_a_place_that_becomes_free_goes_to_the_host_that_has_wanted_one_longest(
     assert [one.peer for one in lab.network.outgoing[4:]] == [third.address]
 
 
+def test_so_does_the_place_of_a_connection_that_was_never_made() -> None:
+    lab = Lab(hosts=2, default=Thresholds(max_connections=2))
+    first, second = lab.pools
+    tried = Leased(first.lease())
+    held = Leased(second.lease())
+    lab.to(second)[0].establish()
+    waiting = Leased(second.lease())
+    assert held.stream is not None
+    lab.to(first)[0].refuse()
+    assert tried.failure is not None
+    assert len(lab.to(second)) == 2
+    lab.to(second)[1].establish()
+    assert waiting.stream is not None
+
+
 def test_a_limit_that_is_raised_lets_them_connect_at_once() -> None:
     lab = Lab(hosts=1, default=Thresholds(max_connections=1))
     lab.ask()
