@@ -23,8 +23,6 @@ from shifter.upstream.resources import ClusterState, Resources
 if TYPE_CHECKING:
     from shifter.upstream.cluster import LiveCluster
 
-_OTHERS_OF_A_SUBSET = 4
-
 
 class Leasing:
     """A cluster as requests of one priority see it.
@@ -77,7 +75,7 @@ class Leasing:
         return self._balancer.pick() if context is None else self._balancer.pick_for(context)
 
     def _one_after_the_other(self, pool: EndpointPool, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
-        others = self._within(pool, context)
+        others = self.others(pool)
 
         def try_next(reason: Failure) -> Deferred[UpstreamStream]:
             error = reason.value
@@ -96,20 +94,8 @@ class Leasing:
         stream = None if pool is None else pool.take()
         return self.lease(pool, fresh, context) if stream is None else succeed(stream)
 
-    def _within(self, first: EndpointPool, context: PickContext | None) -> Iterator[EndpointPool]:
-        """Yield who else may be tried. A request that is for a subset stays within it."""
-        if context is None or context.criteria is None:
-            yield from self.others(first)
-            return
-        tried = {first}
-        for _ in range(_OTHERS_OF_A_SUBSET):
-            another = self.pick_for(context)
-            if another is not None and another not in tried:
-                tried.add(another)
-                yield another
-
     def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
-        """Yield the endpoints other than *first*, best first; it takes nobody's turn."""
+        """Yield the endpoints other than *first* that do as well as it, best first; it takes nobody's turn."""
         return self._balancer.order(first)
 
 

@@ -1,13 +1,13 @@
 """Requests of two priorities on the same endpoints, and what those do that wait for an endpoint which leaves."""
 
-from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, RoutingPriority, Thresholds, UpstreamProtocol
-from shifter.model.load_balancing import CommonLbConfig
+from shifter.model.load_balancing import CommonLbConfig, LbSubsetConfig, LbSubsetSelector
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
@@ -23,27 +23,6 @@ EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 H1 = UpstreamProtocol.HTTP1
 ANY = Thresholds()
 ILL = HealthFlag.FAILED_ACTIVE_HC
-
-
-class Subset:
-    """A balancer for whom only one endpoint is in the subset."""
-
-    def __init__(self, endpoint: EndpointPool) -> None:
-        self.endpoint = endpoint
-        self.asked: list[PickContext] = []
-
-    def pick(self) -> EndpointPool | None:
-        raise NotImplementedError
-
-    def pick_for(self, context: PickContext) -> EndpointPool | None:
-        self.asked.append(context)
-        return self.endpoint
-
-    def order(self, first: EndpointPool) -> Iterator[EndpointPool]:
-        raise NotImplementedError
-
-    def update(self, endpoints: Iterable[EndpointPool]) -> None:
-        raise NotImplementedError
 
 
 class Lab:
@@ -277,16 +256,26 @@ def test_who_waits_for_a_fresh_connection_leaves_as_well() -> None:
 
 
 def test_a_request_for_a_subset_is_not_sent_outside_it() -> None:
-    lab = Lab(hosts=3)
+    subsets = LbSubsetConfig((LbSubsetSelector(frozenset({"stage"})),))
+    lab = Lab(hosts=4, subsets=subsets)
+    staged = [replace(one, metadata={"envoy.lb": {"stage": "canary" if at < 2 else "stable"}}) for at, one in enumerate(lab.endpoints)]
+    lab.cluster.update(staged)
     context = PickContext()
     context.criteria = (("stage", "canary"),)
-    balancer = Subset(lab.pools[0])
-    lab.cluster._balancer = balancer
+    for leasing in (lab.cluster, lab.high):
+        leased = lab.lease(leasing, context)
+        begun = lab.network.outgoing[-1]
+        begun.refuse()
+        assert leased.failure is None
+        lab.network.outgoing[-1].refuse()
+        assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
+        assert {begun.peer, lab.network.outgoing[-1].peer} == {one.address for one in staged[:2]}
     leased = lab.lease(context=context)
-    lab.network.outgoing[0].refuse()
-    assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
-    assert {transport.peer for transport in lab.network.outgoing} == {lab.pools[0].address}
-    assert set(balancer.asked) == {context}
+    wrong = next(pool for pool in lab.pools if pool.waiting)
+    wrong.host.set(ILL, 0.0)
+    lab.network.outgoing[-1].establish()
+    assert leased.stream is not None
+    assert leased.stream.pool.address in {one.address for one in staged[:2]}
 
 
 def test_connections_of_a_host_that_falls_ill_are_not_used_again() -> None:
