@@ -47,7 +47,7 @@ _UNHEALTHY = int(
     HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK | HealthFlag.FAILED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING
 )
 _DEGRADED = int(HealthFlag.DEGRADED_ACTIVE_HC | HealthFlag.DEGRADED_EDS_HEALTH | HealthFlag.DEGRADED_OUTLIER_DETECTION)
-_EXCLUDED = int(HealthFlag.PENDING_ACTIVE_HC | HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL)
+_EXCLUDED = int(HealthFlag.PENDING_ACTIVE_HC | HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL | HealthFlag.EDS_STATUS_DRAINING)
 _CONFIGURED = int(HealthFlag.FAILED_EDS_HEALTH | HealthFlag.DEGRADED_EDS_HEALTH | HealthFlag.EDS_STATUS_DRAINING)
 _FLAG_OF = {
     HealthStatus.UNHEALTHY: int(HealthFlag.FAILED_EDS_HEALTH),
@@ -123,7 +123,7 @@ class Host:
     @property
     def excluded(self) -> bool:
         """Whether it does not count where it is judged how well the cluster as a whole is: a new one that is not yet checked
-        (``ignore_new_hosts_until_first_hc``), or one that a health check told to be left out at once."""
+        (``ignore_new_hosts_until_first_hc``), one that a health check told to be left out at once, or one that is ``DRAINING``."""
         return bool(self.flags & _EXCLUDED)
 
     def watch(self, changed: Callable[["Host"], object]) -> Callable[[], None]:

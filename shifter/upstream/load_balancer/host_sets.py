@@ -12,8 +12,8 @@ LocalityWeight = Callable[[Sequence[Endpoint], int], int]
 
 
 class HostSet(Generic[E]):
-    """The hosts of one priority. ``excluded`` ones (``ignore_new_hosts_until_first_hc``, failed at once by a health check) do not
-    count where it is judged how well the priority as a whole is."""
+    """The hosts of one priority. ``excluded`` ones (``ignore_new_hosts_until_first_hc``, failed at once by a health check,
+    ``DRAINING``) do not count where it is judged how well the priority as a whole is."""
 
     __slots__ = ("degraded", "excluded", "healthy", "hosts")
 
