@@ -26,7 +26,7 @@ from shifter.proxy.stream import REPLAY_LIMIT
 from shifter.routing.caller_wishes import Wishes
 from shifter.routing.forwarded import EXPECTED_TIMEOUT, expected_timeout
 from shifter.routing.retry import Reached
-from shifter.routing.retry_policy import Reset, RetryRules, RetryState
+from shifter.routing.retry_policy import Reset, RetryRules, RetryState, per_try
 from shifter.routing.runtime import Runtime
 from shifter.upstream.interfaces import Failed, FailureKind, PickContext, UpstreamStream
 from shifter.upstream.resources import Resources
@@ -47,11 +47,6 @@ _RESETS = {
 _TIMED_OUT = (504, b"upstream request timeout", b"UT")
 _TOO_LONG = (504, b"upstream max stream duration reached", b"UMSDR")
 _TOO_LARGE = b"exceeded request buffer limit while retrying upstream"
-
-
-def per_try(wanted: float, timeout: float) -> float:
-    """Return the time for one try (seconds, 0 for none) where all of them have *timeout*: one that is not shorter does not count."""
-    return 0.0 if timeout and wanted >= timeout else wanted
 
 
 class RetryingStream(FullStream):

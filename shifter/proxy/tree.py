@@ -34,7 +34,7 @@ from shifter.proxy.fullstream import FullStream
 from shifter.proxy.hedge import HedgingStream
 from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
 from shifter.proxy.local_reply_config import BodyFormat
-from shifter.proxy.retrying import RetryingStream, per_try
+from shifter.proxy.retrying import RetryingStream
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
@@ -45,6 +45,7 @@ from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_weights
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.require_tls import STATUS, compile_tls_requirement, https_location
+from shifter.routing.retry_policy import per_try
 from shifter.routing.rewrite import compile_rewrite
 from shifter.routing.runtime import Runtime
 from shifter.routing.table import RouteList

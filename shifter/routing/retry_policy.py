@@ -29,6 +29,11 @@ AnswerMatcher = Callable[[int, bytes], bool]
 """Says whether an answer, by its status and its field block, fits a condition."""
 
 
+def per_try(wanted: float, timeout: float) -> float:
+    """Return the time for one try (seconds, 0 for none) where all of them have *timeout*: one that is not shorter does not count."""
+    return 0.0 if timeout and wanted >= timeout else wanted
+
+
 class Reset(Enum):
     """Why a try has no answer, as far as retries tell one from another."""
 
