@@ -26,9 +26,9 @@ from tests.support.proxy import Proxy, bootstrap, cluster, http2, listener, rout
 from tests.support.wireclient import Wire
 
 PLAIN: dict[str, Any] = {
-    "timeout": "0.1s",
-    "interval": "0.04s",
-    "no_traffic_interval": "0.04s",
+    "timeout": "1s",  # more than any answer takes on a busy machine
+    "interval": "0.1s",
+    "no_traffic_interval": "0.1s",
     "unhealthy_threshold": 3,
     "healthy_threshold": 2,
 }
