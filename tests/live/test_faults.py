@@ -164,12 +164,14 @@ def test_a_cluster_that_has_as_much_as_it_may(backend: Backend, proxy: Proxy) ->
     for at, wire in enumerate(wires):
         wire.request("GET", f"/hold/{at}")
         backend.seen(lambda request: request.path.startswith("/hold"), at + 1)
-    with proxy.connect() as one_more:
+    with proxy.connect() as waits, proxy.connect() as one_more:
+        waits.request("GET", "/name/waits")
+        proxy.until(lambda stats: stats["cluster.backend.upstream_rq_pending_active"] == 1)
         refused = one_more.ask("GET", "/name/more")
         assert (refused.status, refused.body) == (503, ERROR + b"overflow")
         assert refused[b"x-envoy-overloaded"] == b"true"
         backend.release()
-        assert [wire.answer().status for wire in wires] == [200] * 3
+        assert [wire.answer().status for wire in [*wires, waits]] == [200] * 4
         assert one_more.ask("GET", "/name/more").status == 200
     assert proxy.logged("/name/more")[3] == "UO"
     for wire in wires:
