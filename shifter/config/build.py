@@ -4,7 +4,7 @@ Rule 1. What the configuration does not say is left to the model's defaults; no 
 Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names become lower case.
 """
 
-from shifter.config.build_cluster import build_cluster, defaults, locality
+from shifter.config.build_cluster import build_cluster, defaults
 from shifter.config.build_common import Sources, encoded, given, pairs
 from shifter.config.build_local_reply import local_reply_config
 from shifter.config.build_route import route_configuration
@@ -42,8 +42,6 @@ def build(config: schema.Bootstrap, root: MapNode, sources: Sources) -> Bootstra
         admin=Admin(address(config.admin.address)) if config.admin is not None and config.admin.address is not None else None,
         node_id=config.node.id if config.node is not None else "",
         node_cluster=config.node.cluster if config.node is not None else "",
-        node_locality=locality(config.node.locality if config.node is not None else None),
-        local_cluster=manager.local_cluster_name if manager is not None else "",
         outlier_event_log_path=ejections.event_log_path if ejections is not None else "",
         runtime=runtime_layers(config.layered_runtime),
     )

@@ -73,7 +73,6 @@ def build_cluster(config: cluster.Cluster, place: str, above: Defaults) -> Clust
         health_checks=tuple(map(health_check, config.health_checks)),
         outlier_detection=outlier_detection(config.outlier_detection),
         ignore_health_on_host_removal=config.ignore_health_on_host_removal,
-        close_connections_on_host_health_failure=config.close_connections_on_host_health_failure,
         circuit_breakers=_circuit_breakers(config.circuit_breakers),
         connection_options=_connection_options(config.upstream_connection_options, config.upstream_bind_config or above.bind),
         metadata=metadata(config.metadata),
@@ -117,7 +116,7 @@ def _endpoint(config: endpoint_schema.LbEndpoint, group: endpoint_schema.Localit
         hostname=named.hostname,
         health_status=config.health_status,
         metadata=metadata(config.metadata),
-        locality=locality(group.locality),
+        locality=_locality(group.locality),
         locality_weight=group.load_balancing_weight,
         priority=group.priority,
         additional_addresses=tuple(_address(one.address) for one in named.additional_addresses),
@@ -130,7 +129,7 @@ def _endpoint(config: endpoint_schema.LbEndpoint, group: endpoint_schema.Localit
     )
 
 
-def locality(config: core.Locality | None) -> Locality:
+def _locality(config: core.Locality | None) -> Locality:
     """Return *config* as the model; the nameless one when there is none."""
     return Locality(config.region, config.zone, config.sub_zone) if config is not None else Locality()
 
@@ -149,10 +148,7 @@ def socket_address(config: core.SocketAddress) -> SocketAddress:
 
 def _eds(config: dns.EdsClusterConfig) -> EdsSource:
     source = config.eds_config.path_config_source
-    if source is None:
-        return EdsSource(config.eds_config.path or "", config.service_name)
-    watched = source.watched_directory
-    return EdsSource(source.path, config.service_name, watched.path if watched is not None else "")
+    return EdsSource(source.path if source is not None else config.eds_config.path or "", config.service_name)
 
 
 def _dns(config: cluster.Cluster, above: Defaults) -> dict[str, Any]:

@@ -20,7 +20,6 @@ def health_check(config: schema.HealthCheck) -> HealthCheck:
         unhealthy_threshold=config.unhealthy_threshold,
         healthy_threshold=config.healthy_threshold,
         interval_jitter_percent=config.interval_jitter_percent,
-        alt_port=config.alt_port,
         reuse_connection=config.reuse_connection,
         no_traffic_healthy_interval=config.no_traffic_healthy_interval,
         unhealthy_interval=config.unhealthy_interval,

@@ -115,12 +115,7 @@ def _hashing(
 
 
 def _zone_aware(config: schema.ZoneAwareLbConfig | None) -> ZoneAwareLbConfig | None:
-    if config is None:
-        return None
-    share = config.routing_enabled.value if config.routing_enabled is not None else None
-    return ZoneAwareLbConfig(
-        fail_traffic_on_panic=config.fail_traffic_on_panic, **given(routing_enabled=share, min_cluster_size=config.min_cluster_size)
-    )
+    return ZoneAwareLbConfig(config.fail_traffic_on_panic) if config is not None else None
 
 
 def _consistent(config: schema.ConsistentHashingLbConfig) -> ConsistentHashingLbConfig:

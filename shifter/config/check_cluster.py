@@ -179,3 +179,6 @@ class Clusters:
         local = text_in(node, "local_cluster_name")
         if local and local not in self.names:
             self._report.error(local, f"no cluster is named `{shown(local)}`", self._report.did_you_mean(local, self.names))
+        elif local:
+            hint = "endpoints in this proxy's own zone are not preferred"
+            self._report.warn(node.key("local_cluster_name"), "`local_cluster_name` has no effect", hint)

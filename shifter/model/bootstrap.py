@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import Cluster, Locality
+from shifter.model.cluster import Cluster
 from shifter.model.filters import HttpFilter
 from shifter.model.format import SubstitutionFormat
 from shifter.model.logfilter import LogFilter
@@ -185,8 +185,7 @@ class RuntimeLayer:
 class Bootstrap:
     """Everything a configuration file says. Names of listeners and clusters are unique (``config.check``).
 
-    ``outlier_event_log_path`` is ``cluster_manager.outlier_detection.event_log_path``; empty for no such log. ``local_cluster`` is
-    ``cluster_manager.local_cluster_name``, the cluster that this proxy is a host of, which zone-aware routing compares with.
+    ``outlier_event_log_path`` is ``cluster_manager.outlier_detection.event_log_path``; empty for no such log.
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -194,8 +193,6 @@ class Bootstrap:
     admin: Admin | None = None
     node_id: str = ""
     node_cluster: str = ""
-    node_locality: Locality = Locality()
-    local_cluster: str = ""
     outlier_event_log_path: str = ""
     runtime: tuple[RuntimeLayer, ...] = ()
 

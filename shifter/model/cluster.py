@@ -143,11 +143,10 @@ class CircuitBreakers:
 @dataclass(frozen=True, slots=True)
 class EdsSource:
     """``Cluster.EdsClusterConfig`` with a ``path_config_source``: the file *path* that names the endpoints of ``service_name`` (the
-    cluster's name when empty). ``watched_directory`` is looked at instead of the file itself, where it is said."""
+    cluster's name when empty)."""
 
     path: str
     service_name: str = ""
-    watched_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +231,6 @@ class Cluster:
     health_checks: tuple[HealthCheck, ...] = ()
     outlier_detection: OutlierDetection | None = None
     ignore_health_on_host_removal: bool = False
-    close_connections_on_host_health_failure: bool = False
     connect_timeout: float = 5.0
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
     circuit_breakers: CircuitBreakers = CircuitBreakers()

@@ -52,8 +52,7 @@ class HealthCheck:
 
     ``no_traffic_interval`` holds while the cluster has had no request yet, ``no_traffic_healthy_interval`` then for healthy hosts.
     ``interval_jitter`` seconds and ``interval_jitter_percent`` of the interval are added at most, by lot. ``event_log_path`` gets a
-    line of JSON for each change. ``name`` is needed where a cluster has several, and is part of their figures' names. ``alt_port`` has
-    no effect, as in Envoy.
+    line of JSON for each change. ``name`` is needed where a cluster has several, and is part of their figures' names.
     """
 
     check: HttpHealthCheck | TcpHealthCheck | GrpcHealthCheck
@@ -64,7 +63,6 @@ class HealthCheck:
     initial_jitter: float = 0.0
     interval_jitter: float = 0.0
     interval_jitter_percent: int = 0
-    alt_port: int | None = None
     reuse_connection: bool = True
     no_traffic_interval: float = 60.0
     no_traffic_healthy_interval: float | None = None

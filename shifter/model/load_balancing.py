@@ -73,10 +73,8 @@ class ConsistentHashingLbConfig:
 
 @dataclass(frozen=True, slots=True)
 class ZoneAwareLbConfig:
-    """``CommonLbConfig.ZoneAwareLbConfig``: it needs to be known which hosts are in the proxy's own zone, ``node.locality``."""
+    """``CommonLbConfig.ZoneAwareLbConfig``. Its other fields are for zones that are preferred, and none is here."""
 
-    routing_enabled: float = 100.0
-    min_cluster_size: int = 6
     fail_traffic_on_panic: bool = False
 
 

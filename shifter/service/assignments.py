@@ -12,7 +12,7 @@ from shifter.upstream.discovery_eds import Lack, NoAssignment, Said
 class AssignmentFile:
     """Where the endpoints of *cluster* are written down: read at once, and again when the file has changed.
 
-    The file itself is watched, through all links on its path; so a ``watched_directory`` has nothing to add.
+    The file itself is watched, through all links on its path; so ``watched_directory`` has nothing to add, and is not in the model.
     """
 
     def __init__(self, cluster: Cluster, files: FileWatch) -> None:

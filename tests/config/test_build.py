@@ -431,7 +431,7 @@ def test_dns_servers_for_all_clusters_and_who_this_is() -> None:
         )
     ).bootstrap
     assert bootstrap is not None
-    assert (bootstrap.node_id, bootstrap.node_cluster, bootstrap.node_locality) == ("a", "b", Locality(zone="c"))
+    assert (bootstrap.node_id, bootstrap.node_cluster) == ("a", "b")
     assert all(item.dns_resolvers == (SocketAddress("127.0.0.9", 53),) for item in bootstrap.clusters)
 
 

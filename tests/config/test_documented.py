@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
@@ -16,7 +16,7 @@ from shifter.config.schema.base import Message, Variants, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.cluster import ProtocolOptions
 from shifter.config.schema.listener import Router
-from shifter.model import bootstrap, cluster, route
+from shifter.model import bootstrap, cluster, health_check, load_balancing, outlier_detection, retry, route
 from tests.support.programs import ROOT
 
 PAGE = (ROOT / "docs/configuration.md").read_text()
@@ -115,12 +115,15 @@ def test_nothing_was_overlooked() -> None:
     assert {"HttpConnectionManager", "ClusterWeight", "CaresDnsResolverConfig"} <= fields().keys()
 
 
-def shown(value: object) -> str:
+def shown(value: object) -> Collection[str]:
+    """The ways to write *value*, which may be seconds or a share."""
     if isinstance(value, Enum):
-        return str(value.value)
+        return (str(value.value),)
     if isinstance(value, bool):
-        return str(value).lower()
-    return duration(value) if isinstance(value, float) else str(value)
+        return (str(value).lower(),)
+    if isinstance(value, float):
+        return (duration(value), f"{value:g}") if value else (duration(value), f"{value:g}", "none")
+    return (str(value),)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +136,19 @@ def shown(value: object) -> str:
         (bootstrap.PathNormalization(), ("HttpConnectionManager",)),
         (cluster.Cluster(""), ("Cluster", "HttpProtocolOptions")),
         (cluster.Thresholds(), ("Thresholds",)),
+        (cluster.RetryBudget(), ("RetryBudget",)),
+        (cluster.AssignmentPolicy(), ("Policy",)),
+        (cluster.PreconnectPolicy(), ("PreconnectPolicy",)),
+        (load_balancing.CommonLbConfig(), ("CommonLbConfig",)),
+        (load_balancing.LeastRequestLbConfig(), ("LeastRequestLbConfig", "LeastRequest")),
+        (load_balancing.LbSubsetConfig(), ("LbSubsetConfig", "Subset")),
+        (load_balancing.MaglevLbConfig(), ("MaglevLbConfig", "Maglev")),
+        (load_balancing.RingHashLbConfig(), ("RingHashLbConfig",)),
+        (load_balancing.SlowStart(0.0), ("SlowStartConfig",)),
+        (health_check.HealthCheck(health_check.TcpHealthCheck(), 1.0, 1.0, 1, 1), ("HealthCheck",)),
+        (health_check.HttpHealthCheck(b"/"), ("HttpHealthCheck",)),
+        (outlier_detection.OutlierDetection(), ("OutlierDetection",)),
+        (retry.RetryPolicy(), ("RetryPolicy",)),
         (route.RouteAction(()), ("RouteAction",)),
         (route.RouteMatch(route.PathMatchKind.PREFIX, b""), ("RouteMatch",)),
         (route.RouteConfiguration(), ("RouteConfiguration",)),
@@ -147,6 +163,6 @@ def test_defaults_are_those_of_the_model(model: object, names: tuple[str, ...]) 
         for field, default in sections()[name].items():
             value = getattr(model, field, None)
             if isinstance(value, bool | int | float | Enum) and default and not field.endswith("response_code"):  # words there
-                assert default.strip("`") in (shown(value), "required"), f"{name}.{field}"
+                assert default.strip("`") in (*shown(value), "required"), f"{name}.{field}"
                 compared += 1
     assert compared
