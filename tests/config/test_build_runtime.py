@@ -44,7 +44,11 @@ def test_layers_keep_their_order_and_those_without_values_are_none() -> None:
 
 
 NAMES = st.text("abc", min_size=1, max_size=3)
-TREES = st.dictionaries(NAMES, st.recursive(st.integers(0, 100), lambda values: st.dictionaries(NAMES, values, min_size=1)), max_size=4)
+TREES = st.dictionaries(
+    NAMES,
+    st.recursive(st.integers(0, 100), lambda values: st.dictionaries(NAMES, values, min_size=1, max_size=3), max_leaves=5),
+    max_size=4,
+)
 
 
 @given(TREES)

@@ -30,7 +30,7 @@ def places(node: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_junk_makes_it_raise_or_speak_of_pydantic(data: st.DataObject) -> None:
     document = copy.deepcopy(yaml.safe_load(GOOD))
