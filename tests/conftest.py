@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 from twisted.internet import reactor
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 # Hundreds of processes are started; where nobody may keep bytecode, each of them would compile all of shifter first.
@@ -35,6 +35,19 @@ def logged_failures() -> Iterator[list[Failure]]:
     yield failures
     globalLogPublisher.removeObserver(observe)
     assert not failures, "\n".join(failure.getTraceback() for failure in failures)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """What the log said during the test."""
+    said: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        said.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield said
+    globalLogPublisher.removeObserver(observe)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, Snapshot
@@ -64,18 +63,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     yield lab
     lab.plane.stop()
     assert not lab.reactor.getDelayedCalls()
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    events: list[str] = []
-
-    def observe(event: LogEvent) -> None:
-        events.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 def test_endpoints_of_every_kind(lab: Lab) -> None:

@@ -12,7 +12,11 @@ from shifter.model.health_check import HealthCheck, HttpHealthCheck
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.health_check import HealthChecker, HealthCheckEvent
 from shifter.upstream.health_check.events import FailureType
+from shifter.upstream.health_check.probe import Probe
 from shifter.upstream.host import HealthFlag, Host
+from shifter.wire import h2_events as ev
+from shifter.wire.h2 import Http2Options, ServerConnection
+from tests.support.h2ends import converse
 from tests.support.transports import FakeNetwork, FakeTransport
 
 HTTP = HealthCheck(
@@ -59,6 +63,63 @@ class Verdicts:
 
     def exclude(self) -> None:
         self.told.append("exclude")
+
+
+class Asked:
+    """A host that is asked by a ``probe``, which its heirs make, and its end of the connection."""
+
+    probe: Probe
+
+    def __init__(self) -> None:
+        self.network = FakeNetwork(Clock())
+        self.verdicts = Verdicts()
+
+    @property
+    def told(self) -> list[object]:
+        return self.verdicts.told
+
+    @property
+    def transport(self) -> FakeTransport:
+        return self.network.outgoing[-1]
+
+
+class AskedForBytes(Asked):
+    """One that answers with bytes."""
+
+    def ask(self, *pieces: bytes) -> list[object]:
+        """Ask, and answer with *pieces*; return what has been told by now."""
+        self.probe.ask()
+        if self.transport.connecting:
+            self.transport.establish()
+        self.network.run()
+        self.transport.say(*pieces)
+        return self.told
+
+
+class AskedOverHttp2(Asked):
+    """One with a server of another make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.servers: dict[FakeTransport, ServerConnection] = {}
+        self.heard: list[ev.Event] = []
+
+    @property
+    def server(self) -> ServerConnection:
+        return self.servers[self.transport]
+
+    def turn(self) -> None:
+        converse(self.network, self.servers, lambda server, event: self.heard.append(event))
+
+    def ask(self) -> ev.RequestEvent:
+        """Have the probe ask; return the request."""
+        self.probe.ask()
+        if self.transport.connecting:
+            self.servers[self.transport] = ServerConnection(Http2Options())
+            self.transport.establish()
+        self.turn()
+        (request,) = [event for event in self.heard if event[0] == ev.REQUEST][-1:]
+        return request
 
 
 class Ward:

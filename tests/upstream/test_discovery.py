@@ -1,11 +1,9 @@
 """What every discovery has in common, and the one that has nothing to find."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from shifter.model.address import Pipe, SocketAddress
 from shifter.model.cluster import AssignmentPolicy, Cluster, DiscoveryType, LbEndpoint
@@ -13,18 +11,6 @@ from shifter.upstream.discovery import Discovery, Finding, StaticDiscovery
 
 ONE, TWO = (LbEndpoint(SocketAddress(f"10.0.0.{number}", 80)) for number in (1, 2))
 _: Discovery = StaticDiscovery(Cluster("fixed"))
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    events: list[str] = []
-
-    def observe(event: LogEvent) -> None:
-        events.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 class Found(Finding):

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
@@ -84,18 +83,6 @@ def lab() -> Iterator[Lab]:
     if lab.discovery is not None:
         lab.discovery.stop()
     assert not lab.clock.getDelayedCalls()
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    events: list[str] = []
-
-    def observe(event: LogEvent) -> None:
-        events.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 def host(name: str, port: int = 80, weight: int = 1, hostname: str = "") -> LbEndpoint:

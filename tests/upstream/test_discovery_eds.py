@@ -1,11 +1,10 @@
 """What becomes of a cluster's endpoints while somebody writes them down, well and not so well."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
@@ -59,18 +58,6 @@ class Lab:
 
 
 _discovery: Discovery = Lab().discovery
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    events: list[str] = []
-
-    def observe(event: LogEvent) -> None:
-        events.append(formatEvent(event))
-
-    globalLogPublisher.addObserver(observe)
-    yield events
-    globalLogPublisher.removeObserver(observe)
 
 
 def test_what_is_written_down_is_there_at_once() -> None:

@@ -5,7 +5,6 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.model.health_check import GrpcHealthCheck
@@ -22,10 +21,7 @@ from shifter.upstream.health_check.grpc import (
 from shifter.upstream.host import Host
 from shifter.wire import h2_events as ev
 from shifter.wire.events import TE_TRAILERS
-from shifter.wire.h2 import Http2Options, ServerConnection
-from tests.support.checks import Verdicts
-from tests.support.h2ends import converse
-from tests.support.transports import FakeNetwork, FakeTransport
+from tests.support.checks import AskedOverHttp2
 
 BAD = ("ACTIVE",)
 TYPE = b"\r\ncontent-type: application/grpc"
@@ -40,36 +36,13 @@ def status(number: int) -> bytes:
     return frame(b"\x08" + varint(number))
 
 
-class Asked:
+class Asked(AskedOverHttp2):
     """A host that is asked, and a server of another make."""
 
     def __init__(self, config: GrpcHealthCheck | None = None, reuse: bool = True) -> None:
-        self.network = FakeNetwork(Clock())
-        self.verdicts = Verdicts()
-        self.servers: dict[FakeTransport, ServerConnection] = {}
-        self.heard: list[ev.Event] = []
+        super().__init__()
         question = GrpcQuestion(config or GrpcHealthCheck(), "cluster", reuse, 0.3)
         self.probe = GrpcProbe(question, Host(SocketAddress("192.0.2.1", 80), 0.0), self.verdicts, self.network)
-
-    @property
-    def transport(self) -> FakeTransport:
-        return self.network.outgoing[-1]
-
-    @property
-    def server(self) -> ServerConnection:
-        return self.servers[self.transport]
-
-    def turn(self) -> None:
-        converse(self.network, self.servers, lambda server, event: self.heard.append(event))
-
-    def ask(self) -> ev.RequestEvent:
-        self.probe.ask()
-        if self.transport.connecting:
-            self.servers[self.transport] = ServerConnection(Http2Options())
-            self.transport.establish()
-        self.turn()
-        (request,) = [event for event in self.heard if event[0] == ev.REQUEST][-1:]
-        return request
 
     def answer(self, *messages: bytes, code: int = 200, block: bytes = TYPE, trailers: bytes = FINE) -> list[object]:
         """Ask, and answer; without messages by trailers alone, which are then in the *block*."""

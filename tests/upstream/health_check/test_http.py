@@ -1,7 +1,6 @@
 """What is asked over HTTP/1.1, and what answers mean. Requests are Envoy 1.40's, byte by byte."""
 
 import pytest
-from twisted.internet.task import Clock
 
 from shifter.model.address import Pipe, SocketAddress
 from shifter.model.cluster import LbEndpoint
@@ -10,8 +9,7 @@ from shifter.model.route import AppendAction, HeaderValueOption, StringMatcher, 
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.health_check.http import HttpProbe, HttpQuestion
 from shifter.upstream.host import Host
-from tests.support.checks import OK, Verdicts, answer
-from tests.support.transports import FakeNetwork, FakeTransport
+from tests.support.checks import OK, AskedForBytes, answer
 
 NETWORK = ("NETWORK",)
 ADDRESS = SocketAddress("192.0.2.1", 80)
@@ -19,29 +17,15 @@ PLAIN = HttpHealthCheck(b"/hc")
 PIECES = HttpHealthCheck(b"/hc", receive=(b"ab", b"cd"), response_buffer_size=8)
 
 
-class Asked:
+class Asked(AskedForBytes):
     """A host that is asked, and its end of the connection."""
 
     def __init__(self, config: HttpHealthCheck = PLAIN, reuse: bool = True, endpoint: LbEndpoint | None = None) -> None:
-        self.network = FakeNetwork(Clock())
-        self.verdicts = Verdicts()
+        super().__init__()
         self.stats = ClusterStats()
         host = Host(ADDRESS, 0.0)
         host.describe(endpoint or LbEndpoint(ADDRESS), 1, 0.0)
         self.probe = HttpProbe(HttpQuestion(config, "cluster", reuse, self.stats, "health_check."), host, self.verdicts, self.network)
-
-    @property
-    def transport(self) -> FakeTransport:
-        return self.network.outgoing[-1]
-
-    def ask(self, *pieces: bytes) -> list[object]:
-        """Ask, and answer with *pieces*; return what has been told by now."""
-        self.probe.ask()
-        if self.transport.connecting:
-            self.transport.establish()
-        self.network.run()
-        self.transport.say(*pieces)
-        return self.verdicts.told
 
 
 def fails(*told: object) -> list[object]:

@@ -1,7 +1,6 @@
 """Checks over HTTP/2."""
 
 import pytest
-from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.model.health_check import HttpHealthCheck
@@ -10,50 +9,19 @@ from shifter.upstream.health_check.http import HttpQuestion
 from shifter.upstream.health_check.http2 import Http2Probe
 from shifter.upstream.host import Host
 from shifter.wire import h2_events as ev
-from shifter.wire.h2 import Http2Options, ServerConnection
 from tests.support import h2frames as raw
-from tests.support.checks import Verdicts
-from tests.support.h2ends import converse
-from tests.support.transports import FakeNetwork, FakeTransport
+from tests.support.checks import AskedOverHttp2
 
 NETWORK = ("NETWORK",)
 
 
-class Asked:
+class Asked(AskedOverHttp2):
     """A host that is asked, and a server of another make."""
 
     def __init__(self, config: HttpHealthCheck | None = None, reuse: bool = True) -> None:
-        self.network = FakeNetwork(Clock())
-        self.verdicts = Verdicts()
-        self.servers: dict[FakeTransport, ServerConnection] = {}
-        self.heard: list[ev.Event] = []
+        super().__init__()
         question = HttpQuestion(config or HttpHealthCheck(b"/hc", http2=True), "cluster", reuse, ClusterStats(), "health_check.")
         self.probe = Http2Probe(question, Host(SocketAddress("192.0.2.1", 80), 0.0), self.verdicts, self.network)
-
-    @property
-    def told(self) -> list[object]:
-        return self.verdicts.told
-
-    @property
-    def transport(self) -> FakeTransport:
-        return self.network.outgoing[-1]
-
-    @property
-    def server(self) -> ServerConnection:
-        return self.servers[self.transport]
-
-    def turn(self) -> None:
-        converse(self.network, self.servers, lambda server, event: self.heard.append(event))
-
-    def ask(self) -> ev.RequestEvent:
-        """Have the probe ask; return the request."""
-        self.probe.ask()
-        if self.transport.connecting:
-            self.servers[self.transport] = ServerConnection(Http2Options())
-            self.transport.establish()
-        self.turn()
-        (request,) = [event for event in self.heard if event[0] == ev.REQUEST][-1:]
-        return request
 
     def answer(self, status: int = 200, body: bytes = b"", block: bytes = b"", trailers: bytes = b"") -> list[object]:
         """Ask, and answer."""

@@ -1,36 +1,20 @@
 """Hosts that speak something of their own."""
 
-from twisted.internet.task import Clock
-
 from shifter.model.address import SocketAddress
 from shifter.model.health_check import TcpHealthCheck
 from shifter.upstream.health_check.tcp import TcpProbe
 from shifter.upstream.host import Host
-from tests.support.checks import Verdicts
-from tests.support.transports import FakeNetwork, FakeTransport
+from tests.support.checks import AskedForBytes
 
 PING = TcpHealthCheck(b"PING", (b"PO", b"NG"))
 
 
-class Asked:
+class Asked(AskedForBytes):
     """A host that is asked, and its end of the connection."""
 
     def __init__(self, config: TcpHealthCheck = PING, reuse: bool = True) -> None:
-        self.network = FakeNetwork(Clock())
-        self.verdicts = Verdicts()
+        super().__init__()
         self.probe = TcpProbe(config, Host(SocketAddress("192.0.2.1", 80), 0.0), self.verdicts, self.network, reuse)
-
-    @property
-    def transport(self) -> FakeTransport:
-        return self.network.outgoing[-1]
-
-    def ask(self, *pieces: bytes) -> list[object]:
-        self.probe.ask()
-        if self.transport.connecting:
-            self.transport.establish()
-        self.network.run()
-        self.transport.say(*pieces)
-        return self.verdicts.told
 
 
 def test_a_connection_is_enough() -> None:
