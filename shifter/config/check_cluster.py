@@ -9,7 +9,7 @@ from shifter.config.check_health import Health
 from shifter.config.check_load_balancing import LoadBalancing
 from shifter.config.check_texts import Texts
 from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
-from shifter.config.judge import Judge, no_effect, seconds
+from shifter.config.judge import Judge, seconds
 from shifter.config.report import Report, shown
 from shifter.model.cluster import DiscoveryType
 
@@ -162,7 +162,7 @@ class Clusters:
         first = map_in(node, "source_address")
         if more and first is None:
             self._report.error(node, "further source addresses need a first one", "give `source_address`")
-        if len(more) > 1:
+        if len(more) > 1 and not (extra and older):
             self._report.error(more[1] or node, "one further source address is possible, of the other IP version")
         versions: dict[int, TextNode] = {}
         for socket in (first, *more[:1]):

@@ -35,10 +35,11 @@ class LoadBalancing:
             self._extension(node, extension, common)
         elif chosen == "LOAD_BALANCING_POLICY_CONFIG" and "load_balancing_policy" not in node:
             self._report.error(text_in(node, "lb_policy") or node, "this needs a `load_balancing_policy`, which says the policy")
+        given = [name for name in _CONFIGS if name in node]
         for name, policy in _CONFIGS.items():
             config = map_in(node, name)
-            if config is None:
-                continue
+            if config is None or len(given) > 1:
+                continue  # of several, that has been said
             if extension is not None or policy != chosen:
                 why = "beside `load_balancing_policy`" if extension is not None else f"unless `lb_policy` is {policy}"
                 self._report.warn(node.key(name), f"`{name}` has no effect {why}")

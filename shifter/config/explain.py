@@ -147,11 +147,15 @@ def _explain(root: MapNode, loc: Loc, error: ErrorDetails) -> tuple[Spot, str, s
             what = "an item of " if loc and isinstance(loc[-1], int) else ""
             return spot, f"{what}`{name}` wants a mapping, not {kind(node)}", "write field: value, one a line"
         case "greater_than_equal":
-            return spot, f"`{name}` is at least {context['ge']}, not {kind(node)}", ""
+            return spot, f"`{name}` is at least {_bound(context['ge'])}, not {kind(node)}", ""
         case "less_than_equal":
-            return spot, f"`{name}` is at most {context['le']}, not {kind(node)}", ""
+            return spot, f"`{name}` is at most {_bound(context['le'])}, not {kind(node)}", ""
         case _:
             return spot, f"`{name}` cannot be {kind(node)}", ""
+
+
+def _bound(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _node_at(root: Node, loc: Loc) -> Node:
