@@ -135,7 +135,7 @@ class LiveCluster(Leasing):
         if self.available:
             _send_away(leaving)
         self._members.release(leaving)
-        if self.config.common_lb.close_connections_on_host_set_change and before != set(self.pools):
+        if self.config.common_lb.close_connections_on_host_set_change and before and before != set(self.pools):
             for pool in self.pools:
                 for one in pool.every:
                     one.renew()

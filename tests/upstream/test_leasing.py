@@ -317,6 +317,18 @@ def test_connections_when_the_hosts_change(wanted: bool) -> None:
     assert lab.network.outgoing[0].open is not wanted
 
 
+def test_a_new_version_of_the_cluster_is_no_change_of_its_hosts() -> None:
+    lab = Lab(hosts=1, common_lb=CommonLbConfig(close_connections_on_host_set_change=True))
+    lab.ask()
+    lab.network.outgoing[0].say(EMPTY)
+    fresh = LiveCluster(lab.config, lab.registry, StaticDiscovery(lab.config))
+    fresh.start()
+    fresh.activate()
+    lab.cluster.stop()
+    lab.network.run()
+    assert lab.network.outgoing[0].open
+
+
 # fairness
 
 
