@@ -38,8 +38,8 @@ class FullStream(ProxyStream):
     """See the module. ``journey`` is shared by all exchanges that internal redirects have made of one request."""
 
     __slots__ = (
-        "context", "cookies", "copies", "counted", "extras", "following", "journey", "kept", "kept_size", "may_switch", "uncopied",
-        "until", "virtual_cluster",
+        "before_rewrite", "context", "cookies", "copies", "counted", "extras", "following", "journey", "kept", "kept_size", "may_switch",
+        "uncopied", "until", "virtual_cluster",
     )  # fmt: skip
 
     def __init__(self, leaf: "RouteResource", extras: Extras, head: RequestHead, downstream: "Downstream") -> None:
@@ -53,6 +53,7 @@ class FullStream(ProxyStream):
         self.cookies = b""  # what the load balancer gives to a newcomer
         self.kept: list[bytes] | None = None  # the body, in case it has to be sent once more
         self.kept_size = 0
+        self.before_rewrite = b"", b""  # block and host
         self.journey: Journey | None = None
         self.following: Exchange | None = None
         self.virtual_cluster = ""
@@ -144,13 +145,21 @@ class FullStream(ProxyStream):
         head = self.head
         if self.uncopied:
             self._copy(data, end)
+        if extras.auto_host_rewrite:
+            self._rewrite_host(head, upstream.pool.host.hostname)
         self._count_attempt(head)
-        if extras.auto_host_rewrite and upstream.pool.host.hostname:
-            host = upstream.pool.host.hostname.encode("ascii")
-            replace_host(head, host, extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
         if self.counted is not None:
             self.counted.upstream_rq_total += 1
         super()._send(upstream, data, end)
+
+    def _rewrite_host(self, head: RequestHead, hostname: str) -> None:
+        """Have the endpoint get its own name as host, if it has one; never that of an endpoint whose connection died under the request."""
+        if self.repeated:
+            head.block, head.authority = self.before_rewrite
+        else:
+            self.before_rewrite = head.block, head.authority
+        if hostname:
+            replace_host(head, hostname.encode("ascii"), self.extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
 
     def _count_attempt(self, head: RequestHead) -> None:
         if self.extras.count_attempts:

@@ -169,7 +169,8 @@ class RetryingStream(FullStream):
     def _untime_try(self) -> None:
         self.try_until = self.try_ends = _NEVER
         self.idle_timeout = self.stream_idle
-        self._limit()
+        if self.begun:
+            self._limit()
 
     # tries
 

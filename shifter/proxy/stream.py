@@ -397,6 +397,7 @@ class ProxyStream:
         """The tick found the deadline passed, or nothing moving for too long."""
         stats = self.runtime.stats
         idle = self.deadline > now
+        asked = self.upstream is not None
         self._let_go()
         if self.pool is not None:
             self.pool.endpoint_stats.rq_error += 1
@@ -409,7 +410,7 @@ class ProxyStream:
             self._reply(408, b"request timeout", b"", "request_overall_timeout")
         else:
             self.target.cluster.state.stats.upstream_rq_timeout += 1
-            if self.pool is not None and self.pool.host.monitor is not None and not self.responding:
+            if asked and self.pool is not None and self.pool.host.monitor is not None and not self.responding:
                 self.pool.host.monitor.timed_out()
             self._reply(504, b"upstream request timeout", b"UT", "response_timeout")
 

@@ -1,8 +1,10 @@
 """Retries together with what else a route may ask for: other clusters, callers with wishes, copies, redirects, protocols."""
 
+from random import Random
 from typing import Any
 
 from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.outlier_detection import OutlierDetection
 from shifter.model.retry import RetryPolicy
 from shifter.model.route import (
     HeaderMutations,
@@ -19,6 +21,7 @@ from shifter.model.route import (
 )
 from shifter.proxy.retrying import RetryingStream
 from shifter.upstream.interfaces import Failed
+from shifter.upstream.outlier_detection import Detector
 from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy, forward, get, local
 from tests.support.retries import BAD, EMPTY, post, retrying, stats, turn
 from tests.support.transports import FakeTransport
@@ -185,6 +188,40 @@ def test_each_try_names_the_host_of_its_endpoint() -> None:
     second = proxy.backend.take()
     assert {first.split(b"\r\n")[1], second.split(b"\r\n")[1]} == {b"host: h0.test", b"host: h1.test"}
     assert b"\r\nx-forwarded-host: a\r\n" in second
+
+
+def test_a_request_whose_connection_died_does_not_carry_the_host_of_that_endpoint_to_the_next() -> None:
+    endpoints = (LbEndpoint(TWO[0], hostname="h0.test"), LbEndpoint(TWO[1]))
+    proxy = retrying(clusters=(Cluster("one", endpoints=endpoints),), action={"auto_host_rewrite": True, "append_x_forwarded_host": True})
+    for _ in TWO:
+        proxy.connect(get(b"/"))
+        proxy.backend.take()
+        proxy.backend.say(EMPTY)
+    client = proxy.connect(get(b"/"))
+    (dying,) = [backend for backend in proxy.backends if backend.written]
+    assert b"\r\nhost: h0.test\r\n" in dying.take()
+    dying.hang_up()
+    sent = b"".join(backend.take() for backend in proxy.backends)
+    assert b"\r\nhost: a\r\n" in sent
+    assert b"-host: " not in sent
+    proxy.backend.say(EMPTY)
+    assert client.take().startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_endpoint_is_not_to_blame_for_the_time_that_another_one_takes() -> None:
+    proxy = retrying(clusters=(Cluster("one", endpoints=(LbEndpoint(TWO[0]),)),), action={"timeout": 0.5})
+    (pool,) = proxy.clusters["one"].pools
+    detection = OutlierDetection(split_external_local_origin_errors=True)
+    Detector(detection, pool.stats, proxy.network.monotonic, Random()).watch([pool.host])
+    client = proxy.connect(get(b"/"))
+    proxy.network.answers = False
+    proxy.backend.say(BAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+    turn(proxy)
+    assert proxy.backend.connecting
+    proxy.wait(0.6)
+    assert client.take().startswith(b"HTTP/1.1 504 ")
+    assert pool.host.monitor is not None
+    assert pool.host.monitor.consecutive_local_origin_failure == 0
 
 
 def test_a_switch_of_protocols_may_take_two_tries() -> None:
