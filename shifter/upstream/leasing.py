@@ -82,7 +82,7 @@ class Leasing:
             if isinstance(error, HostLeft):
                 return self._lease_or_take(self.pick() if context is None else self.pick_for(context), fresh, context)
             if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
-                another = next(others, None)
+                another = next((one for one in others if not one.draining), None)  # nobody looks after one that has left
                 if another is not None:
                     stream = another.take()
                     return another.lease(fresh).addErrback(try_next) if stream is None else succeed(stream)

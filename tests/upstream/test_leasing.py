@@ -394,3 +394,14 @@ def test_a_full_queue_of_one_host_starves_no_other() -> None:
     assert Leased(lab.cluster.lease(others[0])).failure is None
     assert Leased(lab.cluster.lease(others[1])).failure is None
     assert Leased(lab.cluster.lease(others[2])).failed.kind is FailureKind.OVERFLOW
+
+
+def test_nobody_is_sent_to_an_endpoint_that_has_left_meanwhile() -> None:
+    lab = Lab(hosts=3)
+    leased = lab.lease()
+    first = lab.network.outgoing[0]
+    gone = [pool for pool in lab.pools if pool.address != first.peer]
+    lab.cluster.update([one for one in lab.endpoints if one.address == first.peer])
+    first.refuse()
+    assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
+    assert not any(pool.connections for pool in gone)
