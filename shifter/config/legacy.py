@@ -8,7 +8,8 @@ Rule 4. Anything of an unexpected shape is left alone: the schema will say what 
 
 from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, maps
 from shifter.config.edit import Edits
-from shifter.config.legacy_base import new_list, new_map, socket_address, text
+from shifter.config.legacy_base import new_list, new_map, text
+from shifter.config.legacy_clusters import ClusterRewriter
 from shifter.config.legacy_routes import RouteRewriter
 from shifter.config.legacy_words import renamed
 from shifter.config.report import Report
@@ -54,37 +55,8 @@ def modernise_tests(root: MapNode, report: Report) -> None:
                 old.header(header)
 
 
-class _BootstrapRewriter(RouteRewriter):
+class _BootstrapRewriter(ClusterRewriter):
     """Rewrites clusters, listeners and what is in them."""
-
-    def cluster(self, node: MapNode) -> None:
-        """Rewrite a cluster."""
-        self.rename(node, "lb_type", "lb_policy", "write lb_policy:")
-        if node.get("features") == "http2":
-            self.rename(node, "features", "http2_protocol_options", "write http2_protocol_options: {}", lambda value: new_map(value, {}))
-        breakers = map_in(node, "circuit_breakers")
-        if breakers is not None:
-            self.rename(breakers, "default", "thresholds", "write thresholds: [{…}]", lambda value: new_list(value, [value]))
-        self.milliseconds(node, "connect_timeout_ms", "connect_timeout")
-        self.tls(node, "Upstream")
-        self.rename(node, "drain_connections_on_host_removal", "ignore_health_on_host_removal", "write ignore_health_on_host_removal:")
-        socket = map_in(node, "transport_socket")
-        if socket is not None:
-            self.extension(socket, _TRANSPORT_SOCKETS)
-        for check in maps(node.get("health_checks")):
-            http = map_in(check, "http_health_check")
-            if http is not None:
-                self._health_check(http)
-        hosts = node.get("hosts")
-        if isinstance(hosts, ListNode):
-            name = node.get("name")
-            self.rename(
-                node,
-                "hosts",
-                "load_assignment",
-                "write load_assignment: {cluster_name: …, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: …}}}]}]}",
-                lambda value: _assignment(str(name) if isinstance(name, TextNode) else "?", value),
-            )
 
     def listener(self, node: MapNode) -> None:
         """Rewrite a listener."""
@@ -165,19 +137,6 @@ class _BootstrapRewriter(RouteRewriter):
             for item in node:
                 self._json_words(item)
 
-    def _health_check(self, node: MapNode) -> None:
-        if isinstance(node.get("service_name"), TextNode):
-            self.rename(
-                node,
-                "service_name",
-                "service_name_matcher",
-                "write service_name_matcher: {prefix: …}",
-                lambda value: new_map(value, {"prefix": value}),
-            )
-        version = {"true": "HTTP2", "false": "HTTP1"}.get(str(node.get("use_http2")).lower())
-        if version is not None:
-            self.rename(node, "use_http2", "codec_client_type", f"write codec_client_type: {version}", lambda value: text(version, value))
-
     def _http_filters(self, owner: MapNode, manager: MapNode) -> None:
         filters = manager.get("http_filters")
         if isinstance(filters, ListNode):
@@ -197,14 +156,3 @@ class _BootstrapRewriter(RouteRewriter):
                 self.put(manager, "http_filters", "http_filters", lambda _: router)
             else:
                 self.insert(manager, "route_config", "http_filters", router, at)
-
-
-def _assignment(name: str, hosts: Node) -> Node:
-    """Return what v2 called ``hosts`` as a ``ClusterLoadAssignment``."""
-    assert isinstance(hosts, ListNode)
-    endpoints: list[Node] = []
-    for host in hosts:
-        url = host.get("url") if isinstance(host, MapNode) else None
-        endpoints.append(new_map(host, {"endpoint": new_map(host, {"address": socket_address(url) or host})}))
-    localities = new_list(hosts, [new_map(hosts, {"lb_endpoints": new_list(hosts, endpoints)})])
-    return new_map(hosts, {"cluster_name": text(name, hosts), "endpoints": localities})

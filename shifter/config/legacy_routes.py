@@ -40,6 +40,7 @@ class RouteRewriter(FilterRewriter):
             self.cors(host, host)
             self._level(host)
             self._mirrors(host)
+            self._retries(host)
             for cluster in maps(host.get("virtual_clusters")):
                 self.headers_within(cluster)
             require = host.get("require_ssl")
@@ -48,7 +49,7 @@ class RouteRewriter(FilterRewriter):
                 self.rename(host, "require_ssl", "require_tls", f"write require_tls: {wanted}", partial(_replaced, wanted))
             for route in maps(host.get("routes")):
                 for into, fields in _FLAT.items():
-                    self._gather(route, into, fields)
+                    self.gather(route, into, fields, "the route")
                 match, action, redirect = map_in(route, "match"), map_in(route, "route"), map_in(route, "redirect")
                 if action is not None:
                     self.cors(action, route)
@@ -95,12 +96,12 @@ class RouteRewriter(FilterRewriter):
                 self.filter_config(config)
                 self.headers_within(config)
 
-    def _gather(self, route: MapNode, into: str, fields: frozenset[str]) -> None:
-        """What v1 wrote into the route itself."""
+    def gather(self, route: MapNode, into: str, fields: frozenset[str], what: str) -> None:
+        """Put what v1 wrote into *route* itself, which is called *what*, where it stands today."""
         given = [key for key in route if key in fields and isinstance(key, TextNode)]
         if not given or into in route:
             return
-        self._alias(given[0], f"`{given[0]}` stands in the route itself, as in Envoy's v1 format", f"put it under {into}:")
+        self._alias(given[0], f"`{given[0]}` stands in {what} itself, as in Envoy's v1 format", f"put it under {into}:")
         node = new_map(given[0], {key: route[key] for key in given})
         if self._edits is not None:
             self._edits.gather(route, given, into, node)
@@ -181,9 +182,16 @@ class RouteRewriter(FilterRewriter):
         elif websocket is False:
             self._alias(node.key("use_websocket"), "`use_websocket` is an old spelling of what is the default", "take it out")
             self.delete(node, "use_websocket")
-        retries = map_in(node, "retry_policy")
-        if retries is not None:
-            self.milliseconds(retries, "per_try_timeout_ms", "per_try_timeout")
+        self._retries(node)
+
+    def _retries(self, node: MapNode) -> None:
+        policy = map_in(node, "retry_policy")
+        if policy is None:
+            return
+        self.milliseconds(policy, "per_try_timeout_ms", "per_try_timeout")
+        for name in ("retriable_headers", "retriable_request_headers"):
+            for header in maps(policy.get(name)):
+                self.header(header)
 
     def _mirrors(self, node: MapNode) -> None:
         for policy in maps(node.get("request_mirror_policies")):
