@@ -11,7 +11,7 @@ from shifter.config.check_endpoints import Ip, ip_address, socket_in
 from shifter.config.check_routes import Routes
 from shifter.config.check_runtime import check_runtime
 from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
-from shifter.config.judge import Judge, no_effect
+from shifter.config.judge import Judge
 from shifter.config.report import Report, shown
 
 
