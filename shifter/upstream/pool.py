@@ -333,6 +333,7 @@ class EndpointPool:
         """Tell the next in *queue*, and who watches the host: it counts as often as it costs a request, as in Envoy."""
         if self.host.monitor is not None:
             self.host.monitor.failed(failed)
+        self.stats.upstream_rq_pending_failure_eject += 1
         self._next_waiting(queue).errback(LeaseFailed(failed, self))
 
     def _give_up(self, waiter: Deferred[UpstreamStream]) -> None:

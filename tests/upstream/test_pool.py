@@ -165,6 +165,7 @@ def test_refused_connections_fail_who_waits() -> None:
     endpoint.connections[1].establish()
     assert waiting[1].stream is not None
     assert (endpoint.stats.upstream_cx_connect_fail, endpoint.pool.endpoint_stats.cx_connect_fail) == (1, 1)
+    assert endpoint.stats.upstream_rq_pending_failure_eject == 1
     assert endpoint.state.default.connections == 1
     assert endpoint.stats.upstream_cx_active == 1
 
@@ -255,7 +256,7 @@ def test_or_its_failure_is_nobodys() -> None:
     endpoint.lease().deferred.cancel()
     endpoint.connections[0].refuse()
     assert not endpoint.pool.connections
-    assert endpoint.stats.upstream_cx_connect_fail == 1
+    assert (endpoint.stats.upstream_cx_connect_fail, endpoint.stats.upstream_rq_pending_failure_eject) == (1, 0)
 
 
 def test_draining_closes_what_is_idle_and_the_rest_behind_its_request() -> None:
