@@ -244,7 +244,7 @@ class DataPlane:
             runtime.drain()
             self._leaving.append(runtime)
         for cluster in old_clusters:
-            cluster.stop()
+            cluster.stop(self._clusters.get(cluster.name))
             if cluster.name not in self._clusters:
                 self._registry.forget(cluster.name)
         self._snapshot = prepared.snapshot

@@ -4,7 +4,7 @@ Rule 1. What is learned of the endpoints takes effect at once: the balancer hear
 Rule 2. An endpoint belongs to the `registry`, which outlives this; here is only which of them there are, and how they are chosen.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -15,6 +15,7 @@ from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint, Routing
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.health_check import HealthChecker, WriteHealthCheckEvent, forget_checks
 from shifter.upstream.host import Health, HealthFlag, Host
+from shifter.upstream.interfaces import PickContext
 from shifter.upstream.leasing import HighPriority, Leasing
 from shifter.upstream.load_balancer import Balancer, make_balancer
 from shifter.upstream.membership import Membership
@@ -105,8 +106,9 @@ class LiveCluster(Leasing):
         self._detector.watch(hosts)
         self._registry.timed[self._detector.tick] = None
 
-    def stop(self) -> None:
-        """Let go of the endpoints; what is under way on them goes on."""
+    def stop(self, successor: "LiveCluster | None" = None) -> None:
+        """Let go of the endpoints; what is under way on them goes on. Requests that still look for one (again) find those of the
+        *successor*, which serves in this one's place."""
         self._discovery.stop()
         if self._detector is not None:
             self._registry.timed.pop(self._detector.tick, None)
@@ -114,6 +116,13 @@ class LiveCluster(Leasing):
         if self._checker is not None:
             self._checker.stop()
         self._balance()
+        if successor is not None:
+            self._balancer = _Successor(successor)
+            self.available = successor.available
+            if self._high is not None:
+                self._high.available = successor.available
+            if self.available:
+                _send_away(set(leaving).difference(successor.pools))
         self._members.release(leaving)
 
     def update(self, endpoints: Iterable[LbEndpoint]) -> None:
@@ -200,6 +209,28 @@ class LiveCluster(Leasing):
 
     def __repr__(self) -> str:
         return f"<LiveCluster {self.name} endpoints={len(self._members.pools)}>"
+
+
+class _Successor:
+    """The balancer of a cluster that was stopped: that of another one."""
+
+    def __init__(self, cluster: LiveCluster) -> None:
+        self._cluster = cluster
+
+    def pick(self) -> EndpointPool | None:
+        return self._cluster._balancer.pick()
+
+    def pick_for(self, context: PickContext) -> EndpointPool | None:
+        return self._cluster._balancer.pick_for(context)
+
+    def order(self, first: EndpointPool) -> Iterator[EndpointPool]:
+        return self._cluster._balancer.order(first)
+
+    def update(self, endpoints: Iterable[EndpointPool]) -> None:
+        """It hears of its endpoints from its own cluster."""
+
+    def gauges(self) -> Mapping[str, int]:
+        return {}
 
 
 def _send_away(pools: Iterable[EndpointPool]) -> None:

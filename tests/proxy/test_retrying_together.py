@@ -20,6 +20,8 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.proxy.retrying import RetryingStream
+from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.interfaces import Failed
 from shifter.upstream.outlier_detection import Detector
 from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy, forward, get, local
@@ -193,14 +195,13 @@ def test_each_try_names_the_host_of_its_endpoint() -> None:
 def test_a_request_whose_connection_died_does_not_carry_the_host_of_that_endpoint_to_the_next() -> None:
     endpoints = (LbEndpoint(TWO[0], hostname="h0.test"), LbEndpoint(TWO[1]))
     proxy = retrying(clusters=(Cluster("one", endpoints=endpoints),), action={"auto_host_rewrite": True, "append_x_forwarded_host": True})
-    for _ in TWO:
-        proxy.connect(get(b"/"))
-        proxy.backend.take()
-        proxy.backend.say(EMPTY)
-    client = proxy.connect(get(b"/"))
-    (dying,) = [backend for backend in proxy.backends if backend.written]
-    assert b"\r\nhost: h0.test\r\n" in dying.take()
-    dying.hang_up()
+    asked: list[FakeTransport] = []
+    while len(asked) < 3 or asked[-1].peer != TWO[0]:  # both have a connection, and the last to be asked is the one with a name
+        if asked:
+            asked[-1].say(EMPTY)
+        client = proxy.connect(get(b"/"))
+        asked += [backend for backend in proxy.backends if backend.take()]
+    asked[-1].hang_up()
     sent = b"".join(backend.take() for backend in proxy.backends)
     assert b"\r\nhost: a\r\n" in sent
     assert b"-host: " not in sent
@@ -222,6 +223,23 @@ def test_an_endpoint_is_not_to_blame_for_the_time_that_another_one_takes() -> No
     assert client.take().startswith(b"HTTP/1.1 504 ")
     assert pool.host.monitor is not None
     assert pool.host.monitor.consecutive_local_origin_failure == 0
+
+
+def test_a_retry_goes_on_in_the_configuration_that_came_meanwhile() -> None:
+    proxy = retrying()
+    client = proxy.connect(get(b"/"))
+    proxy.backend.say(BAD)
+    config = Cluster("one", endpoints=(LbEndpoint(TWO[0]),))
+    old, new = proxy.clusters["one"], LiveCluster(config, proxy.registry, StaticDiscovery(config))
+    new.start()
+    new.activate()
+    old.stop(new)
+    proxy.clusters["one"] = new
+    turn(proxy)
+    assert proxy.backend.peer == TWO[0]
+    proxy.backend.say(EMPTY)
+    assert client.take().startswith(b"HTTP/1.1 200 ")
+    proxy.settled(c200=1)
 
 
 def test_a_switch_of_protocols_may_take_two_tries() -> None:

@@ -7,10 +7,10 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, RoutingPriority, Thresholds, UpstreamProtocol
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
-from shifter.upstream.interfaces import FailureKind, LeaseFailed
+from shifter.upstream.interfaces import FailureKind, LeaseFailed, PickContext
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
@@ -204,3 +204,49 @@ def test_the_first_endpoints_are_there_when_start_says_so() -> None:
     fresh.start().addCallback(add)
     assert done == [None]
     assert len(list(fresh.pools)) == 3
+
+
+def replaced(made: Made, *endpoints: LbEndpoint) -> LiveCluster:
+    """Another version of the cluster, with *endpoints*, in the place of the one there was."""
+    config = Cluster("c", endpoints=endpoints)
+    fresh = LiveCluster(config, made.registry, StaticDiscovery(config))
+    fresh.start()
+    fresh.activate()
+    made.cluster.stop(fresh)
+    return fresh
+
+
+def test_who_looks_for_an_endpoint_of_a_cluster_that_was_replaced_finds_those_of_the_new_one() -> None:
+    made = Made(endpoints=2)
+    fresh = replaced(made, LbEndpoint(address(8)), LbEndpoint(address(9)))
+    assert {made.cluster.pick(), made.cluster.pick_for(PickContext())} <= set(fresh.pools)
+    high = made.cluster.of(RoutingPriority.HIGH)
+    assert high.pick() is not None
+    leased = made.lease()
+    made.refuse(1)
+    made.network.outgoing[-1].establish()
+    assert leased.stream is not None
+    last = LiveCluster(made.config, made.registry, StaticDiscovery(made.config))
+    last.start()
+    fresh.stop(last)
+    assert made.cluster.pick() in set(last.pools)
+    assert made.cluster.gauges() == {}
+
+
+def test_who_waits_for_an_endpoint_that_a_new_version_does_not_have_goes_to_another() -> None:
+    made = Made(endpoints=1)
+    leased = made.lease()
+    replaced(made, LbEndpoint(address(9)))
+    assert made.network.outgoing[-1].peer == address(9)
+    made.network.outgoing[-1].establish()
+    assert leased.stream is not None
+    assert made.stats.upstream_rq_pending_active == 0
+
+
+def test_who_waits_for_an_endpoint_that_a_new_version_has_too_goes_on_waiting() -> None:
+    made = Made(endpoints=1)
+    leased = made.lease()
+    replaced(made, *made.config.endpoints)
+    assert len(made.network.outgoing) == 1
+    made.network.outgoing[-1].establish()
+    assert leased.stream is not None
