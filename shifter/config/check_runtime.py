@@ -10,6 +10,8 @@ from shifter.config.report import Report, shown
 from shifter.config.schema.core import Denominator
 
 _ENVOYS_OWN = ("envoy.reloadable_features.", "envoy.restart_features.", "overload.", "re2.", "upstream.", "health_check.")
+_IN_THE_FILE = ("circuit_breakers.", "outlier_detection.")
+_READ = frozenset(("upstream.base_retry_backoff_ms", "upstream.healthy_panic_threshold", "upstream.use_retry"))
 
 
 def check_runtime(root: MapNode, report: Report) -> None:
@@ -43,8 +45,9 @@ def _values(layer: MapNode, report: Report) -> None:
                 _share(value, report)
             elif isinstance(value, MapNode):
                 waiting.append((f"{key}.", value))
-            if not isinstance(value, MapNode) and key.startswith(_ENVOYS_OWN):
-                report.warn(node.key(name), f"`{shown(key)}` has no effect", "it is about the inside of Envoy")
+            if not isinstance(value, MapNode) and key.startswith((*_ENVOYS_OWN, *_IN_THE_FILE)) and key not in _READ:
+                why = "what the cluster says holds" if key.startswith(_IN_THE_FILE) else "it is about the inside of Envoy"
+                report.warn(node.key(name), f"`{shown(key)}` has no effect", why)
 
 
 def _share(node: MapNode, report: Report) -> None:

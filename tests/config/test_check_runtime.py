@@ -48,12 +48,19 @@ def test_errors(text: str, message: str, hint: str) -> None:
         (layers("{name: a, «admin_layer»: {}}"), "`admin_layer` has no effect"),
         (values("«envoy.reloadable_features.x»: true"), "`envoy.reloadable_features.x` has no effect"),
         (values("envoy: {restart_features: {«x»: true}}"), "`envoy.restart_features.x` has no effect"),
+        (values("«outlier_detection.consecutive_5xx»: 2"), "`outlier_detection.consecutive_5xx` has no effect"),
+        (values("circuit_breakers: {web: {default: {«max_requests»: 2}}}"), "`circuit_breakers.web.default.max_requests` has no effect"),
     ],
 )
 def test_warnings(text: str, message: str) -> None:
     planted = marked(text)
     [problem] = load(planted.text, NAME).problems
     assert (problem.level, problem.message, problem.place) == ("warning", message, planted.place)
+
+
+def test_values_that_are_read() -> None:
+    text = values("upstream: {use_retry: 50, base_retry_backoff_ms: 10, healthy_panic_threshold: 0}")
+    assert load(text, NAME).problems == []
 
 
 def test_there_is_one_admin_layer() -> None:
