@@ -119,11 +119,7 @@ class HighPriority(Leasing):
         return None if resources.requests >= resources.max_requests else self._choose(context)
 
     def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
-        host = first.host
-        for pool in self._cluster.pools:
-            if pool.host is host:
-                return (other.of(RoutingPriority.HIGH) for other in self._cluster._balancer.order(pool))
-        return iter(())
+        return (other.of(RoutingPriority.HIGH) for other in self._cluster.others(first.default or first))
 
     def _choose(self, context: PickContext | None) -> EndpointPool | None:
         pool = self._cluster._choose(context)

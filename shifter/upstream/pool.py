@@ -27,8 +27,8 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "choosy", "connections", "draining", "endpoint_stats", "high", "host", "network", "resources", "started", "state",
-        "stats", "waiting",
+        "address_text", "choosy", "connections", "default", "draining", "endpoint_stats", "high", "host", "network", "resources", "started",
+        "state", "stats", "waiting",
     )  # fmt: skip
 
     def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
@@ -36,6 +36,7 @@ class EndpointPool:
         self.stats = state.stats
         self.resources = state.of(priority)
         self.high: EndpointPool | None = None
+        self.default: EndpointPool | None = None  # of a pool for high priority, the one it stands beside
         self.host = host
         self.endpoint_stats = host.stats
         self.address_text = host.address_text
@@ -67,6 +68,7 @@ class EndpointPool:
             return self
         if self.high is None:
             self.high = self.__class__(self.state, self.host, self.network, priority)
+            self.high.default = self
             self.high.draining = self.draining
         return self.high
 
