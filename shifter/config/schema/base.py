@@ -21,12 +21,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
     PlainSerializer,
     ValidationInfo,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import with_info_plain_validator_function
 
 from shifter.config.document import ListNode, MapNode, Plain, TextNode, plain, value_of
 from shifter.config.report import Report, shown
@@ -330,6 +332,26 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
     envoy: ClassVar[str] = ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Within another message, have the validator of this one made when the first such message is read: there are hundreds, of
+        which a configuration has a few dozen, and to make them all would take a tenth of the start."""
+        if _making:
+
+            def validate(value: object, info: ValidationInfo) -> object:
+                return cls.__pydantic_validator__.validate_python(value, context=info.context)
+
+            return with_info_plain_validator_function(validate)
+        _making.append(cls)
+        try:
+            return handler(source)
+        finally:
+            _making.pop()
+
+
+_making: list[type[Message]] = []
+"""The message whose validator is being made, if any is."""
 
 
 class Choice(Message):

@@ -166,6 +166,11 @@ class AccessLogFilter(Choice):
     grpc_status_filter: GrpcStatusFilter | None = None
 
 
+# They speak of a class that comes after them.
+AndFilter.model_rebuild()
+OrFilter.model_rebuild()
+
+
 class ResponseMapper(Message):
     """``ResponseMapper``."""
 

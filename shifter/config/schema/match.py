@@ -146,6 +146,11 @@ class ValueMatcher(Choice):
     or_match: OrMatcher | None = None
 
 
+# They speak of a class that comes after them.
+ListMatcher.model_rebuild()
+OrMatcher.model_rebuild()
+
+
 class PathSegment(Choice):
     """``MetadataMatcher.PathSegment``."""
 

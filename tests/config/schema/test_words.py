@@ -1,5 +1,7 @@
 """The table of Envoy's words and the schema agree."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +11,7 @@ from shifter.config.explain import children_of
 from shifter.config.schema.base import Choice, Message, Variants, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.words import FIELDS, GONE, TYPES
+from tests.support.programs import ROOT
 
 
 def messages(model: type[BaseModel], seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
@@ -64,3 +67,19 @@ def test_a_field_is_either_there_or_gone() -> None:
 )
 def test_what_may_be_given_without_meaning_anything(message: str, field: str, zero: str | None) -> None:
     assert FIELDS[message][field] == zero
+
+
+def test_every_message_knows_its_fields_from_the_start() -> None:
+    """Also where they speak of one that is defined later: validators are made late, and what asks for fields does not wait for them."""
+    program = """
+import shifter.config.json_schema
+from shifter.config.schema.base import Message
+
+def all_of(kind):
+    for one in kind.__subclasses__():
+        yield one
+        yield from all_of(one)
+
+assert [one for one in all_of(Message) if not one.__pydantic_fields_complete__] == []
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
