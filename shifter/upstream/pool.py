@@ -333,10 +333,11 @@ class EndpointPool:
 
     def _fail(self, queue: deque[Deferred[UpstreamStream]], failed: Failed) -> None:
         """Tell the next in *queue*, and who watches the host: it counts as often as it costs a request, as in Envoy."""
+        waiter = self._next_waiting(queue)
         if self.host.monitor is not None:
-            self.host.monitor.failed(failed)
+            self.host.monitor.failed(failed)  # which may send all others away
         self.stats.upstream_rq_pending_failure_eject += 1
-        self._next_waiting(queue).errback(LeaseFailed(failed, self))
+        waiter.errback(LeaseFailed(failed, self))
 
     def _give_up(self, waiter: Deferred[UpstreamStream]) -> None:
         for queue in (self.waiting, self.choosy):

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, RoutingPriority, Thresholds, UpstreamProtocol
 from shifter.model.load_balancing import CommonLbConfig, LbSubsetConfig, LbSubsetSelector
+from shifter.model.outlier_detection import OutlierDetection
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
@@ -405,3 +406,17 @@ def test_nobody_is_sent_to_an_endpoint_that_has_left_meanwhile() -> None:
     first.refuse()
     assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
     assert not any(pool.connections for pool in gone)
+
+
+def test_the_failure_that_makes_an_endpoint_an_outlier_sends_away_who_else_waits_for_it() -> None:
+    lab = Lab(hosts=2, outlier_detection=OutlierDetection(consecutive_5xx=1, max_ejection_percent=50))
+    pool, other = lab.pools
+    leases = [Leased(lab.cluster.lease(pool)) for _ in range(3)]
+    for transport in lab.to(pool):
+        transport.refuse()
+    assert pool.host.has(HealthFlag.FAILED_OUTLIER_CHECK)
+    assert len(lab.to(other)) == 3
+    for transport in lab.to(other):
+        transport.establish()
+    assert all(leased.stream is not None for leased in leases)
+    assert lab.cluster.resources.pending_requests == 0
