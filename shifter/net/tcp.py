@@ -20,8 +20,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from shifter.model.address import Address, SocketAddress
-from shifter.model.cluster import UpstreamConnectionOptions
 from shifter.net.buffers import read_at_a_time
+from shifter.net.socket_options import prepare
 from shifter.net.transport import ConnectOptions, Delayed, Handler
 
 _log = Logger()
@@ -33,8 +33,6 @@ _PATIENCE = 60.0
 """Seconds that a connection being closed may take to accept another byte of what is still queued for it."""
 _RESET = struct.pack("ii", 1, 0)
 _IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
-_IP_FREEBIND = 15
-_IP_BIND_ADDRESS_NO_PORT = 24
 
 
 class Flushable(Protocol):
@@ -106,7 +104,7 @@ class Network:
         sock.setblocking(False)
         code = 0
         if options is not None and isinstance(address, SocketAddress):
-            code = _prepare(sock, options.socket)
+            code = prepare(sock, options.socket)
         transport = TcpTransport(self, sock, handler, peer, options.buffer_limit if options is not None else 0)
         code = code or sock.connect_ex(where)
         if code in _IN_PROGRESS:
@@ -118,31 +116,6 @@ class Network:
             transport.queue = []
             self.mark(transport)
         return transport
-
-
-def _prepare(sock: socket.socket, options: UpstreamConnectionOptions) -> int:
-    """Set what *options* say of a TCP socket; return the system's error number, 0 for none."""
-    try:
-        if (keepalive := options.tcp_keepalive) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, value in (
-                (socket.TCP_KEEPCNT, keepalive.keepalive_probes),
-                (socket.TCP_KEEPIDLE, keepalive.keepalive_time),
-                (socket.TCP_KEEPINTVL, keepalive.keepalive_interval),
-            ):
-                if value is not None:
-                    sock.setsockopt(socket.IPPROTO_TCP, option, value)
-        for source in options.source_addresses:
-            if (":" in source.host) == (sock.family == socket.AF_INET6):
-                if options.freebind:
-                    sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
-                if not source.port:
-                    sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)  # a port is used up for one endpoint only
-                sock.bind((source.host, source.port))
-                break
-    except OSError as error:
-        return error.errno or errno.EINVAL
-    return 0
 
 
 def _words(code: int) -> str:

@@ -32,7 +32,6 @@ _log = Logger()
 _OPTIONS = Http2Options(stream_window=64 * 1024, connection_window=64 << 20)
 
 
-
 def _options(buffer_limit: int) -> Http2Options:
     stream_window, send_mark = window(buffer_limit, _OPTIONS.stream_window), window(buffer_limit, _OPTIONS.send_mark)
     return replace(_OPTIONS, stream_window=stream_window, send_mark=send_mark)

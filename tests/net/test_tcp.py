@@ -12,6 +12,7 @@ import pytest
 from shifter.model.address import Address, Pipe, SocketAddress
 from shifter.model.cluster import TcpKeepalive, UpstreamConnectionOptions
 from shifter.net import tcp
+from shifter.net.socket_options import IP_FREEBIND
 from shifter.net.tcp import Network, TcpTransport
 from shifter.net.transport import ConnectOptions, Transport
 from tests.support.turns import PATIENCE, HandDriven, Recorder, listening
@@ -525,7 +526,7 @@ def test_a_source_address_may_be_one_that_will_be_ours(freebind: bool) -> None:
     sock, heard = connected(ConnectOptions(options))
     with sock:
         assert heard == "made"
-        assert sock.getsockopt(socket.IPPROTO_IP, tcp._IP_FREEBIND) == freebind
+        assert sock.getsockopt(socket.IPPROTO_IP, IP_FREEBIND) == freebind
 
 
 @pytest.mark.parametrize("abstract", [False, True])
