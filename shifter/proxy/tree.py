@@ -39,7 +39,7 @@ from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
 from shifter.routing.caller_wishes import take_wishes
-from shifter.routing.forwarded import expected_timeout
+from shifter.routing.forwarded import EXPECTED_TIMEOUT, expected_timeout
 from shifter.routing.headers import Edit, HeaderEditor, Subject
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_weights
@@ -52,7 +52,7 @@ from shifter.routing.table import RouteList
 from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value
+from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value, without
 
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
@@ -284,7 +284,11 @@ class FullRouteResource(RouteResource):
                 return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1
             head.flags |= TUNNEL
-        wishes = take_wishes(head) if self.extras.hears_wishes and head.flags & HAS_X_ENVOY else None
+        wishes = None
+        if self.extras.hears_wishes and head.flags & HAS_X_ENVOY:
+            wishes = take_wishes(head)
+            if self.added:
+                head.block = without(head.block, EXPECTED_TIMEOUT)  # what the caller counts on is not what the endpoint may
         if wishes is not None or self.extras.retry is not None:
             hedge = self.extras.hedge if wishes is None or wishes.hedge is None else wishes.hedge
             return (HedgingStream if hedge else RetryingStream)(self, self.extras, head, downstream, wishes)
