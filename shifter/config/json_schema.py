@@ -59,7 +59,7 @@ class _Maker:
     def reference(self, message: type[BaseModel]) -> Schema:
         """Return a reference to the definition of *message*, which is made when it is asked for first."""
         if issubclass(message, Variants):
-            return self._variants(message.variants)
+            return self._variants(message.variants, "enum")
         name = getattr(message, "envoy", "") or message.__name__
         # Some messages of Envoy's are several classes here: what a listener and what a cluster may say.
         while name in self.definitions and self.definitions[name]["$comment"] != message.__name__:
@@ -133,13 +133,13 @@ class _Maker:
                 found["minItems" if found.get("type") == "array" else "minLength"] = least
         return found
 
-    def _variants(self, messages: Collection[type[Message]]) -> Schema:
-        """Say that this is one of *messages*, by its ``@type``."""
+    def _variants(self, messages: Collection[type[Message]], types: str) -> Schema:
+        """Say that this is one of *messages*, by its ``@type``: of no other type (*types* ``enum``) or possibly (``examples``)."""
         by_type: dict[str, type[Message]] = {f"{TYPE_PREFIX}{message.envoy}": message for message in messages}
         return {
             "type": "object",
             "required": ["@type"],
-            "properties": {"@type": {"type": "string", "examples": sorted(by_type)}},
+            "properties": {"@type": {"type": "string", types: sorted(by_type)}},
             "allOf": [
                 {
                     "if": {"properties": {"@type": {"const": url}}, "required": ["@type"]},
@@ -157,7 +157,7 @@ class _Maker:
             known: list[type[Message]] = [Router, FilterConfig]
             for kind in KINDS.values():
                 known += [kind.config] if kind.override is None else [kind.config, kind.override]
-            self.definitions[name] |= self._variants(known)
+            self.definitions[name] |= self._variants(known, "examples")
         return _named(name)
 
 

@@ -1,8 +1,12 @@
 """What is said about trying again arrives in the model, field by field."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shifter.config import load
+from shifter.config.build_retry import retry_words
+from shifter.config.schema.retry import RETRY_WORDS
 from shifter.model.retry import HedgePolicy, RateLimitedRetryBackOff, ResetHeaderFormat, RetryPolicy
 from shifter.model.route import HeaderMatcher, RouteAction, StringMatcher, StringMatchKind, VirtualHost
 from tests.support.configs import GOOD, NAME, with_route
@@ -81,6 +85,11 @@ def retry(written: str) -> RetryPolicy | None:
 )
 def test_fields(written: str, policy: RetryPolicy) -> None:
     assert retry(written) == policy
+
+
+@given(st.lists(st.sampled_from(RETRY_WORDS)), st.sampled_from((",", ", ", " ,", ",,")))
+def test_every_known_word_is_read_however_the_list_is_written(words: list[str], between: str) -> None:
+    assert retry_words(between.join(words)) == words
 
 
 def test_a_route_has_that_of_its_virtual_host_unless_it_has_its_own() -> None:

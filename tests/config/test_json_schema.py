@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from shifter.cli import main
 from shifter.config.json_schema import json_schema
+from tests.config.test_build_load_balancing import policy
 from tests.support.configs import GOOD
 from tests.support.programs import ROOT
 
@@ -49,6 +50,8 @@ GOOD_ONES = {
     "a filter": (FILTERS, FILTERS + FAULT),
     "a filter of somebody's": (FILTERS, FILTERS + FAULT.replace("envoy.extensions.filters.http.buffer.v3.Buffer", "my.Filter")),
     "a harmless field": ("admin:", "stats_sinks: []\nadmin:"),
+    "a policy": ("lb_policy: ROUND_ROBIN", f"load_balancing_policy: {policy('maglev.v3.Maglev', 'table_size: 11')}"),
+    "a share": ("lb_policy: ROUND_ROBIN", "common_lb_config: {healthy_panic_threshold: {value: 12.5}}"),
     "a duration": ("codec_type: AUTO", "stream_idle_timeout: 90s"),
 }
 BAD_ONES = {
@@ -67,6 +70,8 @@ BAD_ONES = {
     "an empty list": ('domains: ["*"]', "domains: []"),
     "a text for a list": ('domains: ["*"]', "domains: a"),
     "an old spelling": ("name: x-canary-version\n", "name: x-canary-version\n                    exact_match: a\n"),
+    "a typo in a policy": ("lb_policy: ROUND_ROBIN", f"load_balancing_policy: {policy('maglev.v3.Maglev', 'table_sizes: 11')}"),
+    "a policy of Envoy's": ("lb_policy: ROUND_ROBIN", f"load_balancing_policy: {policy('override_host.v3.OverrideHost')}"),
     "a wrong type": ("http_connection_manager.v3.HttpConnectionManager", "tcp_proxy.v3.TcpProxy"),
 }
 

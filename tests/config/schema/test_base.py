@@ -14,11 +14,15 @@ from shifter.config.schema.base import (
     TYPE_PREFIX,
     Bool,
     Choice,
+    Double,
     HeaderText,
     OneOf,
     Seconds,
+    Typed,
     UInt32,
+    Variants,
     duration,
+    variant_of,
     word,
 )
 
@@ -51,6 +55,16 @@ def test_what_is_no_whole_number(written: str) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_every_number_is_what_it_is(number: int) -> None:
     assert read(UInt32, str(number)) == (number, [])
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_fraction_is_what_it_is(number: float) -> None:
+    assert read(Double, repr(number)) == (number, [])
+
+
+@pytest.mark.parametrize("written", ["", "much", "true", "nan", "inf", "1e999", "5%", "0x5"])
+def test_what_is_no_number(written: str) -> None:
+    assert refuse(Double, written).startswith("a number is wanted here, not ")
 
 
 @pytest.mark.parametrize(
@@ -181,3 +195,43 @@ def test_other_types() -> None:
     odd = node()
     odd[TextNode("@type", 1, 1)] = ListNode(1, 1)
     assert told(odd) == ['the "@type" must be text, not a list']
+
+
+class First(Typed):
+    envoy = "a.First"
+
+    one: UInt32 = 0
+
+
+class Second(Typed):
+    envoy = "a.Second"
+
+    two: UInt32
+
+
+class Either(Variants):
+    envoy = "a.First"
+    variants = (First, Second)
+
+
+def test_variants_are_told_apart_by_their_type() -> None:
+    assert Either.types == ("a.First", "a.Second")
+    for url, fields, found in (("x/a.First", {}, First), ("a.Second", {"two": "2"}, Second)):
+        assert type(Either.model_validate(node(type=url, **fields), context=Report("f"))) is found
+        assert variant_of(Either, node(type=url)) is found
+    assert variant_of(Either, node(type="a.Third")) is Either and variant_of(Second, node(type="a.First")) is Second
+
+
+@pytest.mark.parametrize(
+    ("fields", "where", "message"),
+    [
+        (node(type="a.Second", two="much"), ("two",), "a whole number is wanted here, not `much`"),
+        (node(type="a.Third"), (), '`a.Third` is no "@type" that is known here'),
+        (node(one="1"), (), 'this has no "@type", which says what it is'),
+    ],
+)
+def test_what_is_wrong_in_a_variant_keeps_its_place(fields: MapNode, where: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Either.model_validate(fields, context=Report("f"))
+    [error] = refused.value.errors()
+    assert (error["loc"], error["msg"]) == (where, message)
