@@ -17,9 +17,9 @@ from twisted.logger import Logger
 
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Bootstrap, FileAccessLog, HttpConnectionManager, Snapshot
-from shifter.model.cluster import Cluster, DiscoveryType, HealthStatus, UpstreamProtocol
-from shifter.model.report import EndpointReport, Report, VirtualClusterReport
+from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
+from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
+from shifter.model.report import Report, VirtualClusterReport
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
@@ -36,6 +36,7 @@ from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
 from shifter.service.assignments import AssignmentFile
+from shifter.service.event_logs import EventLogs
 from shifter.service.filewatch import FileWatch
 from shifter.service.plan import Plan, diff
 from shifter.upstream.cluster import LiveCluster
@@ -43,9 +44,6 @@ from shifter.upstream.discovery import Discovery, StaticDiscovery
 from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
 from shifter.upstream.discovery_eds import EdsDiscovery
 from shifter.upstream.dns import Resolver
-from shifter.upstream.health_check import HealthCheckEvent
-from shifter.upstream.host import HealthFlag, Host
-from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.preconnect import make_cluster
@@ -72,7 +70,6 @@ class Prepared:
     filters: dict[SocketAddress, FilterChain] = field(default_factory=dict)
     stats: dict[SocketAddress, HttpStats] = field(default_factory=dict)
     logs: dict[str, AccessLogWriter] = field(default_factory=dict)
-    event_logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
 
 class DataPlane:
@@ -105,8 +102,7 @@ class DataPlane:
         self._leaving: list[ListenerRuntime] = []
         self._logs: dict[str, AccessLogWriter] = {}
         self._closed_logs: list[AccessLogWriter] = []
-        self._event_logs: dict[str, AccessLogWriter] = {}
-        self._event_logs_to_be: dict[str, AccessLogWriter] = {}  # of what is being prepared
+        self._event_logs = EventLogs(wall)
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
         self._make_door = make_door(take_over)
@@ -130,7 +126,7 @@ class DataPlane:
         bootstrap = snapshot.bootstrap
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
         fresh = [
-            make_cluster(cluster, self._registry, self._discovery(cluster), self._log_outlier, self._log_check)
+            make_cluster(cluster, self._registry, self._discovery(cluster), self._event_logs.outlier, self._event_logs.check)
             for cluster in plan.clusters_added
         ]
         for cluster in fresh:
@@ -140,10 +136,7 @@ class DataPlane:
         prepared = Prepared(snapshot, plan, clusters, fresh)
         runtime = Runtime(bootstrap.runtime)
         try:
-            for path in event_logs(bootstrap):
-                if path not in self._event_logs:
-                    prepared.event_logs[path] = AccessLogWriter(path)
-            self._event_logs_to_be = prepared.event_logs
+            self._event_logs.prepare(bootstrap)
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
             for listener in bootstrap.listeners:
@@ -192,23 +185,19 @@ class DataPlane:
 
     def discard(self, prepared: Prepared) -> None:
         """Undo `lay_out`."""
-        self._event_logs_to_be = {}
         for cluster in prepared.fresh:
             cluster.stop()
         for sock in prepared.sockets.values():
             sock.close()
-        for writer in (*prepared.logs.values(), *prepared.event_logs.values()):
+        for writer in prepared.logs.values():
             writer.close()
+        self._event_logs.discard()
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared* from the next request on, and let go of what only the old snapshot used."""
         plan = prepared.plan
         self._logs |= prepared.logs
-        self._event_logs |= prepared.event_logs
-        self._event_logs_to_be = {}
-        wanted = event_logs(prepared.snapshot.bootstrap)
-        for path in [path for path in self._event_logs if path not in wanted]:
-            self._event_logs.pop(path).close()
+        self._event_logs.commit(prepared.snapshot.bootstrap)
         self._registry.runtime = Runtime(prepared.snapshot.bootstrap.runtime)
         for cluster in prepared.fresh:
             cluster.activate()
@@ -285,8 +274,9 @@ class DataPlane:
         for looping in (self._ticker, self._flusher):
             if looping.running:
                 looping.stop()
-        for writer in (*self._logs.values(), *self._event_logs.values()):
+        for writer in self._logs.values():
             writer.close()
+        self._event_logs.close()
         self._network.close()
 
     # reading it
@@ -311,16 +301,7 @@ class DataPlane:
             at = port.address if port else address
             listeners.append(runtime.listener_stats.report(runtime.listener.name, at.host, at.port))
             managers.append(runtime.stats.report(runtime.settings.stat_prefix, runtime.listener.name))
-        clusters = []
-        for cluster in self._clusters.values():
-            endpoints = []
-            for pool in cluster.pools:
-                figures = pool.host.stats
-                figures.rq_active = pool.host.active
-                figures.rq_pending_active = sum(len(one.waiting) + len(one.choosy) for one in pool.every)
-                endpoints.append(_endpoint_report(pool.host))
-            cluster.state.stats.more_gauges.update(cluster.gauges())
-            clusters.append(cluster.state.stats.report(cluster.name, endpoints, cluster.config.circuit_breakers))
+        clusters = [cluster.report() for cluster in self._clusters.values()]
         memory = {"physical_size": _resident()}
         return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)
 
@@ -389,57 +370,16 @@ class DataPlane:
                 deferred.callback(None)
         self._network.flush()  # what timeouts wrote does not wait for the next event
 
-    def _log_event(self, path: str, line: bytes) -> None:
-        """Write what happened to an endpoint to the event log at *path*, if there is (still) one."""
-        writer = self._event_logs.get(path) or self._event_logs_to_be.get(path)
-        if writer is not None:
-            writer.write(line)
-
-    def _log_outlier(self, cluster: str, event: OutlierEvent) -> None:
-        if self._snapshot is not None and (path := self._snapshot.bootstrap.outlier_event_log_path):
-            self._log_event(path, event.line(cluster, self._wall()))
-
-    def _log_check(self, path: str, event: HealthCheckEvent) -> None:
-        self._log_event(path, event.line(self._wall()))
-
     def _flush_logs(self) -> None:
-        for writer in (*self._logs.values(), *self._event_logs.values()):
+        for writer in self._logs.values():
             writer.flush()
+        self._event_logs.flush()
         runtimes = [*self._runtimes.values(), *self._leaving]
         used = {access_log.writer for runtime in runtimes for access_log in runtime.access_logs}
         for path in [path for path, writer in self._logs.items() if writer not in used]:
             writer = self._logs.pop(path)
             writer.close()
             self._closed_logs.append(writer)  # what it counted still counts
-
-
-def event_logs(bootstrap: Bootstrap) -> set[str]:
-    """Return the paths of the logs that *bootstrap* wants of what happens to endpoints."""
-    paths = {check.event_log_path for cluster in bootstrap.clusters for check in cluster.health_checks}
-    return {*paths, bootstrap.outlier_event_log_path} - {""}
-
-
-def _endpoint_report(host: Host) -> EndpointReport:
-    address = host.addresses[0]
-    path, port = (address.host, address.port) if isinstance(address, SocketAddress) else (address.path, None)
-    locality = host.endpoint.locality
-    status = host.endpoint.health_status
-    monitor = host.monitor
-    about = EndpointReport(
-        path,
-        port,
-        host.weight,
-        host.hostname,
-        tuple(str(flag.name).lower() for flag in HealthFlag if host.has(flag)),
-        host.health.value,
-        "HEALTHY" if status is HealthStatus.UNKNOWN else status.value,
-        (locality.region, locality.zone, locality.sub_zone),
-        host.endpoint.priority,
-        host.canary,
-        monitor.external.rate if monitor is not None else -1.0,
-        monitor.local.rate if monitor is not None else -1.0,
-    )
-    return host.stats.report(about)
 
 
 def _resident() -> int:

@@ -12,6 +12,7 @@ from random import Random
 from twisted.internet.defer import Deferred
 
 from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint, RoutingPriority
+from shifter.model.report import ClusterReport
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.health_check import HealthChecker, WriteHealthCheckEvent, forget_checks
 from shifter.upstream.host import Health, HealthFlag, Host
@@ -197,6 +198,16 @@ class LiveCluster(Leasing):
             for one in pool.every:
                 one.renew()  # requests that go there nevertheless, or later, need not meet the same connections
         self._failed = failed
+
+    def report(self) -> ClusterReport:
+        """Return a copy of what the cluster and its endpoints have counted."""
+        endpoints = []
+        for pool in self.pools:
+            pool.host.stats.rq_pending_active = sum(len(one.waiting) + len(one.choosy) for one in pool.every)
+            endpoints.append(pool.host.report())
+        stats = self.state.stats
+        stats.more_gauges.update(self.gauges())
+        return stats.report(self.name, endpoints, self.config.circuit_breakers)
 
     def gauges(self) -> Mapping[str, int]:
         """Return what the load balancer tells of itself, by names behind ``cluster.<name>.``."""

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from enum import Enum, IntFlag
 from typing import TYPE_CHECKING
 
-from shifter.model.address import Address
+from shifter.model.address import Address, SocketAddress
 from shifter.model.cluster import HealthStatus, LbEndpoint
+from shifter.model.report import EndpointReport
 from shifter.observe.stats import EndpointStats
 
 if TYPE_CHECKING:
@@ -129,6 +130,27 @@ class Host:
         """Have *changed* called with the host when its ``health`` has changed, or `excluded`; return how to stop that."""
         self._watchers.append(changed)
         return lambda: self._watchers.remove(changed)
+
+    def report(self) -> EndpointReport:
+        """Return what is known of it, with a copy of its figures."""
+        address, endpoint, monitor = self.addresses[0], self.endpoint, self.monitor
+        path, port = (address.host, address.port) if isinstance(address, SocketAddress) else (address.path, None)
+        about = EndpointReport(
+            path,
+            port,
+            self.weight,
+            self.hostname,
+            tuple(str(flag.name).lower() for flag in HealthFlag if self.has(flag)),
+            self.health.value,
+            "HEALTHY" if endpoint.health_status is HealthStatus.UNKNOWN else endpoint.health_status.value,
+            (endpoint.locality.region, endpoint.locality.zone, endpoint.locality.sub_zone),
+            endpoint.priority,
+            self.canary,
+            monitor.external.rate if monitor is not None else -1.0,
+            monitor.local.rate if monitor is not None else -1.0,
+        )
+        self.stats.rq_active = self.active
+        return self.stats.report(about)
 
     def _become(self, flags: int, now: float) -> None:
         before = self.health
