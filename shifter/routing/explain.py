@@ -25,17 +25,16 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.routing import require_tls
-from shifter.routing.caller_wishes import Wishes, take_wishes
 from shifter.routing.dry_run import Bystander, Found, Table, copy_of
 from shifter.routing.errors import RequestRefused
 from shifter.routing.explain_question import Asked, Scene
+from shifter.routing.explain_retries import Tries, tries_of
 from shifter.routing.forwarded import EXPECTED_TIMEOUT, Forwarding, expected_timeout
 from shifter.routing.hash_policy import Newcomer, address_of
 from shifter.routing.hosts import HostTable
 from shifter.routing.match_text import conditions, reason, shown
 from shifter.routing.path import PathRedirect, make_canonical
 from shifter.routing.probability import Chances
-from shifter.routing.retry_policy import per_try
 from shifter.routing.weighted_clusters import is_sticky
 from shifter.wire.events import ODD_PATH, ProtocolError, RequestHead, fields, without
 from shifter.wire.h1 import request_bytes
@@ -103,7 +102,7 @@ class Miss:
 class Way:
     """A route that the request takes, in *share* of all cases: to one of ``candidates``, or to ``reply``.
 
-    ``decided`` says what decides between the candidates; empty when nothing has to be decided. ``timeout`` is in seconds, 0 for none.
+    ``decided`` says what decides between the candidates; empty when nothing has to be decided.
     """
 
     number: int
@@ -112,7 +111,7 @@ class Way:
     candidates: tuple[Candidate, ...] = ()
     decided: str = ""
     copies: tuple[Copy, ...] = ()
-    timeout: float = 0.0
+    tries: Tries | None = None
     reply: Reply | None = None
 
 
@@ -257,7 +256,8 @@ class _Walk:
             candidates = tuple(self._candidate(route, action, entry, share) for entry, share in shares)
             mirrors = action.mirrors or self._host.mirrors or self._table.config.mirrors
             copies = tuple(map(self._copy, mirrors))
-            return Way(number, route, taken.share, candidates, decided, copies, self._table.timeout(action))
+            tries = tries_of(action, self._table.timeout(action), copy_of(self._head), self._table.runtime)
+            return Way(number, route, taken.share, candidates, decided, copies, tries)
         return Way(number, route, taken.share, reply=self._reply(route, action))
 
     def _shares(self, action: RouteAction, taken: Chances) -> tuple[str, list[tuple[WeightedCluster, Fraction]]]:
@@ -284,9 +284,9 @@ class _Walk:
         table, head = self._table, copy_of(self._head)
         name = table.cluster_name(entry, head)
         subject = self._bystander(head, route, name)
-        seconds = _expected_seconds(action, table.timeout(action), take_wishes(head))
-        if not self._scene.manager.suppress_envoy_headers and seconds:
-            head.block = without(head.block, EXPECTED_TIMEOUT) + expected_timeout(seconds)
+        expected = tries_of(action, table.timeout(action), head, table.runtime).expected
+        if not self._scene.manager.suppress_envoy_headers and expected:
+            head.block = without(head.block, EXPECTED_TIMEOUT) + expected_timeout(expected)
         table.send(self._host, route, entry, head, subject)
         table.send_to_endpoint(self._host, action, self._endpoint_name(action, name), head)
         added = table.answer(self._host, route, entry, b"", subject)
@@ -368,15 +368,3 @@ class _Watched(RequestHead):
     @random.setter
     def random(self, number: int) -> None:
         self._number = number
-
-
-def _expected_seconds(action: RouteAction, timeout: float, wishes: Wishes | None) -> float:
-    """What the first endpoint is told that it has: one try's time, unless a slow try goes on beside the next."""
-    policy = action.retry
-    one = policy.per_try_timeout if policy is not None else 0.0
-    hedge = action.hedge is not None and action.hedge.hedge_on_per_try_timeout
-    if wishes is not None:
-        timeout = timeout if wishes.timeout is None else wishes.timeout
-        one = one if wishes.per_try_timeout is None else wishes.per_try_timeout
-        hedge = hedge if wishes.hedge is None else wishes.hedge
-    return timeout if hedge else per_try(one, timeout) or timeout

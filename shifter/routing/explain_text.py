@@ -14,6 +14,7 @@ from shifter.model.bootstrap import Bootstrap, Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
 from shifter.routing.explain_question import scene_of
+from shifter.routing.explain_retries import Tries
 from shifter.routing.match_text import described, shown
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import have_weight, weights_now
@@ -108,7 +109,16 @@ class _Page:
         for one in way.copies:
             share = "" if one.share == 1 else f", {percent(one.share)} of them"
             yield _line("copy to", f"{shown(one.cluster) or '(the request names none)'}{share}")
-        yield _line("timeout", f"{way.timeout:g} s" if way.timeout else "none")
+        if way.tries is not None:
+            yield from _tries(way.tries)
+
+
+def _tries(tries: Tries) -> Iterator[str]:
+    yield _line("timeout", f"{tries.timeout:g} s" if tries.timeout else "none")
+    if tries.per_try:
+        yield _line("a try", f"{tries.per_try:g} s")
+    if tries.retries:
+        yield _line("retries", f"{tries.retries}, for {', '.join(tries.words)}")
 
 
 def _candidates(way: Way) -> Iterator[str]:
@@ -237,7 +247,10 @@ def _way(way: Way) -> dict[str, object]:
         for candidate in way.candidates
     ]
     copies = [{"cluster": one.cluster, "share": float(one.share)} for one in way.copies]
-    return {**found, "decided_by": way.decided, "candidates": candidates, "copies": copies, "timeout": way.timeout}
+    tries = way.tries
+    times = {} if tries is None else {"timeout": tries.timeout, "per_try_timeout": tries.per_try}
+    again = {} if tries is None else {"retries": tries.retries, "retry_on": list(tries.words)}
+    return {**found, "decided_by": way.decided, "candidates": candidates, "copies": copies, **times, **again}
 
 
 def _pairs(pairs: Iterable[tuple[bytes, bytes]]) -> list[list[str]]:
