@@ -99,8 +99,7 @@ class LiveCluster(Leasing):
         self._before = None
         detection = self.config.outlier_detection
         if detection is None:
-            for host in hosts:
-                forget(host, self._registry.now)
+            forget(hosts, self.state.stats, self._registry.now)
             return
         log = None if self._log_outlier is None else partial(self._log_outlier, self.name)
         self._detector = Detector(detection, self.state.stats, self._registry.monotonic, Random(), log)
@@ -168,7 +167,7 @@ class LiveCluster(Leasing):
 
     def _check_failed(self, host: Host) -> None:
         """A host does not pass its health checks any more, so that discovery may take it away."""
-        if host.has(HealthFlag.PENDING_DYNAMIC_REMOVAL):
+        if host.address in self._members.pending:
             self._members.reconsider(host)
         if host.address not in self._members.pools:
             self._watch()

@@ -96,13 +96,14 @@ class Host:
         """Whether its ``envoy.lb`` metadata says ``canary: true``."""
         return self.endpoint.metadata.get(_CANARY[0], {}).get(_CANARY[1]) is True
 
-    def describe(self, endpoint: LbEndpoint, weight: int, now: float) -> None:
-        """Take over what a configuration says of this address."""
+    def describe(self, endpoint: LbEndpoint, weight: int, now: float, with_health: bool = True) -> None:
+        """Take over what a configuration says of this address; its ``health_status`` only if *with_health*."""
         self.endpoint = endpoint
         self.hostname = endpoint.hostname
         self.weight = weight
         self.addresses = (self.address, *endpoint.additional_addresses)
-        self._become(self.flags & ~_CONFIGURED | _FLAG_OF.get(endpoint.health_status, 0), now)
+        if with_health:
+            self._become(self.flags & ~_CONFIGURED | _FLAG_OF.get(endpoint.health_status, 0), now)
 
     def set(self, flag: HealthFlag, now: float) -> None:
         """Set *flag*; a host that thereby becomes less healthy tells its watchers."""

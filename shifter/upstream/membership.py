@@ -4,6 +4,7 @@ Rule 1. An address is one host. Named twice it counts once, with both weights, i
 Rule 2. A host that stays keeps its connections whatever else is said of it; one that goes finishes what it carries.
 Rule 3. A host that discovery takes away while active health checks find it well stays until they do not: discovery may be the one that
         is wrong (Envoy; ``ignore_health_on_host_removal`` says otherwise). A logical host is one: the next address takes its place.
+Rule 4. Until this configuration is in force (`Membership.describe`), nothing that it says takes a host away from the one that is.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,13 +17,15 @@ from shifter.upstream.registry import Registry
 from shifter.upstream.resources import ClusterState
 
 _NOT_WELL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_EDS_HEALTH
+_PENDING = HealthFlag.PENDING_DYNAMIC_REMOVAL
+_NONE = HealthFlag(0)
 
 
 class Membership:
     """``pools`` are those of the hosts, by address. *changed* is called when some host's health is another, and when a host has gone
     because of that; not for what `update` changes."""
 
-    __slots__ = ("_changed", "_config", "_described", "_registry", "_state", "_unwatch", "_updating", "pools")
+    __slots__ = ("_changed", "_config", "_described", "_in_force", "_registry", "_state", "_unwatch", "_updating", "pending", "pools")
 
     def __init__(self, config: Cluster, registry: Registry, state: ClusterState, changed: Callable[[], object]) -> None:
         self._config = config
@@ -32,6 +35,8 @@ class Membership:
         self._described: dict[Address, tuple[LbEndpoint, int]] = {}
         self._unwatch: dict[Address, Callable[[], None]] = {}
         self._updating = False
+        self._in_force = False
+        self.pending: set[Address] = set()  # of hosts that are there by rule 3 only
         self.pools: dict[Address, EndpointPool] = {}
 
     def update(self, endpoints: Iterable[LbEndpoint]) -> Iterable[EndpointPool]:
@@ -40,7 +45,6 @@ class Membership:
         Each priority that gains or loses hosts counts for ``membership_change``.
         """
         named = _each_once(endpoints)
-        now = self._registry.now
         changed: set[int] = set()
         self._updating = True
         for address, (endpoint, weight) in named.items():
@@ -55,14 +59,15 @@ class Membership:
                     changed |= {before.priority, endpoint.priority}
             self.pools[address] = pool
             self._described[address] = endpoint, weight
-            pool.host.describe(endpoint, weight, now)
-            pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
+            self.pending.discard(address)
+            self._show(address)
         gone = []
         for address in [address for address in self.pools if address not in named]:
             pool = self.pools.pop(address)
             if self._stays(pool.host):
-                pool.host.set(HealthFlag.PENDING_DYNAMIC_REMOVAL, now)
                 self.pools[address] = pool  # behind those that are named
+                self.pending.add(address)
+                self._show(address)
             else:
                 changed.add(self._described[address][0].priority)
                 gone.append(self._without(pool))
@@ -71,11 +76,27 @@ class Membership:
         return gone
 
     def describe(self) -> None:
-        """Say again of every host what is said of it here: another configuration of the cluster may have said otherwise meanwhile."""
+        """Say again of every host what is said of it here, which is in force now: another configuration of the cluster may have said
+        otherwise meanwhile."""
+        self._in_force = True
         self._updating = True
-        for address, (endpoint, weight) in self._described.items():
-            self.pools[address].host.describe(endpoint, weight, self._registry.now)
+        for address in self.pools:
+            self._show(address)
         self._updating = False
+
+    def _show(self, address: Address) -> None:
+        """Have a host be as it is described; as to its health, only if no other configuration has a say in that."""
+        host = self.pools[address].host
+        endpoint, weight = self._described[address]
+        now = self._registry.now
+        decides = self._decides(address)
+        host.describe(endpoint, weight, now, with_health=decides)
+        if decides:
+            host.put(_PENDING if address in self.pending else _NONE, _PENDING, now)
+
+    def _decides(self, address: Address) -> bool:
+        """Whether nobody but this configuration says how well the host at *address* is."""
+        return self._in_force or not self._registry.shared(self._state.name, address)
 
     def release(self, pools: Iterable[EndpointPool]) -> None:
         """Let go of *pools*, which `update` or `clear` returned."""
@@ -91,13 +112,12 @@ class Membership:
         """The health of *host* is another, or why it is: let go of it if only that kept it."""
         if self._updating:
             return
-        unwell = [
-            pool for pool in self.pools.values() if pool.host.flags & HealthFlag.PENDING_DYNAMIC_REMOVAL and not self._stays(pool.host)
-        ]
+        unwell = [pool for address, pool in self.pools.items() if address in self.pending and not self._stays(pool.host)]
         priorities = {self._described[pool.address][0].priority for pool in unwell}
         for pool in unwell:
             self._without(self.pools.pop(pool.address))
-            pool.host.clear(HealthFlag.PENDING_DYNAMIC_REMOVAL, self._registry.now)
+            if self._decides(pool.address):
+                pool.host.clear(_PENDING, self._registry.now)
         self._state.stats.membership_change += len(priorities)
         self._changed()
         self.release(unwell)
@@ -111,6 +131,7 @@ class Membership:
     def _without(self, pool: EndpointPool) -> EndpointPool:
         self._unwatch.pop(pool.address)()
         del self._described[pool.address]
+        self.pending.discard(pool.address)
         return pool
 
 

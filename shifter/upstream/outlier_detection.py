@@ -183,7 +183,7 @@ class Detector:
             self.monitors[host] = monitor
         for host, monitor in before.items():
             if host not in self.monitors and monitor.detector is self:
-                forget(host, self._now())
+                _forget(host, self._now())
         self._stats.more_gauges[_ACTIVE] = self._active()
 
     def tick(self, now: float) -> None:
@@ -323,7 +323,13 @@ class Detector:
         return f"<Detector hosts={len(self.monitors)} ejected={self._active()}>"
 
 
-def forget(host: Host, now: float) -> None:
-    """Nobody looks for outliers among the siblings of *host* any more: it is not one, and what it does is not counted."""
+def forget(hosts: Iterable[Host], stats: ClusterStats, now: float) -> None:
+    """Nobody looks for outliers among *hosts* any more: none is one, and what they do is not counted."""
+    for host in hosts:
+        _forget(host, now)
+    stats.more_gauges.pop(_ACTIVE, None)
+
+
+def _forget(host: Host, now: float) -> None:
     host.monitor = None
     host.clear(HealthFlag.FAILED_OUTLIER_CHECK, now)

@@ -90,6 +90,10 @@ class Registry:
                 if one.connections:
                     self._draining.add(one)
 
+    def shared(self, name: str, address: Address) -> bool:
+        """Say whether several hold the host of the cluster called *name* at *address*."""
+        return sum(self._users.get((name, protocol, address), 0) for protocol in self._factories) > 1
+
     def pools(self) -> Iterator[EndpointPool]:
         """All pools, draining ones included."""
         for pool in self._pools.values():

@@ -371,3 +371,47 @@ def test_a_reload_forgets_hosts_that_were_only_found_well(checked: Lab) -> None:
     checked.reload(replace(checked.config, connect_timeout=1.0))
     assert numbers(checked) == ["2"]
     assert len(list(checked.registry.pools())) == 1
+
+
+# a configuration that is being prepared
+
+
+def candidate(lab: Lab, **said: object) -> tuple[LiveCluster, Told]:
+    """Another configuration of the cluster, which is not in force yet."""
+    discovery = Told()
+    config = replace(lab.config, **said)  # type: ignore[arg-type]
+    cluster = LiveCluster(config, lab.registry, discovery)
+    cluster.inherit(lab.cluster)
+    cluster.start()
+    return cluster, discovery
+
+
+def test_what_is_not_in_force_says_nothing_of_the_health_of_hosts_that_serve() -> None:
+    lab = Lab(Cluster("c"))
+    lab.find(at(1))
+    lab.cluster.activate()
+    (host,) = lab.hosts
+    fresh, discovery = candidate(lab)
+    discovery.find(at(1, health_status=HealthStatus.UNHEALTHY), at(2, health_status=HealthStatus.UNHEALTHY))
+    assert host.health is Health.HEALTHY
+    assert lab.cluster.available
+    assert [pool.host.health for pool in fresh.pools] == [Health.HEALTHY, Health.UNHEALTHY]
+    fresh.activate()
+    lab.cluster.stop(fresh)
+    assert host.health is Health.UNHEALTHY
+    assert not fresh.available
+
+
+def test_a_host_that_only_a_prepared_configuration_would_have_go_stays() -> None:
+    lab = Lab(Cluster("c"))
+    lab.find(at(1), at(2))
+    lab.cluster.activate()
+    fresh, discovery = candidate(lab, health_checks=(CHECK,))
+    discovery.find(at(2))
+    one, two = lab.hosts
+    two.set(HealthFlag.FAILED_OUTLIER_CHECK, 1.0)  # they are looked at again
+    two.clear(HealthFlag.FAILED_OUTLIER_CHECK, 1.0)
+    assert lab.hosts == [one, two]
+    fresh.stop()
+    assert lab.hosts == [one, two]
+    assert not one.flags

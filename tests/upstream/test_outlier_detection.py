@@ -253,8 +253,9 @@ def test_hosts_that_leave_are_no_outliers_any_more() -> None:
 def test_without_outlier_detection_there_are_no_outliers() -> None:
     lab = Lab()
     lab.answer(*[500] * 5)
-    forget(lab.hosts[0], 5.0)
+    forget(lab.hosts, lab.stats, 5.0)
     assert (lab.hosts[0].health, lab.hosts[0].monitor) == (Health.HEALTHY, None)
+    assert lab.stats.more_gauges == {}
 
 
 @pytest.mark.parametrize("ends", [True, False])
