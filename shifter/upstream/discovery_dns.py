@@ -23,7 +23,8 @@ from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, DnsFailureRefreshRate, DnsLookupFamily, LbEndpoint
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.discovery import Changed, Discovery, Finding
-from shifter.upstream.dns import Answer, NameNotFound, ResolutionFailed, ShifterError
+from shifter.upstream.dns import Answer, NameNotFound, ResolutionFailed
+from shifter.upstream.dnsquery import ShifterError
 
 _log = Logger()
 _SHORTEST_TTL = 1.0

@@ -16,6 +16,14 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
+def backends() -> Iterator[list[Backend]]:
+    backends = [Backend(name) for name in ("one", "two", "three")]
+    yield backends
+    for backend in backends:
+        backend.close()
+
+
+@pytest.fixture
 def proxy(tmp_path: Path) -> Iterator[Proxy]:
     """Not started yet; it must end well at the end of the test."""
     with Proxy(tmp_path) as proxy:

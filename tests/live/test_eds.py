@@ -1,24 +1,13 @@
 """A file of endpoints is edited in every way there is while requests run: not one fails, and each is answered by who is in the file."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.support.backend import Backend
 from tests.support.load import Load
 from tests.support.proxy import Config, Proxy, address, route
 
 TYPE = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-
-
-@pytest.fixture
-def backends() -> Iterator[list[Backend]]:
-    backends = [Backend(name) for name in ("one", "two", "three")]
-    yield backends
-    for backend in backends:
-        backend.close()
 
 
 def assignment(*backends: Backend, **said: object) -> str:

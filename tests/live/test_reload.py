@@ -3,7 +3,6 @@
 import re
 import signal
 import socket
-from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -12,14 +11,6 @@ from tests.support.backend import Backend
 from tests.support.load import Load
 from tests.support.proxy import Config, Proxy, bootstrap, cluster, http2, listener, route, split
 from tests.support.wireclient import Wire, ask
-
-
-@pytest.fixture
-def backends() -> Iterator[list[Backend]]:
-    backends = [Backend(name) for name in ("one", "two", "three")]
-    yield backends
-    for backend in backends:
-        backend.close()
 
 
 def test_everything_changes_under_load(proxy: Proxy, backends: list[Backend]) -> None:
