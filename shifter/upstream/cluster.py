@@ -94,6 +94,8 @@ class LiveCluster(Leasing):
         if self._checker is not None:
             serving = set() if self._before is None else {pool.host for pool in self._before.pools}
             self._settled(partial(self._checker.activate, serving))
+            self._watch()  # not those that have gone because of what was found
+            hosts = [pool.host for pool in self.pools]
         else:
             forget_checks(hosts, self.state.stats, self._registry.now)
         self._before = None
@@ -112,6 +114,7 @@ class LiveCluster(Leasing):
         self._discovery.stop()
         if self._detector is not None:
             self._registry.timed.pop(self._detector.tick, None)
+            self._detector.stop()
         leaving = self._members.clear()
         if self._checker is not None:
             self._checker.stop()
@@ -159,11 +162,13 @@ class LiveCluster(Leasing):
 
     def _watch(self) -> None:
         """Have those who look at the hosts look at those that there are."""
-        hosts = [pool.host for pool in self.pools]
         if self._checker is not None:
-            self._checker.watch(hosts)
+            before = -1
+            while len(self._members.pools) != before:  # some may go because they are looked at
+                before = len(self._members.pools)
+                self._checker.watch([pool.host for pool in self.pools])
         if self._detector is not None:
-            self._detector.watch(hosts)
+            self._detector.watch([pool.host for pool in self.pools])
 
     def _check_failed(self, host: Host) -> None:
         """A host does not pass its health checks any more, so that discovery may take it away."""

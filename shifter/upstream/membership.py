@@ -126,7 +126,7 @@ class Membership:
         config = self._config
         if not config.health_checks or config.ignore_health_on_host_removal or config.type is DiscoveryType.LOGICAL_DNS:
             return False
-        return not (host.flags & _NOT_WELL or host.endpoint.disable_active_health_check)
+        return not (host.flags & _NOT_WELL or self._described[host.address][0].disable_active_health_check)
 
     def _without(self, pool: EndpointPool) -> EndpointPool:
         self._unwatch.pop(pool.address)()

@@ -186,6 +186,13 @@ class Detector:
                 _forget(host, self._now())
         self._stats.more_gauges[_ACTIVE] = self._active()
 
+    def stop(self) -> None:
+        """Look at none any more; those that another detector has taken over are its own, and so is the figure of how many are out."""
+        monitors, self.monitors = self.monitors, {}
+        for host, monitor in monitors.items():
+            if monitor.detector is self:
+                _forget(host, self._now())
+
     def tick(self, now: float) -> None:
         """Judge the interval that has passed, if one has."""
         if now < self._due:

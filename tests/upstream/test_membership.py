@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import AssignmentPolicy, Cluster, DiscoveryType, HealthStatus, LbEndpoint, Locality, UpstreamProtocol
 from shifter.model.health_check import HealthCheck, TcpHealthCheck
+from shifter.model.outlier_detection import OutlierDetection
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Changed, Discovery
 from shifter.upstream.host import Health, HealthFlag, Host
@@ -415,3 +416,21 @@ def test_a_host_that_only_a_prepared_configuration_would_have_go_stays() -> None
     fresh.stop()
     assert lab.hosts == [one, two]
     assert not one.flags
+
+
+def test_hosts_that_go_when_a_configuration_comes_into_force_are_not_looked_at_any_more() -> None:
+    lab = Lab(Cluster("c"))
+    lab.find(at(1), at(2))
+    lab.cluster.activate()
+    lab.network.answers = "refused"  # so that the first checks fail
+    fresh, discovery = candidate(lab, health_checks=(CHECK,), outlier_detection=OutlierDetection())
+    gone, _ = lab.hosts
+    discovery.find(at(2))
+    lab.network.run()
+    fresh.activate()
+    lab.cluster.stop(fresh)
+    assert gone not in [pool.host for pool in fresh.pools]
+    assert (gone.check, gone.monitor) == (None, None)
+    fresh.stop()
+    clock = lab.network.clock
+    assert not clock.getDelayedCalls()

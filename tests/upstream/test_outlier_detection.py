@@ -313,3 +313,20 @@ def test_never_more_are_out_than_may_be(answers: list[tuple[int, int]], percent:
         lab.answer(status, at=at)
         assert len(lab.out()) * 10 <= percent
         assert lab.stats.more_gauges["outlier_detection.ejections_active"] == len(lab.out())
+
+
+def test_a_detector_that_was_stopped_says_nothing_of_what_others_look_at() -> None:
+    lab = Lab()
+    lab.answer(*[500] * 5)
+    kept, gone = lab.hosts[:2]
+    late = gone.monitor
+    later = Detector(lab.detector.config, lab.stats, lambda: 0.0, Random())
+    later.watch([kept])
+    lab.detector.stop()
+    assert gone.monitor is None
+    assert late is not None
+    for _ in range(5):
+        late.answered(500)
+    assert kept.has(HealthFlag.FAILED_OUTLIER_CHECK)
+    assert not gone.flags
+    assert lab.stats.more_gauges == {"outlier_detection.ejections_active": 1}
