@@ -18,6 +18,7 @@ Turn: TypeAlias = tuple[int, int, int, W]
 
 FINE = 1 << 32
 """Steps in the shortest interval there can be: so fine that places kept through an update stay apart."""
+_HEAVIEST = 1e12
 
 
 def places(endpoints: Sequence[W], random: Random, kept: Mapping[int, int]) -> list[int]:
@@ -46,6 +47,14 @@ def waits(turns: Sequence[Turn[W]]) -> dict[int, int]:
     """Return what `places` keeps: how far each endpoint is behind the one that is due next."""
     now = turns[0][0] if turns else 0
     return {id(endpoint): (due - now) * FINE // interval for due, _, interval, endpoint in turns}
+
+
+def burden(active: int, bias: float) -> float:
+    """Return by how much *active* requests in flight lessen a weight: ``(active + 1) ** bias``, within bounds that can be reckoned with."""
+    try:
+        return min(float(active + 1) ** bias, _HEAVIEST)
+    except OverflowError:
+        return _HEAVIEST
 
 
 def equal(endpoints: Sequence[Weighted]) -> bool:

@@ -11,7 +11,7 @@ from random import Random
 from typing import Generic
 
 from shifter.model.load_balancing import LeastRequestLbConfig
-from shifter.upstream.load_balancer.edf import FINE, Turn, equal, places, schedule, waits
+from shifter.upstream.load_balancer.edf import FINE, Turn, burden, equal, places, schedule, waits
 from shifter.upstream.load_balancer.interfaces import W
 
 
@@ -84,7 +84,7 @@ class LeastRequest(Generic[W]):
 
     def _take_biased_turn(self) -> W:
         due, place, interval, endpoint = self._turns[0]
-        factor = int((endpoint.active + 1) ** self._bias * FINE)
+        factor = int(burden(endpoint.active, self._bias) * FINE)
         heapq.heapreplace(self._turns, (due + interval * factor // FINE, place, interval, endpoint))
         return endpoint
 

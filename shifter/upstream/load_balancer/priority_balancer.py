@@ -18,6 +18,7 @@ from shifter.model.load_balancing import SlowStart
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.host import Health
 from shifter.upstream.interfaces import PickContext
+from shifter.upstream.load_balancer.edf import burden
 from shifter.upstream.load_balancer.host_sets import HostSet, LocalityWeight, by_locality, host_sets
 from shifter.upstream.load_balancer.interfaces import Chooser, E
 from shifter.upstream.load_balancer.localities import LocalityRotation, effective_weights
@@ -30,6 +31,7 @@ Kind = tuple[int, Health | None, bool]
 
 _PARTS = 100
 _MOST_KEPT = 64
+_LIGHTEST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +171,10 @@ class PriorityBalancer(Generic[E]):
     def _weigh(self, endpoint: E) -> float:
         assert self._policy.slow_start is not None
         host = endpoint.host
-        weight: float = endpoint.weight / (endpoint.active + 1) ** self._policy.bias
-        if host.health is not Health.HEALTHY:
-            return weight
-        return weight * slow_start_factor(self._policy.slow_start, self._clock() - host.since)
+        weight: float = endpoint.weight / burden(endpoint.active, self._policy.bias)
+        if host.health is Health.HEALTHY:
+            weight *= slow_start_factor(self._policy.slow_start, self._clock() - host.since)
+        return max(weight, _LIGHTEST)
 
     def _pick_while_slow(self, pick: Pick[E]) -> E | None:
         if self._slow_until is not None and self._clock() >= self._slow_until:

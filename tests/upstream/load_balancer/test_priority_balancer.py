@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from shifter.model.cluster import Cluster, HealthStatus, LbEndpoint, Locality
-from shifter.model.load_balancing import CommonLbConfig, LbPolicy, SlowStart, ZoneAwareLbConfig
+from shifter.model.load_balancing import CommonLbConfig, LbPolicy, LeastRequestLbConfig, SlowStart, ZoneAwareLbConfig
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import PickContext
@@ -269,3 +269,16 @@ def test_slow_start_and_weights_go_together() -> None:
     scene.update()
     # 3 * 15/60 against 1 * 30/60.
     assert abs(scene.picks(1000)[1] - 600) <= 3
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 1e308])
+def test_no_weight_is_too_small_to_reckon_with(bias: float) -> None:
+    slow = SlowStart(60.0, aggression=1e-300, min_weight_percent=0.0)
+    least = LeastRequestLbConfig(active_request_bias=bias)
+    scene = Scene(at(1), at(2, weight=3), lb_policy=LbPolicy.LEAST_REQUEST, least_request=least, slow_start=slow)
+    scene.pools[0].active = 4
+    assert scene.picks(10).total() == 10
+    scene.update()
+    assert scene.picks(10).total() == 10
+    scene.clock.advance(61)
+    assert scene.picks(10).total() == 10
