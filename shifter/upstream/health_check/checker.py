@@ -76,7 +76,7 @@ class CheckedHost:
             flags |= HealthFlag.DEGRADED_ACTIVE_HC
         if self.excluded:
             flags |= HealthFlag.EXCLUDED_VIA_IMMEDIATE_HC_FAIL
-        if self._checker.marks_pending and not self.known:
+        if self._checker.marks_pending and self.unhealthy and not self.known:
             flags |= HealthFlag.PENDING_ACTIVE_HC
         return flags
 

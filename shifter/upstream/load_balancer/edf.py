@@ -52,7 +52,8 @@ def waits(turns: Sequence[Turn[W]]) -> dict[int, int]:
 def burden(active: int, bias: float) -> float:
     """Return by how much *active* requests in flight lessen a weight: ``(active + 1) ** bias``, within bounds that can be reckoned with."""
     try:
-        return min(float(active + 1) ** bias, _HEAVIEST)
+        heavy: float = float(active + 1) ** bias
+        return min(heavy, _HEAVIEST)
     except OverflowError:
         return _HEAVIEST
 

@@ -89,6 +89,16 @@ def test_new_hosts_may_be_left_out_until_they_are_known() -> None:
     assert ward.flags() == [*FAILED, "active_hc_timeout"]
 
 
+def test_hosts_that_serve_already_are_not_left_out() -> None:
+    ward = Ward(common_lb=CommonLbConfig(ignore_new_hosts_until_first_hc=True))
+    ward.does[1] = HANG
+    checker = ward.checker(in_force=False)
+    checker.activate(ward.hosts)
+    assert ward.flags() == []
+    ward.wait(0.5)
+    assert ward.flags() == [*FAILED, "active_hc_timeout"]
+
+
 def test_a_crowd_that_comes_together_is_scattered() -> None:
     ward = Ward(hosts=51)
     ward.lot.value = 0.25
