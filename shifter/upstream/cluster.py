@@ -10,6 +10,7 @@ from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint, RoutingPriority
 from shifter.model.report import ClusterReport
@@ -26,6 +27,8 @@ from shifter.upstream.pool import EndpointPool
 from shifter.upstream.registry import Registry
 
 _FAILED = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
+
+_log = Logger()
 
 
 class LiveCluster(Leasing):
@@ -103,8 +106,7 @@ class LiveCluster(Leasing):
         if detection is None:
             forget(hosts, self.state.stats, self._registry.now)
             return
-        log = None if self._log_outlier is None else partial(self._log_outlier, self.name)
-        self._detector = Detector(detection, self.state.stats, self._registry.monotonic, Random(), log)
+        self._detector = Detector(detection, self.state.stats, self._registry.monotonic, Random(), self._outlier_found)
         self._detector.watch(hosts)
         self._registry.timed[self._detector.tick] = None
 
@@ -221,6 +223,13 @@ class LiveCluster(Leasing):
     def pools(self) -> Iterable[EndpointPool]:
         """The endpoints that are being balanced over, whatever their health."""
         return self._members.pools.values()
+
+    def _outlier_found(self, event: OutlierEvent) -> None:
+        if event.enforced:
+            does = f"is left out ({event.kind.lower().replace('_', ' ')})" if event.action == "EJECT" else "takes part again"
+            _log.info("cluster {cluster}: {host} {does}", cluster=self.name, host=event.host.address, does=does)
+        if self._log_outlier is not None:
+            self._log_outlier(self.name, event)
 
     def __repr__(self) -> str:
         return f"<LiveCluster {self.name} endpoints={len(self._members.pools)}>"
