@@ -9,12 +9,16 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from twisted.logger import Logger
+
 from shifter.net.transport import Connector
 from shifter.wire.request_id import uuids
 
 if TYPE_CHECKING:
     from shifter.proxy.listener import ListenerRuntime
     from shifter.proxy.virtual_clusters import VirtualClusterBook
+
+_log = Logger()
 
 TICK = 0.05
 """Seconds between two looks at the deadlines."""
@@ -74,7 +78,11 @@ class Worker:
         self._ticks += 1
         for stream in list(self.streams):
             if stream.deadline <= now or stream.touched + stream.idle_timeout <= now:
-                stream.timed_out(now)
+                try:
+                    stream.timed_out(now)
+                except Exception:
+                    self.streams.discard(stream)
+                    _log.failure("a request failed inside the proxy when its time was over")
         if self._ticks % _TICKS_PER_SWEEP == 0:
             self.date = _http_date(self.wall_now)
             for listener in self.listeners:

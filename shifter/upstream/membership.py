@@ -83,6 +83,18 @@ class Membership:
         for address in self.pools:
             self._show(address)
         self._updating = False
+        self._drop_unwell()
+
+    def _drop_unwell(self) -> None:
+        unwell = [pool for address, pool in self.pools.items() if address in self.pending and not self._stays(pool.host)]
+        priorities = {self._described[pool.address][0].priority for pool in unwell}
+        for pool in unwell:
+            self._without(self.pools.pop(pool.address))
+            if self._decides(pool.address):
+                pool.host.clear(_PENDING, self._registry.now)
+        self._state.stats.membership_change += len(priorities)
+        self._changed()
+        self.release(unwell)
 
     def _show(self, address: Address) -> None:
         """Have a host be as it is described; as to its health, only if no other configuration has a say in that."""
@@ -110,17 +122,8 @@ class Membership:
 
     def reconsider(self, host: Host) -> None:
         """The health of *host* is another, or why it is: let go of it if only that kept it."""
-        if self._updating:
-            return
-        unwell = [pool for address, pool in self.pools.items() if address in self.pending and not self._stays(pool.host)]
-        priorities = {self._described[pool.address][0].priority for pool in unwell}
-        for pool in unwell:
-            self._without(self.pools.pop(pool.address))
-            if self._decides(pool.address):
-                pool.host.clear(_PENDING, self._registry.now)
-        self._state.stats.membership_change += len(priorities)
-        self._changed()
-        self.release(unwell)
+        if not self._updating:
+            self._drop_unwell()
 
     def _stays(self, host: Host) -> bool:
         config = self._config

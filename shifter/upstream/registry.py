@@ -7,6 +7,8 @@ is two endpoints: their protocols, limits and figures differ.
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from twisted.logger import Logger
+
 from shifter.model.address import Address
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.net.transport import Connector
@@ -14,6 +16,8 @@ from shifter.routing.runtime import Runtime
 from shifter.upstream.host import Health, HealthFlag, Host
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.resources import ClusterState
+
+_log = Logger()
 
 EndpointKey = tuple[str, UpstreamProtocol, Address]
 _FOUND_ILL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
@@ -101,17 +105,17 @@ class Registry:
         yield from self._draining
 
     def tick(self, now: float) -> None:
-        """Let every pool end what has taken too long, and others do what is due."""
+        """Let every pool end what has taken too long, and others do what is due. A fault in one keeps none of the others from it."""
         for due in list(self.timed):
-            due(now)
-        for pool in self._pools.values():
+            _do(due, now)
+        for pool in list(self._pools.values()):  # what expires may be the last straw for a host, which then leaves
             if pool.connections:
-                pool.expire(now)
+                _do(pool.expire, now)
             if pool.high is not None:
-                pool.high.expire(now)
+                _do(pool.high.expire, now)
         if self._draining:
             for pool in list(self._draining):
-                pool.expire(now)
+                _do(pool.expire, now)
                 if not pool.connections:
                     self._draining.discard(pool)
 
@@ -121,6 +125,13 @@ class Registry:
             pool.draining = True
             for connection in list(pool.connections):
                 connection.transport.abort()
+
+
+def _do(what: Callable[[float], object], now: float) -> None:
+    try:
+        what(now)
+    except Exception:
+        _log.failure("something that was due failed inside the proxy")
 
 
 def _health_changed(pool: EndpointPool, host: Host) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
 from shifter.model.route import RouteConfiguration
@@ -64,6 +65,22 @@ def test_a_timeout_that_lets_the_next_request_begin_does_not_disturb_the_tick() 
     proxy.wait(1.5)
     assert all(client.take().count(b"HTTP/1.1 504 ") == 3 for client in clients)
     proxy.settled(c504=15)
+
+
+def test_a_fault_in_one_request_keeps_no_other_from_its_end(logged_failures: list[Failure]) -> None:
+    class Faulty:
+        deadline = idle_timeout = touched = 0.0
+
+        def timed_out(self, now: float) -> None:
+            raise RuntimeError
+
+    proxy = Proxy()
+    client = proxy.connect(get(b"/timeout"))
+    proxy.worker.streams.add(Faulty())
+    proxy.wait(0.5)
+    assert client.take() == local(b"504 Gateway Timeout", b"upstream request timeout")
+    assert len(logged_failures) == 1
+    logged_failures.clear()
 
 
 def test_requests_under_way_keep_the_routes_they_began_with() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, UpstreamProtocol
@@ -103,3 +104,32 @@ def test_close_drops_everything(registry: Registry, network: FakeNetwork) -> Non
     network.run()
     assert network.outgoing[0].lost == "aborted"
     assert listener.saw[-1].startswith("failed")
+
+
+def broken(now: float) -> None:
+    raise RuntimeError
+
+
+def test_a_fault_in_something_that_is_due_keeps_nothing_else_from_it(
+    registry: Registry, network: FakeNetwork, logged_failures: list[Failure]
+) -> None:
+    busy(registry, network)
+    network.outgoing[0].say(EMPTY)
+    registry.timed[broken] = None
+    registry.tick(5.0)
+    network.run()
+    assert network.outgoing[0].lost == "closed locally"
+    assert len(logged_failures) == 1
+    logged_failures.clear()
+
+
+def test_a_host_may_leave_while_its_connections_are_looked_at(registry: Registry, network: FakeNetwork) -> None:
+    network.answers = False
+    state = registry.state(Cluster("c", connect_timeout=1.0))
+    leaving = [registry.hold(state, H1, SocketAddress(f"192.0.2.{number}", 80)) for number in (1, 2)]
+    leased = [Leased(pool.lease()) for pool in leaving]
+    for one in leased:
+        one.deferred.addBoth(lambda _: [registry.release(state, H1, pool.address) for pool in leaving if not pool.draining])
+    registry.tick(2.0)
+    assert list(registry.pools()) == []
+    assert all(one.failure is not None for one in leased)
