@@ -97,7 +97,8 @@ class LiveCluster(Leasing):
         if self._checker is not None:
             serving = set() if self._before is None else {pool.host for pool in self._before.pools}
             self._settled(partial(self._checker.activate, serving))
-            self._watch()  # not those that have gone because of what was found
+            self._members.drop_unwell()  # of what was found
+            self._settled(self._watch)
             hosts = [pool.host for pool in self.pools]
         else:
             forget_checks(hosts, self.state.stats, self._registry.now)
@@ -169,6 +170,7 @@ class LiveCluster(Leasing):
             while len(self._members.pools) != before:  # some may go because they are looked at
                 before = len(self._members.pools)
                 self._checker.watch([pool.host for pool in self.pools])
+                self._members.drop_unwell()
         if self._detector is not None:
             self._detector.watch([pool.host for pool in self.pools])
 
@@ -177,7 +179,7 @@ class LiveCluster(Leasing):
         if host.address in self._members.pending:
             self._members.reconsider(host)
         if host.address not in self._members.pools:
-            self._watch()
+            self._settled(self._watch)
 
     def _settled(self, change: Callable[[], object]) -> None:
         """Make a *change* after which many hosts may be as well as they were not, and balance once."""

@@ -83,9 +83,10 @@ class Membership:
         for address in self.pools:
             self._show(address)
         self._updating = False
-        self._drop_unwell()
+        self.drop_unwell()
 
-    def _drop_unwell(self) -> None:
+    def drop_unwell(self) -> None:
+        """Let go of the hosts that are neither named nor well. The balancer is to be told by the caller."""
         unwell = [pool for address, pool in self.pools.items() if address in self.pending and not self._stays(pool.host)]
         priorities = {self._described[pool.address][0].priority for pool in unwell}
         for pool in unwell:
@@ -93,7 +94,6 @@ class Membership:
             if self._decides(pool.address):
                 pool.host.clear(_PENDING, self._registry.now)
         self._state.stats.membership_change += len(priorities)
-        self._changed()
         self.release(unwell)
 
     def _show(self, address: Address) -> None:
@@ -123,7 +123,8 @@ class Membership:
     def reconsider(self, host: Host) -> None:
         """The health of *host* is another, or why it is: let go of it if only that kept it."""
         if not self._updating:
-            self._drop_unwell()
+            self.drop_unwell()
+            self._changed()
 
     def _stays(self, host: Host) -> bool:
         config = self._config
