@@ -96,13 +96,14 @@ class Host:
         """Whether its ``envoy.lb`` metadata says ``canary: true``."""
         return self.endpoint.metadata.get(_CANARY[0], {}).get(_CANARY[1]) is True
 
-    def describe(self, endpoint: LbEndpoint, weight: int, now: float, with_health: bool = True) -> None:
-        """Take over what a configuration says of this address; its ``health_status`` only if *with_health*."""
+    def describe(self, endpoint: LbEndpoint, weight: int, now: float, in_use: bool = True) -> None:
+        """Take over what a configuration says of this address; *weight* and ``health_status``, which load balancers look at any time,
+        only if that configuration is *in_use*."""
         self.endpoint = endpoint
         self.hostname = endpoint.hostname
-        self.weight = weight
         self.addresses = (self.address, *endpoint.additional_addresses)
-        if with_health:
+        if in_use:
+            self.weight = weight
             self._become(self.flags & ~_CONFIGURED | _FLAG_OF.get(endpoint.health_status, 0), now)
 
     def set(self, flag: HealthFlag, now: float) -> None:

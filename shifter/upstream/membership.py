@@ -97,12 +97,12 @@ class Membership:
         self.release(unwell)
 
     def _show(self, address: Address) -> None:
-        """Have a host be as it is described; as to its health, only if no other configuration has a say in that."""
+        """Have a host be as it is described; as to its health and weight, only if no other configuration has a say in that."""
         host = self.pools[address].host
         endpoint, weight = self._described[address]
         now = self._registry.now
         decides = self._decides(address)
-        host.describe(endpoint, weight, now, with_health=decides)
+        host.describe(endpoint, weight, now, in_use=decides)
         if decides:
             host.put(_PENDING if address in self.pending else _NONE, _PENDING, now)
 

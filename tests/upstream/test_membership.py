@@ -387,19 +387,19 @@ def candidate(lab: Lab, **said: object) -> tuple[LiveCluster, Told]:
     return cluster, discovery
 
 
-def test_what_is_not_in_force_says_nothing_of_the_health_of_hosts_that_serve() -> None:
+def test_what_is_not_in_force_says_nothing_of_the_health_and_weight_of_hosts_that_serve() -> None:
     lab = Lab(Cluster("c"))
     lab.find(at(1))
     lab.cluster.activate()
     (host,) = lab.hosts
     fresh, discovery = candidate(lab)
-    discovery.find(at(1, health_status=HealthStatus.UNHEALTHY), at(2, health_status=HealthStatus.UNHEALTHY))
-    assert host.health is Health.HEALTHY
+    discovery.find(at(1, weight=7, health_status=HealthStatus.UNHEALTHY), at(2, health_status=HealthStatus.UNHEALTHY))
+    assert (host.health, host.weight) == (Health.HEALTHY, 1)
     assert lab.cluster.available
     assert [pool.host.health for pool in fresh.pools] == [Health.HEALTHY, Health.UNHEALTHY]
     fresh.activate()
     lab.cluster.stop(fresh)
-    assert host.health is Health.UNHEALTHY
+    assert (host.health, host.weight) == (Health.UNHEALTHY, 7)
     assert not fresh.available
 
 
