@@ -8,11 +8,11 @@ Rule 3. Each wait is a random part of an interval that doubles, in whole millise
         requests again is believed, up to a limit, once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
-from shifter.model.retry import RateLimitedRetryBackOff, ResetHeaderFormat, RetryPolicy
+from shifter.model.retry import ResetHeaderFormat, RetryPolicy
 from shifter.model.route import HeaderMatcher
 from shifter.routing.caller_wishes import Wishes
 from shifter.routing.match_header import Matcher, compile_header
@@ -46,35 +46,28 @@ class Reset(Enum):
 class RetryRules:
     """A policy, compiled; ``policy`` is the one. Raises `RoutingError` for a bad regex."""
 
-    __slots__ = ("_answers", "_requests", "_runtime", "policy")
+    __slots__ = ("_conditions", "_requests", "_runtime", "policy")
 
     def __init__(self, policy: RetryPolicy, runtime: Runtime) -> None:
         self.policy = policy
         self._runtime = runtime
-        self._answers = [compile_answer_header(matcher) for matcher in policy.retriable_headers]
+        answers = [compile_answer_header(matcher) for matcher in policy.retriable_headers]
+        self._conditions = RetryConditions(policy.retry_on, policy.retriable_status_codes, answers)
         self._requests: list[Matcher] = [compile_header(matcher) for matcher in policy.retriable_request_headers]
 
     def for_request(self, head: RequestHead, wishes: Wishes | None) -> "RetryState | None":
         """Return what is to be kept about the retries of the request *head*, whose sender has *wishes*; ``None`` when there are
         to be none."""
-        policy = self.policy
-        words = policy.retry_on if wishes is None else policy.retry_on | wishes.retry_on
-        if not words or (self._requests and not any(fits(head) for fits in self._requests)):
+        conditions = self._conditions if wishes is None else self._conditions.wider(wishes)
+        if not conditions.words or (self._requests and not any(fits(head) for fits in self._requests)):
             return None
         if not head.random % 100 < self._runtime.integer("upstream.use_retry", 100):
             return None
-        codes = policy.retriable_status_codes
-        answers = self._answers
-        retries = policy.num_retries
-        if wishes is not None:
-            codes |= wishes.retriable_status_codes
-            answers = [*answers, *(compile_answer_header(HeaderMatcher(name)) for name in wishes.retriable_header_names)]
-            if wishes.max_retries is not None:
-                retries = wishes.max_retries
-        return RetryState(words, codes, answers, retries, self._interval(), policy.rate_limited)
+        retries = self.policy.num_retries if wishes is None or wishes.max_retries is None else wishes.max_retries
+        return RetryState(self, conditions, retries)
 
-    def _interval(self) -> tuple[int, int]:
-        """The first interval and the longest, in milliseconds."""
+    def intervals(self) -> tuple[int, int]:
+        """Return the first interval between two tries and the longest, in milliseconds."""
         policy = self.policy
         base = max(round(policy.back_off_base * 1000), 1)
         if policy.back_off_base == _DEFAULT_BASE and policy.back_off_max is None:
@@ -82,31 +75,25 @@ class RetryRules:
         return base, base * 10 if policy.back_off_max is None else max(round(policy.back_off_max * 1000), 1)
 
 
-class RetryState:
-    """What is known of the retries of one request. ``remaining`` is how many there may still be."""
+class RetryConditions:
+    """What is to be had again: ``words`` are those of ``retry_on``, *codes* and *answers* what some of them refer to."""
 
-    __slots__ = ("_answers", "_codes", "_grpc", "_interval", "_longest", "_rate_limited", "_words", "remaining")
+    __slots__ = ("_answers", "_codes", "_grpc", "words")
 
-    def __init__(
-        self,
-        words: frozenset[str],
-        codes: frozenset[int],
-        answers: Iterable[AnswerMatcher],
-        retries: int,
-        interval: tuple[int, int],
-        rate_limited: RateLimitedRetryBackOff | None = None,
-    ) -> None:
-        self._words = words
+    def __init__(self, words: frozenset[str], codes: frozenset[int], answers: Sequence[AnswerMatcher]) -> None:
+        self.words = words
         self._codes = codes
         self._answers = answers
-        self.remaining = retries
-        self._interval, self._longest = interval
-        self._rate_limited = rate_limited
         self._grpc = {number for word, number in _GRPC.items() if word in words}
+
+    def wider(self, wishes: Wishes) -> "RetryConditions":
+        """Return these conditions with what a caller asks for besides."""
+        answers = [*self._answers, *(compile_answer_header(HeaderMatcher(name)) for name in wishes.retriable_header_names)]
+        return RetryConditions(self.words | wishes.retry_on, self._codes | wishes.retriable_status_codes, answers)
 
     def asks_for_answer(self, status: int, block: bytes) -> bool:
         """Say whether an answer should be had again from somebody else."""
-        words = self._words
+        words = self.words
         if block.rfind(b"\r\nx-envoy-ratelimited: ") >= 0:
             return "envoy-ratelimited" in words
         if status >= 500 and ("5xx" in words or (status in _GATEWAY_ERRORS and "gateway-error" in words)):
@@ -124,7 +111,7 @@ class RetryState:
 
     def asks_for_reset(self, reset: Reset, nothing_sent: bool) -> bool:
         """Say whether a try that got no answer should be made again; *nothing_sent*: its head never left."""
-        words = self._words
+        words = self.words
         if reset is Reset.OVERFLOW:
             return False
         if not words.isdisjoint(("reset", "5xx", "gateway-error")):
@@ -135,16 +122,30 @@ class RetryState:
             return "refused-stream" in words
         return reset is Reset.CONNECTION_FAILURE and "connect-failure" in words
 
+
+class RetryState:
+    """What is known of the retries of one request. ``remaining`` is how many there may still be."""
+
+    __slots__ = ("_rules", "_waits", "asks_for_answer", "asks_for_reset", "remaining")
+
+    def __init__(self, rules: RetryRules, conditions: RetryConditions, retries: int) -> None:
+        self._rules = rules
+        self.asks_for_answer = conditions.asks_for_answer
+        self.asks_for_reset = conditions.asks_for_reset
+        self.remaining = retries
+        self._waits = 0
+
     def wait(self, random: Callable[[], int]) -> float:
         """Return how long to wait before the next retry, in seconds; *random* returns a random whole number."""
-        interval = self._interval
-        self._interval = min(interval * 2, self._longest)
-        return min(random() % interval, self._longest) / 1000
+        first, longest = self._rules.intervals()
+        interval = first if not self._waits else min(first << self._waits, longest)
+        self._waits += 1
+        return min(random() % interval, longest) / 1000
 
     def wait_as_told(self, block: bytes, wall: float, random: Callable[[], int]) -> float | None:
         """Return how long to wait because the answer with the field *block* says so, up to half as long again; ``None`` when it
         says nothing that counts. *wall* is the wall clock in seconds."""
-        limits = self._rate_limited
+        limits = self._rules.policy.rate_limited
         if limits is None:
             return None
         for name, form in limits.reset_headers:
