@@ -159,7 +159,7 @@ class FullStream(ProxyStream):
         else:
             self.before_rewrite = head.block, head.authority
         if hostname:
-            replace_host(head, hostname.encode("ascii"), self.extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
+            replace_host(head, hostname.encode(), self.extras.append_forwarded_host, not self.leaf.suppress_envoy_headers)
 
     def _count_attempt(self, head: RequestHead) -> None:
         if self.extras.count_attempts:

@@ -21,7 +21,7 @@ from shifter.model.route import (
     VirtualCluster,
 )
 from shifter.proxy.fullstream import FullStream
-from tests.support.proxies import ROUTES, Proxy, forward, get, local, passed
+from tests.support.proxies import ONE, ROUTES, Proxy, forward, get, local, passed
 from tests.support.scripted import Filtered
 from tests.support.transports import LARGE, FakeTransport
 
@@ -90,6 +90,13 @@ def test_the_host_is_that_of_the_endpoint() -> None:
     assert b"\r\nx-envoy-original-host: a\r\nx-forwarded-host: a\r\n" in sent
     proxy.backend.say(EMPTY)
     assert client.take() == OK
+
+
+def test_the_name_of_an_endpoint_may_have_any_letters() -> None:
+    named = Cluster("named", endpoints=(LbEndpoint(ONE, hostname="\u00fc.test"),))
+    proxy = Proxy((forward(b"/", "named", auto_host_rewrite=True),), (named,))
+    proxy.connect(get(b"/"))
+    assert b"\r\nhost: \xc3\xbc.test\r\n" in proxy.backend.take()
 
 
 def test_an_endpoint_without_a_name_changes_no_host() -> None:
