@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, Port, Text, whole, word
+from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, Port, Visible, whole, word
 from shifter.config.schema.core import EndpointAddress, Locality, Metadata
 from shifter.model.cluster import HealthStatus
 
@@ -17,7 +17,7 @@ class HealthCheckConfig(Message):
     envoy = "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig"
 
     port_value: Port = 0
-    hostname: Text = ""
+    hostname: Visible = ""
     address: EndpointAddress | None = None
     disable_active_health_check: Bool = False
 
@@ -36,7 +36,7 @@ class Endpoint(Message):
     envoy = "envoy.config.endpoint.v3.Endpoint"
 
     address: EndpointAddress
-    hostname: Text = ""
+    hostname: Visible = ""
     health_check_config: HealthCheckConfig | None = None
     additional_addresses: list[AdditionalAddress] = Field(default_factory=list)
 
