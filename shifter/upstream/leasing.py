@@ -75,20 +75,31 @@ class Leasing:
         return self._balancer.pick() if context is None else self._balancer.pick_for(context)
 
     def _one_after_the_other(self, pool: EndpointPool, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
-        others = self.others(pool)
+        others = self._untried(pool)
 
         def try_next(reason: Failure) -> Deferred[UpstreamStream]:
             error = reason.value
             if isinstance(error, HostLeft):
                 return self._lease_or_take(self.pick() if context is None else self.pick_for(context), fresh, context)
             if isinstance(error, LeaseFailed) and error.failed.kind is not FailureKind.OVERFLOW:
-                another = next((one for one in others if not one.draining), None)  # nobody looks after one that has left
+                another = next(others, None)
                 if another is not None:
                     stream = another.take()
                     return another.lease(fresh).addErrback(try_next) if stream is None else succeed(stream)
             return fail(reason)  # nobody is left, the cluster as a whole is full, or the wait was cancelled
 
         return pool.lease(fresh).addErrback(try_next)
+
+    def _untried(self, first: EndpointPool) -> Iterator[EndpointPool]:
+        """Yield the endpoints to try after *first*, each once; behind those there were, those that have come meanwhile."""
+        tried = {first}
+        before = 0
+        while before < len(tried):
+            before = len(tried)
+            for one in self.others(first):
+                if one not in tried and not one.draining:  # nobody looks after one that has left
+                    tried.add(one)
+                    yield one
 
     def _lease_or_take(self, pool: EndpointPool | None, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
         stream = None if pool is None else pool.take()

@@ -117,7 +117,9 @@ def fields_of(sent: Any) -> tuple[str, str, list[list[str]]]:
 
 
 def fields_seen(seen: Seen, sent: Any) -> tuple[str, str, list[list[str]]]:
-    """What a backend saw, with the id that was made on the way as the explanation has it."""
-    new = ["x-request-id", NEW_ID] in sent["headers"]
-    fields = sorted([key, NEW_ID if new and key == "x-request-id" else value] for key, value in seen.fields)
-    return seen.method, seen.target, fields
+    """What a backend saw, with what is another each time as the explanation has it: the id that was made on the way, and what a
+    retry says of itself, for it is the first try that is explained."""
+    known = {key: value for key, value in sent["headers"] if value == NEW_ID}
+    if seen.values("x-envoy-attempt-count") > ["1"]:
+        known |= {key: value for key, value in sent["headers"] if key in ("x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms")}
+    return seen.method, seen.target, sorted([key, known.get(key, value)] for key, value in seen.fields)

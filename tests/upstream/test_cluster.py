@@ -79,6 +79,27 @@ def test_an_endpoint_that_refuses_is_made_up_for_by_the_next() -> None:
     assert sorted(map(str, tried)) == [str(address(number)) for number in (1, 2, 3)]
 
 
+def test_who_has_come_meanwhile_is_tried_too() -> None:
+    """One of two leaves and another comes, while a request finds out that the other one does not listen."""
+    made = Made(endpoints=2)
+    leased = made.lease()
+    [begun] = made.network.outgoing
+    updated(made, LbEndpoint(begun.peer), LbEndpoint(address(9)))
+    made.refuse(1)
+    assert leased.failure is None
+    made.network.outgoing[-1].establish()
+    assert leased.stream is not None
+    assert leased.stream.pool.address == address(9)
+
+
+def test_all_are_tried_once_and_no_more() -> None:
+    made = Made()
+    leased = made.lease()
+    assert len(set(made.refuse(3))) == 3
+    assert leased.failure is not None
+    assert len(made.network.outgoing) == 3
+
+
 def test_an_idle_connection_elsewhere_is_taken_at_once() -> None:
     made = Made(endpoints=2)
     made.ask()
