@@ -14,9 +14,9 @@ from typing import Protocol
 
 from shifter.filters.api import Reply
 from shifter.model.route import Route, RouteAction, WeightedCluster
-from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
+from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf, client_of
 from shifter.proxy.local_reply import LocalReply
-from shifter.routing.hash_policy import Newcomer, address_of
+from shifter.routing.hash_policy import Newcomer
 from shifter.routing.headers import Edit, HeaderEditor
 from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
@@ -89,7 +89,7 @@ class ChoosingResource:
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         runtime = downstream.runtime
         newcomer = Newcomer(runtime.worker.random)
-        client = address_of(runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
+        client = client_of(head, downstream) if self._needs_client else b""
         leaf = self._pick(head, client, newcomer).choose(head, downstream)
         if not leaf.available and self._pick_another is not None:
             again = Newcomer(runtime.worker.random)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from shifter.filters.api import Reply
 from shifter.model.route import Route, WeightedCluster
 from shifter.observe.logformat import LogEntry
+from shifter.routing.hash_policy import address_of
 from shifter.routing.headers import Edit
 from shifter.wire.events import ProtocolError, RequestHead
 
@@ -63,6 +64,12 @@ class Downstream(Protocol):
 
     def resume_request(self) -> None:
         """Go on."""
+
+
+def client_of(head: RequestHead, downstream: Downstream) -> bytes:
+    """Return the address of the client, as text without a port, for `routing.hash_policy`: as ``x-forwarded-for`` tells it where that
+    is trusted."""
+    return address_of(downstream.runtime.forwarding.remote(head) or downstream.peer)
 
 
 class Exchange(Protocol):

@@ -10,8 +10,8 @@ from shifter.model.cluster import Cluster
 from shifter.model.load_balancing import LbPolicy
 from shifter.model.retry import RetryPolicy
 from shifter.model.route import RouteAction, WeightedCluster
-from shifter.proxy.downstream import Downstream
-from shifter.routing.hash_policy import Newcomer, address_of, asks_for_client, compile_hash
+from shifter.proxy.downstream import Downstream, client_of
+from shifter.routing.hash_policy import Newcomer, asks_for_client, compile_hash
 from shifter.upstream.host import Host
 from shifter.upstream.interfaces import PickContext
 from shifter.upstream.load_balancer.criteria import criteria_of, merged
@@ -50,7 +50,7 @@ class Picking:
                 context.criteria = merged(self._criteria or (), criteria_of(said))
         newcomer = Newcomer(downstream.runtime.worker.random)
         if self._hash is not None:
-            client = address_of(downstream.runtime.forwarding.remote(head) or downstream.peer) if self._needs_client else b""
+            client = client_of(head, downstream) if self._needs_client else b""
             context.hash = self._hash(head, client, newcomer)
         return context, newcomer.lines
 

@@ -151,9 +151,7 @@ class LiveCluster(Leasing):
             _send_away(leaving)
         self._members.release(leaving)
         if self.config.common_lb.close_connections_on_host_set_change and before and before != set(self.pools):
-            for pool in self.pools:
-                for one in pool.every:
-                    one.renew()
+            _renew(self.pools)
 
     def rebalance(self) -> None:
         """Look again at who is to be used, for what runtime says has changed."""
@@ -202,9 +200,7 @@ class LiveCluster(Leasing):
         if ill and self.available:
             _send_away(ill)
         failed = {pool for pool in ill if pool.host.flags & _FAILED}
-        for pool in failed - self._failed:
-            for one in pool.every:
-                one.renew()  # requests that go there nevertheless, or later, need not meet the same connections
+        _renew(failed - self._failed)  # requests that go there nevertheless, or later, need not meet the same connections
         self._failed = failed
 
     def report(self) -> ClusterReport:
@@ -257,6 +253,12 @@ class _Successor:
 
     def gauges(self) -> Mapping[str, int]:
         return {}
+
+
+def _renew(pools: Iterable[EndpointPool]) -> None:
+    for pool in pools:
+        for one in pool.every:
+            one.renew()
 
 
 def _send_away(pools: Iterable[EndpointPool]) -> None:

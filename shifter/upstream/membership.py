@@ -46,32 +46,34 @@ class Membership:
         """
         named = _each_once(endpoints)
         changed: set[int] = set()
-        self._updating = True
-        for address, (endpoint, weight) in named.items():
-            before, _ = self._described.get(address, (None, 0))
-            if before is None:
-                changed.add(endpoint.priority)
-                pool = self._registry.hold(self._state, self._config.protocol, address)
-                self._unwatch[address] = pool.host.watch(self.reconsider)
-            else:
-                pool = self.pools.pop(address)  # to stand where it is named
-                if (before.priority, before.locality) != (endpoint.priority, endpoint.locality):
-                    changed |= {before.priority, endpoint.priority}
-            self.pools[address] = pool
-            self._described[address] = endpoint, weight
-            self.pending.discard(address)
-            self._show(address)
         gone = []
-        for address in [address for address in self.pools if address not in named]:
-            pool = self.pools.pop(address)
-            if self._stays(pool.host):
-                self.pools[address] = pool  # behind those that are named
-                self.pending.add(address)
+        self._updating = True
+        try:
+            for address, (endpoint, weight) in named.items():
+                before, _ = self._described.get(address, (None, 0))
+                if before is None:
+                    changed.add(endpoint.priority)
+                    pool = self._registry.hold(self._state, self._config.protocol, address)
+                    self._unwatch[address] = pool.host.watch(self.reconsider)
+                else:
+                    pool = self.pools.pop(address)  # to stand where it is named
+                    if (before.priority, before.locality) != (endpoint.priority, endpoint.locality):
+                        changed |= {before.priority, endpoint.priority}
+                self.pools[address] = pool
+                self._described[address] = endpoint, weight
+                self.pending.discard(address)
                 self._show(address)
-            else:
-                changed.add(self._described[address][0].priority)
-                gone.append(self._without(pool))
-        self._updating = False
+            for address in [address for address in self.pools if address not in named]:
+                pool = self.pools.pop(address)
+                if self._stays(pool.host):
+                    self.pools[address] = pool  # behind those that are named
+                    self.pending.add(address)
+                    self._show(address)
+                else:
+                    changed.add(self._described[address][0].priority)
+                    gone.append(self._without(pool))
+        finally:
+            self._updating = False
         self._state.stats.membership_change += len(changed)
         return gone
 
@@ -80,9 +82,11 @@ class Membership:
         otherwise meanwhile."""
         self._in_force = True
         self._updating = True
-        for address in self.pools:
-            self._show(address)
-        self._updating = False
+        try:
+            for address in self.pools:
+                self._show(address)
+        finally:
+            self._updating = False
         self.drop_unwell()
 
     def drop_unwell(self) -> None:
