@@ -97,6 +97,14 @@ def test_a_late_try_may_answer_while_the_next_one_waits_to_begin() -> None:
     proxy.settled(c200=1)
 
 
+def test_the_next_try_is_told_all_the_time_that_is_left() -> None:
+    proxy, client = hedging(timeout=5.0)
+    told = proxy.backends[1].take().split(b"x-envoy-expected-rq-timeout-ms: ")[1]
+    assert 4000 < int(told.split(b"\r\n")[0]) < 5000
+    proxy.backends[1].say(EMPTY % 1)
+    assert client.take()
+
+
 def test_the_whole_time_ends_all_tries() -> None:
     proxy, client = hedging(timeout=0.6)
     proxy.wait(0.5)

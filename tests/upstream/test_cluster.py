@@ -92,6 +92,18 @@ def test_who_has_come_meanwhile_is_tried_too() -> None:
     assert leased.stream.pool.address == address(9)
 
 
+def test_also_when_all_of_those_there_were_have_been_tried_or_have_left() -> None:
+    made = Made(endpoints=3)
+    leased = made.lease()
+    to = [*made.refuse(1), made.network.outgoing[-1].peer]
+    updated(made, *map(LbEndpoint, to), LbEndpoint(address(9)))
+    made.refuse(1)
+    assert leased.failure is None
+    made.network.outgoing[-1].establish()
+    assert leased.stream is not None
+    assert leased.stream.pool.address == address(9)
+
+
 def test_all_are_tried_once_and_no_more() -> None:
     made = Made()
     leased = made.lease()
