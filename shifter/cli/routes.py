@@ -13,7 +13,8 @@ import click
 
 from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, tell, title
 from shifter.config.route_tests import load_tests
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
+from shifter.model.bootstrap import Bootstrap
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.net.own_address import own_address
 from shifter.routing import explain_text, routetest_text
 from shifter.routing.errors import RoutingError

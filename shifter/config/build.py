@@ -14,16 +14,9 @@ from shifter.config.schema import bootstrap as schema
 from shifter.config.schema import core
 from shifter.config.schema import listener as listener_schema
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import (
-    Admin,
-    Bootstrap,
-    EscapedSlashes,
-    FileAccessLog,
-    HttpConnectionManager,
-    Listener,
-    PathNormalization,
-    StripPort,
-)
+from shifter.model.bootstrap import Admin, Bootstrap
+from shifter.model.http_connection_manager import EscapedSlashes, FileAccessLog, HttpConnectionManager, PathNormalization, StripPort
+from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import UpgradeConfig
 
 
@@ -68,7 +61,13 @@ class _Listeners:
         return Listener(
             name=config.name or self._unused(str(where)),
             address=where,
-            manager=self._manager(config.filter_chains[0].filters[0].typed_config, network_filter["typed_config"]),
+            filter_chains=(
+                FilterChain(
+                    self._manager(config.filter_chains[0].filters[0].typed_config, network_filter["typed_config"]),
+                    place=self._sources.place(chain),
+                    name=config.filter_chains[0].name,
+                ),
+            ),
             place=self._sources.place(node),
             **given(per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes, backlog=config.tcp_backlog_size),
         )

@@ -8,7 +8,7 @@ from shifter.config.build_common import (
     substitution_format,
 )
 from shifter.config.schema import local_reply as schema
-from shifter.model.bootstrap import LocalReplyConfig, ResponseMapper
+from shifter.model.http_connection_manager import LocalReplyConfig, ResponseMapper
 from shifter.model.logfilter import (
     AndFilter,
     DurationFilter,

@@ -9,11 +9,11 @@ Rule 4. A connection that begins with the HTTP/2 preface is handed over whole (`
 
 from collections.abc import Callable
 
-from shifter.model.bootstrap import CodecType
+from shifter.model.http_connection_manager import CodecType
 from shifter.net.transport import Handler, Transport
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
-from shifter.proxy.listener import ListenerRuntime
 from shifter.proxy.local_reply import local_reply
 from shifter.proxy.local_reply_config import Known
 from shifter.proxy.outcome import blank, local_entry
@@ -38,7 +38,7 @@ _JUST_NOW = 1.0
 # why reading is paused; any of them is enough
 _BY_UPSTREAM, _BY_PIPELINE, _BY_OUTPUT = 1, 2, 4
 
-TakeOver = Callable[[Transport, ListenerRuntime, bytes], Handler]
+TakeOver = Callable[[Transport, ConnectionManager, bytes], Handler]
 
 
 class Http1Door:
@@ -49,7 +49,7 @@ class Http1Door:
         "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime", "transport",
     )  # fmt: skip
 
-    def __init__(self, transport: Transport, runtime: ListenerRuntime, take_over: TakeOver | None) -> None:
+    def __init__(self, transport: Transport, runtime: ConnectionManager, take_over: TakeOver | None) -> None:
         self.transport = transport
         self.runtime = runtime
         self._take_over = take_over
@@ -439,10 +439,10 @@ def _has_bare_lf(data: bytes) -> bool:
     return data.count(b"\n") != data.count(b"\r\n")
 
 
-def make_door(take_over: TakeOver) -> Callable[[Transport, ListenerRuntime], Handler]:
+def make_door(take_over: TakeOver) -> Callable[[Transport, ConnectionManager], Handler]:
     """Return the function that makes the door for an accepted connection, by its listener's ``codec_type``."""
 
-    def door(transport: Transport, runtime: ListenerRuntime) -> Handler:
+    def door(transport: Transport, runtime: ConnectionManager) -> Handler:
         codec = runtime.settings.codec_type
         if codec is CodecType.HTTP2:
             return take_over(transport, runtime, b"")

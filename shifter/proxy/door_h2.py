@@ -16,9 +16,9 @@ from shifter.filters.api import Reply
 from shifter.net.buffers import window
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
-from shifter.proxy.listener import ListenerRuntime
 from shifter.proxy.local_reply import LocalReply
 from shifter.wire import h1
 from shifter.wire.events import ProtocolError, RequestHead
@@ -166,7 +166,7 @@ class Http2Door:
         "runtime", "transport",
     )  # fmt: skip
 
-    def __init__(self, transport: Transport, runtime: ListenerRuntime, first: bytes) -> None:
+    def __init__(self, transport: Transport, runtime: ConnectionManager, first: bytes) -> None:
         settings = runtime.settings
         limit = runtime.listener.per_connection_buffer_limit_bytes
         self.transport = transport
@@ -437,7 +437,7 @@ class Http2Door:
         return f"<Http2Door {self.transport.peer} requests={self.requests} active={len(self._streams)}>"
 
 
-def take_over(transport: Transport, runtime: ListenerRuntime, data: bytes) -> Handler:
+def take_over(transport: Transport, runtime: ConnectionManager, data: bytes) -> Handler:
     """Return the door for an HTTP/2 connection; *data* is what an HTTP/1 door has read of it."""
     stats = runtime.stats
     stats.downstream_cx_http2_total += 1

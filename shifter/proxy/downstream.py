@@ -15,13 +15,13 @@ from shifter.routing.headers import Edit
 from shifter.wire.events import ProtocolError, RequestHead
 
 if TYPE_CHECKING:
-    from shifter.proxy.listener import ListenerRuntime
+    from shifter.proxy.connection_manager import ConnectionManager
 
 
 class Downstream(Protocol):
     """The client's side of one exchange, as the proxy uses it."""
 
-    runtime: "ListenerRuntime"
+    runtime: "ConnectionManager"
 
     @property
     def connection_id(self) -> int:

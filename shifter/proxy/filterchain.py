@@ -13,8 +13,8 @@ from typing import Any
 
 from shifter.filters.api import FactoryContext, FilterFactory, Reply
 from shifter.filters.registry import make_factory, override_config
-from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.filters import FilterOverride, HttpFilter
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import RouteAction, RouteConfiguration
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found

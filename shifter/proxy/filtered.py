@@ -26,7 +26,7 @@ from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, Request
 from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
-    from shifter.proxy.listener import ListenerRuntime
+    from shifter.proxy.connection_manager import ConnectionManager
     from shifter.proxy.worker import Timed
 
 _log = Logger()
@@ -51,7 +51,7 @@ class FilteredExchange:
         "touched",
     )  # fmt: skip
 
-    runtime: "ListenerRuntime"
+    runtime: "ConnectionManager"
 
     def __init__(self, head: RequestHead, downstream: Downstream, leaf: ChosenLeaf | None) -> None:
         self.runtime = runtime = downstream.runtime

@@ -12,8 +12,8 @@ from shifter.routing.match import is_grpc
 from shifter.wire.events import ProtocolError, RequestHead, without
 
 if TYPE_CHECKING:
+    from shifter.proxy.connection_manager import ConnectionManager
     from shifter.proxy.downstream import ChosenLeaf, Downstream
-    from shifter.proxy.listener import ListenerRuntime
 
 UPGRADE_FAILED = Reply(403, details="upgrade_failed")
 """What a request gets that wants another protocol where its route has none."""
@@ -116,7 +116,7 @@ def _percent_encoded(message: bytes) -> bytes:
 
 
 def local_reply(
-    runtime: "ListenerRuntime",
+    runtime: "ConnectionManager",
     head: RequestHead,
     status: int,
     body: bytes,

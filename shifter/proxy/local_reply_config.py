@@ -8,8 +8,8 @@ Rule 2. Every answer that is not an upstream's passes here, also one to somethin
 
 from collections.abc import Callable
 
-from shifter.model.bootstrap import LocalReplyConfig, ResponseMapper
 from shifter.model.format import SubstitutionFormat
+from shifter.model.http_connection_manager import LocalReplyConfig, ResponseMapper
 from shifter.model.route import HeaderMutations
 from shifter.observe.jsonformat import compile_json
 from shifter.observe.logformat import Formatter, LogEntry, compile_template

@@ -11,8 +11,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from shifter.filters.api import Reply, dynamic_metadata
-from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.cluster import RoutingPriority
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMutations,

@@ -13,9 +13,9 @@ from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
 from shifter.observe.logformat import LogEntry
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
-from shifter.proxy.listener import ListenerRuntime
 from shifter.wire import h1
 from shifter.wire.events import NO_BODY, ProtocolError, RequestHead, fields
 from shifter.wire.heads import parse_request
@@ -27,7 +27,7 @@ class TreeResource:
 
     isLeaf = True
 
-    def __init__(self, runtime: ListenerRuntime) -> None:
+    def __init__(self, runtime: ConnectionManager) -> None:
         self._runtime = runtime
 
     def getChildWithDefault(self, name: bytes, request: IRequest) -> IResource:
@@ -70,7 +70,7 @@ def _head_of(request: Request, length: int) -> RequestHead:
 class WebDownstream:
     """A twisted.web request as a `downstream.Downstream`."""
 
-    def __init__(self, request: Request, runtime: ListenerRuntime) -> None:
+    def __init__(self, request: Request, runtime: ConnectionManager) -> None:
         self.runtime = runtime
         self._request = request
         self._exchange: Exchange | None = None

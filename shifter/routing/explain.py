@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Listener
 from shifter.model.cluster import DiscoveryType, UpstreamProtocol
+from shifter.model.listener import Listener
 from shifter.model.route import (
     DirectResponseAction,
     RedirectAction,

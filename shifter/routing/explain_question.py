@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
+from shifter.model.bootstrap import Bootstrap
 from shifter.model.cluster import Cluster
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import Listener
 from shifter.routing.errors import ShifterError
 from shifter.routing.match_text import shown
 from shifter.routing.runtime import Runtime
@@ -96,8 +98,12 @@ def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None 
         chosen = list(listeners) if len(listeners) == 1 or len(at_port) != 1 else at_port
     if len(chosen) != 1:
         raise ExplainError(f"there are several listeners, name one: {_names(listeners)}" if listeners else "there are no listeners")
+    managers = list(chosen[0].managers)
+    if len(managers) != 1:
+        many = len(managers) or "no"
+        raise ExplainError(f"the listener {shown(chosen[0].name)} has {many} connection managers, and only one can be asked")
     clusters = {cluster.name: cluster for cluster in bootstrap.clusters}
-    return Scene(chosen[0].manager, Runtime(bootstrap.runtime), chosen[0], clusters, own_address)
+    return Scene(managers[0], Runtime(bootstrap.runtime), chosen[0], clusters, own_address)
 
 
 def _names(listeners: Sequence[Listener]) -> str:

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from shifter.model.bootstrap import Bootstrap, Listener
+from shifter.model.bootstrap import Bootstrap
+from shifter.model.listener import Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
 from shifter.routing.explain_question import scene_of
@@ -299,7 +300,7 @@ def tables_of(bootstrap: Bootstrap, name: str | None = None) -> Tables:
     if name is not None:
         scene = scene_of(bootstrap, name=name)
         return [(scene.listener, scene.manager.route_config)]
-    return [(listener, listener.manager.route_config) for listener in bootstrap.listeners]
+    return [(listener, manager.route_config) for listener in bootstrap.listeners for manager in listener.managers]
 
 
 def table(tables: Tables, runtime: Runtime, as_json: bool) -> str:

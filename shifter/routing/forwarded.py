@@ -12,7 +12,7 @@ Rule 4. Settings that few use (``via``, internal addresses, ...) are looked at o
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
-from shifter.model.bootstrap import HttpConnectionManager, Underscores
+from shifter.model.http_connection_manager import HttpConnectionManager, Underscores
 from shifter.routing.errors import RequestRefused
 from shifter.routing.server_header import appended_via
 from shifter.routing.strip_port import HostForm, compile_host_form

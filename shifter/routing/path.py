@@ -12,7 +12,7 @@ Called only for targets that need a look (``ODD_PATH``).
 
 import re
 
-from shifter.model.bootstrap import EscapedSlashes, PathNormalization
+from shifter.model.http_connection_manager import EscapedSlashes, PathNormalization
 from shifter.routing.errors import RequestRefused
 from shifter.wire.events import RequestHead
 

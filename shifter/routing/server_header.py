@@ -7,7 +7,7 @@ Rule 2. Where the settings ask for no more than ``server``, nobody comes here: t
 
 from collections.abc import Callable
 
-from shifter.model.bootstrap import HttpConnectionManager, ServerHeader
+from shifter.model.http_connection_manager import HttpConnectionManager, ServerHeader
 from shifter.wire.events import RequestHead, first_value, values, without
 
 LastFields = Callable[[bytes, RequestHead], bytes]

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from shifter.model.bootstrap import StripPort
+from shifter.model.http_connection_manager import StripPort
 from shifter.routing.hosts import without_port
 
 HostForm = Callable[[bytes], bytes]

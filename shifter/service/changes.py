@@ -13,8 +13,10 @@ from enum import Enum
 from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
-from shifter.model.bootstrap import Bootstrap, Listener
+from shifter.model.bootstrap import Bootstrap
 from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMatcher,
@@ -79,11 +81,27 @@ def _endpoints(old: Iterable[LbEndpoint], new: Iterable[LbEndpoint]) -> Iterator
 
 def _listener(old: Listener, new: Listener, *, several: bool) -> Iterator[str]:
     on = f" on {new.address}" if several else ""
-    routes = RouteConfiguration()
-    before, after = (replace(listener, manager=replace(listener.manager, route_config=routes)) for listener in (old, new))
-    for difference in _differences(before, after):
-        yield f"~ listener {new.name}: {difference.removeprefix('manager.')}"
-    yield from _routes(old.manager.route_config, new.manager.route_config, on)
+    bare_old, bare_new = (replace(one, filter_chains=(), default_filter_chain=None) for one in (old, new))
+    for difference in _differences(bare_old, bare_new):
+        yield f"~ listener {new.name}: {difference}"
+    before, after = _numbered(old.chains, _chain_key), _numbered(new.chains, _chain_key)
+    yield from (f"+ filter chain {_chain_name(key[0])} of listener {new.name}" for key in after if key not in before)
+    yield from (f"- filter chain {_chain_name(key[0])} of listener {new.name}" for key in before if key not in after)
+    for key, chain in after.items():
+        if key in before and before[key] != chain:
+            yield from _chain(before[key], chain, new.name, on)
+
+
+def _chain(old: FilterChain, new: FilterChain, listener: str, on: str) -> Iterator[str]:
+    for difference in _differences(old, replace(new, filter=old.filter)):
+        yield f"~ listener {listener}: {difference}"
+    if isinstance(old.filter, HttpConnectionManager) and isinstance(new.filter, HttpConnectionManager):
+        routes = RouteConfiguration()
+        for difference in _differences(replace(old.filter, route_config=routes), replace(new.filter, route_config=routes)):
+            yield f"~ listener {listener}: {difference}"
+        yield from _routes(old.filter.route_config, new.filter.route_config, on)
+    else:
+        yield from (f"~ listener {listener}: {difference}" for difference in _differences(old.filter, new.filter))
 
 
 def _routes(old: RouteConfiguration, new: RouteConfiguration, on: str) -> Iterator[str]:
@@ -134,6 +152,14 @@ def _paired(old: tuple[Route, ...], new: tuple[Route, ...]) -> list[tuple[Route,
 
 def _route_key(route: Route) -> Hashable:
     return route.name or route.match
+
+
+def _chain_key(chain: FilterChain) -> Hashable:
+    return chain.key
+
+
+def _chain_name(key: Hashable) -> str:
+    return str(key) if isinstance(key, str) else "without a name"
 
 
 def _match_key(route: Route) -> Hashable:

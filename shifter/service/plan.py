@@ -3,8 +3,12 @@
 from dataclasses import dataclass, replace
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Bootstrap, Listener
+from shifter.model.bootstrap import Bootstrap
 from shifter.model.cluster import Cluster
+from shifter.model.listener import Listener, with_managers
+from shifter.model.route import RouteConfiguration
+
+_NO_ROUTES = RouteConfiguration()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,12 @@ def _changes(old: Listener, new: Listener) -> str:
     """Say what differs between two versions of a listener; empty when nothing does."""
     if old == new:
         return ""
-    routes = old.manager.route_config != new.manager.route_config
-    others = replace(old.manager, route_config=new.manager.route_config) != new.manager or replace(old, manager=new.manager) != new
+    before, after = ([manager.route_config for manager in listener.managers] for listener in (old, new))
+    routes = before != after
+    others = _without_routes(old) != _without_routes(new)
     what = [word for word, changed in (("routes", routes), ("settings", others)) if changed]
     return f"~ {' and '.join(what)} of listener {new.name}"
+
+
+def _without_routes(listener: Listener) -> Listener:
+    return with_managers(listener, lambda manager: replace(manager, route_config=_NO_ROUTES))

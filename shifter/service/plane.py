@@ -7,7 +7,7 @@ Rule 2. A snapshot is prepared beside the one that serves: sockets bound, names 
 """
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,19 +17,22 @@ from twisted.logger import Logger
 
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import FileAccessLog, HttpConnectionManager, Snapshot
+from shifter.model.bootstrap import Snapshot
 from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
+from shifter.model.http_connection_manager import FileAccessLog, HttpConnectionManager
+from shifter.model.listener import Listener
 from shifter.model.report import Report, VirtualClusterReport
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import asks_for_more, compile_format
-from shifter.observe.stats import HttpStats, ServerStats, counter
+from shifter.observe.stats import HttpStats, ListenerStats, ServerStats, counter
+from shifter.proxy.connection_manager import AccessLog, ConnectionManager
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
 from shifter.proxy.filterchain import FilterChain, make_chain
-from shifter.proxy.listener import AccessLog, ListenerRuntime
+from shifter.proxy.listener import ChainKey, ListenerRuntime, Service, keyed_chains
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
@@ -58,6 +61,15 @@ _FLUSH_EVERY = 1.0
 
 
 @dataclass(slots=True)
+class PreparedManager:
+    """A connection manager that is ready to serve."""
+
+    tree: ListenerResource
+    stats: HttpStats
+    filters: FilterChain | None
+
+
+@dataclass(slots=True)
 class Prepared:
     """A snapshot that is ready to serve: what `DataPlane.commit` puts in place, or `DataPlane.discard` throws away."""
 
@@ -66,9 +78,7 @@ class Prepared:
     clusters: dict[str, LiveCluster]
     fresh: list[LiveCluster]
     sockets: dict[SocketAddress, Any] = field(default_factory=dict)
-    trees: dict[SocketAddress, ListenerResource] = field(default_factory=dict)
-    filters: dict[SocketAddress, FilterChain] = field(default_factory=dict)
-    stats: dict[SocketAddress, HttpStats] = field(default_factory=dict)
+    managers: dict[tuple[SocketAddress, ChainKey], "PreparedManager"] = field(default_factory=dict)
     logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
 
@@ -140,17 +150,21 @@ class DataPlane:
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
             for listener in bootstrap.listeners:
-                for access_log in listener.manager.access_log:
-                    if access_log.path not in self._logs and access_log.path not in prepared.logs:
-                        prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
-                prepared.trees[listener.address] = ListenerResource(listener.manager, clusters.__getitem__, runtime)
-                if listener.manager.local_reply is not None:
-                    # made again by `commit`, which is too late to find out that it cannot be made
-                    LocalReplies(listener.manager.local_reply, runtime, self._random)
-                served = self._runtimes.get(listener.address)
-                stats = prepared.stats[listener.address] = served.stats if served is not None else HttpStats()
-                if listener.manager.http_filters:
-                    prepared.filters[listener.address] = self._filter_chain(listener.manager, stats, runtime, bootstrap.node_cluster)
+                for key, chain in keyed_chains(listener):
+                    for access_log in chain.filter.access_log:
+                        if access_log.path not in self._logs and access_log.path not in prepared.logs:
+                            prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
+                    if isinstance(chain.filter, HttpConnectionManager):
+                        served = self._served(listener.address, key)
+                        stats = served.stats if served is not None else HttpStats()
+                        prepared.managers[listener.address, key] = PreparedManager(
+                            ListenerResource(chain.filter, clusters.__getitem__, runtime),
+                            stats,
+                            self._filter_chain(chain.filter, stats, runtime, bootstrap.node_cluster) if chain.filter.http_filters else None,
+                        )
+                        if chain.filter.local_reply is not None:
+                            # made again by `commit`, which is too late to find out that it cannot be made
+                            LocalReplies(chain.filter.local_reply, runtime, self._random)
         except Exception:
             self.discard(prepared)
             raise
@@ -207,19 +221,11 @@ class DataPlane:
         self._clusters = prepared.clusters
         for listener in plan.listeners_kept:
             runtime = self._runtimes[listener.address]
-            logs = self._access_logs(listener.manager.access_log)
-            runtime.configure(listener, prepared.trees[listener.address], logs, prepared.filters.get(listener.address))
+            runtime.configure(listener, self._services(listener, prepared, runtime.listener_stats))
             self._ports[listener.address].buffer_limit = listener.per_connection_buffer_limit_bytes
         for listener in plan.listeners_added:
-            runtime = ListenerRuntime(
-                listener,
-                self._worker,
-                prepared.trees[listener.address],
-                self._access_logs(listener.manager.access_log),
-                self._make_door,
-                prepared.filters.get(listener.address),
-                prepared.stats[listener.address],
-            )
+            listener_stats = ListenerStats()
+            runtime = ListenerRuntime(listener, self._services(listener, prepared, listener_stats), listener_stats)
             self._runtimes[listener.address] = runtime
             self._worker.listeners.append(runtime)
             port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept)
@@ -300,7 +306,7 @@ class DataPlane:
             port = self._ports.get(address)
             at = port.address if port else address
             listeners.append(runtime.listener_stats.report(runtime.listener.name, at.host, at.port))
-            managers.append(runtime.stats.report(runtime.settings.stat_prefix, runtime.listener.name))
+            managers += [one.stats.report(one.settings.stat_prefix, runtime.listener.name) for one in self._managers(runtime)]
         clusters = [cluster.report() for cluster in self._clusters.values()]
         memory = {"physical_size": _resident()}
         return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)
@@ -309,12 +315,37 @@ class DataPlane:
 
     def _virtual_clusters(self) -> list[VirtualClusterReport]:
         """What is counted under the names that the present configuration has."""
-        hosts = [host for runtime in self._runtimes.values() for host in runtime.tree.config.virtual_hosts]
+        managers = [manager for runtime in self._runtimes.values() for manager in self._managers(runtime)]
+        hosts = [host for manager in managers for host in manager.tree.config.virtual_hosts]
         names = dict.fromkeys((host.name, name) for host in hosts for name in names_of(host))
         return [stats_of(self._worker.virtual_clusters, host, name).report(host, name) for host, name in names]
 
     def _connections(self) -> int:
-        return sum(len(runtime.doors) for runtime in [*self._runtimes.values(), *self._leaving])
+        return sum(runtime.connections for runtime in [*self._runtimes.values(), *self._leaving])
+
+    def _managers(self, runtime: ListenerRuntime) -> Iterator[ConnectionManager]:
+        return (service for service in runtime.services.values() if isinstance(service, ConnectionManager))
+
+    def _served(self, address: SocketAddress, key: ChainKey) -> ConnectionManager | None:
+        """Return the connection manager that serves the filter chain *key* of the listener at *address* now."""
+        runtime = self._runtimes.get(address)
+        service = runtime.services.get(key) if runtime is not None else None
+        return service if isinstance(service, ConnectionManager) else None
+
+    def _services(self, listener: Listener, prepared: Prepared, stats: ListenerStats) -> dict[ChainKey, Service]:
+        """Return what serves each filter chain of *listener* from now on: what has served it, configured anew, or something new."""
+        services: dict[ChainKey, Service] = {}
+        for key, chain in keyed_chains(listener):
+            assert isinstance(chain.filter, HttpConnectionManager)
+            ready = prepared.managers[listener.address, key]
+            logs = self._access_logs(chain.filter.access_log)
+            served = self._served(listener.address, key)
+            if served is not None:
+                served.configure(listener, chain.filter, ready.tree, logs, ready.filters)
+            services[key] = served or ConnectionManager(
+                listener, chain.filter, self._worker, ready.tree, logs, self._make_door, ready.filters, ready.stats, stats
+            )
+        return services
 
     def _discovery(self, cluster: Cluster) -> Discovery:
         if cluster.type is DiscoveryType.STATIC:
@@ -361,7 +392,7 @@ class DataPlane:
         worker = self._worker
         worker.tick()
         self._registry.tick(worker.now)
-        for runtime in [runtime for runtime in self._leaving if not runtime.doors]:
+        for runtime in [runtime for runtime in self._leaving if not runtime.connections]:
             self._leaving.remove(runtime)
             worker.listeners.remove(runtime)
         if self._drained and not self._connections():
@@ -375,7 +406,8 @@ class DataPlane:
             writer.flush()
         self._event_logs.flush()
         runtimes = [*self._runtimes.values(), *self._leaving]
-        used = {access_log.writer for runtime in runtimes for access_log in runtime.access_logs}
+        services = [service for runtime in runtimes for service in (*runtime.services.values(), *runtime.leaving)]
+        used = {access_log.writer for service in services for access_log in service.access_logs}
         for path in [path for path, writer in self._logs.items() if writer not in used]:
             writer = self._logs.pop(path)
             writer.close()

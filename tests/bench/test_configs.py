@@ -28,8 +28,8 @@ def test_shifter_understands_all_of_it(tmp_path: Path, variant: str) -> None:
     assert loaded.bootstrap is not None
     (listener,) = loaded.bootstrap.listeners
     assert listener.address.port == 22000
-    assert len(listener.manager.route_config.virtual_hosts[0].routes) == len(ROUTES) == 10
-    assert len(listener.manager.access_log) == (variant == "log")
+    assert len(next(listener.managers).route_config.virtual_hosts[0].routes) == len(ROUTES) == 10
+    assert len(next(listener.managers).access_log) == (variant == "log")
     assert {cluster.protocol.value for cluster in loaded.bootstrap.clusters} == {"HTTP2" if variant == "h2_up" else "HTTP1"}
 
 

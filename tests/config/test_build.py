@@ -6,18 +6,7 @@ import pytest
 
 from shifter.config import Judge, load
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import (
-    Admin,
-    CodecType,
-    EscapedSlashes,
-    FileAccessLog,
-    HttpConnectionManager,
-    Listener,
-    PathNormalization,
-    ServerHeader,
-    StripPort,
-    Underscores,
-)
+from shifter.model.bootstrap import Admin
 from shifter.model.cluster import (
     CircuitBreakers,
     Cluster,
@@ -29,6 +18,17 @@ from shifter.model.cluster import (
     Thresholds,
     UpstreamProtocol,
 )
+from shifter.model.http_connection_manager import (
+    CodecType,
+    EscapedSlashes,
+    FileAccessLog,
+    HttpConnectionManager,
+    PathNormalization,
+    ServerHeader,
+    StripPort,
+    Underscores,
+)
+from shifter.model.listener import Listener, http_listener
 from shifter.model.load_balancing import LbPolicy, LeastRequestLbConfig
 from shifter.model.route import (
     AppendAction,
@@ -67,7 +67,7 @@ def only_listener(*changes: tuple[str, str]) -> Listener:
 
 
 def manager(fields: str = "") -> HttpConnectionManager:
-    return only_listener((END_OF_LISTENER, f"\n{fields}  clusters:\n")).manager
+    return next(only_listener((END_OF_LISTENER, f"\n{fields}  clusters:\n")).managers)
 
 
 def cluster(fields: str) -> Cluster:
@@ -79,7 +79,7 @@ def cluster(fields: str) -> Cluster:
 def route(match: str = "prefix: /x", action: str = "direct_response: {status: 200}") -> Route:
     loaded = load(with_route(match, action), NAME, Judge(files=lambda name: name.encode()))
     assert loaded.bootstrap is not None, loaded.problems
-    [found] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
+    [found] = next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes
     return found
 
 
@@ -111,11 +111,10 @@ def test_all_of_the_good_configuration() -> None:
         Route(RouteMatch(PathMatchKind.PATH, b"/hello"), DirectResponseAction(200, b"hello"), place="front.yaml:42:17"),
     )
     assert bootstrap.listeners == (
-        Listener(
+        http_listener(
             "front",
             SocketAddress("127.0.0.1", 8000),
             HttpConnectionManager("ingress_http", RouteConfiguration("local_route", (VirtualHost("backend", (b"*",), routes),))),
-            place="front.yaml:3:5",
         ),
     )
     assert bootstrap.clusters == (
@@ -240,10 +239,11 @@ def test_headers_to_change() -> None:
 
 
 def test_virtual_hosts() -> None:
-    config = only_listener(
+    listener = only_listener(
         ('domains: ["*"]', "domains: ['A.test:80', '*.B.test', 'c.*', '*']"),
         ("            name: local_route\n", "            ignore_port_in_host_matching: true\n"),
-    ).manager.route_config
+    )
+    config = next(listener.managers).route_config
     assert config.virtual_hosts[0].domains == (b"a.test:80", b"*.b.test", b"c.*", b"*")
     assert (config.name, config.ignore_port_in_host_matching) == ("", True)
 
@@ -316,11 +316,11 @@ def test_connection_manager(written: str, fields: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(("written", "codec"), [("auto", CodecType.AUTO), ("Http1", CodecType.HTTP1), ("HTTP2", CodecType.HTTP2)])
 def test_codecs(written: str, codec: CodecType) -> None:
-    assert only_listener(("codec_type: AUTO", f"codec_type: {written}")).manager.codec_type is codec
+    assert next(only_listener(("codec_type: AUTO", f"codec_type: {written}")).managers).codec_type is codec
 
 
 def test_router_may_keep_envoys_headers_to_itself() -> None:
-    assert only_listener((ROUTER_TYPE, ROUTER_TYPE + "\n              suppress_envoy_headers: true")).manager.suppress_envoy_headers
+    assert next(only_listener((ROUTER_TYPE, ROUTER_TYPE + "\n              suppress_envoy_headers: true")).managers).suppress_envoy_headers
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ PATTERN = "{pattern: {regex: '^/a'}, substitution: b}"
 def action(written: str, match: str = "prefix: /x") -> RouteAction:
     loaded = load(with_route(match, f"route: {{{written}}}"), NAME)
     assert loaded.bootstrap is not None, loaded.problems
-    [found] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
+    [found] = next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes
     assert isinstance(found.action, RouteAction)
     return found.action
 

@@ -3,8 +3,8 @@
 import pytest
 
 from shifter.config import Judge, load
-from shifter.model.bootstrap import LocalReplyConfig, ResponseMapper
 from shifter.model.format import SubstitutionFormat
+from shifter.model.http_connection_manager import LocalReplyConfig, ResponseMapper
 from shifter.model.logfilter import (
     AndFilter,
     Comparison,
@@ -26,7 +26,7 @@ from tests.support.configs import NAME, with_manager
 def replies(written: str) -> LocalReplyConfig | None:
     loaded = load(with_manager(f"local_reply_config: {{{written}}}"), NAME, Judge(files=lambda name: name.encode()))
     assert loaded.bootstrap is not None, loaded.problems
-    return loaded.bootstrap.listeners[0].manager.local_reply
+    return next(loaded.bootstrap.listeners[0].managers).local_reply
 
 
 @pytest.mark.parametrize(

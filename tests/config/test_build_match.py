@@ -31,7 +31,7 @@ B = StringMatcher(StringMatchKind.EXACT, b"b")
 def match(written: str) -> RouteMatch:
     loaded = load(with_route(written), NAME)
     assert loaded.bootstrap is not None, loaded.problems
-    [found] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
+    [found] = next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes
     return found.match
 
 

@@ -24,7 +24,7 @@ HOST = '              domains: ["*"]\n'
 def host(text: str) -> VirtualHost:
     loaded = load(text, NAME)
     assert loaded.bootstrap is not None, loaded.problems
-    return loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0]
+    return next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0]
 
 
 def action(text: str) -> RouteAction:

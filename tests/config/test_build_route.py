@@ -21,7 +21,7 @@ from tests.support.configs import GOOD, NAME, load_good, with_route
 def route(action: str) -> Route:
     loaded = load(with_route(action=action), NAME)
     assert loaded.bootstrap is not None, loaded.problems
-    [found] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
+    [found] = next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes
     return found
 
 
@@ -29,7 +29,7 @@ def route_config(old: str, new: str) -> RouteConfiguration:
     assert old in GOOD
     bootstrap = load_good((old, new)).bootstrap
     assert bootstrap is not None
-    return bootstrap.listeners[0].manager.route_config
+    return next(bootstrap.listeners[0].managers).route_config
 
 
 def test_metadata() -> None:

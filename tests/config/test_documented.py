@@ -16,7 +16,7 @@ from shifter.config.schema.base import Message, Variants, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.cluster import ProtocolOptions
 from shifter.config.schema.listener import Router
-from shifter.model import bootstrap, cluster, health_check, load_balancing, outlier_detection, retry, route
+from shifter.model import cluster, health_check, http_connection_manager, load_balancing, outlier_detection, retry, route
 from tests.support.programs import ROOT
 
 PAGE = (ROOT / "docs/configuration.md").read_text()
@@ -130,10 +130,10 @@ def shown(value: object) -> Collection[str]:
     ("model", "names"),
     [
         (
-            bootstrap.HttpConnectionManager(stat_prefix="", route_config=route.RouteConfiguration()),
+            http_connection_manager.HttpConnectionManager(stat_prefix="", route_config=route.RouteConfiguration()),
             ("HttpConnectionManager", "HttpProtocolOptions", "Http1ProtocolOptions", "Http2ProtocolOptions", "Router"),
         ),
-        (bootstrap.PathNormalization(), ("HttpConnectionManager",)),
+        (http_connection_manager.PathNormalization(), ("HttpConnectionManager",)),
         (cluster.Cluster(""), ("Cluster", "HttpProtocolOptions")),
         (cluster.Thresholds(), ("Thresholds",)),
         (cluster.RetryBudget(), ("RetryBudget",)),

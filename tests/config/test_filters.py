@@ -47,7 +47,7 @@ def built(kind: str, fields: dict[str, Any], override: dict[str, Any] | None = N
     """The model of a filter, and of what the route says to it."""
     loaded = load_checked(text(kind, fields, override, override_kind).encode(), "front.yaml")
     assert loaded.bootstrap is not None, [str(problem) for problem in loaded.problems]
-    manager = loaded.bootstrap.listeners[0].manager
+    manager = next(loaded.bootstrap.listeners[0].managers)
     route = manager.route_config.virtual_hosts[0].routes[0]
     return manager.http_filters[0].config, route.filters["filter"].config if override is not None else None
 

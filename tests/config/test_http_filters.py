@@ -60,7 +60,7 @@ def loaded(filters: object, judge: Judge = JUDGE, **levels: object) -> Loaded:
 def filters_of(filters: object, **levels: object) -> tuple[HttpFilter, ...]:
     found = loaded(filters, **levels)
     assert found.bootstrap is not None, found.problems
-    return found.bootstrap.listeners[0].manager.http_filters
+    return next(found.bootstrap.listeners[0].managers).http_filters
 
 
 def mutation(name: str = "m", **fields: object) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_what_the_levels_say() -> None:
         entry={"m": {"@type": FILTER_CONFIG, "config": {}}},
     ).bootstrap
     assert found is not None
-    table = found.listeners[0].manager.route_config
+    table = next(found.listeners[0].managers).route_config
     [host] = table.virtual_hosts
     [route] = host.routes
     assert isinstance(route.action, RouteAction)
@@ -115,7 +115,7 @@ def test_a_filter_from_another_package() -> None:
         route={"a": {"@type": "x/mine.v1.Mine", "for": "a route"}},
     ).bootstrap
     assert found is not None
-    manager = found.listeners[0].manager
+    manager = next(found.listeners[0].managers)
     assert manager.http_filters == (
         HttpFilter("a", CustomFilterConfig("mine.v1.Mine", {"number": 3, "list": ["a", True]})),
         HttpFilter("b", CustomFilterConfig("mine.v1.Other", {"a": {"b": "c"}})),

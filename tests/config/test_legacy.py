@@ -8,6 +8,7 @@ import yaml
 
 from shifter.config import Loaded, load
 from shifter.model.bootstrap import Bootstrap
+from shifter.model.listener import http_listener
 from shifter.model.route import AppendAction, HeaderMatcher, RouteAction, StringMatcher, StringMatchKind
 from tests.support.configs import FILE_LOG_TYPE, GOOD, HCM_TYPE, NAME, ROUTER_TYPE, load_good, marked, plant, with_manager, with_route
 
@@ -135,10 +136,11 @@ def meaning(bootstrap: Bootstrap | None) -> tuple[object, ...]:
     for listener in bootstrap.listeners:
         hosts = [
             replace(host, routes=tuple(replace(route, place="") for route in host.routes))
-            for host in listener.manager.route_config.virtual_hosts
+            for host in next(listener.managers).route_config.virtual_hosts
         ]
-        routes = replace(listener.manager.route_config, virtual_hosts=tuple(hosts))
-        listeners.append(replace(listener, place="", manager=replace(listener.manager, route_config=routes)))
+        manager = next(listener.managers)
+        manager = replace(manager, route_config=replace(manager.route_config, virtual_hosts=tuple(hosts)))
+        listeners.append(http_listener(listener.name, listener.address, manager))
     return clusters, listeners, bootstrap.admin
 
 
@@ -156,7 +158,7 @@ def test_one_warning_and_the_same_meaning(now: str, then: str, message: str, hin
 
 def matcher(loaded: Loaded) -> HeaderMatcher:
     assert loaded.bootstrap is not None
-    return loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes[0].match.headers[0]
+    return next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes[0].match.headers[0]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +206,7 @@ def test_append(written: str, action: AppendAction, level: str) -> None:
     [warning] = loaded.problems
     assert (warning.message, warning.hint) == ("`append` is an old spelling of `append_action`", f"write append_action: {action.name}")
     assert loaded.bootstrap is not None
-    routes = loaded.bootstrap.listeners[0].manager.route_config
+    routes = next(loaded.bootstrap.listeners[0].managers).route_config
     weighted = routes.virtual_hosts[0].routes[1].action
     assert isinstance(weighted, RouteAction)
     headers = {
@@ -230,7 +232,7 @@ def test_access_log_of_2018() -> None:
         "`config` is an old spelling of `typed_config`",
     ]
     assert loaded.bootstrap is not None
-    [log] = loaded.bootstrap.listeners[0].manager.access_log
+    [log] = next(loaded.bootstrap.listeners[0].managers).access_log
     assert (log.path, log.format) == ("/dev/stdout", "%PROTOCOL%")
     assert FILE_LOG_TYPE in str(loaded.document)
 
@@ -238,7 +240,7 @@ def test_access_log_of_2018() -> None:
 def test_idle_timeout_of_the_connection_manager() -> None:
     loaded = load_good(("          stat_prefix: ingress_http\n", "          stat_prefix: ingress_http\n          idle_timeout: 7s\n"))
     assert [problem.hint for problem in loaded.problems] == ["write common_http_protocol_options: {idle_timeout: …}"]
-    assert loaded.bootstrap is not None and loaded.bootstrap.listeners[0].manager.idle_timeout == 7.0
+    assert loaded.bootstrap is not None and next(loaded.bootstrap.listeners[0].managers).idle_timeout == 7.0
 
 
 def test_regex_of_a_route_and_what_was_in_milliseconds() -> None:
@@ -255,7 +257,7 @@ def test_regex_of_a_route_and_what_was_in_milliseconds() -> None:
         "`timeout_ms` is an old spelling of `timeout`",
     ]
     assert loaded.bootstrap is not None
-    routes = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
+    routes = next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes
     assert routes[3].match.text == b"/he.*o"
     action = routes[0].action
     assert isinstance(action, RouteAction)
@@ -283,7 +285,7 @@ def test_names_of_filters_and_what_routes_say_to_them(name: str, typed: str, war
         ("                redirect:\n", per_route),
     )
     assert loaded.bootstrap is not None
-    manager = loaded.bootstrap.listeners[0].manager
+    manager = next(loaded.bootstrap.listeners[0].managers)
     today = "envoy.filters.http.buffer" if warned else name
     assert [http_filter.name for http_filter in manager.http_filters] == [today]
     assert list(manager.route_config.virtual_hosts[0].routes[2].filters) == [today]
@@ -330,7 +332,7 @@ def test_the_tutorial(name: str) -> None:
     loaded = load(path.read_bytes(), name)
     assert loaded.bootstrap is not None
     [listener] = loaded.bootstrap.listeners
-    assert [route.match.text for route in listener.manager.route_config.virtual_hosts[0].routes] == [
+    assert [route.match.text for route in next(listener.managers).route_config.virtual_hosts[0].routes] == [
         b"/service/1",
         b"/service/1",
         b"/service/2",

@@ -93,7 +93,7 @@ def test_a_retry_policy_of_v1(of_host: bool) -> None:
         loaded = load(text.replace('domains: ["*"]\n', f'domains: ["*"]\n              {policy}\n') if of_host else text, NAME)
         assert loaded.bootstrap is not None, loaded.problems
         assert len(loaded.problems) == ("_ms" in timeout)
-        [route] = loaded.bootstrap.listeners[0].manager.route_config.virtual_hosts[0].routes
+        [route] = next(loaded.bootstrap.listeners[0].managers).route_config.virtual_hosts[0].routes
         assert isinstance(route.action, RouteAction)
         policies.append(route.action.retry)
     assert policies == [RetryPolicy(frozenset(("5xx", "connect-failure")), 3, 2.0)] * 2

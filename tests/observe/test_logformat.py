@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shifter.model.bootstrap import DEFAULT_ACCESS_LOG_FORMAT
+from shifter.model.http_connection_manager import DEFAULT_ACCESS_LOG_FORMAT
 from shifter.observe.logformat import (
     OPERATORS,
     FormatError,

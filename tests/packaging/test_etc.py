@@ -42,7 +42,7 @@ def test_spelling_of_2018_says_the_same_and_every_old_word_is_named() -> None:
     assert then.admin == now.admin
     [old], [new] = then.listeners, now.listeners
     assert old.address == new.address
-    [[old_host], [new_host]] = (listener.manager.route_config.virtual_hosts for listener in (old, new))
+    [[old_host], [new_host]] = (next(listener.managers).route_config.virtual_hosts for listener in (old, new))
     assert old_host.domains == new_host.domains
     assert [(route.match, route.action) for route in old_host.routes] == [(route.match, route.action) for route in new_host.routes]
     for word in "envoy.http_connection_manager", "config", "exact_match", "envoy.router", "hosts":

@@ -35,7 +35,7 @@ class Exchange:
         self.proxy = Proxy((forward(b"/", "one", timeout=0.0),), clusters=(cluster,), take_over=take_over)
         self.proxy.runtime.listener = replace(self.proxy.runtime.listener, per_connection_buffer_limit_bytes=limit)
         self.network = self.proxy.network
-        self.client = self.network.accept(self.proxy.runtime.accept)
+        self.client = self.network.accept(self.proxy.listener.accept)
         self.client.largest = read_at_a_time(limit, 256 * 1024)
         slow = NARROW if narrow else WIDE
         self.asking = ClientConnection(slow) if client is H2 else None

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import (
     HashPolicy,
     HashSource,
@@ -21,8 +21,8 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.observe.logformat import compile_format
+from shifter.proxy.connection_manager import AccessLog
 from shifter.proxy.door import Http1Door
-from shifter.proxy.listener import AccessLog
 from shifter.proxy.tree import ListenerResource, RouteResource
 from shifter.upstream.host import HealthFlag
 from shifter.wire.events import RequestHead

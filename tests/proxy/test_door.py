@@ -5,8 +5,8 @@ import pytest
 from shifter.model.route import DirectResponseAction, HeaderMatcher, PathMatchKind, Route, RouteMatch
 from shifter.net.transport import Handler, Transport
 from shifter.proxy import door as module
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import PREFACE
-from shifter.proxy.listener import ListenerRuntime
 from tests.support.proxies import ONE, Proxy, forward, get, local, passed
 from tests.support.transports import LARGE, FakeTransport
 from tests.support.turns import Recorder
@@ -475,7 +475,7 @@ class Takes:
         self.given: list[bytes] = []
         self.handler = Recorder()
 
-    def __call__(self, transport: Transport, runtime: ListenerRuntime, data: bytes) -> Handler:
+    def __call__(self, transport: Transport, runtime: ConnectionManager, data: bytes) -> Handler:
         self.given.append(data)
         return self.handler
 

@@ -8,12 +8,13 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import HttpConnectionManager, Listener
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import http_listener
 from shifter.model.route import RouteConfiguration
 from shifter.observe.logformat import LogEntry
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door_h2 import Http2Door, take_over
 from shifter.proxy.downstream import Downstream, Exchange
-from shifter.proxy.listener import ListenerRuntime
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
 from shifter.wire import h2_events as ev
@@ -112,8 +113,9 @@ class Client:
         tree = ListenerResource(settings, lambda name: pytest.fail(name))
         hello = self.codec.data_to_send()
         first, rest = (hello[:30], hello[30:]) if greets else (b"", b"")
-        self.runtime = ListenerRuntime(
-            Listener("l", SocketAddress("127.0.0.1", 80), settings),
+        self.runtime = ConnectionManager(
+            http_listener("l", SocketAddress("127.0.0.1", 80), settings),
+            settings,
             worker,
             tree,
             (),

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter
-from shifter.model.bootstrap import HttpConnectionManager
 from shifter.model.filters import CustomFilterConfig, FilterOverride
 from shifter.model.filters import HttpFilter as HttpFilterConfig
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.http_filter import HeaderMutation
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.proxy.filterchain import FilterChain, FilterError, make_chain

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shifter.model.bootstrap import LocalReplyConfig, ResponseMapper, ServerHeader
 from shifter.model.format import SubstitutionFormat
+from shifter.model.http_connection_manager import LocalReplyConfig, ResponseMapper, ServerHeader
 from shifter.model.logfilter import Comparison, HeaderFilter, LogFilter, ResponseFlagFilter, StatusCodeFilter
 from shifter.model.route import (
     AppendAction,
@@ -20,7 +20,7 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.observe.logformat import LogEntry, compile_format
-from shifter.proxy.listener import AccessLog
+from shifter.proxy.connection_manager import AccessLog
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, fields
@@ -214,7 +214,7 @@ def test_log_lines_know_what_they_ask_for_of_each_request_anew() -> None:
         "%DOWNSTREAM_REMOTE_ADDRESS% %METADATA(ROUTE:own:k)% %RESPONSE_DURATION% %TRAILER(x-end)% %UPSTREAM_PROTOCOL% %REQUEST_DURATION%\n"
     )
     runtime = proxy.runtime
-    runtime.configure(runtime.listener, runtime.tree, [AccessLog(compile_format(form), proxy.writer)])
+    runtime.configure(runtime.listener, runtime.settings, runtime.tree, [AccessLog(compile_format(form), proxy.writer)])
     client = proxy.connect(get(b"/", b"x-forwarded-for: 203.0.113.7"))
     proxy.backend.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-end: yes\r\n\r\n")
     client.say(b"GET / HTTP/1.1\r\nbad header: 1\r\n\r\n")

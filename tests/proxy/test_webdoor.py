@@ -8,8 +8,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import HttpConnectionManager, Listener
 from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import http_listener
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMatcher,
@@ -23,7 +24,7 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
-from shifter.proxy.listener import ListenerRuntime
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.webdoor import TreeResource
 from shifter.proxy.worker import Worker
@@ -59,9 +60,12 @@ class Stack:
         config = Cluster("service1", endpoints=(LbEndpoint(SocketAddress("192.0.2.1", 80)),))
         self.cluster = LiveCluster(config, registry, StaticDiscovery(config))
         self.cluster.start()
-        listener = Listener("web", SocketAddress("127.0.0.1", 1), HttpConnectionManager("web", ROUTES))
-        tree = ListenerResource(listener.manager, {"service1": self.cluster}.__getitem__)
-        self.runtime = ListenerRuntime(listener, worker, tree, (), lambda transport, runtime: pytest.fail("the fast door was used"))
+        manager = HttpConnectionManager("web", ROUTES)
+        listener = http_listener("web", SocketAddress("127.0.0.1", 1), manager)
+        tree = ListenerResource(manager, {"service1": self.cluster}.__getitem__)
+        self.runtime = ConnectionManager(
+            listener, manager, worker, tree, (), lambda transport, runtime: pytest.fail("the fast door was used")
+        )
         site = Site(TreeResource(self.runtime))
         self.channel = site.buildProtocol(None)
         self.channel.callLater = self.clock.callLater

@@ -90,7 +90,7 @@ def test_requests_under_way_keep_the_routes_they_began_with() -> None:
     idle.take()
     manager = replace(proxy.runtime.settings, route_config=RouteConfiguration(), server_name="other")
     tree = ListenerResource(manager, proxy.clusters.__getitem__)
-    proxy.runtime.configure(replace(proxy.runtime.listener, manager=manager), tree, proxy.runtime.access_logs)
+    proxy.runtime.configure(proxy.runtime.listener, manager, tree, proxy.runtime.access_logs)
     proxy.backend.say(EMPTY)
     assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")
     idle.say(get(b"/direct"))

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import given
 
-from shifter.model.bootstrap import HttpConnectionManager
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import RouteAction, RouteConfiguration
 from shifter.proxy.tree import ListenerResource
 from shifter.routing.dry_run import Table, copy_of

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import HttpConnectionManager, Listener, RuntimeLayer
+from shifter.model.bootstrap import RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.filters import HttpFilter
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import http_listener
 from shifter.model.route import (
     DirectResponseAction,
     FractionalPercent,
@@ -44,7 +46,7 @@ SPLIT = (WeightedCluster("new", 25), WeightedCluster("old", 75))
 def scene(*routes: Route, clusters: dict[str, Cluster] | None = None, runtime: Runtime | None = None, **host: object) -> Scene:
     one = VirtualHost("all", (b"*",), routes, **host)  # type: ignore[arg-type]  # a test names them
     manager = HttpConnectionManager("in", RouteConfiguration(virtual_hosts=(one,)))
-    return Scene(manager, runtime or Runtime(), Listener("front", SocketAddress("127.0.0.1", 8000), manager), clusters)
+    return Scene(manager, runtime or Runtime(), http_listener("front", SocketAddress("127.0.0.1", 8000), manager), clusters)
 
 
 def to(*clusters: WeightedCluster, match: RouteMatch = ANY, **action: object) -> Route:

@@ -3,8 +3,10 @@
 import pytest
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener, RuntimeLayer
+from shifter.model.bootstrap import Bootstrap, RuntimeLayer
 from shifter.model.cluster import Cluster
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import http_listener
 from shifter.model.route import RouteConfiguration
 from shifter.routing.explain_question import Asked, ExplainError, question, scene_of
 
@@ -51,7 +53,7 @@ def test_who_asks_has_an_address() -> None:
 
 def listeners(*ports: int) -> Bootstrap:
     manager = HttpConnectionManager("in", RouteConfiguration())
-    found = tuple(Listener(f"l{port}", SocketAddress("127.0.0.1", port), manager) for port in ports)
+    found = tuple(http_listener(f"l{port}", SocketAddress("127.0.0.1", port), manager) for port in ports)
     return Bootstrap(found, (Cluster("one"),), runtime=(RuntimeLayer("base", {"k": 7}),))
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import HttpConnectionManager, Listener
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import http_listener
 from shifter.model.retry import HedgePolicy, RetryPolicy
 from shifter.model.route import (
     HeaderMatcher,
@@ -55,7 +56,9 @@ def test_tries(said: Tries, expected: Tries) -> None:
 def test_an_explanation_tells_of_them() -> None:
     route = Route(RouteMatch(PathMatchKind.PREFIX, b"/"), RouteAction((WeightedCluster("c", 1),), retry=POLICY))
     manager = HttpConnectionManager("in", RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), (route,)),)))
-    told = explain(Scene(manager, Runtime(), Listener("front", SocketAddress("127.0.0.1", 8000), manager), None), question("http://h/"))
+    told = explain(
+        Scene(manager, Runtime(), http_listener("front", SocketAddress("127.0.0.1", 8000), manager), None), question("http://h/")
+    )
     assert page(told, as_json=False).splitlines()[-3:] == ["timeout       15 s", "a try         1 s", "retries       2, for 5xx, reset"]
     way = json.loads(page(told, as_json=True))["matched"][0]
     assert (way["timeout"], way["per_try_timeout"], way["retries"], way["retry_on"]) == (15.0, 1.0, 2, ["5xx", "reset"])

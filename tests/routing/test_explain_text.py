@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.config import load
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager
+from shifter.model.bootstrap import Bootstrap
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import (
     HeaderMutations,
     HeaderValueOption,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.bootstrap import HttpConnectionManager, Underscores
+from shifter.model.http_connection_manager import HttpConnectionManager, Underscores
 from shifter.model.route import RouteConfiguration
 from shifter.routing.errors import RequestRefused
 from shifter.routing.forwarded import CONTROL_FIELDS, EDGE_FIELDS, Forwarding, address_from_right, expected_timeout, is_loopback

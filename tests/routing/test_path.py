@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shifter.model.bootstrap import EscapedSlashes, PathNormalization
+from shifter.model.http_connection_manager import EscapedSlashes, PathNormalization
 from shifter.routing.path import PathRedirect, PathRejected, normalize, split_absolute
 from tests.support.recorded import ENVOY
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shifter.model.bootstrap import HttpConnectionManager, ServerHeader
+from shifter.model.http_connection_manager import HttpConnectionManager, ServerHeader
 from shifter.model.route import RouteConfiguration
 from shifter.routing.server_header import appended_via, compile_last_fields
 from shifter.wire.events import RequestHead

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.bootstrap import HttpConnectionManager, StripPort
+from shifter.model.http_connection_manager import HttpConnectionManager, StripPort
 from shifter.model.route import RouteConfiguration
 from shifter.routing.forwarded import Forwarding
 from shifter.routing.strip_port import compile_host_form

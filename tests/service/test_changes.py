@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shifter.config import load
 from shifter.model.bootstrap import Bootstrap
+from shifter.model.listener import with_managers
 from shifter.model.route import RouteAction
 from shifter.service.changes import changes
 from tests.support.configs import GOOD, NAME
@@ -147,7 +148,7 @@ WEIGHTS = st.lists(st.integers(0, 100_000), min_size=2, max_size=2).filter(any)
 def test_a_line_for_shares_that_differ(before: list[int], after: list[int]) -> None:
     good = bootstrap(GOOD)
     [listener] = good.listeners
-    routes = listener.manager.route_config
+    routes = next(listener.managers).route_config
     [host] = routes.virtual_hosts
     action = host.routes[1].action
     assert isinstance(action, RouteAction)
@@ -156,7 +157,7 @@ def test_a_line_for_shares_that_differ(before: list[int], after: list[int]) -> N
         clusters = tuple(replace(entry, weight=weight) for entry, weight in zip(action.clusters, weights, strict=True))
         route = replace(host.routes[1], action=replace(action, clusters=clusters))
         changed = replace(routes, virtual_hosts=(replace(host, routes=(host.routes[0], route, *host.routes[2:])),))
-        return replace(good, listeners=(replace(listener, manager=replace(listener.manager, route_config=changed)),))
+        return replace(good, listeners=(with_managers(listener, lambda manager: replace(manager, route_config=changed)),))
 
     lines = changes(weighted(before), weighted(after))
     assert len(lines) == (before != after)

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Bootstrap, HttpConnectionManager, Listener
+from shifter.model.bootstrap import Bootstrap
 from shifter.model.cluster import Cluster
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import Listener, http_listener
 from shifter.model.load_balancing import LbPolicy
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.service.plan import diff
@@ -16,7 +18,7 @@ MANAGER = HttpConnectionManager("ingress", RouteConfiguration())
 
 
 def listener(port: int, name: str = "front") -> Listener:
-    return Listener(name, SocketAddress("127.0.0.1", port), MANAGER)
+    return http_listener(name, SocketAddress("127.0.0.1", port), MANAGER)
 
 
 def test_the_first_configuration_adds_everything() -> None:
@@ -55,7 +57,7 @@ def test_weights_that_moved_are_a_change_of_routes() -> None:
     def weighted(weight: int) -> Listener:
         action = RouteAction((WeightedCluster("a", weight), WeightedCluster("b", 100 - weight)))
         host = VirtualHost("all", (b"*",), (Route(RouteMatch(PathMatchKind.PREFIX, b"/"), action, place=f"x.yaml:{weight}:1"),))
-        return replace(listener(1), manager=replace(MANAGER, route_config=RouteConfiguration(virtual_hosts=(host,))))
+        return http_listener("front", listener(1).address, replace(MANAGER, route_config=RouteConfiguration(virtual_hosts=(host,))))
 
     assert diff(Bootstrap((weighted(25),)), Bootstrap((weighted(50),))).lines() == ["~ routes of listener front"]
     assert diff(Bootstrap((weighted(25),)), Bootstrap((weighted(25),))).lines() == []

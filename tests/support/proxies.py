@@ -7,8 +7,9 @@ from twisted.internet.task import Clock
 
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import HttpConnectionManager, Listener
 from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import http_listener
 from shifter.model.route import (
     DirectResponseAction,
     PathMatchKind,
@@ -23,10 +24,11 @@ from shifter.model.route import (
 from shifter.net.transport import Handler, Transport
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
-from shifter.observe.stats import counter
+from shifter.observe.stats import ListenerStats, counter
+from shifter.proxy.connection_manager import AccessLog, ConnectionManager
 from shifter.proxy.door import Http1Door, TakeOver
 from shifter.proxy.filterchain import make_chain
-from shifter.proxy.listener import AccessLog, ListenerRuntime
+from shifter.proxy.listener import ListenerRuntime, keyed_chains
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
@@ -109,16 +111,22 @@ class Proxy:
         manager = HttpConnectionManager("http", config, **settings)
         self.log = Memory()
         self.writer = AccessLogWriter("memory", lambda _: self.log)
-        self.runtime = ListenerRuntime(
-            Listener("front", SocketAddress("192.0.2.1", 80), manager),
+        listener = http_listener("front", SocketAddress("192.0.2.1", 80), manager)
+        listener_stats = ListenerStats()
+        self.runtime = ConnectionManager(
+            listener,
+            manager,
             self.worker,
             ListenerResource(manager, self.clusters.__getitem__),
             [AccessLog(compile_format(LOG_FORMAT), self.writer)],
             door(take_over),
+            listener_stats=listener_stats,
         )
         if manager.http_filters:
             self.runtime.filters = make_chain(manager, self.context())
-        self.worker.listeners.append(self.runtime)
+        [(key, _)] = keyed_chains(listener)
+        self.listener = ListenerRuntime(listener, {key: self.runtime}, listener_stats)
+        self.worker.listeners.append(self.listener)
         self.stats = self.runtime.stats
 
     def context(self) -> FactoryContext:
@@ -131,7 +139,7 @@ class Proxy:
 
     def connect(self, *pieces: bytes) -> FakeTransport:
         """Have a client connect, and say *pieces*."""
-        client = self.network.accept(self.runtime.accept)
+        client = self.network.accept(self.listener.accept)
         client.say(*pieces)
         return client
 
@@ -180,7 +188,7 @@ class Proxy:
         assert self.stats.downstream_cx_active == len(self.runtime.doors) == self.runtime.listener_stats.downstream_cx_active
 
 
-def door(take_over: TakeOver | None) -> Callable[[Transport, ListenerRuntime], Handler]:
+def door(take_over: TakeOver | None) -> Callable[[Transport, ConnectionManager], Handler]:
     return lambda transport, runtime: Http1Door(transport, runtime, take_over)
 
 

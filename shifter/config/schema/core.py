@@ -30,7 +30,7 @@ from shifter.config.schema.base import (
     word,
     wrong,
 )
-from shifter.model.bootstrap import Underscores
+from shifter.model.http_connection_manager import Underscores
 from shifter.model.route import AppendAction
 
 _LONGEST_PATH = 107

@@ -32,7 +32,7 @@ from shifter.config.schema.core import (
 )
 from shifter.config.schema.local_reply import LocalReplyConfig
 from shifter.config.schema.route import RouteConfiguration, UpgradeType
-from shifter.model.bootstrap import CodecType, ServerHeader
+from shifter.model.http_connection_manager import CodecType, ServerHeader
 
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
@@ -129,7 +129,7 @@ class UpgradeConfig(Message):
 
 
 class HttpConnectionManager(Typed):
-    """``HttpConnectionManager``. What is not given has the default of ``shifter.model.bootstrap``."""
+    """``HttpConnectionManager``. What is not given has the default of ``shifter.model.http_connection_manager``."""
 
     envoy = HCM
     one_of = (OneOf(("route_config",), ("rds", "scoped_routes"), "there are no routes"),)

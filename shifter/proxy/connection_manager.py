@@ -1,0 +1,156 @@
+"""One connection manager at run time: its settings compiled, its figures, its open connections, and the tree that it serves.
+
+The tree is the only thing a reload exchanges for connections that stay: one assignment to ``tree``. Requests under way keep
+the leaf they were given.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import Listener
+from shifter.net.transport import Handler, Transport
+from shifter.observe.accesslog import AccessLogWriter
+from shifter.observe.logformat import Formatter, LogEntry
+from shifter.observe.stats import HttpStats, ListenerStats
+from shifter.proxy.filterchain import FilterChain
+from shifter.proxy.local_reply_config import LocalReplies
+from shifter.proxy.tree import ListenerResource
+from shifter.proxy.worker import Worker
+from shifter.routing.forwarded import Forwarding
+from shifter.routing.server_header import compile_last_fields
+from shifter.wire.events import RequestHead, without
+
+
+class Door(Protocol):
+    """A client connection as its listener sees it."""
+
+    def sweep(self, now: float) -> None:
+        """End the connection if it idles, or has sent half a head, for too long."""
+
+    def drain(self) -> None:
+        """Close when the request under way is answered; at once when there is none."""
+
+    def drop(self) -> None:
+        """Close now, whatever is under way."""
+
+
+class AccessLog:
+    """One access log of a connection manager: a compiled format and the file it goes to.
+
+    *asks_for_more* as `logformat.asks_for_more` says of the format.
+    """
+
+    __slots__ = ("_format", "asks_for_more", "writer")
+
+    def __init__(self, formatter: Formatter, writer: AccessLogWriter, asks_for_more: bool = True) -> None:
+        self._format = formatter
+        self.writer = writer
+        self.asks_for_more = asks_for_more
+
+    def write(self, entry: LogEntry) -> None:
+        self.writer.write(self._format(entry))
+
+
+class ConnectionManager:
+    """See the module. ``make_door`` makes the door for a new connection."""
+
+    __slots__ = (
+        "_next_id", "access_logs", "doors", "draining", "entry", "filters", "forwarding", "last_fields", "listener", "listener_stats",
+        "local_replies", "logs_more", "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        listener: Listener,
+        settings: HttpConnectionManager,
+        worker: Worker,
+        tree: ListenerResource,
+        access_logs: Sequence[AccessLog],
+        make_door: Callable[[Transport, "ConnectionManager"], Handler],
+        filters: FilterChain | None = None,
+        stats: HttpStats | None = None,
+        listener_stats: ListenerStats | None = None,
+    ) -> None:
+        self.worker = worker
+        self.stats = stats if stats is not None else HttpStats()
+        self.entry = LogEntry(0.0, b"", b"", b"")  # the one that `outcome.log_entry` fills in
+        self.listener_stats = listener_stats if listener_stats is not None else ListenerStats()
+        self.doors: set[Door] = set()
+        self.draining = False
+        self.make_door = make_door
+        self._next_id = 0
+        self.configure(listener, settings, tree, access_logs, filters)
+
+    def configure(
+        self,
+        listener: Listener,
+        settings: HttpConnectionManager,
+        tree: ListenerResource,
+        access_logs: Sequence[AccessLog],
+        filters: FilterChain | None = None,
+    ) -> None:
+        """Serve this configuration from the next request on. *filters* are ``None`` where there are none."""
+        self.listener = listener
+        self.settings = settings
+        self.forwarding = Forwarding(settings, self.worker.address, listener.address.port)
+        self.forwarding.upgradable = tree.upgradable
+        self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
+        self.last_fields = compile_last_fields(settings)
+        replies = settings.local_reply
+        self.local_replies = LocalReplies(replies, tree.runtime, self.worker.random) if replies is not None else None
+        self.max_head = settings.max_request_headers_kb * 1024
+        self.access_logs = tuple(access_logs)
+        self.logs_more = any(access_log.asks_for_more for access_log in self.access_logs)
+        self.tree = tree
+        self.filters = filters
+
+    def with_last_fields(self, block: bytes, head: RequestHead) -> bytes:
+        """Return the fields of an answer to *head* with the last ones, whatever edits have made of these."""
+        if self.last_fields is not None:
+            return self.last_fields(block, head)
+        return without(block, b"server") + self.server_line
+
+    def accept(self, transport: Transport) -> Handler | None:
+        """Return the door for a connection that has come to this manager."""
+        self.stats.downstream_cx_total += 1
+        return self.make_door(transport, self)
+
+    def lost(self, door: Door, transport: Transport, reason: str, active: bool) -> None:
+        """*door* has lost its connection; *reason* as in ``Handler.connection_lost``, *active* when that cost a request."""
+        self.doors.discard(door)
+        self.listener_stats.downstream_cx_destroy += 1
+        stats = self.stats
+        if reason in ("closed locally", "aborted"):
+            stats.downstream_cx_destroy_local += 1
+            stats.downstream_cx_destroy_local_active_rq += active
+        else:
+            stats.downstream_cx_destroy_remote += 1
+            stats.downstream_cx_destroy_remote_active_rq += active
+        stats.downstream_cx_rx_bytes_total += transport.bytes_received
+        stats.downstream_cx_tx_bytes_total += transport.bytes_sent
+
+    def log(self, entry: LogEntry) -> None:
+        """Write *entry* to every access log."""
+        for access_log in self.access_logs:
+            access_log.write(entry)
+
+    def next_connection_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def sweep(self, now: float) -> None:
+        """Have every connection look at its own timeouts (about once a second)."""
+        for door in list(self.doors):
+            door.sweep(now)
+
+    def drain(self) -> None:
+        """Have every connection close behind its next answer, idle ones at once."""
+        self.draining = True
+        for door in list(self.doors):
+            door.drain()
+
+    def drop(self) -> None:
+        """Close every connection now."""
+        for door in list(self.doors):
+            door.drop()
