@@ -5,7 +5,7 @@ Rule 2. The race is the handler's transport until it is won; then the winner is,
 Rule 3. It is lost when every attempt has failed; the last reason is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Protocol
 
@@ -48,6 +48,7 @@ class Race:
         self.handler: Handler = handler
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.peer_ended: Callable[[], None] | None = None
         self._racing = handler
         self._network = network
         self._options = options
@@ -66,6 +67,9 @@ class Race:
         return self._attempts[0].transport.local
 
     # Transport
+
+    def end(self) -> None:
+        """Nobody ends what has not begun."""
 
     def write(self, data: bytes) -> None:
         self._written.append(data)
@@ -113,6 +117,7 @@ class Race:
             other.transport.abort()
         transport = attempt.transport
         transport.handler = self.handler
+        transport.peer_ended = self.peer_ended
         self._racing.transport = transport
         if self._paused:
             transport.pause()

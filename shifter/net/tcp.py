@@ -131,8 +131,8 @@ class TcpTransport:
     """One TCP connection, accepted or outgoing (`transport.Transport`). *limit* is its buffer's (`buffers`)."""
 
     __slots__ = (
-        "_largest", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure", "fd", "handler",
-        "linger", "network", "peer", "queue", "reading", "sock",
+        "_ended", "_ending", "_largest", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure",
+        "fd", "handler", "linger", "network", "peer", "peer_ended", "queue", "reading", "sock",
     )  # fmt: skip
 
     def __init__(self, network: Network, sock: socket.socket, handler: Handler, peer: SocketAddress, limit: int = 0) -> None:
@@ -150,6 +150,9 @@ class TcpTransport:
         self.connecting = False
         self.closing = False
         self.linger = 0.0
+        self.peer_ended: Callable[[], None] | None = None
+        self._ended = False  # the peer's direction, where that is not the end of the connection
+        self._ending = False  # our direction, behind what is queued
         self.bytes_received = 0
         self.bytes_sent = 0
         self.failure: str | None = None  # set when writing failed; told at the end of the turn
@@ -188,13 +191,22 @@ class TcpTransport:
             if size < self._largest:
                 self._size = min(size * 4, self._largest)
         elif not size:
-            self.finish("closed")
+            self._input_over()
             return
         elif size < 4096 and self._size > _SMALL_READ:
             self._size = _SMALL_READ
         self.bytes_received += size
         if not self.closing:
             self.handler.data_received(data)
+
+    def _input_over(self) -> None:
+        """The peer has sent all that it will."""
+        if self.peer_ended is None or self.closing or (self._ending and self.queue is None):
+            self.finish("closed")
+            return
+        self.pause()
+        self._ended = True
+        self.peer_ended()
 
     def doWrite(self) -> None:
         if self.connecting:
@@ -297,6 +309,8 @@ class TcpTransport:
                 self.network.reactor.removeWriter(self)
             if self.closing:
                 self._end_output()
+            elif self._ending:
+                self._output_over()
             elif waited:
                 self.handler.write_drained()
 
@@ -315,9 +329,28 @@ class TcpTransport:
             self.network.reactor.removeReader(self)
 
     def resume(self) -> None:
-        if not self.reading and self.fd >= 0 and not self.connecting and not self.closing:
+        if not self.reading and self.fd >= 0 and not self.connecting and not self.closing and not self._ended:
             self.reading = True
             self.network.reactor.addReader(self)
+
+    def end(self) -> None:
+        if self.fd < 0 or self.closing or self._ending:
+            return
+        self._ending = True
+        if self.queue is None:
+            self.queue = []
+            self.network.mark(self)
+        elif self.queue:
+            self.queue.append(b"")  # no longer the common case of `flush`
+
+    def _output_over(self) -> None:
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.finish("reset")
+            return
+        if self._ended:
+            self.finish("closed")
 
     def close(self, linger: float = 0.0) -> None:
         if self.fd < 0 or self.closing:

@@ -30,6 +30,10 @@ class Transport(Protocol):
     bytes_received: int
     bytes_sent: int
 
+    peer_ended: Callable[[], None] | None
+    """Called when the peer has ended its direction and ours goes on (half-close): set by who can do with one. ``None``, as at first:
+    the connection is over then (`Handler.connection_lost`)."""
+
     def write(self, data: bytes) -> None:
         """Queue *data*; it is sent when the reactor has handled the events at hand, or at once when it is large."""
 
@@ -38,6 +42,10 @@ class Transport(Protocol):
 
     def resume(self) -> None:
         """Undo `pause`."""
+
+    def end(self) -> None:
+        """Send what is queued, then end our direction (FIN); the peer's goes on. Nothing may be written after it. When both have
+        ended the connection is lost for the reason ``"closed"``. Not before the connection is made."""
 
     def close(self, linger: float = 0.0) -> None:
         """Send what is queued, then close. With *linger* seconds the peer then gets that long to close first: closing while

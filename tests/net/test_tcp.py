@@ -585,3 +585,78 @@ def test_a_piece_is_never_larger_than_the_buffer(limit: int, largest: int) -> No
     network.flush()
     theirs.close()
     network.close()
+
+
+def half_closing(pair: Pair) -> list[str]:
+    """Have *pair* do with half a connection; what it hears of that."""
+
+    def ended() -> None:
+        pair.handler.saw.append("ended")
+
+    pair.transport.peer_ended = ended
+    return pair.handler.saw
+
+
+def test_a_peer_that_has_ended_its_direction_still_hears_us(pair: Pair) -> None:
+    saw = half_closing(pair)
+    pair.peer.sendall(b"question")
+    pair.peer.shutdown(socket.SHUT_WR)
+    pair.reactor.turn()
+    pair.reactor.turn()
+    assert saw == ["data", "ended"]
+    assert not pair.reactor.readers
+    pair.transport.resume()
+    assert not pair.reactor.readers  # there is nothing to come
+    pair.transport.write(b"answer")
+    pair.network.flush()
+    assert pair.peer.recv(10) == b"answer"
+    pair.transport.end()
+    pair.network.flush()
+    assert pair.peer.recv(10) == b""
+    assert saw == ["data", "ended", "lost closed"]
+
+
+def test_we_end_our_direction_behind_what_is_queued_and_go_on_reading(pair: Pair) -> None:
+    saw = half_closing(pair)
+    size = pair.fill()
+    pair.transport.end()
+    pair.transport.end()
+    assert len(pair.read_all(size)) == size
+    pair.reactor.turn(0)
+    assert pair.peer.recv(10) == b""
+    pair.peer.sendall(b"answer")
+    pair.reactor.turn()
+    pair.peer.close()
+    pair.reactor.turn()
+    assert saw == ["blocked", "data", "lost closed"]
+
+
+def test_both_may_end_at_once(pair: Pair) -> None:
+    saw = half_closing(pair)
+    pair.transport.write(b"a")
+    pair.transport.end()
+    pair.peer.shutdown(socket.SHUT_WR)
+    pair.network.flush()
+    assert pair.peer.recv(10) == b"a"
+    assert pair.peer.recv(10) == b""
+    pair.reactor.turn()
+    assert saw == ["lost closed"]
+    pair.transport.end()
+
+
+def test_a_connection_that_broke_has_no_half(pair: Pair) -> None:
+    saw = half_closing(pair)
+    pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp._RESET)
+    pair.peer.close()
+    pair.transport.end()
+    pair.network.flush()
+    assert saw == ["lost reset"]
+
+
+def test_what_is_closed_needs_no_half(pair: Pair) -> None:
+    saw = half_closing(pair)
+    pair.transport.close(1.0)
+    pair.network.flush()
+    pair.peer.close()
+    pair.reactor.turn()
+    assert saw == ["lost closed locally"]

@@ -36,6 +36,10 @@ class FakeTransport:
         self.largest: int | None = None  # bytes that are read at a time
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.peer_ended: Callable[[], None] | None = None
+        self.ended = False  # our direction, for the other end
+        self._ending = False
+        self._input_over = False
         self.connecting = False
         self.paused = False
         self.closing = False
@@ -69,6 +73,11 @@ class FakeTransport:
 
     def resume(self) -> None:
         self.paused = False
+
+    def end(self) -> None:
+        if not self.closing and self.lost is None and not self._ending:
+            self._ending = True
+            self.network.mark(self)
 
     def close(self, linger: float = 0.0) -> None:
         if self.closing or self.lost is not None:
@@ -107,6 +116,10 @@ class FakeTransport:
                 self._until = self.network.monotonic() + self._linger
             if not self._linger:
                 self._finish("closed locally")
+        elif self._ending:
+            self.ended = True
+            if self._input_over:
+                self._finish("closed")
         elif blocked:
             self.handler.write_drained()
 
@@ -123,8 +136,12 @@ class FakeTransport:
             if not self.closing:
                 self.handler.data_received(data)
             return True
-        if self._gone is not None:
-            self._finish("closed locally" if self.closing else self._gone)
+        if self._gone is not None and not self._input_over:
+            if self._gone == "closed" and self.peer_ended is not None and not self.closing and not self.ended:
+                self._input_over = True
+                self.peer_ended()
+            else:
+                self._finish("closed locally" if self.closing else self._gone)
             return True
         return False
 
@@ -173,9 +190,11 @@ class FakeTransport:
             self.network.run()
 
     def hang_up(self, reason: str = "closed") -> None:
-        """Close the connection (``"closed"``) or have it break (``"reset"``: what was sent before and not read is lost)."""
+        """Close the connection (``"closed"``; a handler that can do with half of it, only this end's direction) or have it break
+        (``"reset"``: what was sent before and not read is lost)."""
         if reason != "closed":
             self._inbox = []
+            self._input_over = False
         self._gone = reason
         self.network.run()
 
