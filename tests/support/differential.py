@@ -185,7 +185,7 @@ class Side:
             answer.status,
             answer.version,
             answer.reason,
-            tuple(sorted(_masked(name, value, sent) for name, value in answer.fields if name not in self._hidden)),
+            tuple(sorted(masked(name, value, sent) for name, value in answer.fields if name not in self._hidden)),
             _without_ids(answer, sent),
             answer.whole,
             tuple(answer.interims),
@@ -198,7 +198,7 @@ def told(backend: Backend, start: int, target: str | None) -> list[object]:
     """What the backend was sent since its request number *start*; for *target*, if one is given."""
 
     def shown(request: Seen) -> object:
-        fields = sorted(_masked(name.encode("latin-1"), value.encode("latin-1"), b"") for name, value in request.fields)
+        fields = sorted(masked(name.encode("latin-1"), value.encode("latin-1"), b"") for name, value in request.fields)
         if attempt(request) > 1:
             fields = [(name, b"(what is left)" if name == b"x-envoy-expected-rq-timeout-ms" else value) for name, value in fields]
         return (backend.name, request.method, request.target, fields, request.body, request.whole)
@@ -224,7 +224,7 @@ def bytes_of(request: dict[str, Any], number: int = 0) -> bytes:
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 
 
-def _masked(name: bytes, value: bytes, sent: bytes) -> tuple[bytes, bytes]:
+def masked(name: bytes, value: bytes, sent: bytes) -> tuple[bytes, bytes]:
     """A field without what only the proxy could know; *sent* is what the client sent, the backend's answer included."""
     if name == b"x-forwarded-for":
         return (name, LOCAL.sub(b"(the client)", value))
