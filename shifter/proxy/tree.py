@@ -52,6 +52,7 @@ from shifter.routing.table import RouteList
 from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.pool_key import key_of
 from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value, without
 
 FindCluster = Callable[[str], LiveCluster]
@@ -222,7 +223,7 @@ class RouteResource:
         self.config = route
         self.entry = entry
         priority = RoutingPriority.HIGH if action.high_priority else RoutingPriority.DEFAULT
-        self.target = Target(cluster.of(priority), around.editor(route, entry))
+        self.target = Target(cluster.of(key_of(priority)), around.editor(route, entry))
         if entry.host_rewrite_literal and self.target.edit_request is not None:
             self.target.edit_request = _with_host_of(entry, around.editor(route).request)
         self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers, entry.host_rewrite_literal)

@@ -12,18 +12,19 @@ from random import Random
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint, RoutingPriority
+from shifter.model.cluster import AssignmentPolicy, Cluster, LbEndpoint
 from shifter.model.report import ClusterReport
 from shifter.upstream.discovery import Discovery
 from shifter.upstream.health_check import HealthChecker, WriteHealthCheckEvent, forget_checks
 from shifter.upstream.host import Health, HealthFlag, Host
 from shifter.upstream.interfaces import PickContext
-from shifter.upstream.leasing import HighPriority, Leasing
+from shifter.upstream.leasing import BranchLeasing, Leasing
 from shifter.upstream.load_balancer import Balancer, make_balancer
 from shifter.upstream.membership import Membership
 from shifter.upstream.outlier_detection import Detector, forget
 from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_key import DEFAULT, HIGH, PoolKey
 from shifter.upstream.registry import Registry
 
 _FAILED = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
@@ -32,13 +33,15 @@ _log = Logger()
 
 
 class LiveCluster(Leasing):
-    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints. As `Leasing`, it is for requests of
-    default priority; `of` is for others."""
+    """One cluster of one configuration. `start` before use; `stop` lets go of its endpoints. As `Leasing`, it is for requests that
+    need no connections of their own; `of` is for others."""
 
     __slots__ = (
         "_before", "_checker", "_detector", "_discovery", "_failed", "_high", "_log_outlier", "_members", "_policy",
-        "_registry", "_settling",
+        "_registry", "_settling", "available",
     )  # fmt: skip
+
+    available: bool
 
     def __init__(
         self,
@@ -50,7 +53,8 @@ class LiveCluster(Leasing):
     ) -> None:
         state = registry.state(config)
         super().__init__(config, state, state.default)
-        self._high: HighPriority | None = None
+        self.available = False
+        self._high: BranchLeasing | None = None
         self._registry = registry
         self._discovery = discovery
         self._balancer = self._make_balancer(config)
@@ -65,12 +69,13 @@ class LiveCluster(Leasing):
         if config.health_checks:
             self._checker = HealthChecker(config, state.stats, registry.network, Random(), self._check_failed, log_check)
 
-    def of(self, priority: RoutingPriority) -> Leasing:
-        """Return the cluster as requests of *priority* see it."""
-        if priority is RoutingPriority.DEFAULT:
+    def of(self, key: PoolKey) -> Leasing:
+        if key is DEFAULT:
             return self
+        if key is not HIGH:
+            return BranchLeasing(self, key)
         if self._high is None:
-            self._high = HighPriority(self)
+            self._high = BranchLeasing(self, key)
         return self._high
 
     def ahead(self, pool: EndpointPool, leasing: Leasing) -> None:
@@ -125,8 +130,6 @@ class LiveCluster(Leasing):
         if successor is not None:
             self._balancer = _Successor(successor)
             self.available = successor.available
-            if self._high is not None:
-                self._high.available = successor.available
             if self.available:
                 _send_away(set(leaving).difference(successor.pools))
         self._members.release(leaving)
@@ -195,8 +198,6 @@ class LiveCluster(Leasing):
         self._balancer.update(pools)
         ill = [pool for pool in pools if pool.host.health is Health.UNHEALTHY]
         self.available = len(ill) < len(pools)
-        if self._high is not None:
-            self._high.available = self.available
         if ill and self.available:
             _send_away(ill)
         failed = {pool for pool in ill if pool.host.flags & _FAILED}

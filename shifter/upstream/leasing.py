@@ -1,4 +1,4 @@
-"""How a request comes to a stream on some endpoint of its cluster, at the priority of its route.
+"""How a request comes to a stream on some endpoint of its cluster, on the connections that are for its like (`pool_key`).
 
 Rule 1. Choosing is arithmetic and immediate (`Leasing.pick`), having mostly is (``EndpointPool.take``); only what has to be
         waited for is a Deferred (`Leasing.lease`).
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from shifter.model.cluster import Cluster, RoutingPriority
+from shifter.model.cluster import Cluster
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PickContext, UpstreamStream
 from shifter.upstream.load_balancer import Balancer
 from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_key import PoolKey
 from shifter.upstream.resources import ClusterState, Resources
 
 if TYPE_CHECKING:
@@ -25,13 +26,9 @@ if TYPE_CHECKING:
 
 
 class Leasing:
-    """A cluster as requests of one priority see it.
+    """A cluster as requests with one `pool_key.PoolKey` see it. ``resources`` are the circuit breakers of their priority."""
 
-    ``available``: some host is not unhealthy. (In panic, requests also go to those that are.) ``resources`` are the circuit breakers
-    of this priority.
-    """
-
-    __slots__ = ("_balancer", "available", "config", "name", "resources", "state")
+    __slots__ = ("_balancer", "config", "name", "resources", "state")
 
     _balancer: Balancer[EndpointPool]
 
@@ -40,7 +37,15 @@ class Leasing:
         self.config = config
         self.state = state
         self.resources = resources
-        self.available = False
+
+    @property
+    def available(self) -> bool:
+        """Whether some host is not unhealthy. (In panic, requests also go to those that are.)"""
+        raise NotImplementedError
+
+    def of(self, key: PoolKey) -> "Leasing":
+        """Return the cluster as requests with *key* see it."""
+        raise NotImplementedError
 
     def pick(self) -> EndpointPool | None:
         """Return the endpoint whose turn it is, to ``take`` from, or ``None``: `lease` knows why. The hot path."""
@@ -110,16 +115,23 @@ class Leasing:
         return self._balancer.order(first)
 
 
-class HighPriority(Leasing):
-    """The same cluster for routes of high priority: its endpoints and its load balancer, with connections and circuit breakers of
-    their own. ``LiveCluster.of`` makes it, and keeps ``available``."""
+class BranchLeasing(Leasing):
+    """The same cluster for requests that have connections of their own: its endpoints and its load balancer, with the branches of its
+    pools. ``LiveCluster.of`` makes it."""
 
-    __slots__ = ("_cluster",)
+    __slots__ = ("_cluster", "_key")
 
-    def __init__(self, cluster: "LiveCluster") -> None:
-        super().__init__(cluster.config, cluster.state, cluster.state.high)
+    def __init__(self, cluster: "LiveCluster", key: PoolKey) -> None:
+        super().__init__(cluster.config, cluster.state, cluster.state.of(key.priority))
         self._cluster = cluster
-        self.available = cluster.available
+        self._key = key
+
+    @property
+    def available(self) -> bool:
+        return self._cluster.available
+
+    def of(self, key: PoolKey) -> Leasing:
+        return self._cluster.of(key)
 
     def pick(self) -> EndpointPool | None:
         resources = self.resources
@@ -130,12 +142,12 @@ class HighPriority(Leasing):
         return None if resources.requests >= resources.max_requests else self._choose(context)
 
     def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
-        return (other.of(RoutingPriority.HIGH) for other in self._cluster.others(first.default or first))
+        return (other.of(self._key) for other in self._cluster.others(first.trunk or first))
 
     def _choose(self, context: PickContext | None) -> EndpointPool | None:
         pool = self._cluster._choose(context)
         if pool is None:
             return None
-        high = pool.of(RoutingPriority.HIGH)
-        self._cluster.ahead(high, self)
-        return high
+        branch = pool.of(self._key)
+        self._cluster.ahead(branch, self)
+        return branch

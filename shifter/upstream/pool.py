@@ -5,38 +5,47 @@ Rule 1. ``take`` is what a request normally needs: an idle connection, at once. 
 Rule 2. A pool may always have one connection, however full its cluster's circuit breaker is (as in Envoy): an endpoint
         must not starve because its siblings are busy.
 Rule 3. A pool outlives configurations (`registry`); draining, it finishes what it carries and closes.
-Rule 4. Requests of high priority have connections of their own, in a pool beside this one (`EndpointPool.of`).
+Rule 4. Requests that need connections of their own (`pool_key`) have them in a branch of the host's pool (`EndpointPool.of`). A branch
+        that holds nothing is let go of (`EndpointPool.prune`): there may be as many as clients can think of names.
+Rule 5. Where a cluster has all the connections it may have, a branch that needs its first takes the place of an idle one of the same
+        host, so that rule 2 adds no more connections than there are requests under way.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.address import Address
-from shifter.model.cluster import RoutingPriority
+from shifter.model.cluster import UpstreamProtocol
 from shifter.net.race import Race, Racing
 from shifter.net.transport import Connector, Transport
 from shifter.routing.retry import Reached
 from shifter.upstream.host import Health, Host
 from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PooledConnection, UpstreamStream
+from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.resources import ClusterState
+
+PoolFactory = Callable[[ClusterState, Host, Connector, PoolKey], "EndpointPool"]
+_NO_FACTORIES: Mapping[UpstreamProtocol, PoolFactory] = {}
 
 
 class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "choosy", "connections", "default", "draining", "endpoint_stats", "high", "host", "network", "resources", "started",
-        "state", "stats", "waiting",
+        "address_text", "branches", "choosy", "connections", "draining", "endpoint_stats", "factories", "host", "key", "network",
+        "resources", "started", "state", "stats", "trunk", "waiting",
     )  # fmt: skip
 
-    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
+    def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:
         self.state = state
         self.stats = state.stats
-        self.resources = state.of(priority)
-        self.high: EndpointPool | None = None
-        self.default: EndpointPool | None = None  # of a pool for high priority, the one it stands beside
+        self.resources = state.of(key.priority)
+        self.key = key
+        self.branches: dict[PoolKey, EndpointPool] | None = None
+        self.trunk: EndpointPool | None = None  # of a branch, the host's pool
+        self.factories = _NO_FACTORIES
         self.host = host
         self.endpoint_stats = host.stats
         self.address_text = host.address_text
@@ -62,20 +71,40 @@ class EndpointPool:
         """Requests under way on the host."""
         return self.host.active
 
-    def of(self, priority: RoutingPriority) -> "EndpointPool":
-        """Return the pool for requests of *priority* to the same host. (Asked of the pool for those of default priority.)"""
-        if priority is RoutingPriority.DEFAULT:
+    def of(self, key: PoolKey) -> "EndpointPool":
+        """Return the pool for requests with *key* to the same host. Asked of the host's pool; who got a branch uses it at once or not at
+        all."""
+        if key is DEFAULT:
             return self
-        if self.high is None:
-            self.high = self.__class__(self.state, self.host, self.network, priority)
-            self.high.default = self
-            self.high.draining = self.draining
-        return self.high
+        branches = self.branches
+        if branches is None:
+            branches = self.branches = {}
+        branch = branches.get(key)
+        if branch is None:
+            make = self.__class__ if key.protocol is None else self.factories.get(key.protocol, self.__class__)
+            branch = branches[key] = make(self.state, self.host, self.network, key)
+            branch.trunk = self
+            branch.draining = self.draining
+        return branch
 
     @property
     def every(self) -> "tuple[EndpointPool, ...]":
-        """This pool, and that for high priority if there is one."""
-        return (self,) if self.high is None else (self, self.high)
+        """This pool, and its branches."""
+        return (self,) if self.branches is None else (self, *self.branches.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no connection, and nobody waits for one."""
+        return not (self.connections or self.waiting or self.choosy)
+
+    def prune(self) -> None:
+        """Let go of the branches that hold nothing."""
+        if self.branches is not None:
+            for key in [key for key, branch in self.branches.items() if branch.empty]:
+                branch = self.branches.pop(key)
+                branch.resources.wanting.pop(branch, None)
+            if not self.branches:
+                self.branches = None
 
     # for the cluster
 
@@ -237,6 +266,17 @@ class EndpointPool:
         full = resources.connections >= resources.max_connections or (limit is not None and self.endpoint_stats.cx_active >= limit)
         return not full or not self.connections
 
+    def _make_room(self) -> None:
+        """A first connection is needed though there may be no more: do without an idle one of the same host; rule 5."""
+        resources = self.resources
+        trunk = self.trunk or self
+        if resources.connections < resources.max_connections or trunk.branches is None:
+            return
+        idle = [(pool, one) for pool in trunk.every if pool.resources is resources for one in pool._idle()]
+        if idle:
+            pool, connection = min(idle, key=lambda found: found[1].idle_since)
+            pool._close(connection)
+
     def _new_connection(self) -> PooledConnection:
         raise NotImplementedError
 
@@ -280,6 +320,8 @@ class EndpointPool:
         self.stats.upstream_cx_max_duration_reached += reached
 
     def _connect(self) -> None:
+        if not self.connections:
+            self._make_room()
         connection = self._new_connection()
         self.resources.connections += 1
         self.stats.upstream_cx_total += 1

@@ -5,12 +5,12 @@ Rule 1. The connection used last is used next, so that spare ones can grow old a
 
 from collections.abc import Sequence
 
-from shifter.model.cluster import RoutingPriority
 from shifter.net.transport import Connector
 from shifter.upstream.connection import Http1Connection
 from shifter.upstream.host import Host
 from shifter.upstream.interfaces import PooledConnection, UpstreamStream
 from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.resources import ClusterState
 
 
@@ -19,8 +19,8 @@ class Http1Pool(EndpointPool):
 
     __slots__ = ("idle",)
 
-    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
-        super().__init__(state, host, network, priority)
+    def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:
+        super().__init__(state, host, network, key)
         self.idle: list[Http1Connection] = []
 
     def take(self) -> UpstreamStream | None:

@@ -7,12 +7,12 @@ Rule 2. Another connection is made only when all others are full, within the lim
 
 from collections.abc import Sequence
 
-from shifter.model.cluster import RoutingPriority
 from shifter.net.transport import Connector
 from shifter.upstream.connection_h2 import Http2Connection, Http2Stream
 from shifter.upstream.host import Host
 from shifter.upstream.interfaces import PooledConnection, UpstreamStream
 from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.resources import ClusterState
 
 _EXPECTED_PLACES = 100
@@ -25,8 +25,8 @@ class Http2Pool(EndpointPool):
 
     __slots__ = ("_open", "_ticked")
 
-    def __init__(self, state: ClusterState, host: Host, network: Connector, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
-        super().__init__(state, host, network, priority)
+    def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:
+        super().__init__(state, host, network, key)
         self._open: list[Http2Connection] = []
         self._ticked = network.now
 

@@ -14,14 +14,14 @@ from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.net.transport import Connector
 from shifter.routing.runtime import Runtime
 from shifter.upstream.host import Health, HealthFlag, Host
-from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool import EndpointPool, PoolFactory
+from shifter.upstream.pool_key import DEFAULT
 from shifter.upstream.resources import ClusterState
 
 _log = Logger()
 
 EndpointKey = tuple[str, UpstreamProtocol, Address]
 _FOUND_ILL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
-PoolFactory = Callable[[ClusterState, Host, Connector], EndpointPool]
 
 
 class Registry:
@@ -73,7 +73,8 @@ class Registry:
             if host is None:
                 host = self._hosts[state.name, address] = Host(address, self._network.now)
             self._pools_of[state.name, address] = self._pools_of.get((state.name, address), 0) + 1
-            pool = self._pools[key] = self._factories[protocol](state, host, self._network)
+            pool = self._pools[key] = self._factories[protocol](state, host, self._network, DEFAULT)
+            pool.factories = self._factories
             self._unwatch[key] = host.watch(partial(_health_changed, pool))
         self._users[key] = self._users.get(key, 0) + 1
         return pool
@@ -111,8 +112,10 @@ class Registry:
         for pool in list(self._pools.values()):  # what expires may be the last straw for a host, which then leaves
             if pool.connections:
                 _do(pool.expire, now)
-            if pool.high is not None:
-                _do(pool.high.expire, now)
+            if pool.branches is not None:
+                for branch in list(pool.branches.values()):
+                    _do(branch.expire, now)
+                pool.prune()
         if self._draining:
             for pool in list(self._draining):
                 _do(pool.expire, now)

@@ -7,11 +7,12 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, RoutingPriority, Thresholds, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, Thresholds, UpstreamProtocol
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.interfaces import FailureKind, LeaseFailed, PickContext
 from shifter.upstream.pool_h1 import Http1Pool
+from shifter.upstream.pool_key import HIGH
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
 from tests.support.upstreams import GET, Leased, RecordingListener
@@ -253,7 +254,7 @@ def test_who_looks_for_an_endpoint_of_a_cluster_that_was_replaced_finds_those_of
     made = Made(endpoints=2)
     fresh = replaced(made, LbEndpoint(address(8)), LbEndpoint(address(9)))
     assert {made.cluster.pick(), made.cluster.pick_for(PickContext())} <= set(fresh.pools)
-    high = made.cluster.of(RoutingPriority.HIGH)
+    high = made.cluster.of(HIGH)
     assert high.pick() is not None
     leased = made.lease()
     made.refuse(1)

@@ -12,6 +12,7 @@ from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import PickContext
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.pool_h1 import Http1Pool
+from shifter.upstream.pool_key import DEFAULT, HIGH, PoolKey
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork, FakeTransport
 from tests.support.upstreams import GET, Leased, RecordingListener
@@ -19,6 +20,7 @@ from tests.support.upstreams import GET, Leased, RecordingListener
 EMPTY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 HOSTS = tuple(LbEndpoint(SocketAddress(f"192.0.2.{number}", 80)) for number in range(1, 4))
 PRIORITIES = tuple(RoutingPriority)
+KEYS = (DEFAULT, HIGH, PoolKey(server_name="a.test"), PoolKey(RoutingPriority.HIGH, server_name="a.test"), PoolKey(server_name="b.test"))
 LIMITS = st.builds(Thresholds, st.integers(0, 4), st.integers(0, 6), st.integers(0, 5))
 
 
@@ -42,15 +44,15 @@ class Town:
         self.given_up = 0
 
     def ask(self, number: int) -> None:
-        leasing = self.cluster.of(PRIORITIES[number % 2])
-        context = PickContext() if number % 3 == 0 else None
+        leasing = self.cluster.of(KEYS[number % len(KEYS)])
+        context = PickContext() if number % 4 == 0 else None
         pool = leasing.pick() if context is None else leasing.pick_for(context)
         stream = None if pool is None else pool.take()
         listener = RecordingListener()
         if stream is not None:
             stream.send(GET, b"", True, listener)
             return
-        deferred = leasing.lease(pool, number % 5 == 0, context)
+        deferred = leasing.lease(pool, number % 7 == 0, context)
         deferred.addCallback(lambda stream: stream.send(GET, b"", True, listener) or stream)
         self.asked.append((Leased(deferred), listener))
 
@@ -130,6 +132,9 @@ class Town:
         self.check()
         assert all(leased.stream is not None or leased.failure is not None for leased, _ in self.asked)
         assert self.state.stats.upstream_rq_active == self.state.stats.upstream_rq_pending_active == 0
+        self.clock.advance(30.0)  # everybody has idled for too long
+        self.wait(0)
+        assert all(pool.empty and pool.branches is None for pool in self.pools)
 
 
 STEPS = ("ask", "ask", "ask", "establish", "refuse", "answer", "answer", "hang_up", "cancel", "ail", "move", "wait")

@@ -16,6 +16,7 @@ from shifter.upstream.interfaces import FailureKind, PickContext
 from shifter.upstream.leasing import Leasing
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.pool_h1 import Http1Pool
+from shifter.upstream.pool_key import DEFAULT, HIGH
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork, FakeTransport
 from tests.support.upstreams import GET, Leased, RecordingListener
@@ -38,7 +39,7 @@ class Lab:
         self.cluster = LiveCluster(self.config, self.registry, StaticDiscovery(self.config))
         self.cluster.start()
         self.cluster.activate()
-        self.high = self.cluster.of(RoutingPriority.HIGH)
+        self.high = self.cluster.of(HIGH)
         self.stats = self.cluster.state.stats
 
     def lease(self, through: Leasing | None = None, context: PickContext | None = None) -> Leased:
@@ -74,23 +75,23 @@ class Lab:
 
 def test_each_priority_has_connections_of_its_own() -> None:
     lab = Lab(hosts=1)
-    assert lab.cluster.of(RoutingPriority.DEFAULT) is lab.cluster
-    assert lab.cluster.of(RoutingPriority.HIGH) is lab.high
+    assert lab.cluster.of(DEFAULT) is lab.cluster
+    assert lab.cluster.of(HIGH) is lab.high
     (pool,) = lab.pools
-    assert pool.of(RoutingPriority.DEFAULT) is pool
-    assert pool.high is None  # nobody has asked for it yet
+    assert pool.of(DEFAULT) is pool
+    assert pool.every == (pool,)  # nobody has asked for another yet
     lab.ask()
     lab.network.outgoing[0].say(EMPTY)
     lab.ask(lab.high)
     assert len(lab.network.outgoing) == 2
-    assert pool.high is not None
-    assert (len(pool.connections), len(pool.high.connections), pool.host.active) == (1, 1, 1)
-    assert pool.high.host is pool.host
+    assert list(pool.every) == [pool, pool.of(HIGH)]
+    assert (len(pool.connections), len(pool.of(HIGH).connections), pool.host.active) == (1, 1, 1)
+    assert pool.of(HIGH).host is pool.host
     state = lab.cluster.state
     assert (state.default.connections, state.high.connections, state.connections) == (1, 1, 2)
     assert (state.default.requests, state.high.requests, lab.stats.upstream_rq_active) == (0, 1, 1)
     assert pool.endpoint_stats.cx_active == 2
-    assert list(lab.registry.pools()) == [pool, pool.high]
+    assert list(lab.registry.pools()) == [pool, pool.of(HIGH)]
 
 
 @pytest.mark.parametrize("priority", list(RoutingPriority))
@@ -120,7 +121,7 @@ def test_high_priority_tries_one_endpoint_after_the_other_too() -> None:
         lab.network.outgoing[number].refuse()
     assert leased.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
     assert len({transport.peer for transport in lab.network.outgoing}) == 3
-    assert all(pool.high is not None for pool in lab.pools)
+    assert all(len(pool.every) == 2 for pool in lab.pools)
     lab.cluster.update(())
     assert lab.high.pick() is None
     assert lab.lease(lab.high).failed.kind is FailureKind.NO_HEALTHY_UPSTREAM

@@ -4,7 +4,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, PreconnectPolicy, RoutingPriority, Thresholds, UpstreamProtocol
+from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, PreconnectPolicy, Thresholds, UpstreamProtocol
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
@@ -12,6 +12,7 @@ from shifter.upstream.interfaces import PickContext
 from shifter.upstream.leasing import Leasing
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
+from shifter.upstream.pool_key import HIGH
 from shifter.upstream.preconnect import PreconnectingCluster, make_cluster
 from shifter.upstream.registry import Registry
 from tests.support.transports import FakeNetwork
@@ -98,10 +99,10 @@ def test_not_beyond_the_circuit_breaker_and_not_to_who_is_ill() -> None:
 
 def test_requests_of_high_priority_have_theirs() -> None:
     lab = Lab(PreconnectPolicy(2.0))
-    lab.ask(lab.cluster.of(RoutingPriority.HIGH))
+    lab.ask(lab.cluster.of(HIGH))
     (pool,) = lab.cluster.pools
     assert len(pool.connections) == 0
-    assert len(pool.of(RoutingPriority.HIGH).connections) == 2
+    assert len(pool.of(HIGH).connections) == 2
 
 
 def test_a_shared_connection_has_place_for_many() -> None:
