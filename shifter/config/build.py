@@ -7,6 +7,7 @@ Rule 2. Text that meets bytes of a request becomes UTF-8 bytes; header names bec
 from shifter.config.build_cluster import build_cluster, defaults
 from shifter.config.build_common import Sources, encoded, given, pairs
 from shifter.config.build_local_reply import local_reply_config
+from shifter.config.build_protocol import http2_options
 from shifter.config.build_route import route_configuration
 from shifter.config.build_runtime import runtime_layers
 from shifter.config.document import MapNode, maps
@@ -15,6 +16,7 @@ from shifter.config.schema import core
 from shifter.config.schema import listener as listener_schema
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Admin, Bootstrap
+from shifter.model.http2 import DOWNSTREAM_HTTP2
 from shifter.model.http_connection_manager import EscapedSlashes, FileAccessLog, HttpConnectionManager, PathNormalization, StripPort
 from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import UpgradeConfig
@@ -86,7 +88,7 @@ class _Listeners:
         assert isinstance(node, MapNode) and config.route_config is not None
         routes = node["route_config"]
         assert isinstance(routes, MapNode)
-        common, http1, http2 = config.common_http_protocol_options, config.http_protocol_options, config.http2_protocol_options
+        common, http1 = config.common_http_protocol_options, config.http_protocol_options
         return HttpConnectionManager(
             stat_prefix=config.stat_prefix,
             route_config=route_configuration(config.route_config, routes, self._sources),
@@ -97,6 +99,7 @@ class _Listeners:
             http_filters=self._sources.filters.chain(config.http_filters),
             strip_port=_strip_port(config),
             local_reply=local_reply_config(config.local_reply_config, self._sources),
+            http2=http2_options(config.http2_protocol_options, DOWNSTREAM_HTTP2),
             internal_addresses=_internal_addresses(config.internal_address_config),
             upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
             **given(
@@ -124,9 +127,6 @@ class _Listeners:
                 accept_http_10=http1.accept_http_10 if http1 is not None else None,
                 default_host_for_http_10=http1.default_host_for_http_10.encode() if http1 is not None else None,
                 enable_trailers=http1.enable_trailers if http1 is not None else None,
-                max_concurrent_streams=http2.max_concurrent_streams if http2 is not None else None,
-                initial_stream_window_size=http2.initial_stream_window_size if http2 is not None else None,
-                initial_connection_window_size=http2.initial_connection_window_size if http2 is not None else None,
             ),
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 from shifter.config.build_common import given, metadata
 from shifter.config.build_health_check import health_check, outlier_detection
 from shifter.config.build_load_balancing import load_balancing
+from shifter.config.build_protocol import http2_options
 from shifter.config.schema import bootstrap, circuit_breaker, cluster, connection, core, dns
 from shifter.config.schema import endpoint as endpoint_schema
 from shifter.model.address import Address, Pipe, SocketAddress
@@ -28,6 +29,7 @@ from shifter.model.cluster import (
     UpstreamConnectionOptions,
     UpstreamProtocol,
 )
+from shifter.model.http2 import UPSTREAM_HTTP2
 
 TYPES_BY_NAME = {
     "envoy.cluster.static": DiscoveryType.STATIC,
@@ -205,11 +207,11 @@ def _protocol(config: cluster.Cluster) -> dict[str, Any]:
     limit = common.max_requests_per_connection if common is not None else None
     return {
         "protocol": UpstreamProtocol.HTTP2 if http2 is not None else UpstreamProtocol.HTTP1,
+        "http2": http2_options(http2, UPSTREAM_HTTP2),
         **given(
             idle_timeout=common.idle_timeout if common is not None else None,
             max_connection_duration=common.max_connection_duration if common is not None else None,
             max_requests_per_connection=limit if limit is not None else config.max_requests_per_connection,
-            max_concurrent_streams=http2.max_concurrent_streams if http2 is not None else None,
         ),
     }
 

@@ -104,8 +104,6 @@ class Clusters:
 
     def _protocol(self, node: MapNode) -> bool:
         """Check what is spoken to the endpoints of *node*; return whether it is HTTP/2."""
-        for options in ("http2_protocol_options", "http_protocol_options"):
-            self._windows(node, options)
         typed = map_in(node, "typed_extension_protocol_options")
         if typed is None:
             return "http2_protocol_options" in node
@@ -116,14 +114,7 @@ class Clusters:
         explicit = map_in(http, "explicit_http_config") if http is not None else None
         if explicit is None:
             return False
-        self._windows(explicit, "http2_protocol_options")
         return "http2_protocol_options" in explicit
-
-    def _windows(self, owner: MapNode, options: str) -> None:
-        node = map_in(owner, options)
-        for name in ("initial_stream_window_size", "initial_connection_window_size"):
-            if node is not None and name in node:
-                self._report.warn(node.key(name), f"`{name}` has no effect on upstream connections yet")
 
     def _dns(self, node: MapNode) -> None:
         custom = map_in(node, "cluster_type")

@@ -16,11 +16,8 @@ _HARMLESS = {
     "envoy.config.core.v3.Node": "listening_addresses",
     "envoy.config.core.v3.DataSource": "watched_directory",
     "envoy.config.core.v3.DnsResolverOptions": "use_tcp_for_dns_lookups",
-    "envoy.config.core.v3.HttpProtocolOptions": "max_connection_duration max_connection_duration_jitter",
-    "envoy.config.core.v3.Http2ProtocolOptions": (
-        "connection_keepalive enable_huffman_encoding hpack_table_size max_inbound_priority_frames_per_stream "
-        "max_inbound_window_update_frames_per_data_frame_sent max_metadata_size max_outbound_control_frames max_outbound_frames"
-    ),
+    "envoy.config.core.v3.HttpProtocolOptions": "max_connection_duration_jitter",
+    "envoy.config.core.v3.Http2ProtocolOptions": "enable_huffman_encoding hpack_table_size max_metadata_size",
     "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig": (
         "edns0_max_payload_size filter_unroutable_families max_udp_channel_duration qcache_max_ttl query_timeout_seconds query_tries "
         "reinit_channel_on_timeout rotate_nameservers udp_max_queries"

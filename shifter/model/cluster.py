@@ -10,6 +10,7 @@ from enum import Enum
 
 from shifter.model.address import Address, SocketAddress
 from shifter.model.health_check import HealthCheck
+from shifter.model.http2 import UPSTREAM_HTTP2, Http2ProtocolOptions
 from shifter.model.load_balancing import (
     CommonLbConfig,
     LbPolicy,
@@ -20,6 +21,7 @@ from shifter.model.load_balancing import (
     SlowStart,
 )
 from shifter.model.outlier_detection import OutlierDetection
+from shifter.model.tls import UpstreamTlsContext
 
 Metadata = Mapping[str, Mapping[str, object]]
 """``core.v3.Metadata.filter_metadata``: plain data by namespace; ``envoy.lb`` is the load balancers'."""
@@ -45,10 +47,14 @@ class DnsLookupFamily(Enum):
 
 
 class UpstreamProtocol(Enum):
-    """What is spoken to the endpoints."""
+    """What is spoken to the endpoints: ``AUTO`` by ALPN, ``DOWNSTREAM`` what the client of the request speaks; ``TCP`` is what a TCP
+    proxy uses, whatever a cluster says."""
 
     HTTP1 = "HTTP1"
     HTTP2 = "HTTP2"
+    AUTO = "AUTO"
+    DOWNSTREAM = "DOWNSTREAM"
+    TCP = "TCP"
 
 
 class HealthStatus(Enum):
@@ -207,12 +213,27 @@ class PreconnectPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class TransportSocketMatch:
+    """``Cluster.TransportSocketMatch``: for endpoints whose ``envoy.transport_socket_match`` metadata has all values of ``match`` this is
+    spoken in the place of what the cluster says; ``tls`` and ``proxy_protocol`` as there."""
+
+    name: str
+    match: Mapping[str, object] = field(default_factory=dict, hash=False)
+    tls: UpstreamTlsContext | None = None
+    proxy_protocol: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """``cluster.v3.Cluster``.
 
     ``idle_timeout`` closes an upstream connection that carried no request for that long (0: never),
     ``max_connection_duration`` one that is that old once it is idle (0: never). ``max_requests_per_connection`` 0 means no limit.
     ``dns_resolvers`` empty means the system's. ``overprovisioning_factor`` is in percent.
+    ``tls`` ``None``: in the clear. ``proxy_protocol`` is the version (1, 2) of the PROXY header that each connection begins with.
+    The first of ``transport_socket_matches`` that fits an endpoint says both instead. ``auto_sni`` and ``auto_san_validation`` take the
+    request's ``host`` (or its header ``override_auto_sni_header``) for the server name, and want it in the certificate.
+    ``enable_trailers`` is ``Http1ProtocolOptions``'.
     """
 
     name: str
@@ -248,6 +269,13 @@ class Cluster:
     dns_resolvers: tuple[SocketAddress, ...] = ()
     dns_search_domains: bool = True
     wait_for_warm_on_init: bool = True
-    max_concurrent_streams: int = 1024
+    http2: Http2ProtocolOptions = UPSTREAM_HTTP2
+    enable_trailers: bool = False
+    tls: UpstreamTlsContext | None = None
+    proxy_protocol: int | None = None
+    transport_socket_matches: tuple[TransportSocketMatch, ...] = ()
+    auto_sni: bool = False
+    auto_san_validation: bool = False
+    override_auto_sni_header: bytes | None = None
     metadata: Metadata = field(default_factory=dict, hash=False)
     place: str = field(default="", compare=False)

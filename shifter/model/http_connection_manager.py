@@ -5,6 +5,7 @@ from enum import Enum
 
 from shifter.model.filters import HttpFilter
 from shifter.model.format import SubstitutionFormat
+from shifter.model.http2 import DOWNSTREAM_HTTP2, Http2ProtocolOptions
 from shifter.model.logfilter import LogFilter
 from shifter.model.route import HeaderValueOption, RouteConfiguration, UpgradeConfig
 
@@ -48,6 +49,27 @@ class StripPort(Enum):
     NONE = "NONE"
     MATCHING = "MATCHING"
     ANY = "ANY"
+
+
+class ForwardClientCert(Enum):
+    """``HttpConnectionManager.ForwardClientCertDetails``: what becomes of ``x-forwarded-client-cert`` on the way upstream."""
+
+    SANITIZE = "SANITIZE"
+    FORWARD_ONLY = "FORWARD_ONLY"
+    APPEND_FORWARD = "APPEND_FORWARD"
+    SANITIZE_SET = "SANITIZE_SET"
+    ALWAYS_FORWARD_ONLY = "ALWAYS_FORWARD_ONLY"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertDetails:
+    """``SetCurrentClientCertDetails``: what is told of a client's certificate beside its hash."""
+
+    subject: bool = False
+    cert: bool = False
+    chain: bool = False
+    dns: bool = False
+    uri: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +128,10 @@ class HttpConnectionManager:
     ``delayed_close_timeout``: how long the client may take to read an answer after which the connection closes.
     ``max_stream_duration``: a whole exchange. ``http_filters`` are those before the router. ``internal_addresses`` are the CIDR
     ranges of ``internal_address_config``: who comes from there may use ``x-envoy-*`` control fields.
+    ``max_connection_duration`` (0: no end): a connection that is older is drained, and closed ``drain_timeout`` later.
+    ``stream_flush_timeout``: how long an answer may wait for the client to take it; ``None``: as ``stream_idle_timeout``.
+    ``scheme_to_overwrite`` and ``scheme_match_upstream`` are ``scheme_header_transformation``. ``http1_stream_error`` is
+    ``override_stream_error_on_invalid_http_message`` of HTTP/1.1: a bad request does not end its connection.
     """
 
     stat_prefix: str
@@ -132,9 +158,7 @@ class HttpConnectionManager:
     default_host_for_http_10: bytes = b""
     enable_trailers: bool = False
     suppress_envoy_headers: bool = False
-    max_concurrent_streams: int = 100
-    initial_stream_window_size: int = 256 * 1024
-    initial_connection_window_size: int = 1 << 20
+    http2: Http2ProtocolOptions = DOWNSTREAM_HTTP2
     http_filters: tuple[HttpFilter, ...] = ()
     via: bytes = b""
     server_header: ServerHeader = ServerHeader.OVERWRITE
@@ -146,3 +170,12 @@ class HttpConnectionManager:
     internal_addresses: tuple[str, ...] | None = None
     upgrades: tuple[UpgradeConfig, ...] = ()
     max_stream_duration: float = 0.0
+    max_connection_duration: float = 0.0
+    drain_timeout: float = 5.0
+    stream_flush_timeout: float | None = None
+    forward_client_cert: ForwardClientCert = ForwardClientCert.SANITIZE
+    client_cert_details: ClientCertDetails = ClientCertDetails()
+    proxy_100_continue: bool = False
+    scheme_to_overwrite: bytes | None = None
+    scheme_match_upstream: bool = False
+    http1_stream_error: bool = False

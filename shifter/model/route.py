@@ -305,11 +305,27 @@ class MaxStreamDuration:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectConfig:
+    """``RouteAction.UpgradeConfig.ConnectConfig``: the CONNECT ends here, and what is in it goes upstream as plain TCP.
+
+    ``proxy_protocol`` is the version (1, 2) of the PROXY header that the connection begins with. ``allow_post``: a POST is taken
+    for a CONNECT.
+    """
+
+    proxy_protocol: int | None = None
+    allow_post: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UpgradeConfig:
-    """``RouteAction.UpgradeConfig`` and ``HttpConnectionManager.UpgradeConfig``: may ``upgrade: <type>`` (lower case) pass?"""
+    """``RouteAction.UpgradeConfig`` and ``HttpConnectionManager.UpgradeConfig``: may ``upgrade: <type>`` (lower case) pass?
+
+    ``connect`` is set for a ``CONNECT`` that ends here.
+    """
 
     type: bytes
     enabled: bool = True
+    connect: ConnectConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,12 +342,17 @@ class RouteAction:
     ``retry`` and ``hedge`` are the route's or, where it has none, the virtual host's. ``high_priority`` is ``priority: HIGH``.
     ``health_aware_weights``: an entry whose cluster has no healthy host gives its share to the others (not in Envoy).
     ``request_body_buffer_limit`` bounds in bytes what is kept of a body to send it again; ``None``: the connection's buffer limit.
+    ``flush_timeout``: how long an answer may wait for the client to take it; ``None`` inherits ``stream_flush_timeout``.
+    With ``max_grpc_timeout`` a gRPC request's ``timeout`` is its ``grpc-timeout`` less ``grpc_timeout_offset``, up to that (0: no bound).
     ``metadata_match`` is for ``cluster_header``; where ``clusters`` has entries, each has its own, with the route's merged in.
     """
 
     clusters: tuple[WeightedCluster, ...]
     timeout: float = 15.0
     idle_timeout: float | None = None
+    flush_timeout: float | None = None
+    max_grpc_timeout: float | None = None
+    grpc_timeout_offset: float = 0.0
     max_stream_duration: MaxStreamDuration | None = None
     prefix_rewrite: bytes | None = None
     regex_rewrite: RegexRewrite | None = None

@@ -174,9 +174,9 @@ class Http2Door:
         self.requests = 0
         self.codec = ServerConnection(
             Http2Options(
-                max_concurrent_streams=settings.max_concurrent_streams,
-                stream_window=window(limit, settings.initial_stream_window_size),
-                connection_window=settings.initial_connection_window_size,
+                max_concurrent_streams=settings.http2.max_concurrent_streams,
+                stream_window=window(limit, settings.http2.initial_stream_window_size),
+                connection_window=settings.http2.initial_connection_window_size,
                 max_fields=settings.max_headers_count,
                 max_head_size=runtime.max_head,
                 send_mark=window(limit, _SEND_MARK),

@@ -9,11 +9,11 @@ Rule 3. What is written in one turn of the reactor leaves in one piece at its en
 Rule 4. What an endpoint breaks on one stream costs that request; what it breaks on the connection costs all of them.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
+from shifter.model.cluster import Cluster
 from shifter.net.buffers import window
 from shifter.net.transport import Transport
 from shifter.routing.retry import Reached
@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 _log = Logger()
 
 # The connection's window is wide, for a few readers that rest must not stop all others; each stream's own is what bounds.
-_OPTIONS = Http2Options(stream_window=64 * 1024, connection_window=64 << 20)
+_SEND_MARK = Http2Options().send_mark
 
 
-def _options(buffer_limit: int) -> Http2Options:
-    stream_window, send_mark = window(buffer_limit, _OPTIONS.stream_window), window(buffer_limit, _OPTIONS.send_mark)
-    return replace(_OPTIONS, stream_window=stream_window, send_mark=send_mark)
+def _options(config: Cluster) -> Http2Options:
+    limit, http2 = config.per_connection_buffer_limit_bytes, config.http2
+    return Http2Options(
+        stream_window=window(limit, http2.initial_stream_window_size),
+        connection_window=http2.initial_connection_window_size,
+        send_mark=window(limit, _SEND_MARK),
+    )
 
 
 _Held = tuple[bytes, bool, bytes]  # data, whether the answer ends, trailers
@@ -217,7 +221,7 @@ class Http2Connection:
     def __init__(self, pool: "Http2Pool") -> None:
         self.pool = pool
         self.transport: Transport  # set by the pool right after construction
-        self.codec = ClientConnection(_options(pool.state.config.per_connection_buffer_limit_bytes))
+        self.codec = ClientConnection(_options(pool.state.config))
         self.opened = False
         self.retired = False  # takes no more requests
         self.requests = 0
@@ -226,7 +230,7 @@ class Http2Connection:
         self._resumed: list[Http2Stream] = []
         self._marked = False
         self._blocked = False
-        self._cap = pool.state.config.max_concurrent_streams
+        self._cap = pool.state.config.http2.max_concurrent_streams
 
     # for the pool
 

@@ -68,7 +68,7 @@ class Http2Pool(EndpointPool):
         return self.places(coming)
 
     def places(self, connections: int) -> int:
-        return connections * min(_EXPECTED_PLACES, self.state.config.max_concurrent_streams)
+        return connections * min(_EXPECTED_PLACES, self.state.config.http2.max_concurrent_streams)
 
     def _new_connection(self) -> PooledConnection:
         connection = Http2Connection(self)

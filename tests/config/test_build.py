@@ -18,6 +18,7 @@ from shifter.model.cluster import (
     Thresholds,
     UpstreamProtocol,
 )
+from shifter.model.http2 import UPSTREAM_HTTP2, Http2ProtocolOptions
 from shifter.model.http_connection_manager import (
     CodecType,
     EscapedSlashes,
@@ -275,7 +276,7 @@ def test_virtual_hosts() -> None:
         ),
         (
             "http2_protocol_options: {max_concurrent_streams: 5, initial_stream_window_size: 65536, initial_connection_window_size: 65537}",
-            {"max_concurrent_streams": 5, "initial_stream_window_size": 65536, "initial_connection_window_size": 65537},
+            {"http2": Http2ProtocolOptions(5, 65536, 65537)},
         ),
         ("stream_idle_timeout: 1s", {"stream_idle_timeout": 1.0}),
         ("request_timeout: 1s", {"request_timeout": 1.0}),
@@ -345,6 +346,7 @@ def test_listener() -> None:
     assert (listener.name, listener.per_connection_buffer_limit_bytes, listener.backlog) == ("127.0.0.1:8000", 32768, 9)
 
 
+SEVEN_STREAMS = replace(UPSTREAM_HTTP2, max_concurrent_streams=7)
 PLAIN = cluster("connect_timeout: 5s")
 
 
@@ -357,7 +359,10 @@ PLAIN = cluster("connect_timeout: 5s")
         ),
         ("lb_policy: Random", {"lb_policy": LbPolicy.RANDOM}),
         ("http2_protocol_options: {}", {"protocol": UpstreamProtocol.HTTP2}),
-        ("http2_protocol_options: {max_concurrent_streams: 7}", {"protocol": UpstreamProtocol.HTTP2, "max_concurrent_streams": 7}),
+        (
+            "http2_protocol_options: {max_concurrent_streams: 7}",
+            {"protocol": UpstreamProtocol.HTTP2, "http2": SEVEN_STREAMS},
+        ),
         ("http_protocol_options: {}", {}),
         (
             "common_http_protocol_options: {idle_timeout: 9s, max_requests_per_connection: 4}",
@@ -397,7 +402,10 @@ def test_clusters(written: str, fields: dict[str, object]) -> None:
     ("explicit", "fields"),
     [
         ("http_protocol_options: {}", {}),
-        ("http2_protocol_options: {max_concurrent_streams: 7}", {"protocol": UpstreamProtocol.HTTP2, "max_concurrent_streams": 7}),
+        (
+            "http2_protocol_options: {max_concurrent_streams: 7}",
+            {"protocol": UpstreamProtocol.HTTP2, "http2": SEVEN_STREAMS},
+        ),
     ],
 )
 def test_clusters_that_say_their_protocol_today(explicit: str, fields: dict[str, object]) -> None:

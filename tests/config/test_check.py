@@ -144,12 +144,6 @@ def test_old_protocol_options_have_no_effect_beside_new_ones() -> None:
     assert loaded.bootstrap.clusters[0].protocol.name == "HTTP1"
 
 
-def test_windows_of_upstream_connections() -> None:
-    planted = plant("    connect_timeout: 0.25s\n", "    http2_protocol_options: {«initial_stream_window_size»: 65535}\n")
-    [problem] = load(planted.text, NAME).problems
-    assert (problem.level, problem.place) == ("warning", planted.place)
-
-
 def test_dns_servers_are_asked_at_addresses() -> None:
     planted = plant("    connect_timeout: 0.25s\n", "    dns_resolvers: [{socket_address: {address: «ns.test», port_value: 53}}]\n")
     [problem] = load(planted.text, NAME).problems

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
+from shifter.model.http2 import Http2ProtocolOptions
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import http_listener
 from shifter.model.route import RouteConfiguration
@@ -298,7 +299,7 @@ def test_a_cut_answer_can_be_told_from_a_whole_one(client: Client) -> None:
 
 
 def test_an_exchange_that_rests_holds_a_window_at_most() -> None:
-    client = Client(replace(SETTINGS, initial_stream_window_size=70_000))
+    client = Client(replace(SETTINGS, http2=Http2ProtocolOptions(initial_stream_window_size=70_000)))
     number = client.codec.send_request(POST, False)
     client.turn()
     (exchange,) = client.tree.exchanges
@@ -339,7 +340,7 @@ def test_resting_again_while_it_is_served(client: Client) -> None:
 
 
 def test_held_bytes_of_an_exchange_that_ends_give_the_windows_back() -> None:
-    client = Client(replace(SETTINGS, initial_connection_window_size=65_535, initial_stream_window_size=65_535))
+    client = Client(replace(SETTINGS, http2=Http2ProtocolOptions(initial_connection_window_size=65_535, initial_stream_window_size=65_535)))
     for _ in range(20):
         number = client.codec.send_request(POST, False)
         client.turn()

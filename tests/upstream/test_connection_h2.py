@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shifter.model.cluster import CircuitBreakers, Cluster, Thresholds, UpstreamProtocol
+from shifter.model.http2 import Http2ProtocolOptions
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import FailureKind, UpstreamStream
 from shifter.upstream.pool_h2 import Http2Pool
@@ -398,7 +399,7 @@ def test_requests_are_counted_per_connection() -> None:
 
 
 def test_streams_are_limited_by_the_configuration_too(endpoint: Endpoint) -> None:
-    limited = Endpoint(max_concurrent_streams=2)
+    limited = Endpoint(http2=Http2ProtocolOptions(max_concurrent_streams=2))
     limited.enqueue()
     limited.connect()
     limited.ask()
@@ -506,7 +507,9 @@ def test_idle_connections_that_are_old_or_renewed_close_at_once(endpoint: Endpoi
 
 
 def test_who_waits_for_a_place_gets_one_when_connections_are_renewed() -> None:
-    endpoint = Endpoint(max_concurrent_streams=1, circuit_breakers=CircuitBreakers(Thresholds(max_connections=1)))
+    endpoint = Endpoint(
+        http2=Http2ProtocolOptions(max_concurrent_streams=1), circuit_breakers=CircuitBreakers(Thresholds(max_connections=1))
+    )
     endpoint.enqueue()
     transport = endpoint.connect()
     waiting = endpoint.enqueue()

@@ -10,7 +10,7 @@ from pydantic import Field
 from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, PositiveSeconds, Seconds, Typed, UInt32, word
 from shifter.config.schema.circuit_breaker import CircuitBreakers
 from shifter.config.schema.connection import BindConfig, PreconnectPolicy, UpstreamConnectionOptions
-from shifter.config.schema.core import Address, Metadata, UpstreamHttp1Options, UpstreamHttp2Options, UpstreamHttpOptions
+from shifter.config.schema.core import Address, Metadata
 from shifter.config.schema.dns import (
     CustomClusterType,
     DnsResolutionConfig,
@@ -32,6 +32,7 @@ from shifter.config.schema.load_balancing import (
     RoundRobinLbConfig,
 )
 from shifter.config.schema.outlier_detection import OutlierDetection
+from shifter.config.schema.protocol import Http2ProtocolOptions, UpstreamHttp1Options, UpstreamHttpOptions
 from shifter.model.cluster import DiscoveryType, DnsLookupFamily
 
 
@@ -42,7 +43,7 @@ class ExplicitHttpConfig(Choice):
     one_of = (OneOf(("http_protocol_options", "http2_protocol_options"), ("http3_protocol_options",), "this names no protocol"),)
 
     http_protocol_options: UpstreamHttp1Options | None = None
-    http2_protocol_options: UpstreamHttp2Options | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
 
 
 class HttpProtocolOptions(Typed):
@@ -93,7 +94,7 @@ class Cluster(Choice):
     typed_extension_protocol_options: ProtocolOptions | None = None
     common_http_protocol_options: UpstreamHttpOptions | None = None
     http_protocol_options: UpstreamHttp1Options | None = None
-    http2_protocol_options: UpstreamHttp2Options | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
     max_requests_per_connection: UInt32 | None = None
     per_connection_buffer_limit_bytes: UInt32 | None = None
     upstream_connection_options: UpstreamConnectionOptions | None = None

@@ -18,19 +18,16 @@ from shifter.config.schema.base import (
     OneOf,
     Port,
     RemovedName,
-    Seconds,
     Struct,
     Text,
     UInt32,
     Visible,
     base64_bytes,
     double,
-    only,
     whole,
     word,
     wrong,
 )
-from shifter.model.http_connection_manager import Underscores
 from shifter.model.route import AppendAction
 
 _LONGEST_PATH = 107
@@ -295,60 +292,3 @@ class Percent(Message):
     envoy = "envoy.type.v3.Percent"
 
     value: Annotated[float, Field(ge=0, le=100), double] = 0.0
-
-
-class DownstreamHttpOptions(Message):
-    """``core.v3.HttpProtocolOptions``, for clients."""
-
-    envoy = "envoy.config.core.v3.HttpProtocolOptions"
-
-    idle_timeout: Seconds | None = None
-    max_stream_duration: Seconds | None = None
-    max_headers_count: Annotated[int, Field(ge=1, le=2**32 - 1), whole] | None = None
-    headers_with_underscores_action: Annotated[Underscores, word(Underscores)] | None = None
-    max_requests_per_connection: UInt32 | None = None
-
-
-class UpstreamHttpOptions(Message):
-    """``core.v3.HttpProtocolOptions``, for endpoints."""
-
-    envoy = "envoy.config.core.v3.HttpProtocolOptions"
-
-    idle_timeout: Seconds | None = None
-    max_connection_duration: Seconds | None = None
-    max_requests_per_connection: UInt32 | None = None
-
-
-class DownstreamHttp1Options(Message):
-    """``core.v3.Http1ProtocolOptions``, for clients."""
-
-    envoy = "envoy.config.core.v3.Http1ProtocolOptions"
-
-    allow_absolute_url: Annotated[Bool, only(True)] = True
-    accept_http_10: Bool = False
-    default_host_for_http_10: Visible = ""
-    enable_trailers: Bool = False
-    use_balsa_parser: Ignored = None
-
-
-class UpstreamHttp1Options(Message):
-    """``core.v3.Http1ProtocolOptions``, for endpoints."""
-
-    envoy = "envoy.config.core.v3.Http1ProtocolOptions"
-
-    use_balsa_parser: Ignored = None
-
-
-class DownstreamHttp2Options(Message):
-    """``core.v3.Http2ProtocolOptions``, for clients."""
-
-    envoy = "envoy.config.core.v3.Http2ProtocolOptions"
-
-    max_concurrent_streams: Annotated[int, Field(ge=1, le=2**31 - 1), whole] | None = None
-    initial_stream_window_size: Annotated[int, Field(ge=65535, le=2**31 - 1), whole] | None = None
-    initial_connection_window_size: Annotated[int, Field(ge=65535, le=2**31 - 1), whole] | None = None
-    use_oghttp2_codec: Ignored = None
-
-
-class UpstreamHttp2Options(DownstreamHttp2Options):
-    """``core.v3.Http2ProtocolOptions``, for endpoints."""

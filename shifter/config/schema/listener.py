@@ -26,11 +26,9 @@ from shifter.config.schema.core import (
     Address,
     CidrRange,
     DataSource,
-    DownstreamHttp1Options,
-    DownstreamHttp2Options,
-    DownstreamHttpOptions,
 )
 from shifter.config.schema.local_reply import LocalReplyConfig
+from shifter.config.schema.protocol import DownstreamHttp1Options, DownstreamHttpOptions, Http2ProtocolOptions
 from shifter.config.schema.route import RouteConfiguration, UpgradeType
 from shifter.model.http_connection_manager import CodecType, ServerHeader
 
@@ -140,7 +138,7 @@ class HttpConnectionManager(Typed):
     http_filters: list[HttpFilter] = Field(default_factory=list)
     common_http_protocol_options: DownstreamHttpOptions | None = None
     http_protocol_options: DownstreamHttp1Options | None = None
-    http2_protocol_options: DownstreamHttp2Options | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
     upgrade_configs: list[UpgradeConfig] = Field(default_factory=list)
     server_name: HeaderText | None = None
     server_header_transformation: Annotated[ServerHeader, word(ServerHeader)] | None = None

@@ -58,6 +58,8 @@ _FIELDS = {
         "connection_keepalive use_oghttp2_codec max_metadata_size enable_huffman_encoding max_header_field_size_kb disallow_obs_text "
         "stream_reset_burst stream_reset_rate"
     ),
+    "envoy.config.core.v3.KeepaliveSettings": "interval timeout interval_jitter connection_idle_interval",
+    "envoy.config.core.v3.UpstreamHttpProtocolOptions": "auto_sni= auto_san_validation= override_auto_sni_header=",
     "envoy.config.core.v3.SubstitutionFormatString": (
         "text_format json_format text_format_source omit_empty_values= content_type= formatters* json_format_options"
     ),
