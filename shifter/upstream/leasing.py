@@ -66,7 +66,7 @@ class Leasing:
         Fails with `LeaseFailed`; cancelling ends the wait. *fresh* as in ``EndpointPool.lease``, *context* as in `pick_for`.
         """
         if picked is None and self.resources.requests >= self.resources.max_requests:
-            picked = self._choose(context)
+            picked = self.choose(context)
             if picked is not None and picked.ready:
                 self.state.stats.upstream_rq_active_overflow += 1
                 return fail(LeaseFailed(Failed(FailureKind.OVERFLOW, Reached.NOTHING_SENT)))
@@ -75,8 +75,9 @@ class Leasing:
         self.state.stats.upstream_cx_none_healthy += 1
         return fail(LeaseFailed(Failed(FailureKind.NO_HEALTHY_UPSTREAM, Reached.NOTHING_SENT)))
 
-    def _choose(self, context: PickContext | None) -> EndpointPool | None:
-        """Choose an endpoint, however many requests are under way: there may be fewer when this one's turn has come."""
+    def choose(self, context: PickContext | None) -> EndpointPool | None:
+        """Choose an endpoint, however many requests are under way: there may be fewer when this one's turn has come, and what is no
+        HTTP has no ``max_requests``."""
         return self._balancer.pick() if context is None else self._balancer.pick_for(context)
 
     def _one_after_the_other(self, pool: EndpointPool, fresh: bool, context: PickContext | None) -> Deferred[UpstreamStream]:
@@ -135,17 +136,17 @@ class BranchLeasing(Leasing):
 
     def pick(self) -> EndpointPool | None:
         resources = self.resources
-        return None if resources.requests >= resources.max_requests else self._choose(None)
+        return None if resources.requests >= resources.max_requests else self.choose(None)
 
     def pick_for(self, context: PickContext) -> EndpointPool | None:
         resources = self.resources
-        return None if resources.requests >= resources.max_requests else self._choose(context)
+        return None if resources.requests >= resources.max_requests else self.choose(context)
 
     def others(self, first: EndpointPool) -> Iterator[EndpointPool]:
         return (other.of(self._key) for other in self._cluster.others(first.trunk or first))
 
-    def _choose(self, context: PickContext | None) -> EndpointPool | None:
-        pool = self._cluster._choose(context)
+    def choose(self, context: PickContext | None) -> EndpointPool | None:
+        pool = self._cluster.choose(context)
         if pool is None:
             return None
         branch = pool.of(self._key)
