@@ -62,7 +62,6 @@ _RESPONSE_CODES = {
 _STATUSES = {b"%d" % status: status for status in range(100, 1000)}
 _STATUS_FIELDS = {status: (b":status", text) for text, status in _STATUSES.items()}
 _SCHEMES = frozenset((b"http", b"https"))
-_TE_FIELD = (b"te", b"trailers")
 
 
 class _Meanings(dict[Field, "bytes | _Special"]):
@@ -318,13 +317,11 @@ def trailer_block(fields: FieldList, max_fields: int, max_size: int, status: int
 
 
 def request_fields(head: RequestHead) -> list[Field]:
-    """Return the field list of a request; ``te: trailers`` is said again when the client said it."""
+    """Return the field list of a request. A ``te`` that is to go on stands in the block (`routing.forwarded`)."""
     fields = [(b":method", head.method), (b":scheme", head.scheme), (b":authority", head.authority), (b":path", head.path)]
     if not head.authority:
         del fields[2]  # HTTP/1.0 without a host
     fields += block_fields(head.block)
-    if head.flags & TE_TRAILERS:
-        fields.append(_TE_FIELD)
     return fields
 
 

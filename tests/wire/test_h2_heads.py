@@ -314,7 +314,7 @@ def test_trailers() -> None:
 
 
 def test_field_lists_for_sending() -> None:
-    head = RequestHead(b"GET", b"/x", b"a", b"\r\na: b: c\r\nempty: ", flags=TE_TRAILERS)
+    head = RequestHead(b"GET", b"/x", b"a", b"\r\na: b: c\r\nempty: \r\nte: trailers", flags=TE_TRAILERS)
     assert h2_heads.request_fields(head) == [
         (b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/x"), (b"a", b"b: c"), (b"empty", b""),
         (b"te", b"trailers"),

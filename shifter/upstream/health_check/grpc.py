@@ -13,7 +13,7 @@ from shifter.upstream.health_check.http import Fields
 from shifter.upstream.health_check.http2 import StreamProbe
 from shifter.upstream.health_check.probe import USER_AGENT, Verdict
 from shifter.upstream.host import Host
-from shifter.wire.events import TE_TRAILERS, UNTIL_END, RequestHead, ResponseHead, first_value
+from shifter.wire.events import UNTIL_END, RequestHead, ResponseHead, first_value
 
 _PATH = b"/grpc.health.v1.Health/Check"
 _MOST = 64 * 1024
@@ -96,13 +96,13 @@ class GrpcQuestion:
         self.message = request_message(config.service_name)
         self._authority = config.authority or cluster.encode()
         wait = min(round(timeout * 1000), _LONGEST_TIMEOUT)
-        plain = b"\r\ncontent-type: application/grpc\r\nuser-agent: %b\r\ngrpc-timeout: %dm" % (USER_AGENT, wait)
+        plain = b"\r\ncontent-type: application/grpc\r\nte: trailers\r\nuser-agent: %b\r\ngrpc-timeout: %dm" % (USER_AGENT, wait)
         self._fields = Fields(plain, config.initial_metadata)
 
     def head(self, host: Host) -> RequestHead:
         """Return the head of a request to *host*."""
         authority = host.endpoint.health_check_hostname.encode() or self._authority
-        return RequestHead(b"POST", _PATH, authority, self._fields.block(), UNTIL_END, TE_TRAILERS)
+        return RequestHead(b"POST", _PATH, authority, self._fields.block(), UNTIL_END)
 
 
 class GrpcProbe(StreamProbe):
