@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 class Attempt:
     """One try: to its exchange the upstream, to the upstream the listener."""
 
-    __slots__ = ("_exchange", "_upstream", "extras", "may_switch", "parked", "pool", "reused", "target")
+    __slots__ = ("_exchange", "_upstream", "extras", "may_switch", "parked", "pool", "protocol", "reused", "target", "transport")
 
     def __init__(self, exchange: "HedgingStream", upstream: UpstreamStream) -> None:
         self._exchange = exchange
         self._upstream = upstream
         self.pool: EndpointPool = upstream.pool
+        self.protocol = upstream.protocol
+        self.transport = upstream.transport
         self.reused = upstream.reused
         self.may_switch = exchange.may_switch
         self.parked = False

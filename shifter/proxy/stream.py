@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.filters.api import Reply
-from shifter.model.cluster import UpstreamProtocol
 from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.local_reply import local_reply
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _log = Logger()
 _NEVER = float("inf")
-_PROTOCOLS = {UpstreamProtocol.HTTP1: b"HTTP/1.1", UpstreamProtocol.HTTP2: b"HTTP/2"}
 REPLAY_LIMIT = 64 * 1024
 _WAITING_LIMIT = 64 * 1024
 _REPEATABLE = (FailureKind.CONNECTION_TERMINATION, FailureKind.REFUSED_STREAM)
@@ -63,6 +61,7 @@ class ProxyStream:
         "attempts",
         "bytes_received",
         "bytes_sent",
+        "carrier",
         "deadline",
         "details",
         "downstream",
@@ -110,6 +109,7 @@ class ProxyStream:
         self.idle_timeout = _NEVER
         self.upstream: UpstreamStream | None = None
         self.pool: EndpointPool | None = None
+        self.carrier: UpstreamStream | None = None  # what the last try was sent on, for who asks later
         self.lease: Deferred[UpstreamStream] | None = None
         self.unsent: list[bytes] | None = None  # body that waits for an upstream
         self.replay: list[bytes] | None = None  # body that may have to be sent again
@@ -273,7 +273,7 @@ class ProxyStream:
             self._reply(500, b"internal error", b"", "internal_error")
 
     def _send(self, upstream: UpstreamStream, data: bytes, end: bool) -> None:
-        self.upstream = upstream
+        self.upstream = self.carrier = upstream
         self.pool = pool = upstream.pool
         if pool.host.monitor is not None:
             pool.host.monitor.connected()
@@ -522,7 +522,8 @@ class ProxyStream:
         entry.trailers = self.response_trailers
         if self.pool is not None:
             entry.upstream_host_name = self.pool.host.hostname.encode()
-            entry.upstream_protocol = _PROTOCOLS[self.target.cluster.config.protocol]
+        if self.carrier is not None:
+            entry.upstream_protocol = self.carrier.protocol
 
     def __repr__(self) -> str:
         state = "over" if self.over else "responding" if self.responding else "waiting" if self.upstream is None else "sent"

@@ -7,7 +7,7 @@ Rule 2. A snapshot is prepared beside the one that serves: sockets bound, names 
 """
 
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,8 @@ from shifter.upstream.discovery import Discovery, StaticDiscovery
 from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
 from shifter.upstream.discovery_eds import EdsDiscovery
 from shifter.upstream.dns import Resolver
+from shifter.upstream.pool import PoolFactory
+from shifter.upstream.pool_auto import AutoPool
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.preconnect import make_cluster
@@ -58,6 +60,12 @@ WARMING_DEADLINE = 5.0
 
 _log = Logger()
 _FLUSH_EVERY = 1.0
+_POOLS: Mapping[UpstreamProtocol, PoolFactory] = {
+    UpstreamProtocol.HTTP1: Http1Pool,
+    UpstreamProtocol.HTTP2: Http2Pool,
+    UpstreamProtocol.AUTO: AutoPool,
+    UpstreamProtocol.DOWNSTREAM: Http1Pool,  # of clients of HTTP/1 and of nobody's requests; others go to branches
+}
 
 
 @dataclass(slots=True)
@@ -103,7 +111,7 @@ class DataPlane:
         self._hostname = hostname
         self._network = Network(reactor, monotonic)
         self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
-        self._registry = Registry(self._network, {UpstreamProtocol.HTTP1: Http1Pool, UpstreamProtocol.HTTP2: Http2Pool})
+        self._registry = Registry(self._network, _POOLS)
         self._resolvers: dict[tuple[tuple[SocketAddress, ...], bool], Resolver] = {}
         self._files = FileWatch(reactor)
         self._clusters: dict[str, LiveCluster] = {}

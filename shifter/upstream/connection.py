@@ -51,6 +51,8 @@ class Http1Connection:
         self._interims = 0
         self._sent_before = 0
 
+    protocol = b"HTTP/1.1"
+
     # for the pool
 
     @property

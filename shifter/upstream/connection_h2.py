@@ -79,6 +79,12 @@ class Http2Stream:
     def send_data(self, data: bytes, end: bool) -> None:
         listener = self._listener
         if listener is not None:
+    protocol = b"HTTP/2"
+
+    @property
+    def transport(self) -> Transport:
+        return self._connection.transport
+
             self.request_done = end
             self._connection.mark()
             if not self._connection.codec.send_data(self._id, data, end):

@@ -11,7 +11,7 @@ from enum import Enum, IntFlag
 from typing import TYPE_CHECKING
 
 from shifter.model.address import Address, SocketAddress
-from shifter.model.cluster import HealthStatus, LbEndpoint
+from shifter.model.cluster import HealthStatus, LbEndpoint, UpstreamProtocol
 from shifter.model.report import EndpointReport
 from shifter.observe.stats import EndpointStats
 
@@ -64,7 +64,8 @@ class Host:
     ``weight`` is that of the configuration, added up where it names the address more than once. ``since`` is when it became part
     of the cluster, or healthy again after it was not, whichever was later (seconds of the monotonic clock): slow start counts from
     there. ``flags`` are `HealthFlag` bits. ``monitor`` hears of what the host answers, where outliers are looked for, ``check`` where
-    it is checked actively. ``active`` are the requests under way on it, on all its pools.
+    it is checked actively. ``active`` are the requests under way on it, on all its pools. ``speaks`` is
+    what its last handshake came to, where that decides.
 
     ``address`` is what the host is known by, for good; ``addresses`` is where connections to it are made: there first, and at the
     additional addresses that it has now.
@@ -72,7 +73,7 @@ class Host:
 
     __slots__ = (
         "_watchers", "active", "address", "address_text", "addresses", "check", "endpoint", "flags", "health", "hostname", "monitor",
-        "since", "stats", "weight",
+        "since", "speaks", "stats", "weight",
     )  # fmt: skip
 
     def __init__(self, address: Address, now: float) -> None:
@@ -86,6 +87,7 @@ class Host:
         self.flags = 0
         self.health = Health.HEALTHY
         self.active = 0
+        self.speaks: UpstreamProtocol | None = None
         self.stats = EndpointStats()
         self.monitor: HostMonitor | None = None
         self.check: CheckedHost | None = None

@@ -136,6 +136,14 @@ class UpstreamStream(Protocol):
     def pool(self) -> "EndpointPool":
         """The endpoint that it goes to."""
 
+    @property
+    def protocol(self) -> bytes:
+        """What is spoken to it, as ``%UPSTREAM_PROTOCOL%`` says."""
+
+    @property
+    def transport(self) -> Transport:
+        """What the connection is made of."""
+
     reused: bool
     """Whether the connection has carried a request before, so that the peer may have closed it meanwhile."""
 

@@ -34,7 +34,7 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "branches", "choosy", "connections", "draining", "endpoint_stats", "factories", "host", "key", "network",
+        "address_text", "branches", "choosy", "connections", "draining", "endpoint_stats", "factories", "host", "idle", "key", "network",
         "resources", "started", "state", "stats", "trunk", "waiting",
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from shifter.upstream.resources import ClusterState
 class Http1Pool(EndpointPool):
     """See the module. ``idle`` are the connections that can be used at once, the last one first."""
 
-    __slots__ = ("idle",)
+    __slots__ = ()  # the place of `idle` is in the pool above, so that `pool_auto` can be both kinds
 
     def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:
         super().__init__(state, host, network, key)

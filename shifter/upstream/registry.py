@@ -4,7 +4,7 @@ A reload that keeps an endpoint keeps its connections; one that drops it lets th
 is two endpoints: their protocols, limits and figures differ.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from twisted.logger import Logger
@@ -27,7 +27,7 @@ _FOUND_ILL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
 class Registry:
     """The pools of one process. ``factories`` names the pool for each upstream protocol."""
 
-    def __init__(self, network: Connector, factories: dict[UpstreamProtocol, PoolFactory]) -> None:
+    def __init__(self, network: Connector, factories: Mapping[UpstreamProtocol, PoolFactory]) -> None:
         self._network = network
         self._factories = factories
         self._pools: dict[EndpointKey, EndpointPool] = {}

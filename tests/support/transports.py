@@ -6,6 +6,7 @@ Rule 2. The other end is the test: `FakeTransport.say`, `FakeTransport.hang_up`,
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.task import Clock
 
@@ -33,6 +34,7 @@ class FakeTransport:
         self.peer = peer
         self.local = SocketAddress("192.0.2.1", 80)
         self.options: ConnectOptions | None = None
+        self.tls: Any = None  # what came of the handshake, if there was one
         self.largest: int | None = None  # bytes that are read at a time
         self.bytes_received = 0
         self.bytes_sent = 0
