@@ -68,7 +68,7 @@ class Race:
 
     # Transport
 
-    def end(self) -> None:
+    def half_close(self) -> None:
         """Nobody ends what has not begun."""
 
     def write(self, data: bytes) -> None:

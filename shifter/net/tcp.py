@@ -333,7 +333,7 @@ class TcpTransport:
             self.reading = True
             self.network.reactor.addReader(self)
 
-    def end(self) -> None:
+    def half_close(self) -> None:
         if self.fd < 0 or self.closing or self._ending:
             return
         self._ending = True

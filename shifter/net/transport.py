@@ -43,7 +43,7 @@ class Transport(Protocol):
     def resume(self) -> None:
         """Undo `pause`."""
 
-    def end(self) -> None:
+    def half_close(self) -> None:
         """Send what is queued, then end our direction (FIN); the peer's goes on. Nothing may be written after it. When both have
         ended the connection is lost for the reason ``"closed"``. Not before the connection is made."""
 

@@ -610,7 +610,7 @@ def test_a_peer_that_has_ended_its_direction_still_hears_us(pair: Pair) -> None:
     pair.transport.write(b"answer")
     pair.network.flush()
     assert pair.peer.recv(10) == b"answer"
-    pair.transport.end()
+    pair.transport.half_close()
     pair.network.flush()
     assert pair.peer.recv(10) == b""
     assert saw == ["data", "ended", "lost closed"]
@@ -619,8 +619,8 @@ def test_a_peer_that_has_ended_its_direction_still_hears_us(pair: Pair) -> None:
 def test_we_end_our_direction_behind_what_is_queued_and_go_on_reading(pair: Pair) -> None:
     saw = half_closing(pair)
     size = pair.fill()
-    pair.transport.end()
-    pair.transport.end()
+    pair.transport.half_close()
+    pair.transport.half_close()
     assert len(pair.read_all(size)) == size
     pair.reactor.turn(0)
     assert pair.peer.recv(10) == b""
@@ -634,21 +634,21 @@ def test_we_end_our_direction_behind_what_is_queued_and_go_on_reading(pair: Pair
 def test_both_may_end_at_once(pair: Pair) -> None:
     saw = half_closing(pair)
     pair.transport.write(b"a")
-    pair.transport.end()
+    pair.transport.half_close()
     pair.peer.shutdown(socket.SHUT_WR)
     pair.network.flush()
     assert pair.peer.recv(10) == b"a"
     assert pair.peer.recv(10) == b""
     pair.reactor.turn()
     assert saw == ["lost closed"]
-    pair.transport.end()
+    pair.transport.half_close()
 
 
 def test_a_connection_that_broke_has_no_half(pair: Pair) -> None:
     saw = half_closing(pair)
     pair.peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, tcp._RESET)
     pair.peer.close()
-    pair.transport.end()
+    pair.transport.half_close()
     pair.network.flush()
     assert saw == ["lost reset"]
 

@@ -76,7 +76,7 @@ class FakeTransport:
     def resume(self) -> None:
         self.paused = False
 
-    def end(self) -> None:
+    def half_close(self) -> None:
         if not self.closing and self.lost is None and not self._ending:
             self._ending = True
             self.network.mark(self)
