@@ -108,8 +108,8 @@ class ProxyStream:
         self.deadline = _NEVER
         self.idle_timeout = _NEVER
         self.upstream: UpstreamStream | None = None
-        self.pool: EndpointPool | None = None
         self.carrier: UpstreamStream | None = None  # what the last try was sent on, for who asks later
+        self.pool: EndpointPool | None = None
         self.lease: Deferred[UpstreamStream] | None = None
         self.unsent: list[bytes] | None = None  # body that waits for an upstream
         self.replay: list[bytes] | None = None  # body that may have to be sent again

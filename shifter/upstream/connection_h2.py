@@ -65,6 +65,12 @@ class Http2Stream:
         self._held_head: ResponseHead | None = None
         self._sent_before = 0
 
+    protocol = b"HTTP/2"
+
+    @property
+    def transport(self) -> Transport:
+        return self._connection.transport
+
     # UpstreamStream
 
     def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:
@@ -79,12 +85,6 @@ class Http2Stream:
     def send_data(self, data: bytes, end: bool) -> None:
         listener = self._listener
         if listener is not None:
-    protocol = b"HTTP/2"
-
-    @property
-    def transport(self) -> Transport:
-        return self._connection.transport
-
             self.request_done = end
             self._connection.mark()
             if not self._connection.codec.send_data(self._id, data, end):
