@@ -12,7 +12,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
-SHIPPED := setup.cfg setup.py pyproject.toml shifter/wire/_heads.pyx
+SHIPPED := setup.cfg setup.py pyproject.toml shifter/wire/_heads.pyx shifter/wire/_h2_heads.pyx shifter/wire/_characters.pxi
 FOR_USE := .venv/installed
 FOR_WORK := .venv/installed-dev
 # One more than there are CPUs: much of what tests do is waiting.
@@ -41,7 +41,7 @@ bench: $(FOR_WORK)
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	rm -f shifter/wire/_heads.c shifter/wire/_heads.*.so twisted/plugins/dropin.cache
+	rm -f shifter/wire/_heads.c shifter/wire/_h2_heads.c shifter/wire/_*heads.*.so twisted/plugins/dropin.cache
 	find shifter demo tests twisted -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
