@@ -13,6 +13,8 @@ Rule 4. Whatever makes work without progress is paid for: each frame costs a lit
 Rule 5. Sending to a stream that has ended meanwhile does nothing: the event that says so is on its way.
 """
 
+from typing import Final
+
 import ngh2
 from ngh2 import (
     DataReceived,
@@ -39,13 +41,14 @@ from shifter.wire.h2_connection import (
     words,
 )
 from shifter.wire.h2_events import DATA, GOAWAY, INTERIM, INVALID, NO_ERROR, PROTOCOL_ERROR, REQUEST, RESET, RESPONSE, SETTINGS, Event
-from shifter.wire.h2_heads import request_fields, request_head, response_fields, response_head
+from shifter.wire.h2_tunnels import agreement, agreement_fields, tunnel_fields
 
 __all__ = ["PREFACE", "ClientConnection", "Connection", "Http2Options", "ServerConnection", "could_be_preface"]
 
 _UNLIMITED = 2**31 - 1
 _STREAMS_BEFORE_SETTINGS = 1
 
+_ENABLE_CONNECT_PROTOCOL: Final = 8  # RFC 8441 section 3
 
 class ServerConnection(Connection):
     """The downstream side: requests come in, answers go out."""
@@ -53,7 +56,10 @@ class ServerConnection(Connection):
     __slots__ = ()
 
     def __init__(self, options: Http2Options) -> None:
-        super().__init__(Role.SERVER, options, {3: options.max_concurrent_streams})
+        settings = {3: options.max_concurrent_streams}
+        if options.allow_connect:
+            settings[_ENABLE_CONNECT_PROTOCOL] = 1  # the engine refuses what uses it without
+        super().__init__(Role.SERVER, options, settings)
 
     def send_response(self, stream_id: int, status: int, block: bytes, end: bool) -> None:
         """Answer; *end* when there is no body and no trailers."""
@@ -61,6 +67,11 @@ class ServerConnection(Connection):
             self._engine.send_response(stream_id, response_fields(status, block), end_stream=end)
 
     def send_interim(self, stream_id: int, status: int, block: bytes = b"") -> None:
+    def send_agreement(self, stream_id: int, status: int, block: bytes) -> None:
+        """Answer what asked for a tunnel, or for another protocol: there is one from here on."""
+        if stream_id in self._live:
+            self._engine.send_response(stream_id, agreement_fields(status, block), end_stream=False)
+
         """Send a 1xx answer, before the final one."""
         if stream_id in self._live:
             self._engine.send_informational_response(stream_id, response_fields(status, block))
@@ -130,16 +141,19 @@ class ClientConnection(Connection):
     """The upstream side: requests go out, answers come in.
 
     ``going_away`` once the peer takes no more requests; ``settled`` once it has said how many it takes at a time (before
-    that it is sent one only: what it refuses for being too many would have to be sent again).
+    that it is sent one only: what it refuses for being too many would have to be sent again), and ``extended`` if it takes extended
+    CONNECT (RFC 8441).
     """
 
-    __slots__ = ("_head_requests", "_peer_max_streams", "going_away", "settled")
+    __slots__ = ("_head_requests", "_peer_max_streams", "_tunnels", "extended", "going_away", "settled")
 
     def __init__(self, options: Http2Options) -> None:
         super().__init__(Role.CLIENT, options, {2: 0, 3: 0})
         self._head_requests: set[int] = set()
         self._peer_max_streams = _STREAMS_BEFORE_SETTINGS
+        self._tunnels: dict[int, RequestHead] = {}  # what asked for one and is not answered
         self.going_away = False
+        self.extended = False
         self.settled = False
 
     @property
@@ -157,6 +171,14 @@ class ClientConnection(Connection):
         return stream_id
 
     def finish(self, stream_id: int) -> None:
+    def open_tunnel(self, head: RequestHead) -> int:
+        """`send_request` for a tunnel, or for another protocol, which only who is ``extended`` knows. An answer that agrees is told as
+        HTTP/1.1 would have it, and what follows it is no body."""
+        stream_id = self._engine.send_request(tunnel_fields(head), end_stream=False)
+        self._live.add(stream_id)
+        self._tunnels[stream_id] = head
+        return stream_id
+
         """The answer has been taken to the last byte: nothing more is told of the stream, and what is unsent of the request
         is given up."""
         if stream_id in self._live:
@@ -207,6 +229,8 @@ class ClientConnection(Connection):
             out.append((RESET, stream_id, PROTOCOL_ERROR, False, True))
             return -self._malformed(stream_id)
         out.append((RESPONSE, stream_id, head, end))
+        if self._tunnels and (asked := self._tunnels.pop(stream_id, None)) is not None:
+            head = agreement(head, asked)
         return GIVEN_BY_HEAD
 
     def _interim_received(self, event: InformationalResponseReceived, out: list[Event]) -> None:
@@ -224,6 +248,8 @@ class ClientConnection(Connection):
         if self._head_requests:
             self._head_requests.discard(stream_id)
         return super()._stream_closed(stream_id, code, locally, out)
+        if self._tunnels:
+            self._tunnels.pop(stream_id, None)
 
     def _settings_received(self, event: SettingsReceived, out: list[Event]) -> None:
         settings = event.settings
@@ -232,6 +258,8 @@ class ClientConnection(Connection):
         elif not self.settled:
             self._peer_max_streams = _UNLIMITED
         self.settled = True
+        if _ENABLE_CONNECT_PROTOCOL in settings:
+            self.extended = settings[_ENABLE_CONNECT_PROTOCOL] == 1
         out.append((SETTINGS,))
 
     def _goaway_received(self, event: GoAwayReceived, out: list[Event]) -> None:

@@ -62,7 +62,8 @@ class Http2Options:
     ``stream_window`` and ``connection_window`` are what a peer may send before we have used it. ``max_fields`` and
     ``max_head_size`` bound a message's head as HTTP/1.1 would write it; a list of more than twice the size ends the
     connection. ``send_mark``: above it `Connection.send_data` asks for a pause (earlier when all streams of the connection
-    together wait with more than a mebibyte); DRAINED comes at half of it.
+    together wait with more than a mebibyte); DRAINED comes at half of it. ``allow_connect``: clients may send extended CONNECT
+    (RFC 8441), and are told so.
     """
 
     max_concurrent_streams: int = 100
@@ -71,6 +72,7 @@ class Http2Options:
     max_fields: int = 100
     max_head_size: int = 60 * 1024
     send_mark: int = 64 * 1024
+    allow_connect: bool = False
 
 
 def could_be_preface(data: bytes) -> bool | None:

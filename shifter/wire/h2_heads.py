@@ -25,6 +25,7 @@ from shifter.wire.events import (
     ResponseHead,
 )
 from shifter.wire.fields import UNREPEATED, noticed
+from shifter.wire.h2_tunnels import connecting
 from shifter.wire.heads import FORBIDDEN_TRAILERS, METHODS
 
 Field = tuple[bytes, bytes]
@@ -38,7 +39,7 @@ _CACHED_LENGTH = 256
 _CACHED_NAMES = 1024
 
 # What a field does. A plain field is kept as its line and needs no code.
-_FLAG, _HOST_FIELD, _LENGTH, _COOKIE, _DROP, _TE, _EXPECT, _SERVER = range(8)
+_FLAG, _HOST_FIELD, _LENGTH, _COOKIE, _DROP, _TE, _EXPECT, _SERVER, _PROTOCOL = range(9)
 
 _Special = tuple[int, bytes, int]
 _Name = tuple[bytes, int, int, bool]  # prefix of its lines, code, flags, whether its fields are worth remembering
@@ -51,6 +52,7 @@ _REQUEST_CODES = {
     b"cookie": (_COOKIE, 0),
     b"te": (_TE, 0),
     b"expect": (_EXPECT, 0),
+    b":protocol": (_PROTOCOL, 0),
 }
 _RESPONSE_CODES = {
     b"content-length": (_LENGTH, 0),
@@ -96,7 +98,7 @@ class _Meanings(dict[Field, "bytes | _Special"]):
         return meaning
 
     def _learn(self, name: bytes) -> _Name:
-        if not name or name.translate(None, LOWER_TOKEN):
+        if not name or (name.translate(None, LOWER_TOKEN) and (name != b":protocol" or name not in self._codes)):
             raise ProtocolError(self._status, "http2.invalid_field_name")
         if name in _CONNECTION_SPECIFIC:
             raise ProtocolError(self._status, "http2.connection_specific_field")
@@ -120,6 +122,9 @@ class _Meanings(dict[Field, "bytes | _Special"]):
             if value.lower() != b"trailers":
                 raise ProtocolError(400, "http2.connection_specific_field")
             return _DROP, b"", TE_TRAILERS
+        elif code == _PROTOCOL:
+            if not value:
+                raise ProtocolError(400, "http2.invalid_pseudo_field")
         elif code == _EXPECT:
             return (_DROP, b"", EXPECT_CONTINUE) if value.lower() == b"100-continue" else prefix + value
         return code, value, 0
@@ -169,6 +174,7 @@ def request_head(fields: FieldList, end: bool, max_fields: int, max_size: int) -
     flags = 0
     length = UNTIL_END
     host: bytes | None = None
+    protocol = b""
     cookies: list[bytes] | None = None
     kept = [b""]
     keep = kept.append
@@ -197,6 +203,10 @@ def request_head(fields: FieldList, end: bool, max_fields: int, max_size: int) -
             if host is not None and host != text:
                 raise ProtocolError(400, "http2.multiple_hosts")
             host = text
+        elif code == _PROTOCOL:
+            if method != b"CONNECT" or protocol or field is not regular[0]:
+                raise ProtocolError(400, "http2.invalid_pseudo_field")
+            protocol = text
         else:
             flags |= number
     if cookies is not None:
@@ -221,6 +231,8 @@ def request_head(fields: FieldList, end: bool, max_fields: int, max_size: int) -
         if length > 0:
             raise ProtocolError(400, "http2.inconsistent_content_length")
         length = NO_BODY
+    if method == b"CONNECT":
+        return connecting(RequestHead(method, path, authority, block, length, flags, 20, scheme), protocol)
     return RequestHead(method, path, authority, block, length, flags, 20, scheme)
 
 
@@ -238,6 +250,8 @@ def _unusual_pseudo_fields(fields: FieldList) -> tuple[bytes, bytes, bytes | Non
         return method, authority, authority, b"http", fields[count:]
     path = pseudo.pop(b":path", b"")
     scheme = pseudo.pop(b":scheme", b"")
+    if method == b"CONNECT" and count == 5 and path and scheme and authority is not None and b":protocol" in pseudo:
+        return method, path, authority, scheme, [(b":protocol", pseudo[b":protocol"]), *fields[5:]]
     if pseudo or count != 3 or authority is not None:
         raise ProtocolError(400, "http2.invalid_pseudo_field")
     return method, path, authority, scheme, fields[count:]
@@ -308,6 +322,8 @@ def trailer_block(fields: FieldList, max_fields: int, max_size: int, status: int
         name, value = field
         if name in FORBIDDEN_TRAILERS:
             continue
+        if name[:1] == b":":
+            raise ProtocolError(status, "http2.invalid_field_name")
         meaning = meanings[field]
         kept.append(meaning if isinstance(meaning, bytes) else b"%b: %b" % (name, value))
     block = b"\r\n".join(kept)
