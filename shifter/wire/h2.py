@@ -28,6 +28,7 @@ from ngh2 import (
 )
 
 from shifter.wire.events import ProtocolError, RequestHead
+from shifter.wire.field_lists import request_fields, request_head, response_fields, response_head
 from shifter.wire.h2_connection import (
     COST_OF_EMPTY,
     COST_OF_MALFORMED,
