@@ -48,8 +48,8 @@ __all__ = ["PREFACE", "ClientConnection", "Connection", "Http2Options", "ServerC
 
 _UNLIMITED = 2**31 - 1
 _STREAMS_BEFORE_SETTINGS = 1
-
 _ENABLE_CONNECT_PROTOCOL: Final = 8  # RFC 8441 section 3
+
 
 class ServerConnection(Connection):
     """The downstream side: requests come in, answers go out."""
@@ -67,12 +67,12 @@ class ServerConnection(Connection):
         if stream_id in self._live:
             self._engine.send_response(stream_id, response_fields(status, block), end_stream=end)
 
-    def send_interim(self, stream_id: int, status: int, block: bytes = b"") -> None:
     def send_agreement(self, stream_id: int, status: int, block: bytes) -> None:
         """Answer what asked for a tunnel, or for another protocol: there is one from here on."""
         if stream_id in self._live:
             self._engine.send_response(stream_id, agreement_fields(status, block), end_stream=False)
 
+    def send_interim(self, stream_id: int, status: int, block: bytes = b"") -> None:
         """Send a 1xx answer, before the final one."""
         if stream_id in self._live:
             self._engine.send_informational_response(stream_id, response_fields(status, block))
@@ -151,10 +151,10 @@ class ClientConnection(Connection):
     def __init__(self, options: Http2Options) -> None:
         super().__init__(Role.CLIENT, options, {2: 0, 3: 0})
         self._head_requests: set[int] = set()
-        self._peer_max_streams = _STREAMS_BEFORE_SETTINGS
         self._tunnels: dict[int, RequestHead] = {}  # what asked for one and is not answered
-        self.going_away = False
+        self._peer_max_streams = _STREAMS_BEFORE_SETTINGS
         self.extended = False
+        self.going_away = False
         self.settled = False
 
     @property
@@ -171,7 +171,6 @@ class ClientConnection(Connection):
             self._head_requests.add(stream_id)
         return stream_id
 
-    def finish(self, stream_id: int) -> None:
     def open_tunnel(self, head: RequestHead) -> int:
         """`send_request` for a tunnel, or for another protocol, which only who is ``extended`` knows. An answer that agrees is told as
         HTTP/1.1 would have it, and what follows it is no body."""
@@ -180,6 +179,7 @@ class ClientConnection(Connection):
         self._tunnels[stream_id] = head
         return stream_id
 
+    def finish(self, stream_id: int) -> None:
         """The answer has been taken to the last byte: nothing more is told of the stream, and what is unsent of the request
         is given up."""
         if stream_id in self._live:
@@ -229,9 +229,9 @@ class ClientConnection(Connection):
         except ProtocolError:
             out.append((RESET, stream_id, PROTOCOL_ERROR, False, True))
             return -self._malformed(stream_id)
-        out.append((RESPONSE, stream_id, head, end))
         if self._tunnels and (asked := self._tunnels.pop(stream_id, None)) is not None:
             head = agreement(head, asked)
+        out.append((RESPONSE, stream_id, head, end))
         return GIVEN_BY_HEAD
 
     def _interim_received(self, event: InformationalResponseReceived, out: list[Event]) -> None:
@@ -248,9 +248,9 @@ class ClientConnection(Connection):
     def _stream_closed(self, stream_id: int, code: int, locally: bool, out: list[Event]) -> int:
         if self._head_requests:
             self._head_requests.discard(stream_id)
-        return super()._stream_closed(stream_id, code, locally, out)
         if self._tunnels:
             self._tunnels.pop(stream_id, None)
+        return super()._stream_closed(stream_id, code, locally, out)
 
     def _settings_received(self, event: SettingsReceived, out: list[Event]) -> None:
         settings = event.settings
@@ -258,9 +258,9 @@ class ClientConnection(Connection):
             self._peer_max_streams = settings[3]
         elif not self.settled:
             self._peer_max_streams = _UNLIMITED
-        self.settled = True
         if _ENABLE_CONNECT_PROTOCOL in settings:
             self.extended = settings[_ENABLE_CONNECT_PROTOCOL] == 1
+        self.settled = True
         out.append((SETTINGS,))
 
     def _goaway_received(self, event: GoAwayReceived, out: list[Event]) -> None:
