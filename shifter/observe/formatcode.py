@@ -11,7 +11,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TypeAlias
 
-from shifter.observe import operands
+from shifter.observe import operands, tls_operands
 from shifter.observe.errors import FormatError
 from shifter.observe.operators import (
     ADDRESSES,
@@ -31,6 +31,7 @@ from shifter.observe.operators import (
     Operator,
 )
 from shifter.observe.starttime import StartTime
+from shifter.observe.tls_operands import TLS_TIMES
 
 Finder: TypeAlias = Callable[[bytes, bytes], bytes | None]
 """Finds the first value of a field in a field block."""
@@ -47,7 +48,7 @@ class Code:
         self._log_type = log_type
         self._lines: list[str] = []
         self._values = 0
-        self.constants: dict[str, object] = {"find": find, "operands": operands}
+        self.constants: dict[str, object] = {"find": find, "operands": operands, "tls": tls_operands}
 
     def emit(self, *lines: str) -> None:
         self._lines.extend(f" {line}" for line in lines)
@@ -133,6 +134,9 @@ class Code:
             one.refuse("this operator takes no length")
         if name in TIMES:
             return Kind.WORD, self._time(one)
+        if name in TLS_TIMES:
+            whose, which = TLS_TIMES[name]
+            return Kind.WORD, f"tls.when({whose}, {which!r}, {self.constant(self._clock(one))})"
         if name in ("HOSTNAME", "ACCESS_LOG_TYPE"):
             if argument:
                 one.refuse("this operator takes no argument")
@@ -180,15 +184,19 @@ class Code:
         source = _one_of(one, second or "ORIG_OR_HOST", "ORIG", "HOST", "ORIG_OR_HOST")
         original = "find(e.request_block, b'x-envoy-original-host')"
         found = {"ORIG": original, "HOST": "e.authority", "ORIG_OR_HOST": f"{original} or e.authority"}[source]
-        return Kind.WORD, "None" if wanted == "SNI_ONLY" else found
+        asked = "tls.server_name(e.server_name)"
+        return Kind.WORD, {"SNI_ONLY": asked, "SNI_FIRST": f"{asked} or {found}", "HOST_FIRST": f"{found} or {asked}"}[wanted]
+
+    def _clock(self, one: Operator) -> StartTime:
+        try:
+            local = one.name.endswith("_LOCAL")
+            return StartTime(one.argument or ("%Y-%m-%dT%H:%M:%S.%3f" + ("%z" if local else "Z")), local)
+        except ValueError as error:
+            one.refuse(str(error))
 
     def _time(self, one: Operator) -> str:
         """One of the four times; the moment of logging is when the request ended."""
-        try:
-            local = one.name.endswith("_LOCAL")
-            clock = StartTime(one.argument or ("%Y-%m-%dT%H:%M:%S.%3f" + ("%z" if local else "Z")), local)
-        except ValueError as error:
-            one.refuse(str(error))
+        clock = self._clock(one)
         when = "e.start" if one.name.startswith("START") else "(e.start + e.duration_ms / 1000)"
         value = self.value()
         self.emit(f"{value} = {self.constant(clock)}[int({when} * {clock.scale})]")

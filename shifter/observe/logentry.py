@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from shifter.observe.tls_operands import TlsFacts
+
 
 class LogEntry:
     """What formats can tell about one request.
@@ -17,7 +19,9 @@ class LogEntry:
     as ``x-forwarded-for`` tells it where that is trusted, ``direct_peer`` that of the connection, ``local_address`` our end of it;
     ``metadata`` is what filters left and ``route_metadata`` the route's own; ``request_ms`` and ``response_ms`` are the
     milliseconds until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is
-    that of a local reply, and ``reply_status`` its status before it has one. What is empty or ``None`` is not known.
+    that of a local reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with
+    the client and the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the
+    one that the client asked for, ``filter_chain`` the name of the one it came to. What is empty or ``None`` is not known.
     """
 
     __slots__ = (
@@ -31,6 +35,7 @@ class LogEntry:
         "details",
         "direct_peer",
         "duration_ms",
+        "filter_chain",
         "flags",
         "local_address",
         "metadata",
@@ -47,13 +52,18 @@ class LogEntry:
         "route",
         "route_metadata",
         "scheme",
+        "server_name",
         "start",
         "status",
+        "tls",
         "trailers",
+        "transport_failure",
         "upstream_host",
         "upstream_host_name",
         "upstream_protocol",
         "upstream_service_time",
+        "upstream_tls",
+        "upstream_transport_failure",
         "virtual_cluster",
     )
 
@@ -96,3 +106,9 @@ class LogEntry:
         self.reply_status = 0
         self.trailers = b""
         self.body = b""
+        self.tls: TlsFacts | None = None
+        self.upstream_tls: TlsFacts | None = None
+        self.transport_failure = ""
+        self.upstream_transport_failure = ""
+        self.server_name = ""
+        self.filter_chain = ""

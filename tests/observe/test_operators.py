@@ -47,7 +47,8 @@ def test_what_only_envoy_knows_is_said_to_be_that(name: str) -> None:
         ("%METADATA(ROUTE:a)%", True),
         ("%REQ(:METHOD)% %UPSTREAM_HOST% %RESPONSE_CODE% %DURATION%", False),
         ("%%CONNECTION_ID%%", False),
-        ("%DOWNSTREAM_TLS_VERSION%", False),
+        ("%DOWNSTREAM_TLS_VERSION%", True),
+        ("%TLS_JA4_FINGERPRINT%", False),
     ],
 )
 def test_formats_that_cost_something_to_fill_in_say_so(text: str, more: bool) -> None:
