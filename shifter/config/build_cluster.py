@@ -10,7 +10,8 @@ from shifter.config.build_common import given, metadata
 from shifter.config.build_health_check import health_check, outlier_detection
 from shifter.config.build_load_balancing import load_balancing
 from shifter.config.build_protocol import http2_options
-from shifter.config.schema import bootstrap, circuit_breaker, cluster, connection, core, dns
+from shifter.config.build_tls import TlsBuilder
+from shifter.config.schema import bootstrap, circuit_breaker, cluster, connection, core, dns, transport_socket
 from shifter.config.schema import endpoint as endpoint_schema
 from shifter.model.address import Address, Pipe, SocketAddress
 from shifter.model.cluster import (
@@ -26,6 +27,7 @@ from shifter.model.cluster import (
     RoutingPriority,
     TcpKeepalive,
     Thresholds,
+    TransportSocketMatch,
     UpstreamConnectionOptions,
     UpstreamProtocol,
 )
@@ -48,49 +50,56 @@ class Resolution:
     search: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What the bootstrap says for clusters that do not say it themselves."""
+class Clusters:
+    """Builds clusters, with what *config* says for those that do not say it themselves."""
 
-    resolution: Resolution | None = None
-    bind: connection.BindConfig | None = None
+    def __init__(self, config: bootstrap.Bootstrap, tls: TlsBuilder) -> None:
+        manager = config.cluster_manager
+        self._resolution = _resolution(config.typed_dns_resolver_config, config.dns_resolution_config)
+        self._bind = manager.upstream_bind_config if manager is not None else None
+        self._tls = tls
 
+    def build(self, config: cluster.Cluster, place: str) -> Cluster:
+        """Return *config*, which stands at *place*, as the model."""
+        assignment, policy = config.load_assignment, config.load_assignment.policy if config.load_assignment is not None else None
+        preconnect = config.preconnect_policy
+        return Cluster(
+            name=config.name,
+            type=discovery_type(config),
+            endpoints=endpoints(assignment) if assignment is not None else (),
+            eds=_eds(config.eds_cluster_config) if config.eds_cluster_config is not None else None,
+            health_checks=tuple(map(health_check, config.health_checks)),
+            outlier_detection=outlier_detection(config.outlier_detection),
+            ignore_health_on_host_removal=config.ignore_health_on_host_removal,
+            circuit_breakers=_circuit_breakers(config.circuit_breakers),
+            connection_options=_connection_options(config.upstream_connection_options, config.upstream_bind_config or self._bind),
+            metadata=metadata(config.metadata),
+            place=place,
+            **load_balancing(config),
+            **_dns(config, self._resolution),
+            **_protocol(config),
+            **self._sockets(config),
+            **given(
+                overprovisioning_factor=policy.overprovisioning_factor if policy is not None else None,
+                weighted_priority_health=policy.weighted_priority_health if policy is not None else None,
+                connect_timeout=config.connect_timeout,
+                preconnect=PreconnectPolicy(**given(**dict(preconnect))) if preconnect is not None else None,
+                per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes,
+                wait_for_warm_on_init=config.wait_for_warm_on_init,
+            ),
+        )
 
-def defaults(config: bootstrap.Bootstrap) -> Defaults:
-    """Return what *config* says for all clusters."""
-    manager = config.cluster_manager
-    resolution = _resolution(config.typed_dns_resolver_config, config.dns_resolution_config)
-    return Defaults(resolution, manager.upstream_bind_config if manager is not None else None)
+    def _sockets(self, config: cluster.Cluster) -> dict[str, Any]:
+        """Return the fields of the model that are about what bytes travel in."""
+        tls, proxy_protocol = self._tls.upstream(config.transport_socket)
+        return {
+            "tls": tls,
+            "proxy_protocol": proxy_protocol,
+            "transport_socket_matches": tuple(map(self._socket_match, config.transport_socket_matches)),
+        }
 
-
-def build_cluster(config: cluster.Cluster, place: str, above: Defaults) -> Cluster:
-    """Return *config*, which stands at *place*, as the model."""
-    assignment, policy = config.load_assignment, config.load_assignment.policy if config.load_assignment is not None else None
-    preconnect = config.preconnect_policy
-    return Cluster(
-        name=config.name,
-        type=discovery_type(config),
-        endpoints=endpoints(assignment) if assignment is not None else (),
-        eds=_eds(config.eds_cluster_config) if config.eds_cluster_config is not None else None,
-        health_checks=tuple(map(health_check, config.health_checks)),
-        outlier_detection=outlier_detection(config.outlier_detection),
-        ignore_health_on_host_removal=config.ignore_health_on_host_removal,
-        circuit_breakers=_circuit_breakers(config.circuit_breakers),
-        connection_options=_connection_options(config.upstream_connection_options, config.upstream_bind_config or above.bind),
-        metadata=metadata(config.metadata),
-        place=place,
-        **load_balancing(config),
-        **_dns(config, above),
-        **_protocol(config),
-        **given(
-            overprovisioning_factor=policy.overprovisioning_factor if policy is not None else None,
-            weighted_priority_health=policy.weighted_priority_health if policy is not None else None,
-            connect_timeout=config.connect_timeout,
-            preconnect=PreconnectPolicy(**given(**dict(preconnect))) if preconnect is not None else None,
-            per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes,
-            wait_for_warm_on_init=config.wait_for_warm_on_init,
-        ),
-    )
+    def _socket_match(self, config: transport_socket.TransportSocketMatch) -> TransportSocketMatch:
+        return TransportSocketMatch(config.name, config.match or {}, *self._tls.upstream(config.transport_socket))
 
 
 def discovery_type(config: cluster.Cluster) -> DiscoveryType:
@@ -153,7 +162,7 @@ def _eds(config: dns.EdsClusterConfig) -> EdsSource:
     return EdsSource(source.path if source is not None else config.eds_config.path or "", config.service_name)
 
 
-def _dns(config: cluster.Cluster, above: Defaults) -> dict[str, Any]:
+def _dns(config: cluster.Cluster, above: Resolution | None) -> dict[str, Any]:
     """Return the fields of the model that are about names, which ``DnsCluster`` says anew."""
     custom = config.cluster_type.typed_config if config.cluster_type is not None else None
     said: cluster.Cluster | dns.DnsCluster = config if custom is None else custom
@@ -166,7 +175,7 @@ def _dns(config: cluster.Cluster, above: Defaults) -> dict[str, Any]:
         if resolution is None and config.dns_resolvers:
             resolution = Resolution(_servers(config.dns_resolvers))
         family = config.dns_lookup_family
-    resolution = resolution or above.resolution or Resolution()
+    resolution = resolution or above or Resolution()
     failures = said.dns_failure_refresh_rate
     return {
         "respect_dns_ttl": said.respect_dns_ttl,

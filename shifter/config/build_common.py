@@ -29,11 +29,12 @@ _NO_CHANGES = HeaderMutations()
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a builder needs beside the words of a message: where nodes stand, contents of the files that were named, and
-    what was said to filters."""
+    """What a builder needs beside the words of a message: where nodes stand, contents of the files and values of the
+    variables that were named, and what was said to filters."""
 
     report: Report
     files: Mapping[str, bytes]
+    environment: Mapping[str, str] = field(default_factory=dict)
     filters: FoundFilters = field(default_factory=FoundFilters)
 
     def place(self, node: MapNode) -> str:
@@ -44,6 +45,8 @@ class Sources:
         """Return what *source* stands for."""
         if source.filename is not None:
             return self.files[source.filename]
+        if source.environment_variable is not None:
+            return self.environment[source.environment_variable].encode()
         return b64decode(source.inline_bytes) if source.inline_bytes is not None else (source.inline_string or "").encode()
 
 

@@ -8,8 +8,9 @@ from shifter.config.check_endpoints import Endpoints, ip_address
 from shifter.config.check_health import Health
 from shifter.config.check_load_balancing import LoadBalancing
 from shifter.config.check_texts import Texts
+from shifter.config.check_tls import Tls
 from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
-from shifter.config.judge import Judge, seconds
+from shifter.config.judge import seconds
 from shifter.config.report import Report, shown
 from shifter.model.cluster import DiscoveryType
 
@@ -28,14 +29,14 @@ class Clusters:
     """Checks clusters, one after the other; ``names`` are theirs, *node_named* says whether the file has ``node.id`` and
     ``node.cluster``."""
 
-    def __init__(self, report: Report, judge: Judge, node_named: bool) -> None:
+    def __init__(self, report: Report, texts: Texts, tls: Tls, node_named: bool) -> None:
         self.names: dict[str, TextNode] = {}
         self._report = report
         self._node_named = node_named
-        self._texts = Texts(report, judge)
+        self._tls = tls
         self._endpoints = Endpoints(report)
         self._balancing = LoadBalancing(report)
-        self._health = Health(report, self._texts)
+        self._health = Health(report, texts)
 
     def add(self, node: MapNode) -> None:
         """Report what does not fit together in the cluster *node*."""
@@ -56,6 +57,7 @@ class Clusters:
                 if field in limits:
                     self._report.error(limits.key(field), f"`{field}` cannot be given for each host", "`max_connections` can")
         self.bind(map_in(node, "upstream_bind_config"))
+        self._tls.cluster(node)
 
     def _discovery(self, node: MapNode) -> DiscoveryType | None:
         """Return where the hosts of *node* come from; ``None`` when that is not understood, and that was said."""

@@ -26,6 +26,20 @@ def ip_address(text: str) -> Ip | None:
         return None
 
 
+def check_cidr(report: Report, node: MapNode, all_of: str) -> None:
+    """Check a ``CidrRange``; *all_of* begins the warning about one that is every address of a version."""
+    address, bits = text_in(node, "address_prefix"), number(node, "prefix_len")
+    if not address:
+        return
+    ip = ip_address(address)
+    if ip is None:
+        report.error(address, f"`{shown(address)}` is no IP address", "write address_prefix: 10.0.0.0, and prefix_len: 8")
+    elif bits is not None and ip.max_prefixlen < bits <= ipaddress.IPV6LENGTH:
+        report.error(text_in(node, "prefix_len") or address, f"an IPv{ip.version} address has {ip.max_prefixlen} bits, not {bits}")
+    elif not bits:
+        report.warn(address, f"{all_of} every IPv{ip.version} address: its `prefix_len` is 0")
+
+
 def socket_in(node: MapNode, name: str = "address") -> tuple[TextNode, int | None] | None:
     """Return address and port of a message that has ``address: {socket_address: …}``."""
     outer = map_in(node, name)

@@ -3,12 +3,11 @@
 Rule 1. As in ``check``: works on the node tree, and skips what has an unexpected shape.
 """
 
-import ipaddress
-
+from shifter.config.check_endpoints import check_cidr
 from shifter.config.check_match import Matches
 from shifter.config.check_texts import Texts
 from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
-from shifter.config.judge import Judge, no_effect, number
+from shifter.config.judge import Judge, no_effect
 from shifter.config.report import Report, shown
 
 
@@ -24,20 +23,24 @@ class Managers:
     def check(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""
         no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
-        for log in maps(node.get("access_log")):
-            self._access_log(log)
+        self.access_logs(node)
         if is_true(node, "strip_matching_host_port") and is_true(node, "strip_any_host_port"):
             key = node.key("strip_any_host_port")
             self._report.error(key, "`strip_any_host_port` cannot stand beside `strip_matching_host_port`", "it does more: one is enough")
         self.upgrades(node)
         internal = map_in(node, "internal_address_config")
         for cidr in maps(internal.get("cidr_ranges")) if internal is not None else ():
-            self._cidr(cidr)
+            check_cidr(self._report, cidr, "this means")
         replies = map_in(node, "local_reply_config")
         if replies is not None:
             self._texts.substitution(map_in(replies, "body_format"))
             for mapper in maps(replies.get("mappers")):
                 self._mapper(mapper)
+
+    def access_logs(self, owner: MapNode) -> None:
+        """Check the ``access_log`` of a connection manager, a listener or a TCP proxy."""
+        for log in maps(owner.get("access_log")):
+            self._access_log(log)
 
     def upgrades(self, owner: MapNode) -> None:
         """Check the ``upgrade_configs`` of a connection manager or a route."""
@@ -47,22 +50,6 @@ class Managers:
             if name and seen.setdefault(name.lower(), name) is not name:
                 hint = f"first given at line {seen[name.lower()].line}"
                 self._report.error(name, f"the upgrade `{shown(name)}` is given twice", hint)
-
-    def _cidr(self, node: MapNode) -> None:
-        address, bits = text_in(node, "address_prefix"), number(node, "prefix_len")
-        if not address:
-            return
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
-            self._report.error(address, f"`{shown(address)}` is no IP address", "write address_prefix: 10.0.0.0, and prefix_len: 8")
-            return
-        if bits is not None and ip.max_prefixlen < bits <= ipaddress.IPV6LENGTH:
-            self._report.error(
-                text_in(node, "prefix_len") or address, f"an IPv{ip.version} address has {ip.max_prefixlen} bits, not {bits}"
-            )
-        elif not bits:
-            self._report.warn(address, f"this means every IPv{ip.version} address: its `prefix_len` is 0")
 
     def _mapper(self, node: MapNode) -> None:
         self._filter(map_in(node, "filter"))

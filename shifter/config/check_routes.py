@@ -28,10 +28,10 @@ _REDIRECT_CODES = tuple(map(str, REDIRECT_CODES))
 class Routes:
     """Checks connection managers and their routes, one after the other."""
 
-    def __init__(self, report: Report, judge: Judge, clusters: Collection[str]) -> None:
+    def __init__(self, report: Report, judge: Judge, clusters: Collection[str], texts: Texts | None = None) -> None:
         self._report = report
         self._clusters = clusters
-        self._texts = Texts(report, judge)
+        self._texts = Texts(report, judge) if texts is None else texts
         self._matches = Matches(report, self._texts)
         self._managers = Managers(report, judge, self._texts, self._matches)
         self._retries = Retries(report, self._matches)
@@ -42,7 +42,11 @@ class Routes:
     @property
     def sources(self) -> Sources:
         """What was found, for those who build."""
-        return Sources(self._report, self._texts.contents, self._filters.found)
+        return Sources(self._report, self._texts.contents, self._texts.variables, self._filters.found)
+
+    def access_logs(self, owner: MapNode) -> None:
+        """Check the ``access_log`` of a listener or a TCP proxy."""
+        self._managers.access_logs(owner)
 
     def manager(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""

@@ -16,13 +16,16 @@ _HEADER_LISTS = ("request_headers_to_add", "response_headers_to_add")
 
 
 class Texts:
-    """Asks the ``Judge`` about texts. ``contents`` are those of the files that were named."""
+    """Asks the ``Judge`` about texts. ``contents`` are those of the files that were named, ``variables`` the values of those of the
+    environment."""
 
     def __init__(self, report: Report, judge: Judge) -> None:
         self.contents: dict[str, bytes] = {}
+        self.variables: dict[str, str] = {}
         self._report = report
         self._judge = judge
         self._judged: dict[str, str | None] = {}
+        self._missing: set[str] = set()
 
     def web_resource(self, node: MapNode | None) -> None:
         """Check a ``WebResource``."""
@@ -129,6 +132,13 @@ class Texts:
         if problem is not None:
             self._report.error(spot, f"this format cannot be used: {problem}")
 
+    def content(self, node: MapNode | None) -> tuple[bytes, TextNode] | None:
+        """Return what a ``DataSource`` stands for, and where it says so; ``None`` when there is none, or it is known to be unreadable."""
+        content, spot = self.data(node) if node is not None else (None, None)
+        if content is None or spot is None or (spot in self._missing and node is not None and "filename" in node):
+            return None
+        return content, spot
+
     def data(self, node: MapNode) -> tuple[bytes | None, TextNode | None]:
         """Return what a ``DataSource`` stands for, and where it says so; ``None`` for what cannot be known."""
         name, text, encoded = text_in(node, "filename"), text_in(node, "inline_string"), text_in(node, "inline_bytes")
@@ -139,18 +149,29 @@ class Texts:
         if encoded is not None:
             with suppress(ValueError):
                 return b64decode(encoded), encoded
-        return None, None
+        variable = text_in(node, "environment_variable")
+        return (self._variable(variable), variable) if variable else (None, None)
+
+    def _variable(self, name: TextNode) -> bytes:
+        if name not in self.variables:
+            value = self._judge.environment(str(name)) if self._judge.environment is not None else None
+            if value is None:
+                self._report.error(name, f"there is no environment variable `{shown(name)}`")
+            self.variables[str(name)] = value or ""
+        return self.variables[name].encode()
 
     def file(self, name: TextNode) -> bytes:
         """Return the content of a file; nothing, after an error, when it cannot be read."""
         if name in self.contents:
             return self.contents[name]
         content = b""
+        self._missing.add(str(name))
         if self._judge.files is None:
             self._report.error(name, "files cannot be read here")
         else:
             try:
                 content = self._judge.files(str(name))
+                self._missing.remove(str(name))
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 self._report.error(name, f"`{shown(name)}` cannot be read: {reason}")

@@ -226,5 +226,9 @@ def _owners() -> dict[str, list[str]]:
                 owners.setdefault(name, set()).add(at)
         if model not in seen:
             seen.add(model)
-            todo.extend((child, name) for name, child in children_of(model).items())
+            for name, child in children_of(model).items():
+                todo.extend((one, name) for one in (child.variants if issubclass(child, Variants) else (child,)))
+    for found in owners.values():
+        if len(found) > 1:
+            found.discard("typed_config")  # which says least
     return {name: sorted(found) for name, found in owners.items() if len(found) <= 2}

@@ -11,8 +11,6 @@ _HARMLESS = {
         "enable_worker_cpu_affinity fatal_actions inline_headers node_context_params stats_sinks tracing use_tcp_for_dns_lookups "
         "xds_config_tracker_extension"
     ),
-    # Who uses a secret (TLS) is refused; alone it does nothing.
-    "envoy.config.bootstrap.v3.Bootstrap.StaticResources": "secrets",
     "envoy.config.core.v3.Node": "listening_addresses",
     "envoy.config.core.v3.DataSource": "watched_directory",
     "envoy.config.core.v3.DnsResolverOptions": "use_tcp_for_dns_lookups",
@@ -35,12 +33,7 @@ _HARMLESS = {
     "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy": "endpoint_stale_after",
     "envoy.config.endpoint.v3.LocalityLbEndpoints": "proximity",
     "envoy.config.endpoint.v3.Endpoint": "observability_name",
-    # The listener's own access log tells of connections; those of requests are the connection manager's.
-    "envoy.config.listener.v3.Listener": (
-        "access_log connection_balance_config continue_on_listener_filters_timeout enable_mptcp listener_filters_timeout stats_matcher "
-        "tcp_fast_open_queue_length tcp_keepalive"
-    ),
-    "envoy.config.listener.v3.FilterChain": "transport_socket_connect_timeout",
+    "envoy.config.listener.v3.Listener": ("connection_balance_config enable_mptcp stats_matcher tcp_fast_open_queue_length tcp_keepalive"),
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": (
         "access_log_flush_interval access_log_options drain_timeout_jitter flush_access_log_on_new_request "
         "http1_safe_max_connection_duration http3_protocol_options record_route_resolution_stats tracing"

@@ -27,6 +27,12 @@ class Judge:
 
     files: Callable[[str], bytes] | None = None
     """The content of a file; raises ``OSError`` when it cannot be read, ``ValueError`` when nothing can have that name."""
+    environment: Callable[[str], str | None] | None = None
+    """The value of an environment variable; ``None`` when there is none of that name."""
+    readable_by_others: Callable[[str], bool] | None = None
+    """Whether others than its owner and group may read a file."""
+    now: Callable[[], float] | None = None
+    """The time, seconds since 1970; without it no certificate is too old."""
     regex_problem: Callable[[bytes], str | None] | None = None
     """Of a regular expression (UTF-8, RE2 syntax)."""
     format_problem: Callable[[str], str | None] | None = None

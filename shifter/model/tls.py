@@ -78,6 +78,21 @@ class CertificateValidation:
     max_verify_depth: int | None = None
     source: str = field(default="", compare=False)
 
+    def merged(self, secret: "CertificateValidation") -> "CertificateValidation":
+        """Return this with what *secret* says over it, as protobuf merges messages: lists are joined, and false says nothing."""
+        return CertificateValidation(
+            trusted_ca=self.trusted_ca if secret.trusted_ca is None else secret.trusted_ca,
+            subject_alt_names=self.subject_alt_names + secret.subject_alt_names,
+            certificate_hashes=self.certificate_hashes + secret.certificate_hashes,
+            certificate_spki=self.certificate_spki + secret.certificate_spki,
+            crl=self.crl if secret.crl is None else secret.crl,
+            only_verify_leaf_crl=self.only_verify_leaf_crl or secret.only_verify_leaf_crl,
+            allow_expired=self.allow_expired or secret.allow_expired,
+            accept_untrusted=self.accept_untrusted or secret.accept_untrusted,
+            max_verify_depth=self.max_verify_depth if secret.max_verify_depth is None else secret.max_verify_depth,
+            source=secret.source or self.source,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SdsSource:

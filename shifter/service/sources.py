@@ -1,6 +1,9 @@
 """Where a candidate configuration comes from."""
 
 import gc
+import os
+import stat
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +69,9 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
     try:
         judge = Judge(
             files=read_bounded,
+            environment=os.environ.get,
+            readable_by_others=_readable_by_others,
+            now=time.time,  # noqa: TID251 (certificates expire by the wall clock)
             regex_problem=regex_problem,
             format_problem=format_problem,
             rewrite_problem=rewrite_problem,
@@ -89,6 +95,13 @@ def read_bounded(path: str) -> bytes:
     """
     with Path(path).open("rb") as stream:
         return stream.read(MAX_BYTES)
+
+
+def _readable_by_others(path: str) -> bool:
+    try:
+        return bool(Path(path).stat().st_mode & stat.S_IROTH)
+    except (OSError, ValueError):
+        return False
 
 
 def format_problem(text: str) -> str | None:

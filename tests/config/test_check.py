@@ -124,12 +124,6 @@ def test_second_virtual_host_of_a_name_is_told_but_taken() -> None:
     assert [str(problem.level) for problem in loaded.problems] == ["warning"] and loaded.bootstrap is not None
 
 
-def test_one_filter_chain_with_one_filter() -> None:
-    chain = "    - filters: [{name: a, typed_config: {}}]\n"
-    problems = load(GOOD.replace("\n  clusters:\n", "\n" + chain + "  clusters:\n", 1), NAME).problems
-    assert "shifter does not support more than one filter chain yet" in [problem.message for problem in problems]
-
-
 def test_old_protocol_options_have_no_effect_beside_new_ones() -> None:
     options = f'{{"@type": {UPSTREAM_TYPE}, explicit_http_config: {{http_protocol_options: {{}}}}}}'
     planted = plant(

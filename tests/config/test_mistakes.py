@@ -124,7 +124,6 @@ ERRORS = {
         NOT_YET.format("filter_state"),
         "",
     ),
-    "TLS": (CLUSTER, CLUSTER + "    «transport_socket»: {name: envoy.transport_sockets.tls}\n", NOT_YET.format("transport_socket"), ""),
     "network filters": (CLUSTER, CLUSTER + "    «filters»: [{name: a}]\n", NOT_YET.format("filters"), ""),
     "upgrades": (
         ROUTE_1A,
@@ -153,8 +152,8 @@ ERRORS = {
     ),
     "filter of Envoy's": (
         HCM_TYPE,
-        "«type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy»",
-        NOT_YET.format("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"),
+        "«type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo»",
+        NOT_YET.format("envoy.extensions.filters.network.echo.v3.Echo"),
         "supported here: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     ),
     "field of v2": (

@@ -150,20 +150,21 @@ def _positive(value: float) -> float:
 
 def word(enum: type[E], unsupported: str = "") -> BeforeValidator:
     """Return a validator for the names of *enum*, in any case; *unsupported* are further names that Envoy knows."""
-    names = {member.name: member for member in enum}
+    names = {member.name.upper(): member for member in enum}
+    listed = ", ".join(member.name for member in enum)
     others = frozenset(unsupported.split())
 
     def read(value: object, info: ValidationInfo) -> Enum:
         if not isinstance(value, TextNode):
-            raise wrong(f"`{info.field_name}` wants one word, not {kind(value)}", f"known: {', '.join(names)}")
+            raise wrong(f"`{info.field_name}` wants one word, not {kind(value)}", f"known: {listed}")
         upper = value.upper()
         member = names.get(upper)
         if member is not None:
             return member
         if upper in others:
-            raise wrong(f"Envoy knows `{shown(value)}`, shifter does not support it yet", f"supported: {', '.join(names)}")
+            raise wrong(f"Envoy knows `{shown(value)}`, shifter does not support it yet", f"supported: {listed}")
         near = report_of(info).nearest(upper, names)
-        hint = f"did you mean `{near}`? known: {', '.join(names)}" if near and len(names) > 1 else f"known: {', '.join(names)}"
+        hint = f"did you mean `{names[near].name}`? known: {listed}" if near and len(names) > 1 else f"known: {listed}"
         raise wrong(f"`{shown(value)}` is none of the values of `{info.field_name}`", hint)
 
     return BeforeValidator(read)

@@ -9,6 +9,7 @@ from shifter.config.schema.core import Address, Node
 from shifter.config.schema.dns import DnsResolutionConfig, TypedDnsResolver
 from shifter.config.schema.listener import Listener
 from shifter.config.schema.runtime import LayeredRuntime
+from shifter.config.schema.tls import Secret
 
 
 class StaticResources(Message):
@@ -18,6 +19,7 @@ class StaticResources(Message):
 
     listeners: list[Listener] = Field(default_factory=list)
     clusters: list[Cluster] = Field(default_factory=list)
+    secrets: list[Secret] = Field(default_factory=list)
 
 
 class Admin(Message):

@@ -33,6 +33,7 @@ from shifter.config.schema.load_balancing import (
 )
 from shifter.config.schema.outlier_detection import OutlierDetection
 from shifter.config.schema.protocol import Http2ProtocolOptions, UpstreamHttp1Options, UpstreamHttpOptions
+from shifter.config.schema.transport_socket import TransportSocketMatch, UpstreamTransportSocket
 from shifter.model.cluster import DiscoveryType, DnsLookupFamily
 
 
@@ -95,6 +96,8 @@ class Cluster(Choice):
     common_http_protocol_options: UpstreamHttpOptions | None = None
     http_protocol_options: UpstreamHttp1Options | None = None
     http2_protocol_options: Http2ProtocolOptions | None = None
+    transport_socket: UpstreamTransportSocket | None = None
+    transport_socket_matches: list[TransportSocketMatch] = Field(default_factory=list)
     max_requests_per_connection: UInt32 | None = None
     per_connection_buffer_limit_bytes: UInt32 | None = None
     upstream_connection_options: UpstreamConnectionOptions | None = None

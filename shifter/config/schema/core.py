@@ -127,11 +127,12 @@ class DataSource(Choice):
     """``core.v3.DataSource``."""
 
     envoy = "envoy.config.core.v3.DataSource"
-    one_of = (OneOf(("inline_string", "inline_bytes", "filename"), ("environment_variable",), "nothing says where this comes from"),)
+    one_of = (OneOf(("inline_string", "inline_bytes", "filename", "environment_variable"), required="nothing says where this comes from"),)
 
     filename: Name | None = None
     inline_bytes: Annotated[str, BeforeValidator(base64_bytes)] | None = None
     inline_string: Text | None = None
+    environment_variable: Name | None = None
 
 
 class Locality(Message):

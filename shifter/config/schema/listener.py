@@ -1,14 +1,14 @@
-"""Listeners, the HTTP connection manager, its filters and access logs."""
+"""Listeners, and the HTTP connection manager with its filters."""
 
 from enum import Enum
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 
+from shifter.config.schema.access_log import AccessLog
 from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import (
     Bool,
-    Choice,
     HeaderText,
     Ignored,
     Message,
@@ -18,25 +18,24 @@ from shifter.config.schema.base import (
     Text,
     Typed,
     UInt32,
-    only,
+    Variants,
     whole,
     word,
 )
 from shifter.config.schema.core import (
     Address,
     CidrRange,
-    DataSource,
 )
+from shifter.config.schema.filter_chain import FilterChainMatch, ListenerFilter
 from shifter.config.schema.local_reply import LocalReplyConfig
 from shifter.config.schema.protocol import DownstreamHttp1Options, DownstreamHttpOptions, Http2ProtocolOptions
 from shifter.config.schema.route import RouteConfiguration, UpgradeType
+from shifter.config.schema.tcp_proxy import TcpProxy
+from shifter.config.schema.transport_socket import DownstreamTransportSocket
 from shifter.model.http_connection_manager import CodecType, ServerHeader
 
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
-FILE_LOG = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
-STDOUT_LOG = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
-STDERR_LOG = "envoy.extensions.access_loggers.stream.v3.StderrAccessLog"
 
 
 class EscapedSlashesAction(Enum):
@@ -53,38 +52,6 @@ class DrainType(Enum):
     """``Listener.DrainType``."""
 
     DEFAULT = "DEFAULT"
-
-
-class SubstitutionFormat(Choice):
-    """``core.v3.SubstitutionFormatString``, text only."""
-
-    envoy = "envoy.config.core.v3.SubstitutionFormatString"
-    one_of = (OneOf(("text_format", "text_format_source"), ("json_format",), "this names no format"),)
-
-    text_format: Text | None = None
-    text_format_source: DataSource | None = None
-    omit_empty_values: Annotated[Bool, only(False)] = False
-
-
-class AccessLogConfig(Typed):
-    """``access_loggers.file.v3.FileAccessLog``, or one of the two streams."""
-
-    envoy = FILE_LOG
-    types: ClassVar[tuple[str, ...]] = (FILE_LOG, STDOUT_LOG, STDERR_LOG)
-    one_of = (OneOf(("format", "log_format"), ("json_format", "typed_json_format")),)
-
-    path: Name | None = None
-    format: Text | None = None
-    log_format: SubstitutionFormat | None = None
-
-
-class AccessLog(Message):
-    """``accesslog.v3.AccessLog``."""
-
-    envoy = "envoy.config.accesslog.v3.AccessLog"
-
-    name: Text = ""
-    typed_config: AccessLogConfig
 
 
 class Router(Typed):
@@ -169,13 +136,20 @@ class HttpConnectionManager(Typed):
     )
 
 
+class NetworkFilterConfig(Variants):
+    """A network filter, of those that answer a connection."""
+
+    envoy = HCM
+    variants = (HttpConnectionManager, TcpProxy)
+
+
 class Filter(Message):
-    """``listener.v3.Filter``: the connection manager is the only one so far."""
+    """``listener.v3.Filter``: the connection manager, or the TCP proxy."""
 
     envoy = "envoy.config.listener.v3.Filter"
 
     name: Name
-    typed_config: HttpConnectionManager
+    typed_config: SerializeAsAny[NetworkFilterConfig]
 
 
 class FilterChain(Message):
@@ -183,7 +157,10 @@ class FilterChain(Message):
 
     envoy = "envoy.config.listener.v3.FilterChain"
 
+    filter_chain_match: FilterChainMatch | None = None
     filters: list[Filter] = Field(min_length=1)
+    transport_socket: DownstreamTransportSocket | None = None
+    transport_socket_connect_timeout: Seconds | None = None
     name: Text = ""
     metadata: Ignored = None
 
@@ -195,7 +172,12 @@ class Listener(Message):
 
     name: Text = ""
     address: Address
-    filter_chains: list[FilterChain] = Field(min_length=1)
+    filter_chains: list[FilterChain] = Field(default_factory=list)
+    default_filter_chain: FilterChain | None = None
+    listener_filters: list[ListenerFilter] = Field(default_factory=list)
+    listener_filters_timeout: Seconds | None = None
+    continue_on_listener_filters_timeout: Bool = False
+    access_log: list[AccessLog] = Field(default_factory=list)
     per_connection_buffer_limit_bytes: UInt32 | None = None
     tcp_backlog_size: Annotated[int, Field(ge=1, le=65535), whole] | None = None
     drain_type: Annotated[DrainType, word(DrainType, "MODIFY_ONLY")] = DrainType.DEFAULT

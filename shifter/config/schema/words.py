@@ -1,12 +1,13 @@
 """The words of Envoy's v3 API (and of v2, where they ended), so that an unknown word and an unsupported one are told apart.
 
 Written from the descriptors that Envoy's binary (1.40.0) carries in itself, for the messages that ``schema`` and ``filters`` know;
-those of HTTP filters are in ``extension_words``, those about clusters in ``cluster_words``.
+those of HTTP filters are in ``extension_words``, those about clusters in ``cluster_words``, about connections in ``connection_words``.
 One word each: ``name`` a message, a wrapper or a member of a oneof, where being given means something; ``name=`` a plain value whose
 zero means "not given" (``name=ZERO`` for an enum); ``name*`` a list or a map, which may be empty.
 """
 
 from shifter.config.schema.cluster_words import CLUSTER_FIELDS
+from shifter.config.schema.connection_words import CONNECTION_FIELDS
 from shifter.config.schema.extension_words import FILTER_FIELDS, TYPES_BY_PACKAGE
 
 _FIELDS = {
@@ -253,7 +254,7 @@ def _field(word: str) -> tuple[str, str | None]:
 
 
 FIELDS: dict[str, dict[str, str | None]] = {
-    message: dict(map(_field, words.split())) for message, words in (_FIELDS | CLUSTER_FIELDS | FILTER_FIELDS).items()
+    message: dict(map(_field, words.split())) for message, words in (_FIELDS | CLUSTER_FIELDS | CONNECTION_FIELDS | FILTER_FIELDS).items()
 }
 """Message -> field -> what may be given for it although it is not supported (see ``_field``)."""
 

@@ -1,0 +1,85 @@
+"""The connection manager, from the checked schema to the frozen model.
+
+Rule 1. As in ``build``: nothing can fail here, and no default of the model is repeated.
+"""
+
+from shifter.config.build_access_log import access_logs
+from shifter.config.build_common import Sources, encoded, given
+from shifter.config.build_local_reply import local_reply_config
+from shifter.config.build_protocol import http2_options
+from shifter.config.build_route import route_configuration
+from shifter.config.document import MapNode
+from shifter.config.schema import listener as schema
+from shifter.model.http2 import DOWNSTREAM_HTTP2
+from shifter.model.http_connection_manager import EscapedSlashes, HttpConnectionManager, PathNormalization, StripPort
+from shifter.model.route import UpgradeConfig
+
+
+def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sources: Sources) -> HttpConnectionManager:
+    """Return *config*, which stands at *node*, as the model."""
+    assert config.route_config is not None
+    routes = node["route_config"]
+    assert isinstance(routes, MapNode)
+    common, http1 = config.common_http_protocol_options, config.http_protocol_options
+    return HttpConnectionManager(
+        stat_prefix=config.stat_prefix,
+        route_config=route_configuration(config.route_config, routes, sources),
+        codec_type=config.codec_type,
+        access_log=access_logs(config.access_log),
+        path_normalization=_path_normalization(config),
+        suppress_envoy_headers=sources.filters.suppresses_envoy_headers(config.http_filters),
+        http_filters=sources.filters.chain(config.http_filters),
+        strip_port=_strip_port(config),
+        local_reply=local_reply_config(config.local_reply_config, sources),
+        http2=http2_options(config.http2_protocol_options, DOWNSTREAM_HTTP2),
+        internal_addresses=_internal_addresses(config.internal_address_config),
+        upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
+        **given(
+            server_name=config.server_name,
+            via=encoded(config.via),
+            server_header=config.server_header_transformation,
+            strip_trailing_host_dot=config.strip_trailing_host_dot,
+            always_set_request_id_in_response=config.always_set_request_id_in_response,
+            append_x_forwarded_port=config.append_x_forwarded_port,
+            max_stream_duration=common.max_stream_duration if common is not None else None,
+            use_remote_address=config.use_remote_address,
+            skip_xff_append=config.skip_xff_append,
+            xff_num_trusted_hops=config.xff_num_trusted_hops,
+            generate_request_id=config.generate_request_id,
+            preserve_external_request_id=config.preserve_external_request_id,
+            headers_with_underscores=common.headers_with_underscores_action if common is not None else None,
+            max_request_headers_kb=config.max_request_headers_kb,
+            max_headers_count=common.max_headers_count if common is not None else None,
+            max_requests_per_connection=common.max_requests_per_connection if common is not None else None,
+            idle_timeout=common.idle_timeout if common is not None else None,
+            stream_idle_timeout=config.stream_idle_timeout,
+            request_timeout=config.request_timeout,
+            request_headers_timeout=config.request_headers_timeout,
+            delayed_close_timeout=config.delayed_close_timeout,
+            accept_http_10=http1.accept_http_10 if http1 is not None else None,
+            default_host_for_http_10=http1.default_host_for_http_10.encode() if http1 is not None else None,
+            enable_trailers=http1.enable_trailers if http1 is not None else None,
+        ),
+    )
+
+
+def _path_normalization(config: schema.HttpConnectionManager) -> PathNormalization:
+    action = config.path_with_escaped_slashes_action
+    default = action is schema.EscapedSlashesAction.IMPLEMENTATION_SPECIFIC_DEFAULT
+    return PathNormalization(
+        **given(
+            normalize_path=config.normalize_path,
+            merge_slashes=config.merge_slashes,
+            escaped_slashes=None if default else EscapedSlashes(action.value),
+        )
+    )
+
+
+def _strip_port(config: schema.HttpConnectionManager) -> StripPort:
+    if config.strip_any_host_port:
+        return StripPort.ANY
+    return StripPort.MATCHING if config.strip_matching_host_port else StripPort.NONE
+
+
+def _internal_addresses(config: schema.InternalAddressConfig | None) -> tuple[str, ...] | None:
+    return tuple(f"{one.address_prefix}/{one.prefix_len}" for one in config.cidr_ranges) if config is not None else None

@@ -1,0 +1,134 @@
+"""Certificates, their keys and authorities, as they stand in PEM.
+
+Rule 1. As in ``check``: works on the node tree, and skips what has an unexpected shape.
+Rule 2. ``cryptography`` is imported where a certificate is read, so that a configuration without any starts as fast as before.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shifter.config.check_texts import Texts
+from shifter.config.document import MapNode, TextNode, map_in, text_in
+from shifter.config.judge import Judge
+from shifter.config.report import Report, shown
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+class Certificates:
+    """Checks ``TlsCertificate``, and the files of a ``CertificateValidationContext``."""
+
+    def __init__(self, report: Report, texts: Texts, judge: Judge) -> None:
+        self._report = report
+        self._texts = texts
+        self._judge = judge
+
+    def check(self, node: MapNode) -> list[str] | None:
+        """Check a ``TlsCertificate``; return the names that it is for, ``None`` when that is not known."""
+        chain = self._chain(node)
+        self._key(node, chain)
+        for field in ("ocsp_staple",):
+            self._texts.content(map_in(node, field))
+        return names_of(chain[0]) if chain else None
+
+    def names(self, node: MapNode) -> list[str] | None:
+        """Return the names that a ``TlsCertificate`` which was checked is for."""
+        found = self._texts.content(map_in(node, "certificate_chain"))
+        chain = read_certificates(found[0]) if found is not None else None
+        return names_of(chain[0]) if isinstance(chain, list) and chain else None
+
+    def _chain(self, node: MapNode) -> "list[Certificate] | None":
+        if "certificate_chain" not in node:
+            self._report.error(node, "a certificate without its chain is none", "give `certificate_chain`")
+            return None
+        found = self._texts.content(map_in(node, "certificate_chain"))
+        return self._certificates(*found) if found is not None else None
+
+    def _certificates(self, content: bytes, spot: TextNode) -> "list[Certificate] | None":
+        chain = read_certificates(content)
+        if isinstance(chain, str):
+            self._report.error(spot, f"no certificate can be read here: {chain}", "PEM is wanted: -----BEGIN CERTIFICATE-----")
+            return None
+        self._dates(chain[0], spot)
+        return chain
+
+    def _dates(self, certificate: "Certificate", spot: TextNode) -> None:
+        if self._judge.now is None:
+            return
+        now = datetime.fromtimestamp(self._judge.now(), UTC)
+        if certificate.not_valid_after_utc < now:
+            self._report.warn(spot, f"this certificate has expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+        elif certificate.not_valid_before_utc > now:
+            self._report.warn(spot, f"this certificate is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}")
+
+    def _key(self, node: MapNode, chain: "list[Certificate] | None") -> None:
+        if "private_key" not in node:
+            self._report.error(node, "a certificate without its key cannot be shown to anybody", "give `private_key`")
+            return
+        source = map_in(node, "private_key")
+        found, password = self._texts.content(source), self._texts.content(map_in(node, "password"))
+        name = text_in(source, "filename") if source is not None else None
+        if name and self._judge.readable_by_others is not None and self._judge.readable_by_others(str(name)):
+            self._report.warn(name, f"everybody on this machine can read the key in `{shown(name)}`", "chmod o-r")
+        if found is None:
+            return
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+        content, spot = found
+        try:
+            key = load_pem_private_key(content, password[0] if password is not None else None)
+        except TypeError:  # it is encrypted and there is no password, or the other way round
+            wants = "it is encrypted, and there is no `password`" if password is None else "it is not encrypted, but there is a `password`"
+            self._report.error(spot, f"the key cannot be read: {wants}")
+            return
+        except Exception:
+            why = "PEM is wanted: -----BEGIN PRIVATE KEY-----" if b"-----BEGIN" not in content else "the password may be wrong"
+            self._report.error(spot, "there is no key here that could be read", why if password is not None or "PEM" in why else "")
+            return
+        if chain:
+            own, certified = (one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in (key, chain[0]))
+            if own != certified:
+                self._report.error(spot, "this is not the key of the certificate", _whose(chain[0]))
+
+    def authorities(self, node: MapNode) -> None:
+        """Check ``trusted_ca`` and ``crl`` of a ``CertificateValidationContext``."""
+        found = self._texts.content(map_in(node, "trusted_ca"))
+        if found is not None:
+            self._certificates(*found)
+        found = self._texts.content(map_in(node, "crl"))
+        if found is not None:
+            from cryptography.x509 import load_pem_x509_crl
+
+            try:
+                load_pem_x509_crl(found[0])
+            except ValueError:
+                self._report.error(found[1], "there is no list of revoked certificates here that could be read", "PEM is wanted")
+
+
+def read_certificates(content: bytes) -> "list[Certificate] | str":
+    """Return the certificates in *content*, PEM; or why there are none."""
+    from cryptography.x509 import load_pem_x509_certificates
+
+    if not content.strip():
+        return "it is empty"
+    try:
+        return load_pem_x509_certificates(content)
+    except ValueError as error:
+        return str(error).split("\n", 1)[0].split(". See ", 1)[0]
+
+
+def names_of(certificate: "Certificate") -> list[str]:
+    """Return the DNS names that *certificate* is for, in lower case."""
+    from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
+    from cryptography.x509.oid import NameOID
+
+    try:
+        names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)
+    except ExtensionNotFound:
+        names = [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return [name.lower() for name in names]
+
+
+def _whose(certificate: "Certificate") -> str:
+    return f"that is for {certificate.subject.rfc4514_string() or ', '.join(names_of(certificate))}"
