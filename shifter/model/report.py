@@ -144,6 +144,28 @@ class HttpReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TcpReport:
+    """One TCP proxy (``tcp.<stat_prefix>.``), as `HttpReport`."""
+
+    prefix: str
+    listener: str
+    figures: Figures = Figures()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two reports be about the same TCP proxy."""
+        return self.prefix, self.listener
+
+    def plus(self, other: Self) -> "TcpReport":
+        """Return both processes' reports on this TCP proxy as one."""
+        return TcpReport(self.prefix, self.listener, self.figures.plus(other.figures))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {"prefix": self.prefix, "listener": self.listener, "figures": self.figures.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointReport:
     """One endpoint of a cluster, by its resolved address. ``hostname`` is the name it was resolved from, or empty.
 
@@ -268,6 +290,7 @@ class Report:
     clusters: tuple[ClusterReport, ...] = ()
     server: Figures = Figures()
     virtual_clusters: tuple[VirtualClusterReport, ...] = ()
+    tcp: tuple[TcpReport, ...] = ()
 
     @staticmethod
     def merge(reports: Iterable["Report"]) -> "Report":
@@ -282,6 +305,7 @@ class Report:
             _merged(cluster for report in every for cluster in report.clusters),
             server,
             _merged(one for report in every for one in report.virtual_clusters),
+            _merged(one for report in every for one in report.tcp),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -292,12 +316,13 @@ class Report:
             "clusters": [cluster.to_dict() for cluster in self.clusters],
             "server": self.server.to_dict(),
             "virtual_clusters": [one.to_dict() for one in self.virtual_clusters],
+            "tcp": [one.to_dict() for one in self.tcp],
         }
 
 
 _Value = TypeVar("_Value")
 _Key = TypeVar("_Key")
-_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, EndpointReport, ClusterReport, VirtualClusterReport)
+_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, TcpReport, EndpointReport, ClusterReport, VirtualClusterReport)
 
 
 def _joined(one: Mapping[_Key, _Value], two: Mapping[_Key, _Value], join: Callable[[_Value, _Value], _Value]) -> dict[_Key, _Value]:

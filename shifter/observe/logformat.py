@@ -32,12 +32,13 @@ _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
 _CONTROLS = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"
 
 
-def compile_format(text: str, *, hostname: str = "-", find: Finder | None = None) -> Formatter:
+def compile_format(text: str, *, hostname: str = "-", find: Finder | None = None, log_type: bytes = b"DownstreamEnd") -> Formatter:
     """Return a function that makes the log line of an entry in the format *text* (Envoy's command operators).
 
-    *hostname* is what ``%HOSTNAME%`` prints, *find* a faster finder than this room's own. Raises `FormatError`.
+    *hostname* is what ``%HOSTNAME%`` prints, *find* a faster finder than this room's own, *log_type* what ``%ACCESS_LOG_TYPE%`` prints
+    (``TcpConnectionEnd`` for connections). Raises `FormatError`.
     """
-    parts = _Parts(text, b"-", Code(find or find_field, hostname, b"DownstreamEnd"))
+    parts = _Parts(text, b"-", Code(find or find_field, hostname, log_type))
     code = parts.code
     code.constants |= {"FORMAT": parts.form, "SAFE": _SAFE, "EXPECTED": parts.literals.translate(None, _SAFE), "escaped": _escaped}
     made = code.function(

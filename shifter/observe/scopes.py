@@ -95,7 +95,7 @@ def families(report: Report, selection: Selection = EVERYTHING) -> list[list[Sco
     """Return the scopes of a report as far as they are wanted, those with the same ``metric`` together."""
     clusters = _clusters(report)
     every = [
-        *(clusters, _external(clusters), _http(report), _listeners(report), _listener_http(report)),
+        *(clusters, _external(clusters), _http(report), _listeners(report), _listener_http(report), _tcp(report)),
         *(_server(report), _virtual_clusters(report)),
     ]
     return every if selection == EVERYTHING else [[selection.of(scope) for scope in family] for family in every]
@@ -179,6 +179,13 @@ def _listener_http(report: Report) -> list[Scope]:
             _every_class(figures),
         )
         for (address, prefix), figures in _added(placed).items()
+    ]
+
+
+def _tcp(report: Report) -> list[Scope]:
+    return [
+        Scope(f"tcp.{prefix}.", "envoy_tcp_", f'envoy_tcp_prefix="{escaped(prefix)}"', figures)
+        for prefix, figures in _added((sanitized(tcp.prefix), tcp.figures) for tcp in report.tcp).items()
     ]
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 from shifter.model.cluster import CircuitBreakers, Thresholds
-from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, VirtualClusterReport
+from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, TcpReport, VirtualClusterReport
 from shifter.observe.histogram import Histogram
 
 _GAUGE = "gauge"
@@ -148,6 +148,36 @@ class HttpStats:
 
 
 @dataclass(slots=True, eq=False)
+class TcpStats:
+    """What one TCP proxy counts (``tcp.<stat_prefix>.``). Bytes are those of clients, without TLS.
+
+    ``downstream_cx_rx_bytes_buffered`` are bytes that wait for an endpoint, ``downstream_cx_tx_bytes_buffered`` such as wait for their
+    client; who makes a report sets them.
+    """
+
+    downstream_cx_total: int = 0
+    downstream_cx_drain_close: int = 0
+    downstream_cx_no_route: int = 0
+    downstream_cx_overload_close: int = 0
+    downstream_cx_rx_bytes_total: int = 0
+    downstream_cx_tx_bytes_total: int = 0
+    downstream_flow_control_paused_reading_total: int = 0
+    downstream_flow_control_resumed_reading_total: int = 0
+    early_data_received_count_total: int = 0
+    idle_timeout: int = 0
+    max_downstream_connection_duration: int = 0
+    route_delayed_total: int = 0
+    upstream_flush_total: int = 0
+    downstream_cx_rx_bytes_buffered: int = _gauge()
+    downstream_cx_tx_bytes_buffered: int = _gauge()
+    upstream_flush_active: int = _gauge()
+
+    def report(self, prefix: str, listener: str) -> TcpReport:
+        """Return a copy of the figures of the TCP proxy with stat prefix *prefix* on the listener called *listener*."""
+        return TcpReport(prefix, listener, _figures(self))
+
+
+@dataclass(slots=True, eq=False)
 class EndpointStats:
     """What one endpoint counts (Envoy's host statistics, shown by ``/clusters``).
 
@@ -215,6 +245,7 @@ class ClusterStats:
     upstream_cx_http1_total: int = 0
     upstream_cx_http2_total: int = 0
     upstream_cx_close_notify: int = 0
+    upstream_cx_connect_attempts_exceeded: int = 0
     upstream_cx_connect_fail: int = 0
     upstream_cx_connect_timeout: int = 0
     upstream_cx_destroy_local: int = 0
@@ -391,6 +422,7 @@ class ServerStats:
         clusters: Iterable[ClusterReport] = (),
         virtual_clusters: Iterable[VirtualClusterReport] = (),
         *,
+        tcp: Iterable[TcpReport] = (),
         memory: Mapping[str, int] | None = None,
     ) -> Report:
         """Put the whole report together.
@@ -427,10 +459,10 @@ class ServerStats:
             "shifter.config.time_seconds": int(self.config_time),
             "shifter.config.version": self.config_version,
         }
-        return Report(every_listener, tuple(http), every_cluster, Figures(counters, gauges, shared), tuple(virtual_clusters))
+        return Report(every_listener, tuple(http), every_cluster, Figures(counters, gauges, shared), tuple(virtual_clusters), tuple(tcp))
 
 
-_Scope = ListenerStats | HttpStats | EndpointStats | ClusterStats | VirtualClusterStats
+_Scope = ListenerStats | HttpStats | TcpStats | EndpointStats | ClusterStats | VirtualClusterStats
 
 
 class _Names(NamedTuple):
@@ -449,7 +481,7 @@ def _names(kind: type[_Scope]) -> _Names:
 
 
 _NAMES: dict[type[_Scope], _Names] = {
-    kind: _names(kind) for kind in (ListenerStats, HttpStats, EndpointStats, ClusterStats, VirtualClusterStats)
+    kind: _names(kind) for kind in (ListenerStats, HttpStats, TcpStats, EndpointStats, ClusterStats, VirtualClusterStats)
 }
 
 

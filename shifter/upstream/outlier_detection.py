@@ -116,6 +116,13 @@ class HostMonitor:
             self.local.good += 1
             self.consecutive_local_origin_failure = 0
 
+    def served(self) -> None:
+        """A connection was made that carries no requests: the host did all that can be seen of it (TCP)."""
+        if self.detector.config.split_external_local_origin_errors:
+            self.connected()
+        else:
+            self.answered(200)
+
     def failed(self, failed: Failed) -> None:
         """A request, or the attempt to connect for one, came to nothing. What was refused for being too much does not count."""
         if failed.kind is not FailureKind.OVERFLOW:

@@ -1,0 +1,527 @@
+"""The TCP proxy: what a filter chain does with connections whose bytes mean nothing to it (Envoy ``filters.network.tcp_proxy.v3``).
+
+Rule 1. A connection chooses its cluster by weight, and an endpoint by that cluster's load balancer. An endpoint that cannot be
+        connected to costs one of ``max_connect_attempts``; each attempt chooses anew, cluster and endpoint, as in Envoy.
+Rule 2. What one side says is written to the other at once; who does not take it has the other side's reading paused. Before there is
+        an endpoint, one read is kept.
+Rule 3. Each direction ends by itself, behind what was said in it: FIN is passed on as FIN, a connection that broke as a reset.
+Rule 4. A cluster without a healthy host gives its share to the others while that lasts, in the proportions of their weights (not in
+        Envoy; as with routes). It is counted (``upstream_rq_redistributed``).
+Rule 5. A reload is for connections that come behind it. A chain that is gone keeps its connections for `DRAIN_TIME` at most.
+"""
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from xxhash import xxh64_intdigest
+
+from shifter.model.cluster import UpstreamProtocol
+from shifter.model.listener import Listener
+from shifter.model.load_balancing import LbPolicy
+from shifter.model.tcp_proxy import TcpCluster, TcpProxy
+from shifter.net.transport import Handler, Transport
+from shifter.observe.logformat import LogEntry
+from shifter.observe.stats import ListenerStats, TcpStats
+from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.worker import Worker
+from shifter.routing.weights import Split
+from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.connection_tcp import TcpConnection
+from shifter.upstream.interfaces import FailureKind, HostLeft, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.leasing import Leasing
+from shifter.upstream.load_balancer.criteria import criteria_of, merged
+from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_key import PoolKey
+
+DRAIN_TIME = 600.0
+"""Seconds that the connections of a removed chain may go on (Envoy's ``--drain-time-s``)."""
+
+_log = Logger()
+_NEVER = float("inf")
+_SOON = 20.0
+"""A timeout below this is looked at on every tick, a longer one about once a second."""
+_HASHING = (LbPolicy.RING_HASH, LbPolicy.MAGLEV)
+_OURS = ("closed locally", "aborted")
+_KEY = PoolKey(protocol=UpstreamProtocol.TCP)
+_NO_CONNECTION = (FailureKind.REMOTE_CONNECTION_FAILURE, FailureKind.CONNECTION_TIMEOUT)
+
+
+class Target:
+    """One of the clusters of a TCP proxy; ``leasing`` is ``None`` for one that does not exist."""
+
+    __slots__ = ("_criteria", "_hashes", "_selects", "asks", "leasing", "name")
+
+    def __init__(self, settings: TcpProxy, entry: TcpCluster, cluster: LiveCluster | None) -> None:
+        self.name = entry.name
+        self.leasing: Leasing | None = cluster.of(_KEY) if cluster is not None else None
+        self._hashes = cluster is not None and settings.hash_source_ip and cluster.config.lb_policy in _HASHING
+        self._selects = cluster is not None and cluster.config.subsets is not None
+        wanted = [criteria_of(one.metadata_match.get("envoy.lb", {})) for one in (settings, entry)]
+        self._criteria = merged(*wanted) or None
+        self.asks = self._hashes or self._selects
+
+    @property
+    def available(self) -> bool:
+        """Whether the cluster has a host that is not unhealthy. One that does not exist gives nothing away."""
+        return self.leasing is None or self.leasing.available
+
+    def context(self, client: Transport) -> PickContext | None:
+        """Return what *client* asks of the load balancer."""
+        if not self.asks:
+            return None
+        context = PickContext()
+        if self._selects:
+            context.criteria = self._criteria
+        if self._hashes:
+            context.hash = xxh64_intdigest(client.peer.host.encode("ascii"))
+        return context
+
+    def __repr__(self) -> str:
+        return f"<Target {self.name}>"
+
+
+class TcpProxyRuntime:
+    """One TCP proxy at run time: its settings compiled, its figures, its open connections. A ``Service`` of a filter chain.
+
+    *cluster_of* returns a cluster by its name, or raises ``KeyError``.
+    """
+
+    __slots__ = (
+        "_drained_by", "_entry", "_next_id", "_split", "access_logs", "doors", "draining", "idle_timeout", "limit", "listener",
+        "listener_stats", "settings", "soon", "stats", "worker",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        listener: Listener,
+        settings: TcpProxy,
+        worker: Worker,
+        cluster_of: Callable[[str], LiveCluster],
+        access_logs: Sequence[AccessLog],
+        listener_stats: ListenerStats | None = None,
+    ) -> None:
+        self.worker = worker
+        self.stats = TcpStats()
+        self.listener_stats = listener_stats if listener_stats is not None else ListenerStats()
+        self.doors: set[TcpSession] = set()
+        self.draining = False
+        self._drained_by = _NEVER
+        self._next_id = 0
+        self._entry = LogEntry(0.0, b"", b"", b"")
+        self.configure(listener, settings, cluster_of, access_logs)
+
+    def configure(
+        self, listener: Listener, settings: TcpProxy, cluster_of: Callable[[str], LiveCluster], access_logs: Sequence[AccessLog]
+    ) -> None:
+        """Serve this configuration from the next connection on."""
+        self.listener = listener
+        self.settings = settings
+        self.access_logs = tuple(access_logs)
+        self._split = targets(settings, cluster_of)
+        self.idle_timeout = settings.idle_timeout or _NEVER
+        self.limit = settings.max_downstream_connection_duration or _NEVER
+        self.soon = min(self.idle_timeout, self.limit) < _SOON
+
+    def accept(self, transport: Transport) -> Handler | None:
+        """Return the handler for a connection that has come to this proxy."""
+        self.stats.downstream_cx_total += 1
+        session = TcpSession(self, transport)
+        self.doors.add(session)
+        session.connect()
+        return session
+
+    def choose(self) -> Target:
+        """Return the cluster for a connection, by weight; rule 4."""
+        number = self.worker.random()
+        target = self._split.at(number)
+        if target.available:
+            return target
+        other = self._split.among(number, _available)
+        if other.available and target.leasing is not None:
+            target.leasing.state.stats.upstream_rq_redistributed += 1
+            return other
+        return target
+
+    def lost(self, session: "TcpSession") -> None:
+        """The client of *session* is gone: write that down."""
+        self.listener_stats.downstream_cx_destroy += 1
+        if self.access_logs:
+            entry = session.describe(self._entry)
+            for access_log in self.access_logs:
+                access_log.write(entry)
+
+    def next_connection_id(self) -> int:
+        """Return a number that no other connection of this proxy has."""
+        self._next_id += 1
+        return self._next_id
+
+    def sweep(self, now: float) -> None:
+        """Have every connection look at its own timeouts (about once a second)."""
+        over = self._drained_by <= now
+        for session in list(self.doors):
+            if over and not session.closing:
+                self.stats.downstream_cx_drain_close += 1
+                session.close()
+            elif session.deadline <= now or session.touched + session.idle_timeout <= now:
+                session.timed_out(now)
+
+    def drain(self) -> None:
+        """Let the connections go on, for `DRAIN_TIME` at most: nobody can tell when one of them could be done without."""
+        self.draining = True
+        self._drained_by = self.worker.now + DRAIN_TIME
+
+    def drop(self) -> None:
+        """Close every connection now."""
+        for session in list(self.doors):
+            session.drop()
+
+    def measure(self) -> TcpStats:
+        """Return the figures, with what waits now."""
+        stats = self.stats
+        stats.downstream_cx_rx_bytes_buffered = sum(session.waiting for session in self.doors)
+        stats.downstream_cx_tx_bytes_buffered = sum(session.unsent for session in self.doors)
+        return stats
+
+    def __repr__(self) -> str:
+        return f"<TcpProxyRuntime {self.settings.stat_prefix} connections={len(self.doors)}>"
+
+
+def targets(settings: TcpProxy, cluster_of: Callable[[str], LiveCluster]) -> Split[Target]:
+    """Return the clusters of *settings* by their weights. Raises `RoutingError` for weights that are none."""
+
+    def target(entry: TcpCluster) -> Target:
+        try:
+            return Target(settings, entry, cluster_of(entry.name))
+        except KeyError:
+            return Target(settings, entry, None)
+
+    return Split([(target(entry), entry.weight) for entry in settings.clusters])
+
+
+def _available(target: Target) -> bool:
+    return target.leasing is not None and target.leasing.available
+
+
+class TcpSession:
+    """One client and its connection to an endpoint. A `Handler` for the former, a ``TcpUser`` of the latter."""
+
+    __slots__ = (
+        "_early", "_id", "_lease", "_paused", "attempts", "bytes_received", "bytes_sent", "client", "client_blocked", "client_ended",
+        "client_gone", "closing", "deadline", "flags", "flushing", "idle_timeout", "pool", "runtime", "started", "target", "touched",
+        "upstream", "worker",
+    )  # fmt: skip
+
+    def __init__(self, runtime: TcpProxyRuntime, client: Transport) -> None:
+        self.runtime = runtime
+        self.worker = worker = runtime.worker
+        self.client = client
+        client.peer_ended = self._client_ended
+        self.started = worker.monotonic()
+        self.touched = worker.now
+        self.idle_timeout = runtime.idle_timeout
+        self.deadline = self.started + runtime.limit
+        self.target: Target | None = None
+        self.pool: EndpointPool | None = None
+        self.upstream: TcpConnection | None = None
+        self.attempts = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.flags: list[bytes] = []
+        self.client_ended = False
+        self.client_gone = False
+        self.client_blocked = False
+        self.closing = False
+        self.flushing = False
+        self._early: list[bytes] | None = []  # what came before there was an endpoint; None: there is, or was
+        self._lease: Deferred[UpstreamStream] | None = None
+        self._paused = False
+        self._id = 0
+        if runtime.soon:
+            worker.streams.add(self)
+
+    # getting an endpoint
+
+    def connect(self) -> None:
+        """Make one attempt to get a connection to an endpoint."""
+        target = self.target = self.runtime.choose()
+        cluster = target.leasing
+        if cluster is None:
+            self.runtime.stats.downstream_cx_no_route += 1
+            self._refuse(b"NC")
+            return
+        resources = cluster.resources
+        if resources.connections >= resources.max_connections:
+            cluster.state.stats.upstream_cx_overflow += 1
+            self._refuse(b"UO")
+            return
+        pool = cluster.choose(target.context(self.client))
+        if pool is None:
+            cluster.state.stats.upstream_cx_none_healthy += 1
+            self._refuse(b"UH")
+            return
+        self.attempts += 1
+        stream = pool.take()
+        if stream is not None:
+            self._connected(stream)
+            return
+        lease = self._lease = pool.lease()
+        lease.addCallbacks(self._connected, self._not_connected)
+        lease.addErrback(self._broken)
+
+    flush = connect  # at the end of the turn in which the last attempt failed
+
+    def _connected(self, stream: UpstreamStream) -> None:
+        assert isinstance(stream, TcpConnection)
+        self._lease = None
+        self.upstream = stream
+        self.pool = stream.pool
+        monitor = stream.pool.host.monitor
+        if monitor is not None:
+            monitor.served()
+        early = self._early
+        self._early = None
+        stream.use(self)
+        if self._paused:
+            self._paused = False
+            self.client.resume()  # before what is sent now may pause it again
+        if early:
+            stream.write(b"".join(early))
+        if self.client_ended:
+            stream.end()
+        if self.client_blocked:
+            stream.pause()
+
+    def _not_connected(self, reason: Failure) -> None:
+        self._lease = None
+        if reason.check(CancelledError) or self.closing or self.client_gone:
+            return
+        error = reason.value
+        if not isinstance(error, LeaseFailed):
+            reason.raiseException()
+        if isinstance(error, HostLeft):
+            self.attempts -= 1
+        elif error.failed.kind in _NO_CONNECTION:
+            self.pool = error.pool
+            self._flag(b"UF")
+        if self.attempts < self.runtime.settings.max_connect_attempts or isinstance(error, HostLeft):
+            self.worker.network.mark(self)
+            return
+        assert self.target is not None and self.target.leasing is not None
+        self.target.leasing.state.stats.upstream_cx_connect_attempts_exceeded += 1
+        self._refuse(b"URX")
+
+    def _broken(self, reason: Failure) -> None:
+        """A fault of ours inside a Deferred: say so, and end the connection."""
+        _log.failure("a connection failed inside the proxy", reason)
+        self.drop()
+
+    def _refuse(self, flag: bytes) -> None:
+        self._flag(flag)
+        self.closing = True
+        if self._early:
+            self.client.abort()  # as when what it said had not been read
+        else:
+            self.client.close()
+
+    def _flag(self, flag: bytes) -> None:
+        if flag not in self.flags:
+            self.flags.append(flag)
+
+    # Handler: the client
+
+    def connection_made(self) -> None: ...
+
+    def data_received(self, data: bytes) -> None:
+        size = len(data)
+        self.bytes_received += size
+        self.runtime.stats.downstream_cx_rx_bytes_total += size
+        self.touched = self.worker.now
+        if self.upstream is not None:
+            self.upstream.transport.write(data)
+        elif self._early is not None:
+            self._early.append(data)
+            if not self._paused:
+                self._paused = True
+                self.client.pause()
+
+    def _client_ended(self) -> None:
+        self.client_ended = True
+        self.touched = self.worker.now
+        if self.upstream is not None:
+            self.upstream.end()
+
+    def connection_lost(self, reason: str) -> None:
+        self.client_gone = True
+        self._cancel()
+        upstream = self.upstream
+        if upstream is not None:
+            if reason == "closed":
+                upstream.end()  # its end may have come last
+                if upstream.blocked:
+                    self._flush_upstream()
+            elif reason not in _OURS:
+                upstream.abort()
+        self.runtime.lost(self)
+        if upstream is None:
+            self._over()
+
+    def _flush_upstream(self) -> None:
+        """The client is gone, and its endpoint has not taken all that it said."""
+        self.flushing = True
+        stats = self.runtime.stats
+        stats.upstream_flush_total += 1
+        stats.upstream_flush_active += 1
+
+    def write_blocked(self) -> None:
+        self.client_blocked = True
+        upstream = self.upstream
+        if upstream is not None:
+            upstream.pool.stats.upstream_flow_control_paused_reading_total += 1
+            upstream.pause()
+
+    def write_drained(self) -> None:
+        self.client_blocked = False
+        self.touched = self.worker.now
+        upstream = self.upstream
+        if upstream is not None:
+            upstream.pool.stats.upstream_flow_control_resumed_reading_total += 1
+            upstream.resume()
+
+    # TcpUser: the endpoint
+
+    def upstream_data(self, data: bytes) -> None:
+        if self.client_gone:
+            return
+        size = len(data)
+        self.bytes_sent += size
+        self.runtime.stats.downstream_cx_tx_bytes_total += size
+        self.touched = self.worker.now
+        self.client.write(data)
+
+    def upstream_ended(self) -> None:
+        self.touched = self.worker.now
+        self.client.half_close()
+
+    def upstream_lost(self, reason: str) -> None:
+        self.upstream = None
+        if self.flushing:
+            self.runtime.stats.upstream_flush_active -= 1
+        if self.client_gone:
+            self._over()
+        elif reason == "closed":
+            self.client.half_close()  # its end may have come last
+        elif not self.closing:
+            if reason == "reset":
+                self._flag(b"UR")
+            self.closing = True
+            self.client.abort()
+
+    def upstream_blocked(self) -> None:
+        if self.client_gone:
+            self._flush_upstream()
+        elif not self._paused:
+            self._paused = True
+            self.runtime.stats.downstream_flow_control_paused_reading_total += 1
+            self.client.pause()
+
+    def upstream_writable(self) -> None:
+        self.touched = self.worker.now
+        if self._paused and not self.client_gone:
+            self._paused = False
+            self.runtime.stats.downstream_flow_control_resumed_reading_total += 1
+            self.client.resume()
+
+    # ends
+
+    def timed_out(self, now: float) -> None:
+        """Nothing has moved for too long, or it has taken too long."""
+        if self.closing and not self.flushing:
+            return
+        if self.deadline <= now:
+            self.runtime.stats.max_downstream_connection_duration += 1
+            self._flag(b"DT")
+        else:
+            self.runtime.stats.idle_timeout += 1
+        self.close()
+
+    def close(self) -> None:
+        """Close both connections. What waits for somebody who does not take it is given up."""
+        self.closing = True
+        self.worker.streams.discard(self)
+        self._cancel()
+        upstream = self.upstream
+        if upstream is not None:
+            if upstream.blocked:
+                upstream.abort()
+            else:
+                upstream.close()
+        if not self.client_gone:
+            if self.client_blocked:
+                self.client.abort()
+            else:
+                self.client.close()
+
+    def drop(self) -> None:
+        """Close both connections now."""
+        self.closing = True
+        self._cancel()
+        if self.upstream is not None:
+            self.upstream.abort()
+        if not self.client_gone:
+            self.client.abort()
+
+    def _cancel(self) -> None:
+        """Nobody waits for an endpoint any more."""
+        lease = self._lease
+        if lease is not None:
+            self._lease = None
+            lease.cancel()
+
+    def _over(self) -> None:
+        self.runtime.doors.discard(self)
+        self.worker.streams.discard(self)
+
+    # telling
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for an endpoint."""
+        return sum(map(len, self._early)) if self._early else 0
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the client; with TLS as far as can be told."""
+        return 0 if self.client_gone else max(self.bytes_sent - self.client.bytes_sent, 0)
+
+    def describe(self, entry: LogEntry) -> LogEntry:
+        """Write into *entry* what access logs tell of the connection. What HTTP has and this has not stays empty."""
+        worker = self.worker
+        seconds = worker.monotonic() - self.started
+        entry.forget()
+        entry.start = worker.wall() - seconds
+        entry.scheme = entry.protocol = b""
+        entry.duration_ms = int(seconds * 1000)
+        entry.flags = b",".join(self.flags)
+        entry.bytes_received = self.bytes_received
+        entry.bytes_sent = self.bytes_sent
+        entry.attempts = self.attempts
+        entry.cluster = self.target.name if self.target is not None and self.target.leasing is not None else ""
+        entry.upstream_host = self.pool.address_text if self.pool is not None else None
+        entry.upstream_host_name = self.pool.host.hostname.encode() if self.pool is not None else b""
+        entry.peer = entry.direct_peer = str(self.client.peer).encode("ascii")
+        entry.local_address = str(self.client.local).encode("ascii")
+        entry.connection_id = self.connection_id
+        return entry
+
+    @property
+    def connection_id(self) -> int:
+        """A number that no other connection of the same proxy has."""
+        if not self._id:
+            self._id = self.runtime.next_connection_id()
+        return self._id
+
+    def __repr__(self) -> str:
+        state = "closing" if self.closing else "connecting" if self._early is not None else "open"
+        return f"<TcpSession {self.client.peer} {state} received={self.bytes_received} sent={self.bytes_sent}>"
