@@ -85,7 +85,7 @@ class Target:
 class TcpProxyRuntime:
     """One TCP proxy at run time: its settings compiled, its figures, its open connections. A ``Service`` of a filter chain.
 
-    *cluster_of* returns a cluster by its name, or raises ``KeyError``.
+    *split* are its clusters (`targets`).
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class TcpProxyRuntime:
         listener: Listener,
         settings: TcpProxy,
         worker: Worker,
-        cluster_of: Callable[[str], LiveCluster],
+        split: Split[Target],
         access_logs: Sequence[AccessLog],
         listener_stats: ListenerStats | None = None,
     ) -> None:
@@ -110,16 +110,14 @@ class TcpProxyRuntime:
         self._drained_by = _NEVER
         self._next_id = 0
         self._entry = LogEntry(0.0, b"", b"", b"")
-        self.configure(listener, settings, cluster_of, access_logs)
+        self.configure(listener, settings, split, access_logs)
 
-    def configure(
-        self, listener: Listener, settings: TcpProxy, cluster_of: Callable[[str], LiveCluster], access_logs: Sequence[AccessLog]
-    ) -> None:
+    def configure(self, listener: Listener, settings: TcpProxy, split: Split[Target], access_logs: Sequence[AccessLog]) -> None:
         """Serve this configuration from the next connection on."""
         self.listener = listener
         self.settings = settings
         self.access_logs = tuple(access_logs)
-        self._split = targets(settings, cluster_of)
+        self._split = split
         self.idle_timeout = settings.idle_timeout or _NEVER
         self.limit = settings.max_downstream_connection_duration or _NEVER
         self.soon = min(self.idle_timeout, self.limit) < _SOON
@@ -189,7 +187,8 @@ class TcpProxyRuntime:
 
 
 def targets(settings: TcpProxy, cluster_of: Callable[[str], LiveCluster]) -> Split[Target]:
-    """Return the clusters of *settings* by their weights. Raises `RoutingError` for weights that are none."""
+    """Return the clusters of *settings* by their weights; *cluster_of* finds one by its name, or raises ``KeyError``. Raises
+    `RoutingError` for weights that are none."""
 
     def target(entry: TcpCluster) -> Target:
         try:

@@ -9,7 +9,7 @@ Rule 2. A snapshot is prepared beside the one that serves: sockets bound, names 
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
@@ -22,6 +22,7 @@ from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
 from shifter.model.http_connection_manager import FileAccessLog, HttpConnectionManager
 from shifter.model.listener import Listener
 from shifter.model.report import Report, VirtualClusterReport
+from shifter.model.tcp_proxy import TcpProxy
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
@@ -34,10 +35,12 @@ from shifter.proxy.door_h2 import take_over
 from shifter.proxy.filterchain import FilterChain, make_chain
 from shifter.proxy.listener import ChainKey, ListenerRuntime, Service, keyed_chains
 from shifter.proxy.local_reply_config import LocalReplies
+from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
+from shifter.routing.weights import Split
 from shifter.service.assignments import AssignmentFile
 from shifter.service.event_logs import EventLogs
 from shifter.service.filewatch import FileWatch
@@ -51,6 +54,7 @@ from shifter.upstream.pool import PoolFactory
 from shifter.upstream.pool_auto import AutoPool
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
+from shifter.upstream.pool_tcp import TcpPool
 from shifter.upstream.preconnect import make_cluster
 from shifter.upstream.registry import Registry
 from shifter.wire.heads import first_value
@@ -58,11 +62,14 @@ from shifter.wire.heads import first_value
 WARMING_DEADLINE = 5.0
 """Seconds that finding a new cluster's endpoints and checking each once may take before it is served without that."""
 
+S = TypeVar("S", bound=Service)
+
 _log = Logger()
 _FLUSH_EVERY = 1.0
 _POOLS: Mapping[UpstreamProtocol, PoolFactory] = {
     UpstreamProtocol.HTTP1: Http1Pool,
     UpstreamProtocol.HTTP2: Http2Pool,
+    UpstreamProtocol.TCP: TcpPool,
     UpstreamProtocol.AUTO: AutoPool,
     UpstreamProtocol.DOWNSTREAM: Http1Pool,  # of clients of HTTP/1 and of nobody's requests; others go to branches
 }
@@ -87,6 +94,7 @@ class Prepared:
     fresh: list[LiveCluster]
     sockets: dict[SocketAddress, Any] = field(default_factory=dict)
     managers: dict[tuple[SocketAddress, ChainKey], "PreparedManager"] = field(default_factory=dict)
+    targets: dict[tuple[SocketAddress, ChainKey], Split[Target]] = field(default_factory=dict)  # of TCP proxies
     logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
 
@@ -162,8 +170,10 @@ class DataPlane:
                     for access_log in chain.filter.access_log:
                         if access_log.path not in self._logs and access_log.path not in prepared.logs:
                             prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
-                    if isinstance(chain.filter, HttpConnectionManager):
-                        served = self._served(listener.address, key)
+                    if isinstance(chain.filter, TcpProxy):
+                        prepared.targets[listener.address, key] = targets(chain.filter, clusters.__getitem__)
+                    else:
+                        served = self._served(ConnectionManager, listener.address, key)
                         stats = served.stats if served is not None else HttpStats()
                         prepared.managers[listener.address, key] = PreparedManager(
                             ListenerResource(chain.filter, clusters.__getitem__, runtime),
@@ -310,14 +320,17 @@ class DataPlane:
         stats.access_log_lost = sum(writer.lost for writer in writers)
         listeners = []
         managers = []
+        tcp = []
         for address, runtime in self._runtimes.items():
             port = self._ports.get(address)
             at = port.address if port else address
             listeners.append(runtime.listener_stats.report(runtime.listener.name, at.host, at.port))
             managers += [one.stats.report(one.settings.stat_prefix, runtime.listener.name) for one in self._managers(runtime)]
+            proxies = (one for one in runtime.services.values() if isinstance(one, TcpProxyRuntime))
+            tcp += [one.measure().report(one.settings.stat_prefix, runtime.listener.name) for one in proxies]
         clusters = [cluster.report() for cluster in self._clusters.values()]
         memory = {"physical_size": _resident()}
-        return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), memory=memory)
+        return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), tcp=tcp, memory=memory)
 
     # inside
 
@@ -334,26 +347,38 @@ class DataPlane:
     def _managers(self, runtime: ListenerRuntime) -> Iterator[ConnectionManager]:
         return (service for service in runtime.services.values() if isinstance(service, ConnectionManager))
 
-    def _served(self, address: SocketAddress, key: ChainKey) -> ConnectionManager | None:
-        """Return the connection manager that serves the filter chain *key* of the listener at *address* now."""
+    def _served(self, kind: type[S], address: SocketAddress, key: ChainKey) -> S | None:
+        """Return what serves the filter chain *key* of the listener at *address* now, if it is of that *kind*."""
         runtime = self._runtimes.get(address)
         service = runtime.services.get(key) if runtime is not None else None
-        return service if isinstance(service, ConnectionManager) else None
+        return service if isinstance(service, kind) else None
 
     def _services(self, listener: Listener, prepared: Prepared, stats: ListenerStats) -> dict[ChainKey, Service]:
         """Return what serves each filter chain of *listener* from now on: what has served it, configured anew, or something new."""
         services: dict[ChainKey, Service] = {}
         for key, chain in keyed_chains(listener):
-            assert isinstance(chain.filter, HttpConnectionManager)
+            if isinstance(chain.filter, TcpProxy):
+                services[key] = self._tcp_proxy(listener, key, chain.filter, prepared.targets[listener.address, key], stats)
+                continue
             ready = prepared.managers[listener.address, key]
             logs = self._access_logs(chain.filter.access_log)
-            served = self._served(listener.address, key)
+            served = self._served(ConnectionManager, listener.address, key)
             if served is not None:
                 served.configure(listener, chain.filter, ready.tree, logs, ready.filters)
             services[key] = served or ConnectionManager(
                 listener, chain.filter, self._worker, ready.tree, logs, self._make_door, ready.filters, ready.stats, stats
             )
         return services
+
+    def _tcp_proxy(
+        self, listener: Listener, key: ChainKey, settings: TcpProxy, split: Split[Target], stats: ListenerStats
+    ) -> TcpProxyRuntime:
+        logs = self._access_logs(settings.access_log, b"TcpConnectionEnd")
+        served = self._served(TcpProxyRuntime, listener.address, key)
+        if served is None:
+            return TcpProxyRuntime(listener, settings, self._worker, split, logs, stats)
+        served.configure(listener, settings, split, logs)
+        return served
 
     def _discovery(self, cluster: Cluster) -> Discovery:
         if cluster.type is DiscoveryType.STATIC:
@@ -386,10 +411,10 @@ class DataPlane:
             ),
         )
 
-    def _access_logs(self, configs: Sequence[FileAccessLog]) -> list[AccessLog]:
+    def _access_logs(self, configs: Sequence[FileAccessLog], log_type: bytes = b"DownstreamEnd") -> list[AccessLog]:
         return [
             AccessLog(
-                compile_format(config.format, hostname=self._hostname, find=first_value),
+                compile_format(config.format, hostname=self._hostname, find=first_value, log_type=log_type),
                 self._logs[config.path],
                 asks_for_more(config.format),
             )

@@ -21,8 +21,9 @@ from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
 from shifter.proxy.connection_manager import AccessLog
 from shifter.proxy.listener import Service
-from shifter.proxy.tcp_proxy import DRAIN_TIME, TcpProxyRuntime, TcpSession
+from shifter.proxy.tcp_proxy import DRAIN_TIME, Target, TcpProxyRuntime, TcpSession, targets
 from shifter.proxy.worker import TICK, Worker
+from shifter.routing.weights import Split
 from shifter.upstream.connection_tcp import TcpUser
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
@@ -67,8 +68,15 @@ class Front:
         self.listener = Listener("front", SocketAddress("192.0.2.1", 80), (FilterChain(self.settings),))
         self.log = Memory()
         self.writer = AccessLogWriter("memory", lambda _: self.log)
-        self.runtime = TcpProxyRuntime(self.listener, self.settings, self.worker, self.clusters.__getitem__, [self.access_log(LOG)])
+        self.runtime = TcpProxyRuntime(self.listener, self.settings, self.worker, self.split(self.settings), [self.access_log(LOG)])
         self.stats = self.runtime.stats
+
+    def split(self, proxy: TcpProxy) -> Split[Target]:
+        return targets(proxy, self.clusters.__getitem__)
+
+    def configure(self, proxy: TcpProxy) -> None:
+        """Have *proxy* be what is served."""
+        self.runtime.configure(self.listener, proxy, self.split(proxy), [])
 
     def access_log(self, text: str) -> AccessLog:
         return AccessLog(compile_format(text, log_type=b"TcpConnectionEnd"), self.writer)
@@ -519,7 +527,7 @@ def test_clusters_are_chosen_by_weight() -> None:
 def test_a_changed_weight_is_for_new_connections() -> None:
     front = Front(cluster("old", AT[0]), cluster("new", AT[1]), proxy=weighted(new=0, old=100))
     client = front.connect(b"x")
-    front.runtime.configure(front.listener, weighted(new=100, old=0), front.clusters.__getitem__, [])
+    front.configure(weighted(new=100, old=0))
     front.connect()
     assert front.endpoint.peer == AT[1]
     client.say(b"y")
@@ -575,7 +583,7 @@ def test_the_log_knows_addresses_and_says_nothing_of_what_is_no_http(front: Fron
     text = "%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_LOCAL_PORT% %CONNECTION_ID% %ACCESS_LOG_TYPE% %REQ(:METHOD)% %REQ(X)% %RESP(X)% \
 %ROUTE_NAME% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% %REQUEST_DURATION% %RESPONSE_DURATION% %START_TIME(%s)% \
 %UPSTREAM_HOST_NAME% %UPSTREAM_PROTOCOL% %REQ(:SCHEME)%\n"
-    front.runtime.configure(front.listener, front.settings, front.clusters.__getitem__, [front.access_log(text)])
+    front.runtime.access_logs = (front.access_log(text),)
     front.connect().hang_up("reset")
     assert front.lines == ["192.0.2.7:4711 80 1 TcpConnectionEnd - - - - - - - - 1700000000 192.0.2.101:5432 - -"]
 
