@@ -17,6 +17,7 @@ from shifter.config.judge import CustomFilters, Judge
 from shifter.config.legacy import modernise
 from shifter.config.report import Place, Problem, Report, ShifterError, render
 from shifter.config.schema.bootstrap import Bootstrap as BootstrapSchema
+from shifter.config.secrets import LoadedSecrets, load_secrets
 from shifter.config.standalone import build_routes, is_routes, root_of
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.route import RouteConfiguration
@@ -26,11 +27,13 @@ __all__ = [
     "Judge",
     "Loaded",
     "LoadedAssignment",
+    "LoadedSecrets",
     "Place",
     "Problem",
     "ShifterError",
     "load",
     "load_assignment",
+    "load_secrets",
     "render",
 ]
 

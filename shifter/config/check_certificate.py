@@ -11,9 +11,13 @@ from shifter.config.check_texts import Texts
 from shifter.config.document import MapNode, TextNode, map_in, text_in
 from shifter.config.judge import Judge
 from shifter.config.report import Report, shown
+from shifter.config.schema.base import names_of as names_of_message
+from shifter.config.schema.tls import TlsCertificate
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
+
+_FIELDS = names_of_message(TlsCertificate)
 
 
 class Certificates:
@@ -28,8 +32,7 @@ class Certificates:
         """Check a ``TlsCertificate``; return the names that it is for, ``None`` when that is not known."""
         chain = self._chain(node)
         self._key(node, chain)
-        for field in ("ocsp_staple",):
-            self._texts.content(map_in(node, field))
+        self._texts.content(map_in(node, "ocsp_staple"))
         return names_of(chain[0]) if chain else None
 
     def names(self, node: MapNode) -> list[str] | None:
@@ -40,7 +43,8 @@ class Certificates:
 
     def _chain(self, node: MapNode) -> "list[Certificate] | None":
         if "certificate_chain" not in node:
-            self._report.error(node, "a certificate without its chain is none", "give `certificate_chain`")
+            if node.keys() <= _FIELDS:  # with an unknown word around, that word is the problem
+                self._report.error(node, "a certificate without its chain is none", "give `certificate_chain`")
             return None
         found = self._texts.content(map_in(node, "certificate_chain"))
         return self._certificates(*found) if found is not None else None
@@ -64,7 +68,8 @@ class Certificates:
 
     def _key(self, node: MapNode, chain: "list[Certificate] | None") -> None:
         if "private_key" not in node:
-            self._report.error(node, "a certificate without its key cannot be shown to anybody", "give `private_key`")
+            if node.keys() <= _FIELDS:
+                self._report.error(node, "a certificate without its key cannot be shown to anybody", "give `private_key`")
             return
         source = map_in(node, "private_key")
         found, password = self._texts.content(source), self._texts.content(map_in(node, "password"))

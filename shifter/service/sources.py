@@ -67,25 +67,29 @@ def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loade
     collecting = gc.isenabled()
     gc.disable()  # a large configuration is a hundred thousand objects, none of them garbage: looking for some takes half the time
     try:
-        judge = Judge(
-            files=read_bounded,
-            environment=os.environ.get,
-            readable_by_others=_readable_by_others,
-            now=time.time,  # noqa: TID251 (certificates expire by the wall clock)
-            regex_problem=regex_problem,
-            format_problem=format_problem,
-            rewrite_problem=rewrite_problem,
-            template_problem=template_problem,
-            uri_template_problem=uri_template_problem,
-            uri_rewrite_problem=uri_rewrite_problem,
-            resource_problem=resource_problem,
-            filter_problem=filter_problem,
-            custom_filters=CustomFilters(custom_filters, custom_problem),
-        )
-        return load(text, name, judge, routes_alone=routes_alone)
+        return load(text, name, judge_of_all(), routes_alone=routes_alone)
     finally:
         if collecting:
             gc.enable()
+
+
+def judge_of_all() -> Judge:
+    """Return who is asked what other rooms say of patterns and formats, and about files."""
+    return Judge(
+        files=read_bounded,
+        environment=os.environ.get,
+        readable_by_others=_readable_by_others,
+        now=time.time,  # noqa: TID251 (certificates expire by the wall clock)
+        regex_problem=regex_problem,
+        format_problem=format_problem,
+        rewrite_problem=rewrite_problem,
+        template_problem=template_problem,
+        uri_template_problem=uri_template_problem,
+        uri_rewrite_problem=uri_rewrite_problem,
+        resource_problem=resource_problem,
+        filter_problem=filter_problem,
+        custom_filters=CustomFilters(custom_filters, custom_problem),
+    )
 
 
 def read_bounded(path: str) -> bytes:
