@@ -30,7 +30,6 @@ from shifter.wire.events import (
 from shifter.wire.heads import parse_request
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _AHEAD = 64 * 1024
 _JUST_NOW = 1.0
@@ -337,8 +336,9 @@ class Http1Door:
 
     # Downstream
 
-    def send_continue(self) -> None:
-        self.transport.write(CONTINUE)
+    def send_interim(self, status: int, block: bytes) -> None:
+        if self._version != 10:
+            self.transport.write(b"".join((h1.STATUS_LINES[status], block, b"\r\n\r\n")))
 
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
         self._chunked = False
@@ -355,6 +355,8 @@ class Http1Door:
         tail = b"\r\n\r\n"
         if self._no_body or status == 204 or status == 304:
             data = b""
+            if status != 204 and status != 304 and self._version != 10 and block.find(b"\r\ncontent-length: ") < 0:
+                tail = b"\r\ntransfer-encoding: chunked\r\n\r\n"  # as in Envoy: what a GET would be answered with
         elif length == UNTIL_END:
             if self._version == 10:
                 self._close = True

@@ -61,8 +61,8 @@ class Http2Downstream:
 
     # Downstream
 
-    def send_continue(self) -> None:
-        self._door.codec.send_interim(self._id, 100)
+    def send_interim(self, status: int, block: bytes) -> None:
+        self._door.codec.send_interim(self._id, status, block)
         self._door.mark()
 
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:

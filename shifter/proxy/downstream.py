@@ -35,8 +35,8 @@ class Downstream(Protocol):
     def local(self) -> bytes:
         """Our ``address:port`` on the client's connection."""
 
-    def send_continue(self) -> None:
-        """Tell the client to go on with its body (RFC 9110 section 10.1.1)."""
+    def send_interim(self, status: int, block: bytes) -> None:
+        """Send a 1xx answer: 100 tells the client to go on with its body (RFC 9110 section 10.1.1)."""
 
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
         """Send the answer's head with what is there of its body.

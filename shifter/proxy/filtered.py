@@ -271,7 +271,7 @@ class FilteredExchange:
         elif expects_continue(head):
             head.flags &= ~EXPECT_CONTINUE
             if not self._bytes_received:
-                self._door.send_continue()
+                self._door.send_interim(100, b"")
 
     def body_resized(self, length: int) -> None:
         head = self.head
@@ -391,8 +391,8 @@ class FilteredExchange:
     def connection_id(self) -> int:
         return self._door.connection_id
 
-    def send_continue(self) -> None:
-        self._door.send_continue()
+    def send_interim(self, status: int, block: bytes) -> None:
+        self._door.send_interim(status, block)
 
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
         self._inner_status = status

@@ -149,4 +149,6 @@ def local_reply(
         return status, tail, b""
     if body and not typed:
         return status, b"\r\ncontent-length: %d\r\ncontent-type: %b%b" % (len(body), kind, tail), body
+    if not body and head.version == 20:
+        return status, tail, b""  # its head ends it
     return status, b"\r\ncontent-length: %d%b" % (len(body), tail), body

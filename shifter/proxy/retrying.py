@@ -286,6 +286,12 @@ class RetryingStream(FullStream):
 
     # ResponseListener
 
+    def on_interim(self, head: ResponseHead) -> None:
+        super().on_interim(head)
+        if self.informed:  # another try would have to say the same again
+            self._release()
+            self.retries = None
+
     def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
         retries = self.retries
         if retries is not None:

@@ -68,6 +68,7 @@ class ProxyStream:
         "flags",
         "head",
         "idle_timeout",
+        "informed",
         "leaf",
         "lease",
         "over",
@@ -118,6 +119,7 @@ class ProxyStream:
         self.responding = False
         self.over = False
         self.repeated = False
+        self.informed = False  # the client has been sent a 1xx answer of an endpoint's
         self.status = 0
         self.flags = b""
         self.attempts = 0
@@ -159,7 +161,7 @@ class ProxyStream:
             if limit:
                 self.deadline = self.started + limit
             if not data and expects_continue(head):
-                self.downstream.send_continue()
+                self.downstream.send_interim(100, b"")
         pool = target.cluster.pick() if self.context is None else target.cluster.pick_for(self.context)
         upstream = None if pool is None else pool.take()
         if upstream is None:
@@ -284,8 +286,13 @@ class ProxyStream:
     # ResponseListener: what the upstream connection calls
 
     def on_interim(self, head: ResponseHead) -> None:
-        """1xx answers end here, as in Envoy: 100 was given by us already, and 103 is not passed on by default."""
+        """1xx answers end here (100 was given by us already), unless ``proxy_100_continue`` has them passed on: the first, as in Envoy."""
         self.touched = self.worker.now
+        if self.runtime.settings.proxy_100_continue and not self.informed:
+            self.informed = True
+            self.replay = None
+            block = head.block if head.server is None else b"%b\r\nserver: %b" % (head.block, head.server)
+            self.downstream.send_interim(head.status, block)
 
     def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
         self.responding = True
@@ -302,10 +309,10 @@ class ProxyStream:
         edit = self.target.edit_response
         if edit is not None or runtime.last_fields is not None:
             block = self._edited(head, took)
-        elif self.leaf.suppress_envoy_headers:
+        elif self.leaf.suppress_envoy_headers or self.request_ms is None:
             block = head.block + runtime.server_line
         else:
-            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (head.block, took, runtime.server_line)
+            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (head.block, took - self.request_ms, runtime.server_line)
         if not head.flags & HAS_DATE:
             block = b"%b\r\ndate: %b" % (block, self.worker.date)
         self.response_block = block
@@ -330,7 +337,9 @@ class ProxyStream:
 
     def _edited(self, head: ResponseHead, took: int) -> bytes:
         """Return the fields of the upstream's answer where more becomes of them than usual."""
-        block = head.block if self.leaf.suppress_envoy_headers else b"%b\r\nx-envoy-upstream-service-time: %d" % (head.block, took)
+        block = head.block
+        if self.request_ms is not None and not self.leaf.suppress_envoy_headers:
+            block = b"%b\r\nx-envoy-upstream-service-time: %d" % (block, took - self.request_ms)
         if self.runtime.last_fields is not None and head.server is not None:
             block = b"%b\r\nserver: %b" % (block, head.server)
         edit = self.target.edit_response
@@ -509,7 +518,10 @@ class ProxyStream:
         entry.route = self.leaf.config.name
         entry.attempts = self.attempts
         entry.upstream_host = self.pool.address_text if self.pool is not None else None
-        entry.upstream_service_time = b"%d" % self.service_time if details == "via_upstream" else None
+        if details == "via_upstream" and self.request_ms is not None and self.request_ms <= self.service_time:
+            entry.upstream_service_time = b"%d" % (self.service_time - self.request_ms)
+        else:
+            entry.upstream_service_time = None  # where nobody waited for the answer there is no time that it took
         if known is not None or self.runtime.logs_more:
             self._tell_more(entry)
         return entry

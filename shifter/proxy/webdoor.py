@@ -118,7 +118,7 @@ class WebDownstream:
 
     # Downstream
 
-    def send_continue(self) -> None: ...
+    def send_interim(self, status: int, block: bytes) -> None: ...
 
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
         request = self._request

@@ -133,7 +133,7 @@ class WebExchange:
     def begin(self, data: bytes, end: bool) -> None:
         self._worker.streams.add(self)
         if not end and not data and expects_continue(self._head):
-            self._downstream.send_continue()
+            self._downstream.send_interim(100, b"")
         self.on_request_data(data, end)
 
     def on_request_data(self, data: bytes, end: bool) -> None:

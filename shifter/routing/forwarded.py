@@ -17,6 +17,7 @@ from shifter.routing.errors import RequestRefused
 from shifter.routing.server_header import appended_via
 from shifter.routing.strip_port import HostForm, compile_host_form
 from shifter.wire.events import (
+    EXPECT_CONTINUE,
     FORWARDING_FLAGS,
     HAS_REQUEST_ID,
     HAS_UNDERSCORE,
@@ -118,6 +119,7 @@ class Forwarding:
         "_internal_only",
         "_keep_id",
         "_local_address",
+        "_passes_expect",
         "_port_line",
         "_trusted_hops",
         "_underscores",
@@ -134,6 +136,7 @@ class Forwarding:
         self._generate_id = manager.generate_request_id
         self._keep_id = not self._edge or manager.preserve_external_request_id or not manager.generate_request_id
         self._underscores = manager.headers_with_underscores
+        self._passes_expect = manager.proxy_100_continue
         self.upgradable = False  # upgrades pass, for their routes to decide
         self._dropped = EDGE_FIELDS if self._edge else CONTROL_FIELDS
         self._local_address = local_address
@@ -283,6 +286,9 @@ class Forwarding:
             head.block = block_of((name, value) for name, value in fields(head.block) if name not in dropped)
         if flags & TE_TRAILERS:
             head.block += b"\r\nte: trailers"
+        if flags & EXPECT_CONTINUE and self._passes_expect and head.version != 10:
+            head.flags &= ~EXPECT_CONTINUE  # the endpoint says whether to go on
+            head.block += b"\r\nexpect: 100-continue"
 
     def _take_proto(self, head: RequestHead) -> bool:
         """Believe ``x-forwarded-proto`` where it is to be believed, else take it out; say whether it stays."""

@@ -101,7 +101,7 @@ class Http1Connection:
     def send_trailers(self, block: bytes) -> None:
         self._request_done = True
         if self._chunked:
-            self.transport.write(h1.last_chunk(block))
+            self.transport.write(h1.last_chunk(block if self.pool.state.config.enable_trailers else b""))
 
     def cancel(self) -> None:
         if self._listener is not None:
@@ -229,7 +229,8 @@ class Http1Connection:
             # the head was fine: it goes out, so that the client sees a cut answer and not another one
             listener.on_head(head, b"", False)
             raise
-        if decoder.done and not decoder.trailers:
+        trailers = decoder.trailers and self.pool.state.config.enable_trailers
+        if decoder.done and not trailers:
             self._end_body(decoder)
             listener.on_head(head, payload, True)
             return
@@ -245,7 +246,7 @@ class Http1Connection:
         if not decoder.done:
             if payload:
                 listener.on_data(payload, False)
-        elif decoder.trailers:
+        elif decoder.trailers and self.pool.state.config.enable_trailers:
             if payload:
                 listener.on_data(payload, False)
                 if self._listener is not listener:

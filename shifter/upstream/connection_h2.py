@@ -20,7 +20,21 @@ from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import Failed, FailureKind, ResponseListener
 from shifter.wire.events import RequestHead, ResponseHead
 from shifter.wire.h2 import ClientConnection, Http2Options
-from shifter.wire.h2_events import CANCEL, CLOSED, DATA, DRAINED, GOAWAY, INTERIM, NO_ERROR, RESET, RESPONSE, SETTINGS, TRAILERS, Event
+from shifter.wire.h2_events import (
+    CANCEL,
+    CLOSED,
+    DATA,
+    DRAINED,
+    GOAWAY,
+    INTERIM,
+    NO_ERROR,
+    PROTOCOL_ERROR,
+    RESET,
+    RESPONSE,
+    SETTINGS,
+    TRAILERS,
+    Event,
+)
 
 if TYPE_CHECKING:
     from shifter.upstream.pool import EndpointPool
@@ -395,7 +409,7 @@ class Http2Connection:
 
     def _happened_rarely(self, event: Event) -> None:
         if event[0] == RESET:
-            self._reset(event[1], event[3], event[4])
+            self._reset(event[1], event[2], event[3], event[4])
         elif event[0] == SETTINGS:
             self.pool.freed(self)
         elif event[0] == GOAWAY:
@@ -415,7 +429,7 @@ class Http2Connection:
             else:
                 stream.writable()
 
-    def _reset(self, number: int, refused: bool, ours: bool) -> None:
+    def _reset(self, number: int, code: int, refused: bool, ours: bool) -> None:
         stream = self._streams.get(number)
         if stream is None:
             return
@@ -427,6 +441,8 @@ class Http2Connection:
         if ours:
             self.pool.stats.upstream_cx_protocol_error += 1
             stream.failed(FailureKind.PROTOCOL_ERROR, "")
+        elif code == PROTOCOL_ERROR:
+            stream.failed(FailureKind.PROTOCOL_ERROR, "remote reset")  # the endpoint's opinion of what it was sent
         elif refused:
             stream.failed(FailureKind.REFUSED_STREAM, "", refused=True)
         else:

@@ -235,7 +235,7 @@ def test_bodies_and_trailers_both_ways(client: Client) -> None:
     client.turn()
     (exchange,) = client.tree.exchanges
     downstream = exchange.downstream
-    downstream.send_continue()
+    downstream.send_interim(100, b"")
     downstream.send_head(200, b"", UNTIL_END, b"x", False)
     client.codec.send_data(number, b"b", False)
     client.codec.send_trailers(number, b"\r\nsum: 1")

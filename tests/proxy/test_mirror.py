@@ -22,7 +22,9 @@ FIELDS = b"\r\nx-forwarded-proto: http\r\nx-request-id: " + REQUEST_ID + b"\r\nx
 
 
 def mirrored(policy: RequestMirrorPolicy | None = None, **action: object) -> Proxy:
-    cluster = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),), connect_timeout=1.0, per_connection_buffer_limit_bytes=LIMIT)
+    cluster = Cluster(
+        "mirror", endpoints=(LbEndpoint(MIRROR),), connect_timeout=1.0, per_connection_buffer_limit_bytes=LIMIT, enable_trailers=True
+    )
     route = forward(b"/", "one", mirrors=(policy or RequestMirrorPolicy("mirror"),), **action)
     return Proxy((route,), (*CLUSTERS, cluster))
 
@@ -111,7 +113,7 @@ def test_the_body_is_copied_as_it_comes() -> None:
 
 
 def test_trailers_are_copied() -> None:
-    cluster = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),))
+    cluster = Cluster("mirror", endpoints=(LbEndpoint(MIRROR),), enable_trailers=True)
     proxy = Proxy((forward(b"/", "one", mirrors=(RequestMirrorPolicy("mirror"),)),), (*CLUSTERS, cluster), enable_trailers=True)
     client = proxy.connect(get(b"/a", b"transfer-encoding: chunked", method=b"POST"))
     client.say(b"2\r\nab\r\n", b"0\r\nx-sum: 1\r\n\r\n")

@@ -77,7 +77,6 @@ def test_a_date_of_the_upstream_stays() -> None:
     ("method", "answer", "block"),
     [
         (b"HEAD", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", b"\r\ncontent-length: 5"),
-        (b"HEAD", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b""),
         (b"GET", b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"GET", b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", b"\r\ncontent-length: 5"),
     ],
@@ -89,6 +88,15 @@ def test_answers_without_a_body(method: bytes, answer: bytes, block: bytes) -> N
     status = answer[9:].partition(b"\r\n")[0]
     assert client.take() == passed(status, block) + local(b"403 Forbidden", b"no entry")
     proxy.settled(**{f"c{status[:3].decode()}": 1, "c403": 1})
+
+
+@pytest.mark.parametrize("framing", [b"\r\ntransfer-encoding: chunked", b""])
+def test_an_answer_to_head_says_how_that_to_get_would_be_framed(framing: bytes) -> None:
+    proxy = Proxy()
+    client = proxy.connect(get(b"/one", method=b"HEAD") + get(b"/direct"))
+    proxy.backend.say(b"HTTP/1.1 200 OK" + framing + b"\r\n\r\n")
+    told = passed(b"200 OK").removesuffix(b"\r\n\r\n") + b"\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert client.take() == told + local(b"403 Forbidden", b"no entry")
 
 
 def test_bodies_keep_their_framing() -> None:
@@ -199,6 +207,43 @@ def test_weights_choose_the_cluster() -> None:
     proxy.worker.random = lambda: 20
     proxy.connect(get(b"/"))
     assert proxy.backend.peer == ONE
+
+
+def test_the_first_interim_answer_passes_where_that_is_wanted() -> None:
+    proxy = Proxy(proxy_100_continue=True)
+    client = proxy.connect(post(3, b"/one", b"expect: 100-continue"))
+    assert client.take() == b""
+    assert b"\r\nexpect: 100-continue" in proxy.backend.take()
+    proxy.backend.say(b"HTTP/1.1 100 Continue\r\nx-more: 1\r\nserver: theirs\r\n\r\n")
+    assert client.take() == b"HTTP/1.1 100 Continue\r\nx-more: 1\r\nserver: theirs\r\n\r\n"
+    client.say(b"abc")
+    proxy.backend.say(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", EMPTY)
+    assert client.take() == passed(b"200 OK", b"\r\ncontent-length: 0")
+
+
+def test_no_interim_answers_for_http_1_0() -> None:
+    proxy = Proxy(proxy_100_continue=True, accept_http_10=True)
+    client = proxy.connect(get(b"/one", version=b"HTTP/1.0"))
+    proxy.backend.say(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n")
+    assert client.take() == b""
+
+
+def test_an_answer_that_begins_before_the_request_ends_has_taken_no_time() -> None:
+    proxy = Proxy()
+    client = proxy.connect(post(3))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+    assert b"x-envoy-upstream-service-time" not in client.take()
+
+
+def test_the_time_an_answer_takes_begins_when_the_request_has_ended() -> None:
+    proxy = Proxy()
+    client = proxy.connect(post(3))
+    proxy.wait(2.0)
+    client.say(b"abc")
+    proxy.wait(1.0)
+    proxy.backend.say(EMPTY)
+    took = int(client.take().partition(b"x-envoy-upstream-service-time: ")[2].partition(b"\r\n")[0])
+    assert 990 <= took <= 1000
 
 
 # 100 Continue

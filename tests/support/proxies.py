@@ -81,8 +81,8 @@ ONE = SocketAddress("192.0.2.101", 80)
 TWO = (SocketAddress("192.0.2.102", 80), SocketAddress("192.0.2.103", 80))
 CLUSTERS = (
     Cluster("empty"),
-    Cluster("one", endpoints=(LbEndpoint(ONE),), connect_timeout=1.0),
-    Cluster("two", endpoints=tuple(map(LbEndpoint, TWO)), connect_timeout=1.0),
+    Cluster("one", endpoints=(LbEndpoint(ONE),), connect_timeout=1.0, enable_trailers=True),
+    Cluster("two", endpoints=tuple(map(LbEndpoint, TWO)), connect_timeout=1.0, enable_trailers=True),
 )
 
 

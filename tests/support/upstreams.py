@@ -105,7 +105,7 @@ class Endpoint(AnyEndpoint[Http1Pool]):
     """One that speaks HTTP/1: what it says is up to the test, byte by byte."""
 
     def __init__(self, config: Cluster | None = None, address: SocketAddress = ADDRESS) -> None:
-        super().__init__(Http1Pool, config or Cluster("c"), address)
+        super().__init__(Http1Pool, config or Cluster("c", enable_trailers=True), address)
 
     def ask(
         self, head: RequestHead = GET, data: bytes = b"", end: bool = True, listener: RecordingListener | None = None

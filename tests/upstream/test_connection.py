@@ -2,6 +2,7 @@
 
 import pytest
 
+from shifter.model.cluster import Cluster
 from shifter.routing.retry import Reached
 from shifter.upstream import connection as module
 from shifter.upstream.interfaces import FailureKind
@@ -215,6 +216,19 @@ def test_broken_answers(endpoint: Endpoint, what: str, raw: bytes, end: str | No
     stats = endpoint.stats
     assert stats.upstream_cx_destroy_remote_with_active_rq + stats.upstream_cx_destroy_local_with_active_rq == 1
     assert stats.upstream_cx_active == 0
+
+
+def test_trailers_end_here_where_they_are_not_enabled() -> None:
+    endpoint = Endpoint(Cluster("c"))
+    listener = endpoint.ask(put(), end=False)
+    assert listener.stream is not None
+    listener.stream.send_trailers(b"\r\nx: 1")
+    endpoint.network.run()
+    end = endpoint.connections[-1]
+    assert end.take().endswith(b"chunked\r\n\r\n0\r\n\r\n")
+    end.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n", b"0\r\nx: 1\r\n\r\n")
+    assert listener.saw[-1] == "end"
+    assert endpoint.ask(GET).stream is not None
 
 
 def test_endless_interim_answers_end(endpoint: Endpoint) -> None:
