@@ -7,11 +7,14 @@ Rule 3. It is lost when every attempt has failed; the last reason is told.
 
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
-from typing import Protocol
+from typing import TYPE_CHECKING, Optional, Protocol
 
 from shifter.model.address import Address, SocketAddress
 from shifter.model.cluster import UpstreamConnectionOptions
 from shifter.net.transport import ConnectOptions, Connector, Delayed, Handler, Transport
+
+if TYPE_CHECKING:
+    from shifter.net.tls_session import TlsSession
 
 ATTEMPT_DELAY = 0.3
 """Seconds that an attempt has before the next begins beside it (RFC 8305 section 5 allows 0.1 to 2)."""
@@ -44,6 +47,8 @@ def _is_v6(address: Address) -> bool:
 class Race:
     """See the module; a `Transport` as far as somebody who waits for a connection needs one."""
 
+    tls: Optional["TlsSession"] = None
+
     def __init__(self, network: Connector, addresses: Sequence[Address], handler: Racing, options: ConnectOptions) -> None:
         self.handler: Handler = handler
         self.bytes_received = 0
@@ -59,7 +64,7 @@ class Race:
         self._paused = False
         self._over = False
         self._next()
-        self.peer = self._attempts[0].transport.peer
+        self.peer = self.direct_peer = self._attempts[0].transport.peer
 
     @property
     def local(self) -> SocketAddress:

@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Optional, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet, IReadWriteDescriptor
 from twisted.logger import Logger
@@ -22,7 +22,10 @@ from zope.interface import implementer
 from shifter.model.address import Address, SocketAddress
 from shifter.net.buffers import read_at_a_time
 from shifter.net.socket_options import prepare
-from shifter.net.transport import ConnectOptions, Delayed, Handler
+from shifter.net.transport import ConnectOptions, Delayed, Handler, Transport
+
+if TYPE_CHECKING:
+    from shifter.net.tls_session import TlsSession
 
 _log = Logger()
 _SMALL_READ = 16 * 1024
@@ -91,7 +94,7 @@ class Network:
         for transport in list(self.lingering):
             transport.finish("closed locally")
 
-    def connect(self, address: Address, handler: Handler, options: ConnectOptions | None = None) -> "TcpTransport":
+    def connect(self, address: Address, handler: Handler, options: ConnectOptions | None = None) -> Transport:
         """Begin to connect to *address* (its host is an IP literal); *handler* hears of the outcome from the reactor."""
         where: str | tuple[str, int]
         if isinstance(address, SocketAddress):
@@ -115,6 +118,8 @@ class Network:
             transport.failure = _words(code)
             transport.queue = []
             self.mark(transport)
+        if options is not None and options.tls is not None:
+            return options.tls.over(self, transport, handler)
         return transport
 
 
@@ -128,18 +133,24 @@ def _words(code: int) -> str:
 
 @implementer(IReadWriteDescriptor)
 class TcpTransport:
-    """One TCP connection, accepted or outgoing (`transport.Transport`). *limit* is its buffer's (`buffers`)."""
+    """One TCP connection, accepted or outgoing (`transport.Transport`). *limit* is its buffer's (`buffers`).
+
+    Who reads a PROXY header sets ``peer`` and ``local`` to what it said, before a handler sees the transport.
+    """
 
     __slots__ = (
-        "_ended", "_ending", "_largest", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting", "failure",
-        "fd", "handler", "linger", "network", "peer", "peer_ended", "queue", "reading", "sock",
+        "_ended", "_ending", "_largest", "_local", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting",
+        "direct_peer", "failure", "fd", "handler", "linger", "network", "peer", "peer_ended", "queue", "reading", "sock",
     )  # fmt: skip
+
+    tls: Optional["TlsSession"] = None
 
     def __init__(self, network: Network, sock: socket.socket, handler: Handler, peer: SocketAddress, limit: int = 0) -> None:
         self.network = network
         self.sock = sock
         self.handler = handler
-        self.peer = peer
+        self.peer = self.direct_peer = peer
+        self._local: SocketAddress | None = None
         self.fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send
@@ -159,11 +170,17 @@ class TcpTransport:
 
     @property
     def local(self) -> SocketAddress:
+        if self._local is not None:
+            return self._local
         try:
             host, port = self.sock.getsockname()[:2]
         except OSError:  # it is gone
             return SocketAddress("", 0)
         return SocketAddress(host, port)
+
+    @local.setter
+    def local(self, said: SocketAddress) -> None:
+        self._local = said
 
     def start(self) -> None:
         """Begin to read (accepted connections)."""

@@ -1,6 +1,6 @@
 """What carries bytes, and what it carries them to.
 
-Rule 1. A handler never learns what kind of transport it has (TCP now, TLS later): it has these methods and no others.
+Rule 1. A handler need not know what kind of transport it has, TCP or TLS over it: both have these methods and no others.
 Rule 2. A transport calls its handler from the reactor only, never from inside a call that the handler made.
         The one exception is `Handler.write_blocked`, which may come from inside ``write``.
 Rule 3. After `Handler.connection_lost` no other call follows, and writing is allowed and ignored.
@@ -14,6 +14,7 @@ from shifter.model.cluster import UpstreamConnectionOptions
 
 if TYPE_CHECKING:
     from shifter.net.tcp import Flushable
+    from shifter.net.tls_session import TlsSession
 
 
 class Transport(Protocol):
@@ -21,11 +22,19 @@ class Transport(Protocol):
 
     handler: "Handler"
     peer: SocketAddress
-    """The other end; of a Unix domain socket its path, and port 0."""
+    """The other end; of a Unix domain socket its path, and port 0. Behind a PROXY header whom that names."""
 
     @property
     def local(self) -> SocketAddress:
-        """Our end of the connection."""
+        """Our end of the connection; behind a PROXY header the one that it names."""
+
+    @property
+    def direct_peer(self) -> SocketAddress:
+        """The physical other end, whatever a PROXY header said."""
+
+    @property
+    def tls(self) -> "TlsSession | None":
+        """What TLS agreed on; ``None`` when the bytes travel as they are."""
 
     bytes_received: int
     bytes_sent: int
@@ -75,11 +84,20 @@ class Handler(Protocol):
         """All that was queued has been sent."""
 
 
+class Secured(Protocol):
+    """What stands between a connection's bytes and its handler (`tls.ClientTls`)."""
+
+    def over(self, network: "Connector", transport: Transport, handler: Handler) -> Transport:
+        """Return what *handler* gets instead of *transport*, a connection that was just begun, and become that one's handler."""
+
+
 class ConnectOptions(NamedTuple):
-    """How a connection is made: ``socket`` as the cluster says, with a buffer of ``buffer_limit`` bytes (`buffers`)."""
+    """How a connection is made: ``socket`` as the cluster says, with a buffer of ``buffer_limit`` bytes (`buffers`), and with ``tls``
+    over it, if any: then `Handler.connection_made` comes when the handshake is done."""
 
     socket: UpstreamConnectionOptions = UpstreamConnectionOptions()
     buffer_limit: int = 0
+    tls: Secured | None = None
 
 
 class Delayed(Protocol):

@@ -31,7 +31,7 @@ class FakeTransport:
         if handler is not None:
             self.handler = handler
         self.network = network
-        self.peer = peer
+        self.peer = self.direct_peer = peer
         self.local = SocketAddress("192.0.2.1", 80)
         self.options: ConnectOptions | None = None
         self.tls: Any = None  # what came of the handshake, if there was one
@@ -261,7 +261,7 @@ class FakeNetwork:
         for transport in list(self.transports):
             transport.tick(self.now)
 
-    def connect(self, address: SocketAddress, handler: Handler, options: ConnectOptions | None = None) -> FakeTransport:
+    def connect(self, address: SocketAddress, handler: Handler, options: ConnectOptions | None = None) -> Transport:
         transport = FakeTransport(self, address, handler)
         transport.options = options
         if options is not None:
@@ -269,6 +269,8 @@ class FakeNetwork:
         transport.connecting = True
         self.transports.append(transport)
         self.outgoing.append(transport)
+        if options is not None and options.tls is not None:
+            return options.tls.over(self, transport, handler)
         return transport
 
     def accept(self, make: Callable[[FakeTransport], Handler | None], peer: SocketAddress | None = None) -> FakeTransport:

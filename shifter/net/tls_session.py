@@ -1,0 +1,210 @@
+"""What a TLS handshake came to, in Envoy's words.
+
+Rule 1. Nothing is parsed before it is asked for: most connections are never asked.
+Rule 2. What a certificate says is said as Envoy's access log and ``x-forwarded-client-cert`` say it: RFC 2253 subjects, serial numbers and
+        digests in lower-case hexadecimal.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from shifter.net.tls_engine import Engine
+
+_SHORT_NAMES = {
+    NameOID.EMAIL_ADDRESS: "emailAddress",
+    NameOID.SERIAL_NUMBER: "serialNumber",
+    NameOID.SURNAME: "SN",
+    NameOID.GIVEN_NAME: "GN",
+    NameOID.TITLE: "title",
+    NameOID.USER_ID: "UID",
+}
+"""OpenSSL's names of attributes that RFC 4514 leaves as numbers."""
+
+
+def rfc2253(name: x509.Name) -> str:
+    """Return *name* as OpenSSL prints it with ``XN_FLAG_RFC2253``: last part first, bytes beyond ASCII as ``\\XX``."""
+    text = name.rfc4514_string(_SHORT_NAMES)
+    if text.isascii():
+        return text
+    return "".join(letter if letter.isascii() else "".join(f"\\{byte:02X}" for byte in letter.encode()) for letter in text)
+
+
+class Certificate:
+    """What one X.509 certificate says."""
+
+    def __init__(self, parsed: x509.Certificate) -> None:
+        self.parsed = parsed
+
+    @cached_property
+    def der(self) -> bytes:
+        return self.parsed.public_bytes(Encoding.DER)
+
+    @cached_property
+    def pem(self) -> str:
+        """With a line end at the end, as OpenSSL writes it."""
+        return self.parsed.public_bytes(Encoding.PEM).decode("ascii")
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the DER bytes, in hexadecimal (``%DOWNSTREAM_PEER_FINGERPRINT_256%``)."""
+        return self.parsed.fingerprint(hashes.SHA256()).hex()
+
+    @cached_property
+    def sha1(self) -> str:
+        """SHA-1 of the DER bytes, in hexadecimal (``%DOWNSTREAM_PEER_FINGERPRINT_1%``)."""
+        return self.parsed.fingerprint(hashes.SHA1()).hex()  # what the operator is defined as
+
+    @cached_property
+    def spki_sha256(self) -> bytes:
+        """SHA-256 of the public key's SubjectPublicKeyInfo (``verify_certificate_spki``)."""
+        digest = hashes.Hash(hashes.SHA256())
+        digest.update(self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        return digest.finalize()
+
+    @property
+    def subject(self) -> str:
+        return rfc2253(self.parsed.subject)
+
+    @property
+    def issuer(self) -> str:
+        return rfc2253(self.parsed.issuer)
+
+    @property
+    def common_name(self) -> str:
+        """The subject's common name; empty when it has none."""
+        names = self.parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(names[0].value) if names else ""
+
+    @property
+    def serial(self) -> str:
+        """The serial number in lower-case hexadecimal, whole bytes."""
+        digits = f"{self.parsed.serial_number:x}"
+        return digits.zfill(len(digits) + len(digits) % 2)
+
+    @property
+    def valid_from(self) -> datetime:
+        return self.parsed.not_valid_before_utc
+
+    @property
+    def valid_to(self) -> datetime:
+        return self.parsed.not_valid_after_utc
+
+    @cached_property
+    def _alternatives(self) -> x509.SubjectAlternativeName | None:
+        try:
+            return self.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+            return None
+
+    @property
+    def has_alternatives(self) -> bool:
+        """Whether there is a subject alternative name at all; then the subject's common name counts for nothing (RFC 6125)."""
+        return self._alternatives is not None
+
+    def _names(self, kind: type[x509.DNSName] | type[x509.UniformResourceIdentifier] | type[x509.RFC822Name]) -> Sequence[str]:
+        names = self._alternatives
+        return names.get_values_for_type(kind) if names is not None else ()
+
+    @property
+    def dns_sans(self) -> Sequence[str]:
+        return self._names(x509.DNSName)
+
+    @property
+    def uri_sans(self) -> Sequence[str]:
+        return self._names(x509.UniformResourceIdentifier)
+
+    @property
+    def email_sans(self) -> Sequence[str]:
+        return self._names(x509.RFC822Name)
+
+    @property
+    def ip_sans(self) -> Sequence[str]:
+        names = self._alternatives
+        return [str(address) for address in names.get_values_for_type(x509.IPAddress)] if names is not None else ()
+
+    @property
+    def sans(self) -> Sequence[str]:
+        """All alternative names, in the certificate's order."""
+        names = self._alternatives
+        return [str(name.value) for name in names if isinstance(name, _TEXTUAL)] if names is not None else ()
+
+    def __str__(self) -> str:
+        """For people: whose it is, for which names, and who signed it."""
+        names = f" for {', '.join(self.sans)}" if self.sans else ""
+        return f"certificate of {self.subject or 'nobody'}{names}, signed by {self.issuer or 'nobody'}"
+
+    def __repr__(self) -> str:
+        return f"<Certificate {self}>"
+
+
+_TEXTUAL = (x509.DNSName, x509.UniformResourceIdentifier, x509.RFC822Name, x509.IPAddress)
+
+
+class TlsSession:
+    """What is known of a connection that TLS protects.
+
+    ``alpn`` is the application protocol agreed on (empty: none), ``server_name`` the one that the client asked for (empty: none),
+    ``resumed`` whether an earlier session went on, ``verified`` whether the peer sent a certificate that fits all that the configuration
+    asks of it. ``truncated`` says, of a connection that ended, that its peer closed it without saying so in TLS: what was to be read
+    until the end may be cut off (RFC 8446 section 6.1).
+    """
+
+    __slots__ = ("_engine", "_local", "_peer", "alpn", "resumed", "server_name", "truncated", "verified")
+
+    def __init__(self, engine: "Engine", checks: bool) -> None:
+        self._engine = engine
+        self._peer: Certificate | None = None
+        self._local: Certificate | None = None
+        self.alpn = engine.alpn()
+        self.server_name = engine.server_name()
+        self.resumed = engine.resumed()
+        self.verified = checks and engine.verified()
+        self.truncated = False
+
+    @property
+    def version(self) -> str:
+        """``TLSv1.3`` and so on."""
+        return self._engine.version()
+
+    @property
+    def cipher(self) -> str:
+        """The cipher suite, in OpenSSL's spelling, which is Envoy's."""
+        return self._engine.cipher()
+
+    @property
+    def session_id(self) -> str:
+        """In hexadecimal; empty when there is none, as in most TLS 1.3 connections."""
+        return self._engine.session_id().hex()
+
+    @property
+    def peer_certificate(self) -> Certificate | None:
+        if self._peer is None:
+            parsed = self._engine.peer_certificate()
+            self._peer = Certificate(parsed) if parsed is not None else None
+        return self._peer
+
+    @property
+    def peer_chain(self) -> list[Certificate]:
+        """What the peer sent, its own certificate first. A session that goes on may know its own only."""
+        mine = self.peer_certificate
+        chain = [Certificate(one) for one in self._engine.peer_chain()]
+        return chain or ([mine] if mine is not None else [])
+
+    @property
+    def local_certificate(self) -> Certificate | None:
+        """The certificate that was shown to the peer, or would have been."""
+        if self._local is None:
+            parsed = self._engine.local_certificate()
+            self._local = Certificate(parsed) if parsed is not None else None
+        return self._local
+
+    def __repr__(self) -> str:
+        return f"<TlsSession {self.version} {self.cipher} alpn={self.alpn!r} server_name={self.server_name!r}>"
