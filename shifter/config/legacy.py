@@ -81,9 +81,11 @@ class _BootstrapRewriter(ClusterRewriter):
         manager = map_in(node, "typed_config")
         if manager is None:
             return
-        self._idle_timeout(manager)
         for log in maps(manager.get("access_log")):
             self.access_log(log)
+        if str(manager.get("@type")).endswith(".TcpProxy"):
+            return  # which has an idle_timeout of its own
+        self._idle_timeout(manager)
         self._http_filters(node, manager)
         replies = map_in(manager, "local_reply_config")
         if replies is not None:

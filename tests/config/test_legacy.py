@@ -10,6 +10,7 @@ from shifter.config import Loaded, load
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.listener import http_listener
 from shifter.model.route import AppendAction, HeaderMatcher, RouteAction, StringMatcher, StringMatchKind
+from shifter.model.tcp_proxy import TcpProxy
 from tests.support.configs import FILE_LOG_TYPE, GOOD, HCM_TYPE, NAME, ROUTER_TYPE, load_good, marked, plant, with_manager, with_route
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "recipes" / "config"
@@ -376,3 +377,27 @@ def test_wherever_headers_are_matched_or_added(text: str, spellings: tuple[str, 
     assert [problem.place for problem in old.problems] == [planted.place] and new.problems == []
     assert old.bootstrap is not None and new.bootstrap is not None
     assert old.bootstrap.listeners == new.bootstrap.listeners
+
+
+def test_idle_timeout_of_a_tcp_proxy_is_its_own() -> None:
+    text = """\
+static_resources:
+  listeners:
+  - name: db
+    address: {socket_address: {address: 127.0.0.1, port_value: 5432}}
+    filter_chains:
+    - filters:
+      - name: envoy.tcp_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.config.filter.network.tcp_proxy.v2.TcpProxy
+          stat_prefix: db
+          cluster: db
+          idle_timeout: 7s
+  clusters:
+  - name: db
+"""
+    loaded = load(text, NAME)
+    assert loaded.bootstrap is not None, loaded.problems
+    [chain] = loaded.bootstrap.listeners[0].filter_chains
+    assert isinstance(chain.filter, TcpProxy)
+    assert chain.filter.idle_timeout == 7.0
