@@ -38,7 +38,7 @@ class LiveCluster(Leasing):
 
     __slots__ = (
         "_before", "_checker", "_detector", "_discovery", "_failed", "_high", "_log_outlier", "_members", "_policy",
-        "_registry", "_settling", "available",
+        "_registry", "_settling", "_sockets", "available",
     )  # fmt: skip
 
     available: bool
@@ -53,6 +53,7 @@ class LiveCluster(Leasing):
     ) -> None:
         state = registry.state(config)
         super().__init__(config, state, state.default)
+        self._sockets = state.sockets_for(config)
         self.available = False
         self._high: BranchLeasing | None = None
         self._registry = registry
@@ -95,8 +96,10 @@ class LiveCluster(Leasing):
     def activate(self) -> None:
         """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
         which hosts are outliers."""
-        self.state.activate(self.config)
+        renews = self.state.activate(self.config, self._sockets)
         self._members.describe()
+        if renews:
+            _renew(self.pools, connecting=True)
         self._balance()
         hosts = [pool.host for pool in self.pools]
         if self._checker is not None:
@@ -256,10 +259,10 @@ class _Successor:
         return {}
 
 
-def _renew(pools: Iterable[EndpointPool]) -> None:
+def _renew(pools: Iterable[EndpointPool], connecting: bool = False) -> None:
     for pool in pools:
         for one in pool.every:
-            one.renew()
+            one.renew(connecting)
 
 
 def _send_away(pools: Iterable[EndpointPool]) -> None:

@@ -106,6 +106,9 @@ class EndpointPool:
             if not self.branches:
                 self.branches = None
 
+    alpn: tuple[bytes, ...] = ()
+    """What is offered in a TLS handshake where the configuration does not say."""
+
     # for the cluster
 
     def take(self) -> UpstreamStream | None:
@@ -146,9 +149,17 @@ class EndpointPool:
         self.draining = True
         self._close_idle(lambda connection: True)
 
-    def renew(self) -> None:
-        """Have no request use the connections there are: close them, those that are busy behind their requests."""
+    def renew(self, connecting: bool = False) -> None:
+        """Have no request use the connections there are: close them, those that are busy behind their requests, and with *connecting* also
+        those that are being made, which are made anew for who waits."""
         self._close_idle(lambda connection: True)
+        if connecting:
+            for connection in list(self.started):
+                del self.started[connection]
+                self._forget(connection)
+                connection.transport.abort()
+            self.waiting.extendleft(reversed(self.choosy))  # whatever comes now is new
+            self.choosy.clear()
         for connection in self.connections:
             if connection.opened:
                 connection.retire()
@@ -207,6 +218,9 @@ class EndpointPool:
         began = self.started.pop(connection, None)
         if began is not None:
             self.stats.upstream_cx_connect_ms.record((self.network.monotonic() - began) * 1000)
+        tls = connection.transport.tls
+        if tls is not None:
+            self.state.sockets.established(tls)
         self._made_available(connection)
 
     def connect_failed(self, connection: PooledConnection, reason: str) -> None:
@@ -332,9 +346,10 @@ class EndpointPool:
     def _transport(self, connection: Racing) -> Transport:
         """Begin to connect to the host: to the one address it has, or to several at once."""
         addresses = self.host.addresses
+        options = self.state.sockets.options(self.host, self.key, self.alpn)
         if len(addresses) == 1:
-            return self.network.connect(addresses[0], connection, self.state.connect_options)
-        return Race(self.network, addresses, connection, self.state.connect_options)
+            return self.network.connect(addresses[0], connection, options)
+        return Race(self.network, addresses, connection, options)
 
     def _forget(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
         if connection in self.connections:

@@ -56,13 +56,15 @@ class AutoPool(Http1Pool, Http2Pool):
 
     __slots__ = ()
 
+    alpn: tuple[bytes, ...] = (b"h2", b"http/1.1")
+
     def take(self) -> UpstreamStream | None:
         return self.idle.pop() if self.idle else Http2Pool.take(self)
 
     def introduced(self, introduction: Introduction) -> None:
         """The handshake is done: go on with a connection of the kind that was agreed on."""
         transport = introduction.transport
-        tls = getattr(transport, "tls", None)
+        tls = transport.tls
         connection: Http1Connection | Http2Connection
         if tls is not None and tls.alpn == _H2:
             self.host.speaks = UpstreamProtocol.HTTP2

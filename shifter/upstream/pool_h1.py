@@ -23,6 +23,8 @@ class Http1Pool(EndpointPool):
         super().__init__(state, host, network, key)
         self.idle: list[Http1Connection] = []
 
+    alpn: tuple[bytes, ...] = (b"http/1.1",)
+
     def take(self) -> UpstreamStream | None:
         return self.idle.pop() if self.idle else None
 

@@ -30,6 +30,8 @@ class Http2Pool(EndpointPool):
         self._open: list[Http2Connection] = []
         self._ticked = network.now
 
+    alpn: tuple[bytes, ...] = (b"h2",)
+
     def take(self) -> UpstreamStream | None:
         for connection in self._open:
             if connection.has_room:

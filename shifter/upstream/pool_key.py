@@ -5,6 +5,7 @@ Rule 1. Keys are made when a route is compiled wherever that is possible; `DEFAU
 Rule 2. What is in a key may come from a client (a server name, its address), so that nothing is kept for a key but connections.
 """
 
+from shifter.model.address import SocketAddress
 from shifter.model.cluster import RoutingPriority, UpstreamProtocol
 
 
@@ -13,10 +14,10 @@ class PoolKey:
 
     ``protocol`` is what is spoken, ``None`` what the cluster says. ``server_name`` takes the place of the TLS context's ``sni``, and an
     endpoint's certificate has to be for ``san`` besides (``auto_san_validation``); empty: as the context says. ``alpn`` is offered
-    instead of what the protocol asks for, where it says anything. ``proxy_header`` goes before everything else (PROXY protocol).
+    instead of what the protocol asks for, where it says anything. ``client`` are source and destination that a PROXY header is to name.
     """
 
-    __slots__ = ("_hash", "_parts", "alpn", "priority", "protocol", "proxy_header", "san", "server_name")
+    __slots__ = ("_hash", "_parts", "alpn", "client", "priority", "protocol", "san", "server_name")
 
     def __init__(
         self,
@@ -26,15 +27,15 @@ class PoolKey:
         server_name: str = "",
         san: str = "",
         alpn: tuple[bytes, ...] = (),
-        proxy_header: bytes = b"",
+        client: tuple[SocketAddress, SocketAddress] | None = None,
     ) -> None:
         self.priority = priority
         self.protocol = protocol
         self.server_name = server_name
         self.san = san
         self.alpn = alpn
-        self.proxy_header = proxy_header
-        self._parts = priority, protocol, server_name, san, alpn, proxy_header
+        self.client = client
+        self._parts = priority, protocol, server_name, san, alpn, client
         self._hash = hash(self._parts)
 
     def __eq__(self, other: object) -> bool:
@@ -45,7 +46,7 @@ class PoolKey:
 
     def __repr__(self) -> str:
         protocol = self.protocol.value if self.protocol is not None else "-"
-        return f"<PoolKey {self.priority.value} {protocol} sni={self.server_name} san={self.san} proxy_header={len(self.proxy_header)}>"
+        return f"<PoolKey {self.priority.value} {protocol} sni={self.server_name} san={self.san} client={self.client}>"
 
 
 DEFAULT = PoolKey()

@@ -11,12 +11,15 @@ from twisted.logger import Logger
 
 from shifter.model.address import Address
 from shifter.model.cluster import Cluster, UpstreamProtocol
+from shifter.model.tls import TlsContext
+from shifter.net.tls_context import TlsMaterialError
 from shifter.net.transport import Connector
 from shifter.routing.runtime import Runtime
 from shifter.upstream.host import Health, HealthFlag, Host
 from shifter.upstream.pool import EndpointPool, PoolFactory
 from shifter.upstream.pool_key import DEFAULT
 from shifter.upstream.resources import ClusterState
+from shifter.upstream.transport_sockets import Around, FillSecrets, no_secrets
 
 _log = Logger()
 
@@ -41,6 +44,8 @@ class Registry:
         self._states: dict[str, ClusterState] = {}
         self.runtime = Runtime()
         """That of the configuration in force."""
+        self.fill: FillSecrets = no_secrets
+        """Where secrets come from that stand in files."""
 
     @property
     def network(self) -> Connector:
@@ -57,8 +62,25 @@ class Registry:
         return self._network.now
 
     def state(self, config: Cluster) -> ClusterState:
-        """Return the lasting state of the cluster called ``config.name``, made from *config* when it is new."""
-        return self._states.setdefault(config.name, ClusterState(config))
+        """Return the lasting state of the cluster called ``config.name``, made from *config* when it is new. Raises `TlsMaterialError`."""
+        state = self._states.get(config.name)
+        if state is None:
+            state = self._states[config.name] = ClusterState(config, Around(self.monotonic, self._fill))
+        return state
+
+    def _fill(self, context: TlsContext) -> TlsContext | None:
+        return self.fill(context)
+
+    def refill(self) -> None:
+        """Secrets have changed: `ClusterState.refill` for every cluster. Raises the first `TlsMaterialError`, behind the others."""
+        failed: TlsMaterialError | None = None
+        for state in self._states.values():
+            try:
+                state.refill()
+            except TlsMaterialError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def forget(self, name: str) -> None:
         """The cluster called *name* is gone from the configuration: so are its figures."""

@@ -9,8 +9,8 @@ Rule 3. A connection's place that becomes free goes to the host that has wanted 
 from typing import Protocol
 
 from shifter.model.cluster import Cluster, RoutingPriority, Thresholds
-from shifter.net.transport import ConnectOptions
 from shifter.observe.stats import ClusterStats, InUse
+from shifter.upstream.transport_sockets import Around, TransportSockets
 
 
 class Wanting(Protocol):
@@ -88,23 +88,35 @@ class Resources(InUse):
 class ClusterState:
     """What all pools of a cluster share and what outlives its configurations: figures, and circuit breakers for each priority."""
 
-    __slots__ = ("config", "connect_options", "default", "high", "name", "stats")
+    __slots__ = ("_around", "config", "default", "high", "name", "sockets", "stats")
 
-    def __init__(self, config: Cluster) -> None:
+    def __init__(self, config: Cluster, around: Around | None = None) -> None:
         breakers = config.circuit_breakers
         self.name = config.name
         self.config = config  # the latest one; timeouts are read from it
-        self.connect_options = _connect_options(config)
         self.default = Resources(RoutingPriority.DEFAULT, breakers.default, breakers.per_host_max_connections)
         self.high = Resources(RoutingPriority.HIGH, breakers.high)
         self.stats = ClusterStats(default=self.default, high=self.high)
+        self._around = around or Around()
+        self.sockets = TransportSockets(config, self.stats, self._around)
 
-    def activate(self, config: Cluster) -> None:
-        """Have *config* be in force: its timeouts and limits hold from now on."""
+    def activate(self, config: Cluster, sockets: TransportSockets | None = None) -> bool:
+        """Have *config* be in force, with its *sockets*: its timeouts and limits hold from now on. Return whether connections are to be
+        made anew, for they would be others now."""
+        kept = self.sockets.wraps_as(config)
         self.config = config
-        self.connect_options = _connect_options(config)
+        self.sockets = sockets or self.sockets_for(config)
         self.default.limit(config.circuit_breakers.default, config.circuit_breakers.per_host_max_connections)
         self.high.limit(config.circuit_breakers.high)
+        return not kept
+
+    def sockets_for(self, config: Cluster) -> TransportSockets:
+        """Return what the connections of *config* are made with: what there is, if that will do. Raises `TlsMaterialError`."""
+        return self.sockets if self.sockets.fits(config) else TransportSockets(config, self.stats, self._around, self.sockets)
+
+    def refill(self) -> None:
+        """A secret that stands in a file has changed: the next connections have it. Raises `TlsMaterialError`; then nothing changes."""
+        self.sockets.refill(self._around.fill)
 
     def of(self, priority: RoutingPriority) -> Resources:
         """Return the resources that requests of *priority* use."""
@@ -117,7 +129,3 @@ class ClusterState:
 
     def __repr__(self) -> str:
         return f"<ClusterState {self.name} active={self.stats.upstream_rq_active} connections={self.connections}>"
-
-
-def _connect_options(config: Cluster) -> ConnectOptions:
-    return ConnectOptions(config.connection_options, config.per_connection_buffer_limit_bytes)
