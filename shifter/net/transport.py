@@ -21,8 +21,10 @@ class Transport(Protocol):
     """One connected byte stream."""
 
     handler: "Handler"
-    peer: SocketAddress
-    """The other end; of a Unix domain socket its path, and port 0. Behind a PROXY header whom that names."""
+
+    @property
+    def peer(self) -> SocketAddress:
+        """The other end; of a Unix domain socket its path, and port 0. Behind a PROXY header whom that names."""
 
     @property
     def local(self) -> SocketAddress:
