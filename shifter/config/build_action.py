@@ -21,6 +21,7 @@ from shifter.config.schema import route as schema
 from shifter.model.cluster import RoutingPriority
 from shifter.model.retry import HedgePolicy, RetryPolicy
 from shifter.model.route import (
+    ConnectConfig,
     HashPolicy,
     HashSource,
     HeaderMutations,
@@ -76,6 +77,8 @@ def route_action(config: schema.RouteAction, sources: Sources, inherited: Inheri
     return RouteAction(
         clusters=_clusters(config, sources),
         idle_timeout=config.idle_timeout,
+        flush_timeout=config.flush_timeout,
+        max_grpc_timeout=config.max_grpc_timeout,
         max_stream_duration=_max_stream_duration(longest) if longest is not None else None,
         prefix_rewrite=encoded(config.prefix_rewrite),
         regex_rewrite=regex_rewrite(config.regex_rewrite),
@@ -93,14 +96,27 @@ def route_action(config: schema.RouteAction, sources: Sources, inherited: Inheri
         hash_policy=tuple(policy for written in config.hash_policy for policy in _hash_policy(written)),
         mirrors=mirrors(config.request_mirror_policies),
         internal_redirect=_internal_redirect(config.internal_redirect_policy) if config.internal_redirect_policy is not None else None,
-        upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
+        upgrades=tuple(map(_upgrade, config.upgrade_configs)),
         retry=retry_policy(config.retry_policy) or inherited.retry,
         hedge=hedge_policy(config.hedge_policy) or inherited.hedge,
         high_priority=config.priority is RoutingPriority.HIGH,
         request_body_buffer_limit=inherited.request_body_buffer_limit,
         metadata_match=lb_metadata(config.metadata_match),
-        **given(timeout=config.timeout, health_aware_weights=inherited.health_aware_weights),
+        **given(
+            timeout=config.timeout,
+            grpc_timeout_offset=config.grpc_timeout_offset,
+            health_aware_weights=inherited.health_aware_weights,
+        ),
     )
+
+
+def _upgrade(config: schema.UpgradeConfig) -> UpgradeConfig:
+    said = config.connect_config
+    connect = None
+    if said is not None:
+        header = said.proxy_protocol_config
+        connect = ConnectConfig(header.version.value if header is not None else None, said.allow_post)
+    return UpgradeConfig(config.upgrade_type.lower().encode(), config.enabled, connect)
 
 
 def _clusters(config: schema.RouteAction, sources: Sources) -> tuple[WeightedCluster, ...]:

@@ -6,7 +6,7 @@ Rule 1. As in ``build``: nothing can fail here, and no default of the model is r
 from dataclasses import dataclass
 from typing import Any
 
-from shifter.config.build_common import given, metadata
+from shifter.config.build_common import given, lower, metadata
 from shifter.config.build_health_check import health_check, outlier_detection
 from shifter.config.build_load_balancing import load_balancing
 from shifter.config.build_protocol import http2_options
@@ -208,21 +208,38 @@ def _protocol(config: cluster.Cluster) -> dict[str, Any]:
     """Return the fields of the model that are about what is spoken, of which there are an older and a newer spelling."""
     typed = config.typed_extension_protocol_options
     options = typed.http if typed is not None else None
-    http2, common = config.http2_protocol_options, config.common_http_protocol_options
-    if options is not None:
-        explicit = options.explicit_http_config
-        http2 = explicit.http2_protocol_options if explicit is not None else None
-        common = options.common_http_protocol_options
-    limit = common.max_requests_per_connection if common is not None else None
+    said: cluster.Cluster | cluster.HttpProtocolOptions = config if options is None else options
+    protocol, spoken = _spoken(config, options)
+    http1, http2, common = spoken.http_protocol_options, spoken.http2_protocol_options, said.common_http_protocol_options
+    names, limit = said.upstream_http_protocol_options, common.max_requests_per_connection if common is not None else None
     return {
-        "protocol": UpstreamProtocol.HTTP2 if http2 is not None else UpstreamProtocol.HTTP1,
+        "protocol": protocol,
         "http2": http2_options(http2, UPSTREAM_HTTP2),
         **given(
+            enable_trailers=http1.enable_trailers if http1 is not None else None,
+            auto_sni=names.auto_sni if names is not None else None,
+            auto_san_validation=names.auto_san_validation if names is not None else None,
+            override_auto_sni_header=lower(names.override_auto_sni_header) if names is not None else None,
             idle_timeout=common.idle_timeout if common is not None else None,
             max_connection_duration=common.max_connection_duration if common is not None else None,
             max_requests_per_connection=limit if limit is not None else config.max_requests_per_connection,
         ),
     }
+
+
+_Spoken = cluster.Cluster | cluster.ExplicitHttpConfig | cluster.UseDownstreamHttpConfig | cluster.AutoHttpConfig
+
+
+def _spoken(config: cluster.Cluster, options: cluster.HttpProtocolOptions | None) -> tuple[UpstreamProtocol, _Spoken]:
+    """Return what is spoken to endpoints, and the message with the options of the protocols."""
+    if options is not None and options.auto_config is not None:
+        return UpstreamProtocol.AUTO, options.auto_config
+    if options is not None and options.use_downstream_protocol_config is not None:
+        return UpstreamProtocol.DOWNSTREAM, options.use_downstream_protocol_config
+    if options is None and config.protocol_selection is cluster.ProtocolSelection.USE_DOWNSTREAM_PROTOCOL:
+        return UpstreamProtocol.DOWNSTREAM, config
+    explicit: _Spoken = config if options is None or options.explicit_http_config is None else options.explicit_http_config
+    return UpstreamProtocol.HTTP2 if explicit.http2_protocol_options is not None else UpstreamProtocol.HTTP1, explicit
 
 
 def _circuit_breakers(config: circuit_breaker.CircuitBreakers | None) -> CircuitBreakers:

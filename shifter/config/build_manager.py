@@ -11,7 +11,7 @@ from shifter.config.build_route import route_configuration
 from shifter.config.document import MapNode
 from shifter.config.schema import listener as schema
 from shifter.model.http2 import DOWNSTREAM_HTTP2
-from shifter.model.http_connection_manager import EscapedSlashes, HttpConnectionManager, PathNormalization, StripPort
+from shifter.model.http_connection_manager import ClientCertDetails, EscapedSlashes, HttpConnectionManager, PathNormalization, StripPort
 from shifter.model.route import UpgradeConfig
 
 
@@ -20,7 +20,7 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
     assert config.route_config is not None
     routes = node["route_config"]
     assert isinstance(routes, MapNode)
-    common, http1 = config.common_http_protocol_options, config.http_protocol_options
+    common, http1, scheme = config.common_http_protocol_options, config.http_protocol_options, config.scheme_header_transformation
     return HttpConnectionManager(
         stat_prefix=config.stat_prefix,
         route_config=route_configuration(config.route_config, routes, sources),
@@ -31,7 +31,13 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
         http_filters=sources.filters.chain(config.http_filters),
         strip_port=_strip_port(config),
         local_reply=local_reply_config(config.local_reply_config, sources),
-        http2=http2_options(config.http2_protocol_options, DOWNSTREAM_HTTP2),
+        http2=http2_options(config.http2_protocol_options, DOWNSTREAM_HTTP2, config.stream_error_on_invalid_http_message),
+        http1_stream_error=_http1_stream_error(config),
+        forward_client_cert=config.forward_client_cert_details,
+        client_cert_details=_client_cert_details(config.set_current_client_cert_details),
+        proxy_100_continue=config.proxy_100_continue,
+        scheme_to_overwrite=scheme.scheme_to_overwrite.value.encode() if scheme is not None and scheme.scheme_to_overwrite else None,
+        scheme_match_upstream=scheme is not None and scheme.match_upstream,
         internal_addresses=_internal_addresses(config.internal_address_config),
         upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
         **given(
@@ -41,6 +47,9 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
             strip_trailing_host_dot=config.strip_trailing_host_dot,
             always_set_request_id_in_response=config.always_set_request_id_in_response,
             append_x_forwarded_port=config.append_x_forwarded_port,
+            drain_timeout=config.drain_timeout,
+            stream_flush_timeout=config.stream_flush_timeout,
+            max_connection_duration=common.max_connection_duration if common is not None else None,
             max_stream_duration=common.max_stream_duration if common is not None else None,
             use_remote_address=config.use_remote_address,
             skip_xff_append=config.skip_xff_append,
@@ -60,6 +69,17 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
             default_host_for_http_10=http1.default_host_for_http_10.encode() if http1 is not None else None,
             enable_trailers=http1.enable_trailers if http1 is not None else None,
         ),
+    )
+
+
+def _http1_stream_error(config: schema.HttpConnectionManager) -> bool:
+    own = config.http_protocol_options.override_stream_error_on_invalid_http_message if config.http_protocol_options is not None else None
+    return bool(config.stream_error_on_invalid_http_message if own is None else own)
+
+
+def _client_cert_details(config: schema.SetCurrentClientCertDetails | None) -> ClientCertDetails:
+    return (
+        ClientCertDetails(config.subject, config.cert, config.chain, config.dns, config.uri) if config is not None else ClientCertDetails()
     )
 
 

@@ -8,10 +8,11 @@ from shifter.config.check_endpoints import Endpoints, ip_address
 from shifter.config.check_health import Health
 from shifter.config.check_load_balancing import LoadBalancing
 from shifter.config.check_texts import Texts
-from shifter.config.check_tls import Tls
+from shifter.config.check_tls import Tls, tls_context
 from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
 from shifter.config.judge import seconds
 from shifter.config.report import Report, shown
+from shifter.config.schema.tls import UpstreamTlsContext
 from shifter.model.cluster import DiscoveryType
 
 _OTHER_TYPES = frozenset(
@@ -22,6 +23,10 @@ _OTHER_TYPES = frozenset(
 )
 _DNS_FIELDS = ("dns_refresh_rate", "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers")
 _PER_HOST = ("max_pending_requests", "max_requests", "max_retries", "retry_budget")
+_OLD_OPTIONS = (
+    *("http2_protocol_options", "http_protocol_options", "common_http_protocol_options"),
+    *("upstream_http_protocol_options", "protocol_selection"),
+)
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -109,14 +114,24 @@ class Clusters:
         typed = map_in(node, "typed_extension_protocol_options")
         if typed is None:
             return "http2_protocol_options" in node
-        for old in ("http2_protocol_options", "http_protocol_options", "common_http_protocol_options"):
+        for old in _OLD_OPTIONS:
             if old in node:
                 self._report.warn(node.key(old), f"`{old}` has no effect beside `typed_extension_protocol_options`", "put it in there")
         http = map_in(typed, _HTTP_OPTIONS)
+        if http is not None and "auto_config" in http:
+            self._has_alpn(node, http)
         explicit = map_in(http, "explicit_http_config") if http is not None else None
         if explicit is None:
             return False
         return "http2_protocol_options" in explicit
+
+    def _has_alpn(self, node: MapNode, http: MapNode) -> None:
+        """``auto_config`` asks endpoints what they speak, and only TLS can ask."""
+        for owner in (node, *maps(node.get("transport_socket_matches"))):
+            if tls_context(owner, UpstreamTlsContext.envoy) is None:
+                socket = owner.key("transport_socket") if "transport_socket" in owner else http.key("auto_config")
+                hint = "give a `transport_socket` with an UpstreamTlsContext, or write explicit_http_config"
+                self._report.error(socket, "`auto_config` finds out by TLS (ALPN) what an endpoint speaks, and there is none here", hint)
 
     def _dns(self, node: MapNode) -> None:
         custom = map_in(node, "cluster_type")

@@ -7,7 +7,7 @@ from shifter.config.check_endpoints import check_cidr
 from shifter.config.check_match import Matches
 from shifter.config.check_texts import Texts
 from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
-from shifter.config.judge import Judge, no_effect
+from shifter.config.judge import Judge
 from shifter.config.report import Report, shown
 
 
@@ -22,7 +22,6 @@ class Managers:
 
     def check(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""
-        no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
         self.access_logs(node)
         if is_true(node, "strip_matching_host_port") and is_true(node, "strip_any_host_port"):
             key = node.key("strip_any_host_port")
@@ -50,6 +49,10 @@ class Managers:
             if name and seen.setdefault(name.lower(), name) is not name:
                 hint = f"first given at line {seen[name.lower()].line}"
                 self._report.error(name, f"the upgrade `{shown(name)}` is given twice", hint)
+            if name and name.upper() != "CONNECT" and "connect_config" in upgrade:
+                self._report.error(
+                    upgrade.key("connect_config"), f"the upgrade `{shown(name)}` is no CONNECT", "write upgrade_type: CONNECT"
+                )
 
     def _mapper(self, node: MapNode) -> None:
         self._filter(map_in(node, "filter"))

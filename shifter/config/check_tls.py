@@ -51,7 +51,7 @@ class Tls:
 
     def chain(self, node: MapNode) -> None:
         """Check the transport socket of the filter chain *node*."""
-        context = _context(node, schema.DownstreamTlsContext.envoy)
+        context = tls_context(node, schema.DownstreamTlsContext.envoy)
         if context is None:
             return
         common = map_in(context, "common_tls_context")
@@ -67,7 +67,7 @@ class Tls:
     def cluster(self, node: MapNode) -> None:
         """Check the transport sockets of the cluster *node*."""
         for owner in (node, *maps(node.get("transport_socket_matches"))):
-            context = _context(owner, schema.UpstreamTlsContext.envoy)
+            context = tls_context(owner, schema.UpstreamTlsContext.envoy)
             if context is not None:
                 self._upstream(context)
         names: dict[str, TextNode] = {}
@@ -167,11 +167,11 @@ def _group(text: TextNode) -> Iterator[str]:
     yield from text[1:-1].split("|") if text.startswith("[") and text.endswith("]") else (str(text),)
 
 
-def _context(owner: MapNode, kind: str) -> MapNode | None:
+def tls_context(owner: MapNode, kind: str) -> MapNode | None:
     """Return the TLS context (*kind*) in the transport socket of *owner*, behind a PROXY header or not."""
     socket = map_in(owner, "transport_socket")
     typed = map_in(socket, "typed_config") if socket is not None else None
     name = (text_in(typed, "@type") or "").rpartition("/")[2] if typed is not None else ""
     if typed is not None and name == ProxyProtocolUpstreamTransport.envoy:
-        return _context(typed, kind)
+        return tls_context(typed, kind)
     return typed if name == kind else None

@@ -125,12 +125,6 @@ ERRORS = {
         "",
     ),
     "network filters": (CLUSTER, CLUSTER + "    «filters»: [{name: a}]\n", NOT_YET.format("filters"), ""),
-    "upgrades": (
-        ROUTE_1A,
-        ROUTE_1A + "                  upgrade_configs: [{upgrade_type: CONNECT, «connect_config»: {}}]\n",
-        NOT_YET.format("connect_config"),
-        "",
-    ),
     "runtime": (
         "admin:",
         "layered_runtime: {layers: [{name: a, «disk_layer»: {symlink_root: /x}}]}\nadmin:",

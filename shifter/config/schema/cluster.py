@@ -3,6 +3,7 @@
 Rule 1. ``cluster_type`` stands beside ``type`` in Envoy's oneof; where it means one of the same, it is taken for that.
 """
 
+from enum import Enum
 from typing import Annotated
 
 from pydantic import Field
@@ -32,7 +33,7 @@ from shifter.config.schema.load_balancing import (
     RoundRobinLbConfig,
 )
 from shifter.config.schema.outlier_detection import OutlierDetection
-from shifter.config.schema.protocol import Http2ProtocolOptions, UpstreamHttp1Options, UpstreamHttpOptions
+from shifter.config.schema.protocol import Http2ProtocolOptions, UpstreamHttp1Options, UpstreamHttpOptions, UpstreamHttpProtocolOptions
 from shifter.config.schema.transport_socket import TransportSocketMatch, UpstreamTransportSocket
 from shifter.model.cluster import DiscoveryType, DnsLookupFamily
 
@@ -47,14 +48,42 @@ class ExplicitHttpConfig(Choice):
     http2_protocol_options: Http2ProtocolOptions | None = None
 
 
+class UseDownstreamHttpConfig(Message):
+    """``HttpProtocolOptions.UseDownstreamHttpConfig``: endpoints are spoken to as the client of the request speaks."""
+
+    envoy = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig"
+
+    http_protocol_options: UpstreamHttp1Options | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
+
+
+class AutoHttpConfig(Message):
+    """``HttpProtocolOptions.AutoHttpConfig``: endpoints say by ALPN what they want to speak."""
+
+    envoy = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig"
+
+    http_protocol_options: UpstreamHttp1Options | None = None
+    http2_protocol_options: Http2ProtocolOptions | None = None
+
+
 class HttpProtocolOptions(Typed):
     """``upstreams.http.v3.HttpProtocolOptions``."""
 
     envoy = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    one_of = (OneOf(("explicit_http_config",), ("use_downstream_protocol_config", "auto_config"), "this names no protocol"),)
+    one_of = (OneOf(("explicit_http_config", "use_downstream_protocol_config", "auto_config"), required="this names no protocol"),)
 
     common_http_protocol_options: UpstreamHttpOptions | None = None
+    upstream_http_protocol_options: UpstreamHttpProtocolOptions | None = None
     explicit_http_config: ExplicitHttpConfig | None = None
+    use_downstream_protocol_config: UseDownstreamHttpConfig | None = None
+    auto_config: AutoHttpConfig | None = None
+
+
+class ProtocolSelection(Enum):
+    """``Cluster.ClusterProtocolSelection``."""
+
+    USE_CONFIGURED_PROTOCOL = "USE_CONFIGURED_PROTOCOL"
+    USE_DOWNSTREAM_PROTOCOL = "USE_DOWNSTREAM_PROTOCOL"
 
 
 class ProtocolOptions(Message):
@@ -96,6 +125,8 @@ class Cluster(Choice):
     common_http_protocol_options: UpstreamHttpOptions | None = None
     http_protocol_options: UpstreamHttp1Options | None = None
     http2_protocol_options: Http2ProtocolOptions | None = None
+    upstream_http_protocol_options: UpstreamHttpProtocolOptions | None = None
+    protocol_selection: Annotated[ProtocolSelection, word(ProtocolSelection)] = ProtocolSelection.USE_CONFIGURED_PROTOCOL
     transport_socket: UpstreamTransportSocket | None = None
     transport_socket_matches: list[TransportSocketMatch] = Field(default_factory=list)
     max_requests_per_connection: UInt32 | None = None

@@ -32,7 +32,7 @@ from shifter.config.schema.protocol import DownstreamHttp1Options, DownstreamHtt
 from shifter.config.schema.route import RouteConfiguration, UpgradeType
 from shifter.config.schema.tcp_proxy import TcpProxy
 from shifter.config.schema.transport_socket import DownstreamTransportSocket
-from shifter.model.http_connection_manager import CodecType, ServerHeader
+from shifter.model.http_connection_manager import CodecType, ForwardClientCert, ServerHeader
 
 HCM = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "envoy.extensions.filters.http.router.v3.Router"
@@ -93,6 +93,34 @@ class UpgradeConfig(Message):
     enabled: Bool = True
 
 
+class SetCurrentClientCertDetails(Message):
+    """``HttpConnectionManager.SetCurrentClientCertDetails``."""
+
+    envoy = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails"
+
+    subject: Bool = False
+    cert: Bool = False
+    chain: Bool = False
+    dns: Bool = False
+    uri: Bool = False
+
+
+class Scheme(Enum):
+    """``SchemeHeaderTransformation.scheme_to_overwrite``."""
+
+    http = "http"
+    https = "https"
+
+
+class SchemeHeaderTransformation(Message):
+    """``core.v3.SchemeHeaderTransformation``."""
+
+    envoy = "envoy.config.core.v3.SchemeHeaderTransformation"
+
+    scheme_to_overwrite: Annotated[Scheme, word(Scheme)] | None = None
+    match_upstream: Bool = False
+
+
 class HttpConnectionManager(Typed):
     """``HttpConnectionManager``. What is not given has the default of ``shifter.model.http_connection_manager``."""
 
@@ -112,7 +140,13 @@ class HttpConnectionManager(Typed):
     via: HeaderText = ""
     local_reply_config: LocalReplyConfig | None = None
     max_request_headers_kb: Annotated[int, Field(ge=1, le=8192), whole] | None = None
+    stream_error_on_invalid_http_message: Bool | None = None
+    scheme_header_transformation: SchemeHeaderTransformation | None = None
+    proxy_100_continue: Bool = False
+    forward_client_cert_details: Annotated[ForwardClientCert, word(ForwardClientCert)] = ForwardClientCert.SANITIZE
+    set_current_client_cert_details: SetCurrentClientCertDetails | None = None
     stream_idle_timeout: Seconds | None = None
+    stream_flush_timeout: Seconds | None = None
     request_timeout: Seconds | None = None
     request_headers_timeout: Seconds | None = None
     drain_timeout: Seconds | None = None

@@ -41,6 +41,7 @@ from shifter.config.schema.core import (
 )
 from shifter.config.schema.match import HeaderMatcher, RouteMatch, UriTemplate
 from shifter.config.schema.retry import HedgePolicy, RetryPolicy
+from shifter.config.schema.transport_socket import ProxyProtocolConfig
 from shifter.model.cluster import RoutingPriority
 from shifter.model.route import InternalRedirectPredicate, TlsRequirement
 
@@ -263,13 +264,23 @@ class MaxStreamDuration(Message):
     grpc_timeout_header_offset: Seconds | None = None
 
 
+class ConnectConfig(Message):
+    """``RouteAction.UpgradeConfig.ConnectConfig``."""
+
+    envoy = "envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig"
+
+    proxy_protocol_config: ProxyProtocolConfig | None = None
+    allow_post: Bool = False
+
+
 class UpgradeConfig(Message):
-    """``RouteAction.UpgradeConfig``. A ``CONNECT`` that is ended here (``connect_config``) is not supported."""
+    """``RouteAction.UpgradeConfig``."""
 
     envoy = "envoy.config.route.v3.RouteAction.UpgradeConfig"
 
     upgrade_type: UpgradeType
     enabled: Bool = True
+    connect_config: ConnectConfig | None = None
 
 
 class RouteAction(Choice):
@@ -297,6 +308,9 @@ class RouteAction(Choice):
     )
     timeout: Seconds | None = None
     idle_timeout: Seconds | None = None
+    flush_timeout: Seconds | None = None
+    max_grpc_timeout: Seconds | None = None
+    grpc_timeout_offset: Seconds | None = None
     max_stream_duration: MaxStreamDuration | None = None
     prefix_rewrite: Annotated[NewPath, AfterValidator(_request_path)] | None = None
     regex_rewrite: RegexMatchAndSubstitute | None = None
