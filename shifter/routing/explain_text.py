@@ -13,6 +13,7 @@ from fractions import Fraction
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.listener import Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
+from shifter.model.tcp_proxy import TcpProxy
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
 from shifter.routing.explain_question import scene_of
 from shifter.routing.explain_retries import Tries
@@ -291,16 +292,17 @@ def _cluster_words(action: RouteAction, at: int) -> str:
     return shown(entry.name) if entry.cluster_header is None else f"named by {shown(entry.cluster_header)}"
 
 
-Tables = Sequence[tuple[Listener | None, RouteConfiguration]]
-"""Route configurations with the listeners they belong to."""
+Tables = Sequence[tuple[Listener | None, RouteConfiguration | TcpProxy]]
+"""Route configurations, and TCP proxies, with the listeners they belong to."""
 
 
 def tables_of(bootstrap: Bootstrap, name: str | None = None) -> Tables:
-    """Return the route configurations of all listeners, or that of the listener *name*. Raises `ExplainError`."""
-    if name is not None:
-        scene = scene_of(bootstrap, name=name)
-        return [(scene.listener, scene.manager.route_config)]
-    return [(listener, manager.route_config) for listener in bootstrap.listeners for manager in listener.managers]
+    """Return the tables of all listeners, or those of the listener *name*. Raises `ExplainError`."""
+    chosen = [listener for listener in bootstrap.listeners if name is None or listener.name == name]
+    if name is not None and not chosen:
+        scene_of(bootstrap, name=name)  # which says why not
+    filters = [(listener, chain.filter) for listener in chosen for chain in listener.chains]
+    return [(listener, one if isinstance(one, TcpProxy) else one.route_config) for listener, one in filters]
 
 
 def table(tables: Tables, runtime: Runtime, as_json: bool) -> str:
@@ -321,6 +323,9 @@ def table_text(tables: Tables, runtime: Runtime) -> str:
     for listener, config in tables:
         if listener is not None:
             lines.append(_line("listener", f"{shown(listener.name)} on {listener.address}", listener.place))
+        if isinstance(config, TcpProxy):
+            lines.append(_line("tcp proxy", f"{shown(config.stat_prefix)} → {_tcp_shares(config)}"))
+            continue
         for host in config.virtual_hosts:
             domains = ", ".join(map(shown, host.domains))
             lines.append(_line("virtual host", f"{shown(host.name)}: {domains}{_tls(host)}", host.place))
@@ -328,6 +333,13 @@ def table_text(tables: Tables, runtime: Runtime) -> str:
                 what = f"{described(route.match)} → {action_words(route, runtime)}"
                 lines.append(_line(f"  {title(number, route)}", what, route.place))
     return "\n".join(lines) + "\n"
+
+
+def _tcp_shares(proxy: TcpProxy) -> str:
+    if len(proxy.clusters) == 1:
+        return shown(proxy.clusters[0].name)
+    total = sum(entry.weight for entry in proxy.clusters) or 1
+    return ", ".join(f"{shown(entry.name)} {percent(Fraction(entry.weight, total))}" for entry in proxy.clusters)
 
 
 def _tls(host: VirtualHost) -> str:
@@ -339,20 +351,29 @@ def table_dict(tables: Tables, runtime: Runtime) -> list[dict[str, object]]:
     return [
         {
             "listener": None if listener is None else listener.name,
-            "virtual_hosts": [
-                {
-                    "name": host.name,
-                    "domains": [_text(domain) for domain in host.domains],
-                    "place": host.place,
-                    "routes": [
-                        {**_route(number, route), "action": action_words(route, runtime), "clusters": _clusters(route, runtime)}
-                        for number, route in enumerate(host.routes, 1)
-                    ],
-                }
-                for host in config.virtual_hosts
-            ],
+            **(_tcp_dict(config) if isinstance(config, TcpProxy) else {"virtual_hosts": _host_dicts(config, runtime)}),
         }
         for listener, config in tables
+    ]
+
+
+def _tcp_dict(proxy: TcpProxy) -> dict[str, object]:
+    clusters = [{"name": entry.name, "weight": entry.weight} for entry in proxy.clusters]
+    return {"tcp_proxy": {"stat_prefix": proxy.stat_prefix, "clusters": clusters}}
+
+
+def _host_dicts(config: RouteConfiguration, runtime: Runtime) -> list[dict[str, object]]:
+    return [
+        {
+            "name": host.name,
+            "domains": [_text(domain) for domain in host.domains],
+            "place": host.place,
+            "routes": [
+                {**_route(number, route), "action": action_words(route, runtime), "clusters": _clusters(route, runtime)}
+                for number, route in enumerate(host.routes, 1)
+            ],
+        }
+        for host in config.virtual_hosts
     ]
 
 

@@ -7,7 +7,7 @@ Rule 3. Weights are told as shares of the requests, which is what they mean.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from fractions import Fraction
@@ -31,9 +31,11 @@ from shifter.model.route import (
     WebResourceAction,
     WeightedCluster,
 )
+from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 
 T = TypeVar("T")
 _Key: TypeAlias = Callable[[T], Hashable]
+_Entry: TypeAlias = WeightedCluster | TcpCluster
 
 _LONG = 60
 _SIGNS = {
@@ -100,8 +102,13 @@ def _chain(old: FilterChain, new: FilterChain, listener: str, on: str) -> Iterat
         for difference in _differences(replace(old.filter, route_config=routes), replace(new.filter, route_config=routes)):
             yield f"~ listener {listener}: {difference}"
         yield from _routes(old.filter.route_config, new.filter.route_config, on)
+    elif isinstance(old.filter, TcpProxy) and isinstance(new.filter, TcpProxy):
+        if old.filter != new.filter:
+            what = [*_shares(old.filter.clusters, new.filter.clusters)]
+            what += _differences(replace(old.filter, clusters=()), replace(new.filter, clusters=()))
+            yield f"~ TCP proxy {new.filter.stat_prefix} of listener {listener}: {', '.join(what) or 'the order of its clusters'}"
     else:
-        yield from (f"~ listener {listener}: {difference}" for difference in _differences(old.filter, new.filter))
+        yield f"~ listener {listener}: {type(old.filter).__name__} -> {type(new.filter).__name__}"
 
 
 def _routes(old: RouteConfiguration, new: RouteConfiguration, on: str) -> Iterator[str]:
@@ -186,7 +193,7 @@ def _route(old: Route, new: Route) -> Iterator[str]:
     if old.match != new.match:
         yield f"matches {_matched(new.match)} instead of {_matched(old.match)}"
     if isinstance(old.action, RouteAction) and isinstance(new.action, RouteAction):
-        yield from _shares(old.action, new.action)
+        yield from _shares(old.action.clusters, new.action.clusters)
         yield from _differences(replace(old.action, clusters=()), replace(new.action, clusters=()))
     elif type(old.action) is not type(new.action):
         yield f"{_target(old)} -> {_target(new)}"
@@ -195,28 +202,28 @@ def _route(old: Route, new: Route) -> Iterator[str]:
     yield from _differences(replace(old, name="", match=new.match, action=new.action), replace(new, name=""))
 
 
-def _shares(old: RouteAction, new: RouteAction) -> Iterator[str]:
+def _shares(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[str]:
     """Say how the requests are shared out among clusters."""
-    if len(old.clusters) == len(new.clusters) == 1 and _name(old.clusters[0]) != _name(new.clusters[0]):
-        yield f"cluster {_name(old.clusters[0])} -> {_name(new.clusters[0])}"
+    if len(old) == len(new) == 1 and _name(old[0]) != _name(new[0]):
+        yield f"cluster {_name(old[0])} -> {_name(new[0])}"
         return
-    before, after = _share_of(old.clusters), _share_of(new.clusters)
+    before, after = _share_of(old), _share_of(new)
     for name in {**before, **after}:
         was, now = before.get(name, Fraction()), after.get(name, Fraction())
         if was != now:
             digits = 4 if _percent(was) != _percent(now) else 12
             yield f"{name} {_percent(was, digits)} -> {_percent(now, digits)}"
-    weights = [":".join(str(entry.weight) for entry in action.clusters) for action in (old, new)]
+    weights = [":".join(str(entry.weight) for entry in entries) for entries in (old, new)]
     if before == after and weights[0] != weights[1]:
         yield f"weights {weights[0]} -> {weights[1]}, the same shares"
-    earlier = {_name(entry): entry for entry in old.clusters}
-    for entry in new.clusters:
+    earlier = {_name(entry): entry for entry in old}
+    for entry in new:
         same = earlier.get(_name(entry))
         if same is not None:
             yield from (f"{_name(entry)} {difference}" for difference in _differences(replace(same, weight=0), replace(entry, weight=0)))
 
 
-def _share_of(entries: tuple[WeightedCluster, ...]) -> dict[str, Fraction]:
+def _share_of(entries: Sequence[_Entry]) -> dict[str, Fraction]:
     total = sum(entry.weight for entry in entries) or 1
     shares: Counter[str] = Counter()
     for entry in entries:
@@ -228,8 +235,8 @@ def _percent(share: Fraction, digits: int = 4) -> str:
     return f"{float(share * 100):.{digits}g} %"
 
 
-def _name(entry: WeightedCluster) -> str:
-    return entry.name or f"the cluster that {_shown(entry.cluster_header)} names"
+def _name(entry: _Entry) -> str:
+    return entry.name if isinstance(entry, TcpCluster) else entry.name or f"the cluster that {_shown(entry.cluster_header)} names"
 
 
 def _title(route: Route) -> str:

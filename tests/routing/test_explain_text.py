@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.config import load
+from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import FilterChain, FilterChainMatch, Listener
 from shifter.model.route import (
     HeaderMutations,
     HeaderValueOption,
@@ -21,8 +23,9 @@ from shifter.model.route import (
     VirtualHost,
     WeightedCluster,
 )
+from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.routing.explain import Explanation, Miss, explain
-from shifter.routing.explain_question import Scene, question, scene_of
+from shifter.routing.explain_question import ExplainError, Scene, question, scene_of
 from shifter.routing.explain_text import FEW, domain_kind, fold, page, percent, table, tables_of
 from shifter.routing.runtime import Runtime
 from tests.support.configs import GOOD
@@ -164,3 +167,21 @@ def test_clusters_that_get_different_requests_are_told_apart() -> None:
     lines = page(explain(where, question("http://h/")), as_json=False).splitlines()
     assert [line for line in lines if line.startswith("sent")] == ["sent to new   GET /", "sent to old   GET /"]
     assert [line.strip() for line in lines].count("x-version: new") == 1
+
+
+def test_tcp_proxies_stand_in_the_table_with_their_shares() -> None:
+    at = SocketAddress("127.0.0.1", 5432)
+    several = TcpProxy("db", (TcpCluster("old", 3), TcpCluster("new", 1)))
+    chains = (FilterChain(several, FilterChainMatch(server_names=("a",))), FilterChain(TcpProxy("rest", (TcpCluster("one"),))))
+    tables = tables_of(Bootstrap((Listener("db", at, chains),)), "db")
+    lines = [line.split() for line in table(tables, Runtime(), as_json=False).splitlines()]
+    assert lines[1::2] == [
+        ["tcp", "proxy", "db", "→", "old", "75", "%,", "new", "25", "%"],
+        ["tcp", "proxy", "rest", "→", "one"],
+    ]
+    assert json.loads(table(tables, Runtime(), as_json=True))[0] == {
+        "listener": "db",
+        "tcp_proxy": {"stat_prefix": "db", "clusters": [{"name": "old", "weight": 3}, {"name": "new", "weight": 1}]},
+    }
+    with pytest.raises(ExplainError, match="no listener is named 'x'"):
+        tables_of(Bootstrap((Listener("db", at, chains),)), "x")

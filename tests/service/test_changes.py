@@ -2,15 +2,19 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.config import load
+from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap
-from shifter.model.listener import with_managers
-from shifter.model.route import RouteAction
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import FilterChain, Listener, with_managers
+from shifter.model.route import RouteAction, RouteConfiguration
+from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.service.changes import changes
 from tests.support.configs import GOOD, NAME
 
@@ -176,3 +180,31 @@ def test_there_and_back_name_the_same_things() -> None:
         there, back = changes(bootstrap(GOOD), bootstrap(text)), changes(bootstrap(text), bootstrap(GOOD))
         signs = str.maketrans("+-", "-+")
         assert sorted(line[0].translate(signs) for line in there) == sorted(line[0] for line in back)
+
+
+def tcp(*weights: tuple[str, int], **fields: Any) -> Bootstrap:
+    proxy = TcpProxy("db", tuple(TcpCluster(*one) for one in weights), **fields)
+    return Bootstrap((Listener("ports", SocketAddress("127.0.0.1", 5432), (FilterChain(proxy),)),))
+
+
+def test_weights_of_a_tcp_proxy_are_told_as_shares() -> None:
+    before = tcp(("old", 90), ("new", 10))
+    said = "~ TCP proxy db of listener ports: "
+    assert changes(before, tcp(("old", 50), ("new", 50))) == [said + "old 90 % -> 50 %, new 10 % -> 50 %"]
+    assert changes(before, tcp(("old", 9), ("new", 1), idle_timeout=60.0)) == [
+        said + "weights 90:10 -> 9:1, the same shares, idle_timeout 3600 -> 60"
+    ]
+    assert changes(tcp(("old", 1)), tcp(("new", 1))) == [said + "cluster old -> new"]
+    assert changes(tcp(("old", 1), ("new", 1)), tcp(("new", 1), ("old", 1))) == [said + "the order of its clusters"]
+    assert changes(before, before) == []
+
+
+def test_a_chain_that_speaks_http_now() -> None:
+    before = tcp(("old", 1))
+    after = with_filter(before, HttpConnectionManager("http", RouteConfiguration()))
+    assert changes(before, after) == ["~ listener ports: TcpProxy -> HttpConnectionManager"]
+
+
+def with_filter(bootstrap: Bootstrap, manager: HttpConnectionManager) -> Bootstrap:
+    [listener] = bootstrap.listeners
+    return replace(bootstrap, listeners=(replace(listener, filter_chains=(FilterChain(manager),)),))
