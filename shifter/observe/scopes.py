@@ -5,7 +5,7 @@ Rule 2. Names that are then alike are one scope and their figures add up, as tho
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -95,7 +95,7 @@ def families(report: Report, selection: Selection = EVERYTHING) -> list[list[Sco
     """Return the scopes of a report as far as they are wanted, those with the same ``metric`` together."""
     clusters = _clusters(report)
     every = [
-        *(clusters, _external(clusters), _http(report), _listeners(report), _listener_http(report), _tcp(report)),
+        *(clusters, _external(clusters), _http(report), _codecs(report), _listeners(report), _listener_http(report), _tcp(report)),
         *(_server(report), _virtual_clusters(report)),
     ]
     return every if selection == EVERYTHING else [[selection.of(scope) for scope in family] for family in every]
@@ -148,8 +148,23 @@ def _external(clusters: list[Scope]) -> list[Scope]:
 def _http(report: Report) -> list[Scope]:
     return [
         Scope(f"http.{prefix}.", "envoy_http_", f'envoy_http_conn_manager_prefix="{escaped(prefix)}"', figures, _every_class(figures))
-        for prefix, figures in _added((sanitized(http.prefix), http.figures) for http in report.http).items()
+        for prefix, figures in _added((sanitized(http.prefix), _split(http.figures)[0]) for http in report.http).items()
     ]
+
+
+def _codecs(report: Report) -> list[Scope]:
+    """What codecs count of all clients: it stands beside the managers' scopes, not in them (as in Envoy)."""
+    return [Scope("", "envoy_", "", figures) for figures in _added(("", _split(http.figures)[1]) for http in report.http).values()]
+
+
+def _split(figures: Figures) -> tuple[Figures, Figures]:
+    """What is the manager's, and what its codecs'."""
+
+    def of(numbers: Mapping[str, int], codec: bool) -> dict[str, int]:
+        return {name: value for name, value in numbers.items() if name.startswith("http2.") is codec}
+
+    counters, gauges = figures.counters, figures.gauges
+    return replace(figures, counters=of(counters, False), gauges=of(gauges, False)), Figures(of(counters, True), of(gauges, True))
 
 
 def _listeners(report: Report) -> list[Scope]:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from shifter.model.cluster import CircuitBreakers, Thresholds
 from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, TcpReport, VirtualClusterReport
 from shifter.observe.histogram import Histogram
+from shifter.observe.http2_stats import Http2Stats
 
 _GAUGE = "gauge"
 _DEFAULT_LIMITS = CircuitBreakers()
@@ -44,11 +45,25 @@ def _no_codes() -> defaultdict[int, int]:
 
 @dataclass(slots=True, eq=False)
 class ListenerStats:
-    """What one listening address counts (``listener.<address>.``)."""
+    """What one listening address counts (``listener.<address>.``).
+
+    ``downstream_pre_cx_active`` are connections whose first bytes are looked at before they have a filter chain. ``more`` and
+    ``more_gauges`` are what only some listeners have (``ssl.``), as `ClusterStats.more`.
+    """
 
     downstream_cx_total: int = 0
     downstream_cx_destroy: int = 0
     downstream_cx_overflow: int = 0
+    downstream_cx_overload_reject: int = 0
+    downstream_cx_transport_socket_connect_timeout: int = 0
+    downstream_global_cx_overflow: int = 0
+    downstream_listener_filter_error: int = 0
+    downstream_listener_filter_remote_close: int = 0
+    downstream_pre_cx_timeout: int = 0
+    no_filter_chain_match: int = 0
+    downstream_pre_cx_active: int = _gauge()
+    more: defaultdict[str, int] = field(default_factory=_nothing_more)
+    more_gauges: dict[str, int] = field(default_factory=dict)
     downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
 
     @property
@@ -58,7 +73,8 @@ class ListenerStats:
 
     def report(self, name: str, host: str, port: int) -> ListenerReport:
         """Return a copy of the figures of listener *name*, which listens on *host* and *port*."""
-        return ListenerReport(name, host, port, _figures(self, gauges={"downstream_cx_active": self.downstream_cx_active}))
+        load = {"downstream_cx_active": self.downstream_cx_active}
+        return ListenerReport(name, host, port, _figures(self, counters=self.more, gauges=load, shared=self.more_gauges))
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +88,7 @@ class HttpStats:
     downstream_cx_total: int = 0
     downstream_cx_http1_total: int = 0
     downstream_cx_http2_total: int = 0
+    downstream_cx_ssl_total: int = 0
     downstream_cx_destroy_local: int = 0
     downstream_cx_destroy_remote: int = 0
     downstream_cx_destroy_local_active_rq: int = 0
@@ -82,6 +99,7 @@ class HttpStats:
     downstream_cx_max_requests_reached: int = 0
     downstream_cx_protocol_error: int = 0
     downstream_cx_upgrades_total: int = 0
+    downstream_cx_ssl_active: int = _gauge()
     downstream_cx_rx_bytes_total: int = 0
     downstream_cx_tx_bytes_total: int = 0
     downstream_flow_control_paused_reading_total: int = 0
@@ -116,6 +134,7 @@ class HttpStats:
 
     filters: dict[str, int] = field(default_factory=dict)
     """What HTTP filters count, by whole names behind the prefix (``fault.aborts_injected``)."""
+    http2: Http2Stats = field(default_factory=Http2Stats)
     codes: defaultdict[int, int] = field(default_factory=_no_codes)
     downstream_rq_time: Histogram = field(default_factory=Histogram)
     downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
@@ -142,8 +161,9 @@ class HttpStats:
             "downstream_cx_destroy_active_rq": self.downstream_cx_destroy_local_active_rq + self.downstream_cx_destroy_remote_active_rq,
             "downstream_rq_total": self.downstream_rq_total,
             **self.filters,
+            **self.http2.counters(),
         }
-        load = {"downstream_cx_active": self.downstream_cx_active, "downstream_rq_active": self.downstream_rq_active}
+        load = {"downstream_cx_active": self.downstream_cx_active, "downstream_rq_active": self.downstream_rq_active, **self.http2.gauges()}
         return HttpReport(prefix, listener, _figures(self, counters=made, gauges=load))
 
 
@@ -296,6 +316,7 @@ class ClusterStats:
 
     more: defaultdict[str, int] = field(default_factory=_nothing_more)
     more_gauges: dict[str, int] = field(default_factory=dict)
+    http2: Http2Stats = field(default_factory=Http2Stats)
     codes: defaultdict[int, int] = field(default_factory=_no_codes)
     upstream_rq_time: Histogram = field(default_factory=Histogram)
     upstream_cx_connect_ms: Histogram = field(default_factory=Histogram)
@@ -327,12 +348,14 @@ class ClusterStats:
                 self.upstream_cx_destroy_local_with_active_rq + self.upstream_cx_destroy_remote_with_active_rq
             ),
             **self.more,
+            **self.http2.counters(),
         }
         load = {
             "upstream_cx_active": self.upstream_cx_active,
             "upstream_rq_active": self.upstream_rq_active,
             "upstream_rq_pending_active": self.upstream_rq_pending_active,
             **self.more_gauges,
+            **self.http2.gauges(),
         }
         shared = {
             **self.default.report("default", limits.default),

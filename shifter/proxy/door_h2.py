@@ -13,6 +13,7 @@ Rule 4. Reading never pauses: what a client may make us hold is bounded by strea
 from twisted.logger import Logger
 
 from shifter.filters.api import Reply
+from shifter.model.http_connection_manager import Underscores
 from shifter.net.buffers import window
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
@@ -21,9 +22,10 @@ from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.local_reply import LocalReply
 from shifter.wire import h1
-from shifter.wire.events import ProtocolError, RequestHead
+from shifter.wire.events import HAS_UNDERSCORE, ProtocolError, RequestHead, fields
 from shifter.wire.h2 import Http2Options, ServerConnection
 from shifter.wire.h2_events import CLOSED, DATA, DRAINED, INTERNAL_ERROR, INVALID, NO_ERROR, REQUEST, RESET, TRAILERS, Event
+from shifter.wire.h2_keepalive import Keepalive
 
 _log = Logger()
 _SEND_MARK = Http2Options().send_mark
@@ -59,6 +61,10 @@ class Http2Downstream:
     def local(self) -> bytes:
         return self._door.local
 
+    @property
+    def transport(self) -> Transport:
+        return self._door.transport
+
     # Downstream
 
     def send_interim(self, status: int, block: bytes) -> None:
@@ -74,6 +80,10 @@ class Http2Downstream:
         if self._no_body or status == 204 or status == 304:
             self._no_body = True
             codec.send_response(self._id, status, block, True)
+        elif status == 101:
+            codec.send_agreement(self._id, status, block)
+            if data and not codec.send_data(self._id, data, end):
+                self.exchange.on_downstream_blocked()
         elif data:
             codec.send_response(self._id, status, block, False)
             if not codec.send_data(self._id, data, end):
@@ -162,8 +172,8 @@ class Http2Door:
     """See the module. A `Handler` for its transport."""
 
     __slots__ = (
-        "_blocked", "_draining", "_first", "_host", "_id", "_marked", "_resumed", "_since", "_streams", "_unsent", "codec", "requests",
-        "runtime", "transport",
+        "_blocked", "_draining", "_first", "_host", "_id", "_keepalive", "_marked", "_resumed", "_since", "_streams", "_unsent", "codec",
+        "requests", "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, first: bytes) -> None:
@@ -180,8 +190,12 @@ class Http2Door:
                 max_fields=settings.max_headers_count,
                 max_head_size=runtime.max_head,
                 send_mark=window(limit, _SEND_MARK),
-            )
+                limits=settings.http2,
+            ),
+            runtime.stats.http2,
         )
+        keepalive = settings.http2.connection_keepalive
+        self._keepalive = Keepalive(keepalive, runtime.worker.now, self._chance) if keepalive is not None else None
         self._host = transport.peer.host.encode("ascii")
         self._id = 0
         self._first = first  # what came before the transport knew us
@@ -226,6 +240,7 @@ class Http2Door:
             self.mark()
 
     def connection_lost(self, reason: str) -> None:
+        self.codec.lost()
         self.runtime.lost(self, self.transport, reason, bool(self._streams))
         if self._streams:
             self._lose_all()
@@ -245,6 +260,12 @@ class Http2Door:
         codec.tick()
         if codec.closed:
             return
+        if self._keepalive is not None and codec.greeted:
+            if not self._keepalive.step(codec, self.transport.bytes_received, now):
+                self.runtime.stats.http2.keepalive_timeout += 1
+                self.transport.abort()
+                return
+            self.mark()
         if self._draining == 1:
             self._draining = 2
             codec.goaway()
@@ -330,7 +351,7 @@ class Http2Door:
                             at += 1
                     self._begin(event[1], event[2], data, end)
                 elif event[0] == CLOSED:
-                    self._closed(event[1])
+                    self._closed(event[1], event[2])
                 else:
                     self._happened_to_stream(event)
             except Exception:
@@ -367,12 +388,22 @@ class Http2Door:
             self._draining = 2
             self.codec.goaway()
             self.mark()
+        if head.flags & HAS_UNDERSCORE:
+            self._count_underscores(head)
         downstream = Http2Downstream(self, number, head.method == b"HEAD", end)
         self._streams[number] = downstream
         exchange = downstream.exchange = exchange_for(head, downstream, self._host)
         if data:
             self.codec.consumed(number, len(data))
         exchange.begin(data, end)
+
+    def _count_underscores(self, head: RequestHead) -> None:
+        """A field of *head* has a name that this listener may refuse or drop (`routing.forwarded`)."""
+        stats, action = self.runtime.stats.http2, self.runtime.settings.headers_with_underscores
+        if action is Underscores.REJECT_REQUEST:
+            stats.requests_rejected_with_underscores_in_headers += 1
+        elif action is Underscores.DROP_HEADER:
+            stats.dropped_headers_with_underscores += sum(b"_" in name for name, _ in fields(head.block))
 
     def _fail(self, number: int) -> None:
         """A fault of ours costs its request, and no other of the connection."""
@@ -391,15 +422,20 @@ class Http2Door:
         for downstream in lost:
             downstream.exchange.on_downstream_lost()
 
-    def _closed(self, code: int) -> None:
+    def _closed(self, code: int, detail: str) -> None:
         """The codec has ended the connection: send its last words, and close."""
         if code != NO_ERROR:
             self.runtime.stats.downstream_cx_protocol_error += 1
+            if detail == "http2.too_many_premature_resets":
+                self.runtime.stats.downstream_rq_too_many_premature_resets += 1
         data = self.codec.data_to_send()
         if data:
             self.transport.write(data)
         self.transport.close(self.runtime.settings.delayed_close_timeout)
         self._lose_all()
+
+    def _chance(self) -> float:
+        return self.runtime.worker.random() / 2**63
 
     def _end(self, code: int, detail: str) -> None:
         self.codec.close(code, detail)
@@ -430,6 +466,7 @@ class Http2Door:
                 elif now - known[1] < limit:
                     unsent[number] = known
                 else:
+                    self.runtime.stats.http2.tx_flush_timeout += 1
                     codec.reset(number, INTERNAL_ERROR)
                     self.mark()
 

@@ -9,6 +9,7 @@ Rule 3. What is written in one turn of the reactor leaves in one piece at its en
 Rule 4. What an endpoint breaks on one stream costs that request; what it breaks on the connection costs all of them.
 """
 
+from random import random
 from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
@@ -18,7 +19,7 @@ from shifter.net.buffers import window
 from shifter.net.transport import Transport
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import Failed, FailureKind, ResponseListener
-from shifter.wire.events import RequestHead, ResponseHead
+from shifter.wire.events import TUNNEL, RequestHead, ResponseHead
 from shifter.wire.h2 import ClientConnection, Http2Options
 from shifter.wire.h2_events import (
     CANCEL,
@@ -35,6 +36,7 @@ from shifter.wire.h2_events import (
     TRAILERS,
     Event,
 )
+from shifter.wire.h2_keepalive import Keepalive
 
 if TYPE_CHECKING:
     from shifter.upstream.pool import EndpointPool
@@ -52,6 +54,7 @@ def _options(config: Cluster) -> Http2Options:
         stream_window=window(limit, http2.initial_stream_window_size),
         connection_window=http2.initial_connection_window_size,
         send_mark=window(limit, _SEND_MARK),
+        limits=http2,
     )
 
 
@@ -62,8 +65,8 @@ class Http2Stream:
     """One request on an `Http2Connection`; see the module."""
 
     __slots__ = (
-        "_connection", "_held", "_held_head", "_id", "_listener", "_paused", "_sent_before", "answer_begun", "pool", "request_done",
-        "reused",
+        "_answer_over", "_connection", "_held", "_held_head", "_id", "_listener", "_paused", "_sent_before", "_tunnel", "answer_begun",
+        "pool", "request_done", "reused",
     )  # fmt: skip
 
     def __init__(self, connection: "Http2Connection") -> None:
@@ -73,6 +76,8 @@ class Http2Stream:
         self.request_done = False
         self.answer_begun = False
         self._id = 0
+        self._tunnel: RequestHead | None = None  # what asks for one, as long as there may be one
+        self._answer_over = False  # of its directions
         self._listener: ResponseListener | None = None
         self._paused = False
         self._held: list[_Held] | None = None
@@ -91,6 +96,8 @@ class Http2Stream:
         connection = self._connection
         self._listener = listener
         self._sent_before = connection.transport.bytes_sent
+        if head.flags & TUNNEL:
+            self._tunnel = head
         self.request_done = end
         self._id = connection.open(self, head, end and not data)
         if data and not connection.codec.send_data(self._id, data, end):
@@ -103,6 +110,8 @@ class Http2Stream:
             self._connection.mark()
             if not self._connection.codec.send_data(self._id, data, end):
                 listener.on_blocked()
+            if self._tunnel and end and self._answer_over:
+                self._end()
 
     def send_trailers(self, block: bytes) -> None:
         if not block:
@@ -182,6 +191,15 @@ class Http2Stream:
                 reached = Reached.REQUEST_SENT
             listener.on_failed(Failed(kind, reached, detail))
 
+    @property
+    def number(self) -> int:
+        """Its number on the connection; one that is not sent yet has a negative one."""
+        return self._id
+
+    def place(self, number: int) -> None:
+        """Give it its number."""
+        self._id = number
+
     def writable(self) -> None:
         if self._listener is not None:
             self._listener.on_writable()
@@ -197,6 +215,8 @@ class Http2Stream:
         if listener is None:
             return
         self.answer_begun = True
+        if self._tunnel and (end or not (head.status == 101 or (head.status < 300 and self._tunnel.method == b"CONNECT"))):
+            self._tunnel = None  # it does not come to be
         if data:
             self._connection.codec.consumed(self._id, len(data))
         if end:
@@ -218,6 +238,9 @@ class Http2Stream:
         listener.on_data(data, end)
 
     def _end(self) -> None:
+        if self._tunnel and not self.request_done:
+            self._answer_over = True  # the other direction goes on
+            return
         self._listener = None
         connection = self._connection
         if not self.request_done:
@@ -234,20 +257,23 @@ class Http2Connection:
     """See the module; made and owned by an `Http2Pool`."""
 
     __slots__ = (
-        "_blocked", "_cap", "_marked", "_resumed", "_streams", "codec", "idle_since", "opened", "pool", "requests", "retired",
-        "transport",
+        "_asking", "_blocked", "_cap", "_keepalive", "_marked", "_resumed", "_streams", "codec", "idle_since", "opened", "pool",
+        "requests", "retired", "transport",
     )  # fmt: skip
 
     def __init__(self, pool: "Http2Pool") -> None:
         self.pool = pool
         self.transport: Transport  # set by the pool right after construction
-        self.codec = ClientConnection(_options(pool.state.config))
+        self.codec = ClientConnection(_options(pool.state.config), pool.stats.http2)
+        keepalive = pool.state.config.http2.connection_keepalive
+        self._keepalive = Keepalive(keepalive, pool.network.now, random) if keepalive is not None else None
         self.opened = False
         self.retired = False  # takes no more requests
         self.requests = 0
         self.idle_since = pool.network.now
         self._streams: dict[int, Http2Stream] = {}
         self._resumed: list[Http2Stream] = []
+        self._asking: dict[Http2Stream, RequestHead] = {}  # for tunnels, not sent yet
         self._marked = False
         self._blocked = False
         self._cap = pool.state.config.http2.max_concurrent_streams
@@ -268,6 +294,16 @@ class Http2Connection:
         """Take no more requests."""
         self.retired = True
 
+    def tick(self, now: float) -> None:
+        """About a second has passed."""
+        self.codec.tick()
+        if self._keepalive is not None and self.opened and not self.codec.closed:
+            if not self._keepalive.step(self.codec, self.transport.bytes_received, now):
+                self.pool.stats.http2.keepalive_timeout += 1
+                self.transport.abort()
+            else:
+                self.mark()
+
     def close(self) -> None:
         """Say goodbye and close; nothing is under way."""
         self.retired = True
@@ -280,16 +316,45 @@ class Http2Connection:
     def open(self, stream: Http2Stream, head: RequestHead, end: bool) -> int:
         """Send the head of a request and return the number of its stream."""
         pool = self.pool
+        if self._keepalive is not None and not self._streams and self.requests:
+            self._keepalive.used_after(pool.network.now - self.idle_since, self.codec, pool.network.now)
         self.requests += 1
         pool.begin()
         limit = pool.state.config.max_requests_per_connection
         if limit and self.requests >= limit:
             pool.stats.upstream_cx_max_requests += 1
             self.retired = True
-        number = self.codec.send_request(head, end)
+        if head.flags & TUNNEL:
+            # at the end of this turn, or when the endpoint has said whether it takes extended CONNECT: it need not know what that is
+            number = -self.requests
+            self._asking[stream] = head
+        else:
+            number = self.codec.send_request(head, end)
         self._streams[number] = stream
         self.mark()
         return number
+
+    def _ask(self) -> None:
+        """Send what asks for tunnels, as soon as that may be (RFC 8441 section 3)."""
+        codec = self.codec
+        for stream, head in list(self._asking.items()):
+            if not codec.settled and head.method != b"CONNECT":
+                continue
+            del self._asking[stream]
+            before = stream.number
+            if before not in self._streams:
+                continue  # nobody waits for it any more
+            if (codec.extended or head.method == b"CONNECT") and codec.can_request:
+                del self._streams[before]
+                number = codec.open_tunnel(head)
+                stream.place(number)
+                self._streams[number] = stream
+                continue
+            self.leave(before)
+            if codec.settled and not codec.extended and head.method != b"CONNECT":
+                stream.failed(FailureKind.PROTOCOL_ERROR, "", refused=True)
+            else:
+                stream.failed(FailureKind.REFUSED_STREAM, "", refused=True)
 
     def leave(self, number: int) -> None:
         """A stream is over."""
@@ -316,6 +381,8 @@ class Http2Connection:
             for stream in resumed:
                 stream.deliver_held()
         if self.opened and not self._blocked:
+            if self._asking:
+                self._ask()
             self._send()
 
     def _send(self) -> None:
@@ -343,6 +410,7 @@ class Http2Connection:
             self.mark()
 
     def connection_lost(self, reason: str) -> None:
+        self.codec.lost()
         if not self.opened:
             self.pool.connect_failed(self, reason)
         else:
@@ -411,6 +479,8 @@ class Http2Connection:
         if event[0] == RESET:
             self._reset(event[1], event[2], event[3], event[4])
         elif event[0] == SETTINGS:
+            if self._asking:
+                self.mark()
             self.pool.freed(self)
         elif event[0] == GOAWAY:
             self.retired = True

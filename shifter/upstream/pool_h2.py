@@ -56,8 +56,8 @@ class Http2Pool(EndpointPool):
         super().expire(now)
         if now - self._ticked >= _TICK:
             self._ticked = now
-            for connection in self._open:
-                connection.codec.tick()
+            for connection in tuple(self._open):
+                connection.tick(now)
 
     def _serve(self, connection: Http2Connection) -> None:
         while connection.has_room and self._next_may_start():

@@ -27,6 +27,7 @@ from ngh2 import (
     StreamClosed,
 )
 
+from shifter.observe.http2_stats import Http2Stats
 from shifter.wire.events import ProtocolError, RequestHead
 from shifter.wire.field_lists import request_fields, request_head, response_fields, response_head
 from shifter.wire.h2_connection import (
@@ -56,11 +57,11 @@ class ServerConnection(Connection):
 
     __slots__ = ()
 
-    def __init__(self, options: Http2Options) -> None:
+    def __init__(self, options: Http2Options, stats: Http2Stats | None = None) -> None:
         settings = {3: options.max_concurrent_streams}
         if options.allow_connect:
             settings[_ENABLE_CONNECT_PROTOCOL] = 1  # the engine refuses what uses it without
-        super().__init__(Role.SERVER, options, settings)
+        super().__init__(Role.SERVER, options, settings, stats)
 
     def send_response(self, stream_id: int, status: int, block: bytes, end: bool) -> None:
         """Answer; *end* when there is no body and no trailers."""
@@ -91,6 +92,7 @@ class ServerConnection(Connection):
     def drain(self) -> None:
         """Ask the client to open no new streams; `goaway` some round trips later makes it final (RFC 9113 section 6.8)."""
         if not self._deaf:
+            self._stats.goaway_sent += 1
             self._engine.send_shutdown_notice()
 
     def _translate(self, happened: list[ngh2.Event], out: list[Event], frames: int) -> int:
@@ -133,6 +135,7 @@ class ServerConnection(Connection):
     def _refuse(self, stream_id: int, error: ProtocolError, out: list[Event]) -> int:
         if error.status != 431:
             return self._malformed(stream_id)
+        self._stats.header_overflow += 1
         self._live.add(stream_id)
         out.append((INVALID, stream_id, error))
         return COST_OF_MALFORMED
@@ -148,8 +151,8 @@ class ClientConnection(Connection):
 
     __slots__ = ("_head_requests", "_peer_max_streams", "_tunnels", "extended", "going_away", "settled")
 
-    def __init__(self, options: Http2Options) -> None:
-        super().__init__(Role.CLIENT, options, {2: 0, 3: 0})
+    def __init__(self, options: Http2Options, stats: Http2Stats | None = None) -> None:
+        super().__init__(Role.CLIENT, options, {2: 0, 3: 0}, stats)
         self._head_requests: set[int] = set()
         self._tunnels: dict[int, RequestHead] = {}  # what asked for one and is not answered
         self._peer_max_streams = _STREAMS_BEFORE_SETTINGS

@@ -20,7 +20,10 @@ from ngh2 import (
     TrailersReceived,
 )
 
+from shifter.model.http2 import DOWNSTREAM_HTTP2, Http2ProtocolOptions
+from shifter.observe.http2_stats import Http2Stats
 from shifter.wire.events import ProtocolError
+from shifter.wire.field_lists import block_fields, trailer_block
 from shifter.wire.h2_events import (
     CANCEL,
     CLOSED,
@@ -33,13 +36,10 @@ from shifter.wire.h2_events import (
     TRAILERS,
     Event,
 )
-from shifter.wire.h2_heads import block_fields, trailer_block
+from shifter.wire.h2_guard import FrameGuard
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What an HTTP/2 client says first (RFC 9113 section 3.4)."""
-
-_HEADER = 9
-_MAX_FRAME = 16384
 
 _SEND_MARK_OF_ALL = 1 << 20
 _SEND_MARK_IF_MANY = 8 * 1024
@@ -63,7 +63,7 @@ class Http2Options:
     ``max_head_size`` bound a message's head as HTTP/1.1 would write it; a list of more than twice the size ends the
     connection. ``send_mark``: above it `Connection.send_data` asks for a pause (earlier when all streams of the connection
     together wait with more than a mebibyte); DRAINED comes at half of it. ``allow_connect``: clients may send extended CONNECT
-    (RFC 8441), and are told so.
+    (RFC 8441), and are told so. ``limits`` are those of `FrameGuard`.
     """
 
     max_concurrent_streams: int = 100
@@ -73,6 +73,7 @@ class Http2Options:
     max_head_size: int = 60 * 1024
     send_mark: int = 64 * 1024
     allow_connect: bool = False
+    limits: Http2ProtocolOptions = DOWNSTREAM_HTTP2
 
 
 def could_be_preface(data: bytes) -> bool | None:
@@ -86,12 +87,15 @@ class Connection:
     """What both roles share; see the module for the rules and `Event` for what `receive` and `events` return."""
 
     __slots__ = (
-        "_awaits_preface", "_closing", "_credit", "_deaf", "_engine", "_finishing", "_full", "_held", "_last", "_live", "_options", "_out",
-        "_over", "_pending", "_send_mark", "_unfed", "closed",
+        "_awaits_preface", "_closing", "_credit", "_deaf", "_engine", "_finishing", "_full", "_guard", "_held", "_last", "_left", "_live",
+        "_options", "_out", "_over", "_pending", "_resets", "_send_mark", "_stats", "_unfed", "closed",
     )  # fmt: skip
 
-    def __init__(self, role: Role, options: Http2Options, settings: dict[int, int]) -> None:
+    def __init__(self, role: Role, options: Http2Options, settings: dict[int, int], stats: Http2Stats | None) -> None:
         self._options = options
+        self._guard = FrameGuard(options.limits)
+        self._stats = stats or Http2Stats()
+        self._stats.opened(self)
         self._engine = ngh2.Connection(
             role,
             Configuration(
@@ -121,6 +125,8 @@ class Connection:
         self._send_mark = options.send_mark
         self._awaits_preface = role is Role.SERVER
         self._deaf = False
+        self._resets = 0  # that the peer has sent
+        self._left = False  # the peer has said GOAWAY
         self._closing = ""  # why we have ended the connection: the engine still has to send its GOAWAY
         self.closed = False
 
@@ -132,8 +138,9 @@ class Connection:
             return self.events()
         if self._unfed:
             data = self._unfed + data
-        at = frames = 0
+        at = 0
         size = len(data)
+        guard = self._guard
         if self._awaits_preface:
             known = could_be_preface(data)
             if known is None:
@@ -141,19 +148,13 @@ class Connection:
                 return []
             self._awaits_preface = False
             at = 24 if known else size  # a wrong one goes to the engine, which refuses it
-        while size - at >= _HEADER:
-            end = at + _HEADER + (data[at] << 16 | data[at + 1] << 8 | data[at + 2])
-            if end > size:
-                if end - at > _MAX_FRAME + _HEADER:
-                    at = size  # the engine refuses it by its header
-                break
-            at = end
-            frames += 1
+        at = guard.admit(data, at)
+        frames = guard.count
         if at == size:
             self._unfed = b""
         else:
             self._unfed = data[at:]
-            if not at:
+            if not at and not guard.flood:
                 return self.events()
             data = data[:at]
         out = self._pending
@@ -165,8 +166,10 @@ class Connection:
             self._translate(engine.events(), out, frames)
             self._engine_failed(error, out)
             return out
-        if self._translate(engine.events(), out, frames) < 0:
-            self.close(ENHANCE_YOUR_CALM, "http2.flood")
+        if self._translate(engine.events(), out, frames) < 0 and not guard.flood:
+            guard.flood = "too_many_premature_resets" if self._resets else "inbound_empty_frames_flood"
+        if guard.flood:
+            self._flooded()
             out += self.events()
         return out
 
@@ -198,6 +201,8 @@ class Connection:
 
     def data_to_send(self) -> bytes:
         """Return what should go out now, as far as the peer's windows let it. Call `events` afterwards."""
+        if self._guard.flood and not self._deaf:
+            self._flooded()
         if self._out or self.closed:
             out = self._out
             self._out = b""
@@ -205,6 +210,8 @@ class Connection:
         out = self._pull(self._pending)
         if self._finishing and self._finish():
             out += self._pull(self._pending)
+        if out:
+            self._guard.wrote(len(out))
         if self._full:
             self._find_drained()
         return out
@@ -243,13 +250,20 @@ class Connection:
     def goaway(self) -> None:
         """Take no new streams. What is open goes on; when the last has ended, CLOSED follows."""
         if not self._deaf:
+            self._stats.goaway_sent += 1
             self._engine.send_goaway()
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life."""
+        if not self._deaf:
+            self._engine.ping()
 
     def close(self, code: int = NO_ERROR, detail: str = "closed locally") -> None:
         """End the connection now: GOAWAY, then CLOSED."""
         if not self._deaf:
             self._closing = detail
             self._deaf = True
+            self._stats.goaway_sent += 1
             self._forget_streams()
             try:
                 self._engine.terminate_connection(code)
@@ -267,6 +281,20 @@ class Connection:
     def active(self) -> int:
         """How many streams are open, without those that the user has left."""
         return len(self._live)
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many body bytes wait for the peer's windows, all streams together."""
+        return 0 if self.closed else self._engine.queued_body_size()
+
+    @property
+    def pending_control_frames(self) -> int:
+        """How many answers to frames wait to be sent."""
+        return self._guard.unsent
+
+    def lost(self) -> None:
+        """The transport is gone: nothing more will be heard or said."""
+        self._stats.connections.discard(self)
 
     @property
     def open_streams(self) -> list[int]:
@@ -292,6 +320,8 @@ class Connection:
             return self._trailers_received(event, out)
         if isinstance(event, StreamReset):
             stream_id = event.stream_id
+            self._stats.rx_reset += 1
+            self._resets += 1
             if stream_id in self._live:
                 code = event.error_code
                 self._leave(stream_id)
@@ -300,8 +330,11 @@ class Connection:
         elif isinstance(event, SettingsReceived):
             self._settings_received(event, out)
         elif isinstance(event, GoAwayReceived):
+            self._left = True
             self._goaway_received(event, out)
         elif isinstance(event, ConnectionClosed):
+            if event.error_code and not self._closing and not self._left:
+                self._stats.goaway_sent += 1  # the engine found fault
             self._close_now(event.error_code, self._closing or words(event.debug_data) or "closed", out)
         return 0
 
@@ -311,16 +344,31 @@ class Connection:
         if stream_id in self._live:
             # With REFUSED_STREAM a GOAWAY left the stream out; otherwise it was the engine that found fault.
             refused = code == REFUSED_STREAM
-            if not refused and not locally:
-                cost = COST_OF_MALFORMED
+            if refused:
+                self._stats.stream_refused_errors += 1
+            elif not locally:
+                cost = self._found_fault()
             self._leave(stream_id)
             out.append((RESET, stream_id, code, refused, not refused))
         elif code and stream_id not in self._over:
-            cost = COST_OF_MALFORMED
+            cost = self._found_fault()
         self._over.discard(stream_id)
         self._finishing.discard(stream_id)
         self._release(stream_id)
         return cost
+
+    def _found_fault(self) -> int:
+        """The engine has reset a stream by itself; returns the cost."""
+        self._stats.rx_messaging_error += 1
+        self._stats.tx_reset += 1
+        self._guard.reset()
+        return COST_OF_MALFORMED
+
+    def _flooded(self) -> None:
+        """The peer does what only costs: it is told to calm down."""
+        limit = self._guard.flood
+        self._stats.count(limit)
+        self.close(ENHANCE_YOUR_CALM, f"http2.{limit}")
 
     def _leave(self, stream_id: int) -> None:
         """The user hears no more of the stream."""
@@ -342,6 +390,7 @@ class Connection:
 
     def _malformed(self, stream_id: int) -> int:
         """Reset a stream whose message breaks the rules; returns the cost."""
+        self._stats.rx_messaging_error += 1
         self._live.discard(stream_id)
         self._full.discard(stream_id)
         self._release(stream_id)
@@ -350,6 +399,9 @@ class Connection:
         return COST_OF_MALFORMED
 
     def _engine_reset(self, stream_id: int, code: int) -> None:
+        if code:
+            self._stats.tx_reset += 1
+        self._guard.reset()
         try:
             self._engine.reset_stream(stream_id, code)
         except NGH2Error:
@@ -359,6 +411,7 @@ class Connection:
         stream_id = event.stream_id
         if stream_id not in self._live:
             return 0
+        self._stats.trailers += 1
         try:
             block = trailer_block(event.headers, self._options.max_fields, self._options.max_head_size, 400)
         except ProtocolError:
@@ -416,6 +469,10 @@ class Connection:
             return
         code = ENHANCE_YOUR_CALM if isinstance(error, DenialOfServiceError) else PROTOCOL_ERROR
         detail = self._closing or str(error)
+        if not self._closing:
+            self._stats.goaway_sent += 1
+        if detail.startswith("received header list"):
+            self._stats.header_overflow += 1
         text = detail.encode("ascii", "replace")[:128]
         head = (8 + len(text)).to_bytes(3, "big") + b"\x07\x00\x00\x00\x00\x00"
         self._out += head + self._last.to_bytes(4, "big") + code.to_bytes(4, "big") + text
@@ -424,6 +481,7 @@ class Connection:
     def _close_now(self, code: int, detail: str, out: list[Event]) -> None:
         if not self.closed:
             self.closed = self._deaf = True
+            self.lost()
             self._forget_streams()
             out.append((CLOSED, code, detail))
 
