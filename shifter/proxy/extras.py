@@ -10,13 +10,14 @@ from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
 from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.internal_redirect import Redirects
-from shifter.proxy.max_stream_duration import Limit, compile_duration
+from shifter.proxy.max_stream_duration import Limit, compile_duration, compile_grpc_timeout
 from shifter.proxy.mirror import Mirror
 from shifter.proxy.picking import Picking
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.routing.retry_policy import RetryRules
 from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
+from shifter.wire.events import RequestHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Extras:
     the whole listener has none.
     ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
     ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
-    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says).
+    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``grpc_timeout`` is the route's
+    timeout for a gRPC request.
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -66,6 +68,7 @@ class Extras:
     picking: Picking | None = None
     hears_wishes: bool = False
     body_limit: int | None = None
+    grpc_timeout: Callable[[RequestHead], float] | None = None
 
 
 _NOTHING = Extras()
@@ -101,6 +104,7 @@ def compile_extras(
         picking if picking.asks else None,
         inherited.has_internal_callers,
         action.request_body_buffer_limit,
+        compile_grpc_timeout(action),
     )
     nothing = replace(extras, body_limit=None) == _NOTHING
     return None if nothing else extras

@@ -1,13 +1,16 @@
-"""How long an exchange may take as a whole (``max_stream_duration`` of routes and connection managers).
+"""How long an exchange may take as a whole (``max_stream_duration`` of routes and connection managers), and what gRPC says of time.
 
 Rule 1. A route's own limit beats the connection manager's; 0 is no limit.
 Rule 2. Where a route says what ``grpc-timeout`` may be, a request that brings a good one is bound by that instead.
 Rule 3. A gRPC request tells its endpoint how much time there is, where its route says so (the connection manager's is not told).
+Rule 4. The older ``max_grpc_timeout`` takes the place of a route's ``timeout`` for gRPC requests, and is told in the same way; where the
+        route has a ``max_stream_duration`` it means nothing.
 """
 
 from collections.abc import Callable
 
-from shifter.model.route import MaxStreamDuration
+from shifter.model.route import MaxStreamDuration, RouteAction
+from shifter.routing.forwarded import EXPECTED_TIMEOUT, expected_timeout
 from shifter.wire.events import RequestHead, first_value, without
 
 Limit = Callable[[RequestHead], float | None]
@@ -59,6 +62,31 @@ def compile_duration(route: MaxStreamDuration | None, manager: float) -> Limit |
     return limit
 
 
+def compile_grpc_timeout(action: RouteAction) -> Callable[[RequestHead], float] | None:
+    """Return the ``timeout`` of a route for gRPC requests, in seconds (0: none); ``None`` when it is that for all (rule 4)."""
+    most, offset = action.max_grpc_timeout, action.grpc_timeout_offset
+    if most is None or action.max_stream_duration is not None:
+        return None
+
+    def timeout(head: RequestHead) -> float:
+        value = first_value(head.block, _GRPC_TIMEOUT)
+        seconds = (parse_grpc_timeout(value) or 0) / 1000 if value is not None else 0.0
+        if offset < seconds:
+            seconds -= offset  # what would be left of less is none at all, which stands for any number
+        return min(seconds or most, most) if most else seconds
+
+    return timeout
+
+
 def tell_endpoint(head: RequestHead, seconds: float) -> None:
     """Write what a gRPC request may take into its ``grpc-timeout``."""
     head.block = without(head.block, _GRPC_TIMEOUT) + b"\r\ngrpc-timeout: " + grpc_timeout(round(seconds * 1000))
+
+
+def tell_timeout(head: RequestHead, seconds: float, envoy: bool, grpc: bool) -> None:
+    """Write the time that an endpoint has (0: any number) where *envoy*'s own field, and that of *grpc*, are wanted."""
+    if seconds > 0:
+        if envoy:
+            head.block = without(head.block, EXPECTED_TIMEOUT) + expected_timeout(seconds)
+        if grpc:
+            tell_endpoint(head, seconds)

@@ -21,16 +21,16 @@ from shifter.model.route import WeightedCluster
 from shifter.net.transport import Delayed
 from shifter.proxy.extras import Extras
 from shifter.proxy.fullstream import FullStream
+from shifter.proxy.max_stream_duration import tell_timeout
 from shifter.proxy.picking import Tried
 from shifter.proxy.stream import REPLAY_LIMIT
 from shifter.routing.caller_wishes import Wishes
-from shifter.routing.forwarded import EXPECTED_TIMEOUT, expected_timeout
 from shifter.routing.retry import Reached
 from shifter.routing.retry_policy import Reset, RetryRules, RetryState, per_try
 from shifter.routing.runtime import Runtime
 from shifter.upstream.interfaces import Failed, FailureKind, PickContext, UpstreamStream
 from shifter.upstream.resources import Resources
-from shifter.wire.events import RequestHead, ResponseHead, without
+from shifter.wire.events import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
@@ -118,16 +118,19 @@ class RetryingStream(FullStream):
         wanted = self.per_try_timeout if wishes.per_try_timeout is None else wishes.per_try_timeout
         self.per_try_timeout = per_try(wanted, leaf.timeout)
         self.try_duration = wishes.try_duration or 0.0
-        if not leaf.suppress_envoy_headers:
-            leaf.added = expected_timeout(self._expected(0.0, leaf.timeout))
-            if leaf.added:
-                self.head.block = without(self.head.block, EXPECTED_TIMEOUT)
+        leaf.added = b""
         self.leaf = leaf
+        self._tell(0.0)
 
     def _expected(self, elapsed: float, timeout: float) -> float:
         """Return what an endpoint is told that it has, *elapsed* seconds after the request was there."""
         seconds = timeout if self.hedges else self.per_try_timeout or timeout
         return max(min(seconds, timeout - elapsed), 0.001) if timeout else seconds
+
+    def _tell(self, elapsed: float) -> None:
+        """Tell the endpoint what is left of the time, *elapsed* seconds after the request was there."""
+        leaf = self.leaf
+        tell_timeout(self.head, self._expected(elapsed, leaf.timeout), not leaf.suppress_envoy_headers, leaf.tells_grpc)
 
     def on_request_data(self, data: bytes, end: bool) -> None:
         if self.over or self.following is not None:
@@ -268,11 +271,7 @@ class RetryingStream(FullStream):
         head = self.head
         if self.pristine is not None:
             head.block, head.authority = self.pristine
-        if not self.leaf.suppress_envoy_headers:
-            elapsed = self.worker.monotonic() - self.done_at if self.request_done else 0.0
-            told = expected_timeout(self._expected(elapsed, self.leaf.timeout))
-            if told:
-                head.block = without(head.block, EXPECTED_TIMEOUT) + told
+        self._tell(self.worker.monotonic() - self.done_at if self.request_done else 0.0)
         if self.tried is not None:
             if self.context is None:
                 self.context = PickContext()

@@ -34,6 +34,7 @@ from shifter.proxy.fullstream import FullStream
 from shifter.proxy.hedge import HedgingStream
 from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
 from shifter.proxy.local_reply_config import BodyFormat
+from shifter.proxy.max_stream_duration import tell_timeout
 from shifter.proxy.retrying import RetryingStream
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.virtual_clusters import VirtualClusters
@@ -42,7 +43,7 @@ from shifter.routing.caller_wishes import take_wishes
 from shifter.routing.forwarded import EXPECTED_TIMEOUT, expected_timeout
 from shifter.routing.headers import Edit, HeaderEditor, Subject
 from shifter.routing.hosts import HostTable
-from shifter.routing.match import Matcher, compile_weights
+from shifter.routing.match import Matcher, compile_weights, is_grpc
 from shifter.routing.redirect import compile_redirect
 from shifter.routing.require_tls import STATUS, compile_tls_requirement, https_location
 from shifter.routing.retry_policy import per_try
@@ -217,7 +218,18 @@ def _route_leaf(
 class RouteResource:
     """A route that forwards to one cluster, or one entry of a route that has several."""
 
-    __slots__ = ("added", "config", "entry", "given", "idle_timeout", "rewrite", "suppress_envoy_headers", "target", "timeout")
+    __slots__ = (
+        "added",
+        "config",
+        "entry",
+        "given",
+        "idle_timeout",
+        "rewrite",
+        "suppress_envoy_headers",
+        "target",
+        "tells_grpc",
+        "timeout",
+    )
 
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> None:
         self.config = route
@@ -233,6 +245,7 @@ class RouteResource:
         self.suppress_envoy_headers = around.suppress_envoy_headers
         self.added = b"" if around.suppress_envoy_headers else expected_timeout(self.timeout)
         self.given = b""  # lines that the answer carries because this was chosen
+        self.tells_grpc = False  # the timeout is said in grpc-timeout, too
 
     @property
     def edit_answer(self) -> Edit | None:
@@ -285,6 +298,9 @@ class FullRouteResource(RouteResource):
                 return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1
             head.flags |= TUNNEL
+        leaf = self
+        if self.extras.grpc_timeout is not None and is_grpc(head):
+            leaf = self._timed(head, self.extras.grpc_timeout(head))
         wishes = None
         if self.extras.hears_wishes and head.flags & HAS_X_ENVOY:
             wishes = take_wishes(head)
@@ -292,8 +308,19 @@ class FullRouteResource(RouteResource):
                 head.block = without(head.block, EXPECTED_TIMEOUT)  # what the caller counts on is not what the endpoint may
         if wishes is not None or self.extras.retry is not None:
             hedge = self.extras.hedge if wishes is None or wishes.hedge is None else wishes.hedge
-            return (HedgingStream if hedge else RetryingStream)(self, self.extras, head, downstream, wishes)
-        return FullStream(self, self.extras, head, downstream) if self.asks else ProxyStream(self, head, downstream)
+            return (HedgingStream if hedge else RetryingStream)(leaf, self.extras, head, downstream, wishes)
+        return FullStream(leaf, self.extras, head, downstream) if self.asks else ProxyStream(leaf, head, downstream)
+
+    def _timed(self, head: RequestHead, timeout: float) -> "FullRouteResource":
+        """Return a leaf like this one with *timeout*, of which *head* tells the endpoint."""
+        leaf = copy(self)
+        leaf.timeout = timeout
+        leaf.tells_grpc = True
+        leaf.added = b""
+        retry = self.extras.retry if not self.extras.hedge else None
+        one = per_try(retry.policy.per_try_timeout, timeout) if retry is not None else 0.0
+        tell_timeout(head, one or timeout, not self.suppress_envoy_headers, True)
+        return leaf
 
 
 def _with_host_of(entry: WeightedCluster, then: Edit | None) -> Edit:

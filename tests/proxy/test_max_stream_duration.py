@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.route import MaxStreamDuration
-from shifter.proxy.max_stream_duration import compile_duration, grpc_timeout, parse_grpc_timeout, tell_endpoint
-from shifter.wire.events import RequestHead
+from shifter.model.retry import RetryPolicy
+from shifter.model.route import MaxStreamDuration, RouteAction, WeightedCluster
+from shifter.proxy.max_stream_duration import compile_duration, compile_grpc_timeout, grpc_timeout, parse_grpc_timeout, tell_endpoint
+from shifter.wire.events import RequestHead, values
+from tests.support.proxies import Proxy, forward, get
 
 
 def asked(value: bytes | None) -> RequestHead:
@@ -64,3 +66,61 @@ def test_the_endpoint_is_told() -> None:
     head = asked(b"9S")
     tell_endpoint(head, 0.25)
     assert head.block == b"\r\ngrpc-timeout: 250m"
+
+
+@pytest.mark.parametrize(
+    ("most", "offset", "value", "seconds"),
+    [
+        (0.0, 0.0, b"2S", 2.0),
+        (0.0, 0.0, None, 0.0),
+        (0.0, 0.0, b"bad", 0.0),
+        (1.0, 0.0, b"2S", 1.0),
+        (1.0, 0.0, b"500m", 0.5),
+        (1.0, 0.0, None, 1.0),
+        (1.0, 0.0, b"bad", 1.0),
+        (0.0, 0.5, b"2S", 1.5),
+        (0.0, 2.0, b"2S", 2.0),
+        (1.0, 0.5, b"1200m", 0.7),
+    ],
+)
+def test_the_older_limit(most: float, offset: float, value: bytes | None, seconds: float) -> None:
+    timeout = compile_grpc_timeout(RouteAction((WeightedCluster("one", 1),), max_grpc_timeout=most, grpc_timeout_offset=offset))
+    assert timeout is not None
+    assert timeout(asked(value)) == pytest.approx(seconds)
+
+
+def test_the_older_limit_means_nothing_without_itself_and_beside_the_newer_one() -> None:
+    clusters = (WeightedCluster("one", 1),)
+    assert compile_grpc_timeout(RouteAction(clusters, grpc_timeout_offset=1.0)) is None
+    assert compile_grpc_timeout(RouteAction(clusters, max_grpc_timeout=1.0, max_stream_duration=MaxStreamDuration())) is None
+
+
+GRPC = b"content-type: application/grpc"
+EXPECTED = b"x-envoy-expected-rq-timeout-ms"
+
+
+@pytest.mark.parametrize(
+    ("fields", "retry", "expected", "told"),
+    [
+        ((GRPC, b"grpc-timeout: 9S"), None, b"2000", [b"2000m"]),
+        ((GRPC, b"grpc-timeout: 100m"), None, b"100", [b"100m"]),
+        ((GRPC, b"grpc-timeout: 100m"), RetryPolicy(("unavailable",), per_try_timeout=0.05), b"50", [b"50m"]),
+        ((GRPC,), None, b"2000", [b"2000m"]),
+        ((b"grpc-timeout: 100m",), None, b"15000", [b"100m"]),
+    ],
+)
+def test_what_an_endpoint_is_told_of_it(fields: tuple[bytes, ...], retry: RetryPolicy | None, expected: bytes, told: list[bytes]) -> None:
+    proxy = Proxy((forward(b"/", "one", max_grpc_timeout=2.0, retry=retry),))
+    proxy.connect(get(b"/", *fields))
+    sent = proxy.backend.take().partition(b"\r\n\r\n")[0]
+    assert values(sent, EXPECTED) == [expected]
+    assert values(sent, b"grpc-timeout") == told
+
+
+def test_a_call_ends_when_its_time_is_over() -> None:
+    proxy = Proxy((forward(b"/", "one", max_grpc_timeout=0.0),))
+    client = proxy.connect(get(b"/", GRPC, b"grpc-timeout: 200m"))
+    proxy.wait(0.1)
+    assert client.take() == b""
+    proxy.wait(0.2)
+    assert b"\r\ngrpc-status: 14\r\ngrpc-message: upstream request timeout\r\n" in client.take()
