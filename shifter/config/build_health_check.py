@@ -29,6 +29,8 @@ def health_check(config: schema.HealthCheck) -> HealthCheck:
         always_log_health_check_failures=config.always_log_health_check_failures,
         always_log_health_check_success=config.always_log_health_check_success,
         name=config.name,
+        alpn_protocols=tuple(one.encode() for one in config.tls_options.alpn_protocols) if config.tls_options is not None else (),
+        socket_criteria=config.transport_socket_match_criteria,
         **given(
             initial_jitter=config.initial_jitter,
             interval_jitter=config.interval_jitter,

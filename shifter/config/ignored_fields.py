@@ -24,8 +24,8 @@ _HARMLESS = {
     "envoy.config.cluster.v3.Cluster": (
         "lrs_report_endpoint_metrics lrs_server original_dst_lb_config stats_matcher use_tcp_for_dns_lookups"
     ),
-    # Events for a management server, and TLS.
-    "envoy.config.core.v3.HealthCheck": "event_service tls_options transport_socket_match_criteria",
+    # Events for a management server.
+    "envoy.config.core.v3.HealthCheck": "event_service",
     "envoy.config.bootstrap.v3.ClusterManager": "load_stats_config",
     "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection": "event_service",
     "envoy.config.cluster.v3.CircuitBreakers.Thresholds": "max_connection_pools",

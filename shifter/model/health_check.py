@@ -1,6 +1,7 @@
 """How endpoints are asked whether they are well (``core.v3.HealthCheck``). Durations are seconds."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from shifter.model.route import HeaderValueOption, StringMatcher
 
@@ -53,6 +54,7 @@ class HealthCheck:
     ``no_traffic_interval`` holds while the cluster has had no request yet, ``no_traffic_healthy_interval`` then for healthy hosts.
     ``interval_jitter`` seconds and ``interval_jitter_percent`` of the interval are added at most, by lot. ``event_log_path`` gets a
     line of JSON for each change. ``name`` is needed where a cluster has several, and is part of their figures' names.
+    ``alpn_protocols`` are those of ``tls_options``, ``socket_criteria`` is ``transport_socket_match_criteria``.
     """
 
     check: HttpHealthCheck | TcpHealthCheck | GrpcHealthCheck
@@ -73,3 +75,5 @@ class HealthCheck:
     always_log_health_check_failures: bool = False
     always_log_health_check_success: bool = False
     name: str = ""
+    alpn_protocols: tuple[bytes, ...] = ()
+    socket_criteria: Mapping[str, object] | None = field(default=None, hash=False)

@@ -68,7 +68,7 @@ class LiveCluster(Leasing):
         self._before: LiveCluster | None = None
         self._checker: HealthChecker | None = None
         if config.health_checks:
-            self._checker = HealthChecker(config, state.stats, registry.network, Random(), self._check_failed, log_check)
+            self._checker = HealthChecker(config, state.stats, registry.network, Random(), self._check_failed, log_check, self._sockets)
 
     def of(self, key: PoolKey) -> Leasing:
         if key is DEFAULT:

@@ -39,6 +39,7 @@ _COUNTED = (
 )  # fmt: skip
 _LOGGED_EVERY = 60.0
 _REMEMBERED = 1000
+_NEVER_BEGUN = ("refused", "aborted")
 _NOT_READY = "TLS error: Secret is not supplied by SDS"
 _PROXY_UNKNOWN = b"PROXY UNKNOWN\r\n"
 
@@ -114,8 +115,8 @@ class TransportSockets:
         """Return how to connect to *host* for requests with *key*; *alpn* is offered where the configuration and the key say nothing."""
         return self._of(host.endpoint).options(host, key, alpn)
 
-    def for_checks(self, host: Host, alpn: tuple[bytes, ...], criteria: Mapping[str, object] | None) -> ConnectOptions:
-        """Return how to connect for a health check; *criteria* are looked for instead of the endpoint's metadata."""
+    def for_checks(self, host: Host, alpn: tuple[bytes, ...] = (), criteria: Mapping[str, object] | None = None) -> ConnectOptions:
+        """Return how to connect for a health check, which offers *alpn*, if anything; *criteria* stand in for the endpoint's metadata."""
         socket = self._of(host.endpoint) if criteria is None else self._fitting(criteria)
         return socket.options(host, PoolKey(alpn=alpn), ())
 
@@ -131,6 +132,8 @@ class TransportSockets:
         """A handshake with *host* has failed."""
         if "ssl." + failure.kind in self._stats.more:
             self._stats.more["ssl." + failure.kind] += 1
+        elif failure.sentence in _NEVER_BEGUN:
+            return
         self._say(host, str(failure))
 
     def not_ready(self, host: Host) -> None:

@@ -15,6 +15,7 @@ from shifter.config.schema.base import (
     PositiveSeconds,
     RemovedName,
     Seconds,
+    Struct,
     Text,
     Typed,
     UInt32,
@@ -126,6 +127,14 @@ class EventLogger(Message):
     typed_config: HealthCheckEventFileSink
 
 
+class TlsOptions(Message):
+    """``HealthCheck.TlsOptions``."""
+
+    envoy = "envoy.config.core.v3.HealthCheck.TlsOptions"
+
+    alpn_protocols: list[Text] = Field(default_factory=list)
+
+
 class HealthCheck(Choice):
     """``core.v3.HealthCheck``. ``check`` wants names where a cluster has several."""
 
@@ -160,6 +169,8 @@ class HealthCheck(Choice):
     event_logger: list[EventLogger] = Field(default_factory=list)
     always_log_health_check_failures: Bool = False
     always_log_health_check_success: Bool = False
+    tls_options: TlsOptions | None = None
+    transport_socket_match_criteria: Struct | None = None
 
 
 HealthChecks = Annotated[list[HealthCheck], many(0, 8)]

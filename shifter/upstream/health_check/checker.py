@@ -19,6 +19,7 @@ from shifter.upstream.health_check.events import HealthCheckEvent
 from shifter.upstream.health_check.http import IMMEDIATE_FAIL
 from shifter.upstream.health_check.session import Check, Session
 from shifter.upstream.host import HealthFlag, Host
+from shifter.upstream.transport_sockets import TransportSockets
 from shifter.wire.heads import first_value
 
 _log = Logger()
@@ -124,8 +125,9 @@ class HealthChecker:
         random: Random,
         failed: Callable[[Host], object],
         log: Callable[[str, HealthCheckEvent], object] | None = None,
+        sockets: TransportSockets | None = None,
     ) -> None:
-        self.checks = [Check(config, cluster, stats, network, random, log) for config in cluster.health_checks]
+        self.checks = [Check(config, cluster, stats, network, random, log, sockets) for config in cluster.health_checks]
         self.marks_pending = cluster.common_lb.ignore_new_hosts_until_first_hc
         self.in_force = False
         self._name = cluster.name

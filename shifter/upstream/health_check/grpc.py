@@ -7,11 +7,11 @@ Rule 2. The two messages have one field each, and are read and written here.
 from enum import IntEnum
 
 from shifter.model.health_check import GrpcHealthCheck
-from shifter.net.transport import ConnectOptions, Connector
+from shifter.net.transport import Connector
 from shifter.upstream.health_check.events import FailureType
 from shifter.upstream.health_check.http import Fields
 from shifter.upstream.health_check.http2 import StreamProbe
-from shifter.upstream.health_check.probe import USER_AGENT, Verdict
+from shifter.upstream.health_check.probe import USER_AGENT, HowToConnect, Verdict
 from shifter.upstream.host import Host
 from shifter.wire.events import UNTIL_END, RequestHead, ResponseHead, first_value
 
@@ -111,7 +111,7 @@ class GrpcProbe(StreamProbe):
     __slots__ = ("_data", "_question", "_status")
 
     def __init__(
-        self, question: GrpcQuestion, host: Host, verdict: Verdict, network: Connector, options: ConnectOptions | None = None
+        self, question: GrpcQuestion, host: Host, verdict: Verdict, network: Connector, options: HowToConnect | None = None
     ) -> None:
         super().__init__(host, verdict, network, question.reuse, options)
         self._question = question

@@ -7,13 +7,13 @@ Rule 2. A host that says ``x-envoy-degraded`` is well, but better left for when 
 
 from shifter.model.health_check import HttpHealthCheck
 from shifter.model.route import HeaderMutations, HeaderValueOption
-from shifter.net.transport import ConnectOptions, Connector
+from shifter.net.transport import Connector
 from shifter.observe.logentry import LogEntry
 from shifter.observe.stats import ClusterStats
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.match_header import compile_string
 from shifter.upstream.health_check.events import FailureType
-from shifter.upstream.health_check.probe import USER_AGENT, Probe, Verdict, pieces_in
+from shifter.upstream.health_check.probe import USER_AGENT, HowToConnect, Probe, Verdict, pieces_in
 from shifter.upstream.host import Host
 from shifter.wire import h1
 from shifter.wire.events import CLOSE, NO_BODY, UNTIL_END, ProtocolError, RequestHead, ResponseHead, first_value
@@ -111,7 +111,7 @@ class HttpProbe(Probe):
     __slots__ = ("_body", "_buffer", "_decoder", "_head", "_question")
 
     def __init__(
-        self, question: HttpQuestion, host: Host, verdict: Verdict, network: Connector, options: ConnectOptions | None = None
+        self, question: HttpQuestion, host: Host, verdict: Verdict, network: Connector, options: HowToConnect | None = None
     ) -> None:
         super().__init__(host, verdict, network, question.reuse, options)
         self._question = question

@@ -4,9 +4,9 @@ Rule 1. The peer may say that it goes away while it is asked: the answer still c
 Rule 2. What breaks a stream is no answer; what breaks the connection is none either.
 """
 
-from shifter.net.transport import ConnectOptions, Connector
+from shifter.net.transport import Connector
 from shifter.upstream.health_check.http import HttpQuestion
-from shifter.upstream.health_check.probe import Probe, Verdict
+from shifter.upstream.health_check.probe import HowToConnect, Probe, Verdict
 from shifter.upstream.host import Host
 from shifter.wire.events import RequestHead, ResponseHead
 from shifter.wire.h2 import ClientConnection, Http2Options
@@ -20,7 +20,7 @@ class StreamProbe(Probe):
 
     __slots__ = ("_codec", "_stream")
 
-    def __init__(self, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: ConnectOptions | None = None) -> None:
+    def __init__(self, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: HowToConnect | None = None) -> None:
         super().__init__(host, verdict, network, reuse, options)
         self._codec: ClientConnection
         self._stream = 0
@@ -120,7 +120,7 @@ class Http2Probe(StreamProbe):
     __slots__ = ("_body", "_head", "_question")
 
     def __init__(
-        self, question: HttpQuestion, host: Host, verdict: Verdict, network: Connector, options: ConnectOptions | None = None
+        self, question: HttpQuestion, host: Host, verdict: Verdict, network: Connector, options: HowToConnect | None = None
     ) -> None:
         super().__init__(host, verdict, network, question.reuse, options)
         self._question = question

@@ -6,12 +6,15 @@ Rule 2. Connections of checks are not those of requests: they count for no circu
 Rule 3. What a connection does after it was dropped reaches nobody.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from shifter.model.address import Address, SocketAddress
 from shifter.net.transport import ConnectOptions, Connector, Transport
 from shifter.upstream.health_check.events import FailureType
 from shifter.upstream.host import Host
+
+HowToConnect = Callable[[Host], ConnectOptions]
 
 USER_AGENT = b"Envoy/HC"
 """What checks call themselves: backends know checks by it (in logs, and where they let only them in)."""
@@ -31,12 +34,12 @@ class Verdict(Protocol):
 
 
 class Probe:
-    """See the module. The connection is made as *options* say, and kept between checks where *reuse* says so, as long as checks of *host*
-    go to the same address."""
+    """See the module. The connection is made as *options* say for the host at that moment. It is kept between checks where *reuse* says
+    so, as long as checks of *host* go to the same address."""
 
     __slots__ = ("_address", "_line", "_network", "_options", "asking", "host", "reuse", "transport", "verdict")
 
-    def __init__(self, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: ConnectOptions | None = None) -> None:
+    def __init__(self, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: HowToConnect | None = None) -> None:
         self.host = host
         self.verdict = verdict
         self.reuse = reuse
@@ -64,7 +67,8 @@ class Probe:
             self._line = line = _Line(self)
             self._address = address
             self.opening()
-            self.transport = self._network.connect(address, line, self._options)
+            options = None if self._options is None else self._options(self.host)
+            self.transport = self._network.connect(address, line, options)
         self.send()
 
     def give_up(self) -> None:

@@ -8,20 +8,22 @@ Rule 3. A session says how its host is; whether that holds for the host's reques
 """
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Protocol
 
 from shifter.model.cluster import Cluster
 from shifter.model.health_check import GrpcHealthCheck, HealthCheck, HttpHealthCheck, TcpHealthCheck
-from shifter.net.transport import ConnectOptions, Connector, Delayed
+from shifter.net.transport import Connector, Delayed
 from shifter.observe.stats import ClusterStats
 from shifter.upstream.health_check.events import EventType, FailureType, HealthCheckEvent
 from shifter.upstream.health_check.grpc import GrpcProbe, GrpcQuestion
 from shifter.upstream.health_check.http import HttpProbe, HttpQuestion
 from shifter.upstream.health_check.http2 import Http2Probe
-from shifter.upstream.health_check.probe import Probe, Verdict
+from shifter.upstream.health_check.probe import HowToConnect, Probe, Verdict
 from shifter.upstream.health_check.tcp import TcpProbe
 from shifter.upstream.host import Host
+from shifter.upstream.transport_sockets import Around, TransportSockets
 
 _SHORTEST = 0.001
 _COUNTED = ("attempt", "success", "failure", "network_failure", "passive_failure", "verify_cluster")
@@ -55,6 +57,7 @@ class Check:
         network: Connector,
         random: Random,
         log: Callable[[str, HealthCheckEvent], object] | None = None,
+        sockets: TransportSockets | None = None,
     ) -> None:
         self.config = config
         self.cluster = cluster.name
@@ -62,7 +65,8 @@ class Check:
         self.network = network
         self.random = random
         self.prefix = f"health_check.name.{config.name}." if config.name else "health_check."
-        self.kind, self._make_probe = self._kind(ConnectOptions(cluster.connection_options))
+        sockets = sockets or TransportSockets(cluster, stats, Around(network.monotonic))
+        self.kind, self._make_probe = self._kind(partial(sockets.for_checks, alpn=config.alpn_protocols, criteria=config.socket_criteria))
         self._log = log if config.event_log_path else None
         for figure in _COUNTED:
             stats.more[self.prefix + figure] += 0
@@ -103,7 +107,7 @@ class Check:
         if self._log is not None:
             self._log(self.config.event_log_path, HealthCheckEvent(kind, self.kind, host, self.cluster, failure, first_check, status))
 
-    def _kind(self, options: ConnectOptions) -> tuple[str, Callable[[Host, Verdict], Probe]]:
+    def _kind(self, options: HowToConnect) -> tuple[str, Callable[[Host, Verdict], Probe]]:
         check = self.config.check
         reuse = self.config.reuse_connection
         network = self.network

@@ -6,8 +6,8 @@ Rule 3. A kept connection that ends between two checks counts as a failure, as i
 """
 
 from shifter.model.health_check import TcpHealthCheck
-from shifter.net.transport import ConnectOptions, Connector
-from shifter.upstream.health_check.probe import Probe, Verdict, pieces_in
+from shifter.net.transport import Connector
+from shifter.upstream.health_check.probe import HowToConnect, Probe, Verdict, pieces_in
 from shifter.upstream.host import Host
 
 _ENOUGH = 1 << 20
@@ -20,7 +20,7 @@ class TcpProbe(Probe):
     __slots__ = ("_config", "_heard")
 
     def __init__(
-        self, config: TcpHealthCheck, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: ConnectOptions | None = None
+        self, config: TcpHealthCheck, host: Host, verdict: Verdict, network: Connector, reuse: bool, options: HowToConnect | None = None
     ) -> None:
         super().__init__(host, verdict, network, reuse, options)
         self._config = config
