@@ -6,9 +6,10 @@ A route that asks for nothing has no `Extras`, and its exchanges know nothing of
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shifter.model.cluster import Cluster, UpstreamProtocol
-from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
+from shifter.model.cluster import Cluster, RoutingPriority
+from shifter.model.route import ConnectConfig, RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
 from shifter.proxy.cluster_refresh import ClusterRefresh
+from shifter.proxy.connection_choice import ConnectionChoice
 from shifter.proxy.internal_redirect import Redirects
 from shifter.proxy.max_stream_duration import Limit, compile_duration, compile_grpc_timeout
 from shifter.proxy.mirror import Mirror
@@ -48,8 +49,8 @@ class Extras:
     the whole listener has none.
     ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
     ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
-    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``grpc_timeout`` is the route's
-    timeout for a gRPC request.
+    ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``connections`` says which of
+    its cluster's connections a request may use. ``grpc_timeout`` is the route's timeout for a gRPC request.
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -69,6 +70,7 @@ class Extras:
     hears_wishes: bool = False
     body_limit: int | None = None
     grpc_timeout: Callable[[RequestHead], float] | None = None
+    connections: ConnectionChoice | None = None
 
 
 _NOTHING = Extras()
@@ -87,6 +89,7 @@ def compile_extras(
     """Return what a route with *action* asks for when its *entry* forwards to *cluster*; ``None`` for nothing."""
     picking = Picking(action, entry, cluster)
     retries = action.retry is not None
+    connections = ConnectionChoice(cluster, priority_of(action))
     extras = Extras(
         tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),
         compile_duration(action.max_stream_duration, inherited.max_stream_duration),
@@ -106,12 +109,18 @@ def compile_extras(
         action.request_body_buffer_limit,
         compile_grpc_timeout(action),
     )
+        connections if connections.asks else None,
     nothing = replace(extras, body_limit=None) == _NOTHING
     return None if nothing else extras
 
 
 def asks_by_itself(extras: Extras) -> bool:
     """Say whether the route asks for anything before its client does."""
+def priority_of(action: RouteAction) -> RoutingPriority:
+    """Return the priority of requests with *action*."""
+    return RoutingPriority.HIGH if action.high_priority else RoutingPriority.DEFAULT
+
+
     return replace(extras, body_limit=None) != _ONLY_WISHES
 
 

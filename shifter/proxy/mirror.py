@@ -22,6 +22,7 @@ from shifter.routing.match_header import header_values
 from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, UpstreamStream
+from shifter.upstream.leasing import Leasing
 from shifter.upstream.pool import EndpointPool
 from shifter.wire.events import RequestHead, ResponseHead, values, without
 
@@ -91,7 +92,7 @@ class MirrorStream:
 
     may_switch = False
 
-    def __init__(self, cluster: LiveCluster, head: RequestHead, worker: Worker, timeout: float, idle_timeout: float) -> None:
+    def __init__(self, cluster: Leasing, head: RequestHead, worker: Worker, timeout: float, idle_timeout: float) -> None:
         self._cluster = cluster
         self._head = head
         self._worker = worker

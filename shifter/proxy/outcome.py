@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from shifter.observe.logformat import LogEntry
 from shifter.routing.match import is_grpc
+from shifter.upstream.interfaces import Failed, FailureKind
 from shifter.wire.events import RequestHead, ResponseHead, first_value
 
 if TYPE_CHECKING:
@@ -19,6 +20,26 @@ HTTP_OF_GRPC = {
 """HTTP status for a ``grpc-status`` (Envoy's ``Grpc::Utility::grpcToHttpStatus``); anything else is 500."""
 
 PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
+
+
+_CONNECT_ERRORS = {"refused": "Connection refused", "reset": "Connection reset by peer"}
+_CONNECT_FAILED = "{remote_connection_failure|"
+
+
+def reset_details(failed: Failed, responding: bool) -> str:
+    """Return the ``%RESPONSE_CODE_DETAILS%`` of an exchange that *failed* at the upstream's end; *responding*: behind the answer's head."""
+    kind, detail = failed.kind, failed.detail
+    if kind is FailureKind.CONNECTION_TIMEOUT or (kind is FailureKind.REMOTE_CONNECTION_FAILURE and detail == "closed"):
+        detail = ""
+    elif kind is FailureKind.REMOTE_CONNECTION_FAILURE and detail and not detail.startswith("TLS"):
+        detail = f"delayed connect error: {_CONNECT_ERRORS.get(detail, detail.capitalize())}"
+    what = f"{kind.details}|{detail.replace(' ', '_')}" if detail else kind.details
+    return f"upstream_reset_{'after' if responding else 'before'}_response_started{{{what}}}"
+
+
+def transport_failure(details: str) -> str:
+    """Return why no connection could be made, if `reset_details` says so."""
+    return details.partition(_CONNECT_FAILED)[2][:-1]
 
 
 def answered_status(head: RequestHead, answer: ResponseHead) -> int:

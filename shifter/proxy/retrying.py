@@ -248,6 +248,7 @@ class RetryingStream(FullStream):
         self.tried_entries.append(leaf.entry)
         self.target = leaf.giving(self.leaf.given).target if self.leaf.given else target  # type: ignore[attr-defined]
         self.extras = extras
+        self.target = self._with_connections(self.target)
         self.context = None
         if extras.picking is not None:
             self._ask(extras.picking)

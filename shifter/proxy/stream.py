@@ -18,7 +18,7 @@ from shifter.filters.api import Reply
 from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.local_reply import local_reply
-from shifter.proxy.outcome import PROTOCOL_ERROR, answered_status, blank, log_entry
+from shifter.proxy.outcome import PROTOCOL_ERROR, answered_status, blank, log_entry, reset_details, transport_failure
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
@@ -162,11 +162,12 @@ class ProxyStream:
                 self.deadline = self.started + limit
             if not data and expects_continue(head):
                 self.downstream.send_interim(100, b"")
-        pool = target.cluster.pick() if self.context is None else target.cluster.pick_for(self.context)
+        cluster = self.target.cluster  # which a rewrite may have narrowed down
+        pool = cluster.pick() if self.context is None else cluster.pick_for(self.context)
         upstream = None if pool is None else pool.take()
         if upstream is None:
             self.unsent = [data] if data else []
-            self._await(target.cluster.lease(pool, context=self.context))
+            self._await(cluster.lease(pool, context=self.context))
         else:
             self._send(upstream, data, end)
 
@@ -429,8 +430,7 @@ class ProxyStream:
         if kind is FailureKind.NO_HEALTHY_UPSTREAM:
             self._reply(kind.status, b"no healthy upstream", flag, kind.details)
             return
-        when = "after" if self.responding else "before"
-        details = f"upstream_reset_{when}_response_started{{{kind.details}{'|' + failed.detail if failed.detail else ''}}}"
+        details = reset_details(failed, self.responding)
         overloaded = b"\r\nx-envoy-overloaded: true" if kind is FailureKind.OVERFLOW and not self.leaf.suppress_envoy_headers else b""
         body = _DISCONNECTED % (_RETRIED if self.retried else b"", kind.reason.encode("ascii"))
         self._reply(kind.status, body, flag, details, overloaded)
@@ -536,6 +536,8 @@ class ProxyStream:
             entry.upstream_host_name = self.pool.host.hostname.encode()
         if self.carrier is not None:
             entry.upstream_protocol = self.carrier.protocol
+            entry.upstream_tls = self.carrier.transport.tls
+        entry.upstream_transport_failure = transport_failure(entry.details)
 
     def __repr__(self) -> str:
         state = "over" if self.over else "responding" if self.responding else "waiting" if self.upstream is None else "sent"

@@ -11,7 +11,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from shifter.filters.api import Reply, dynamic_metadata
-from shifter.model.cluster import RoutingPriority
+from shifter.model.cluster import UpstreamProtocol
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import (
     DirectResponseAction,
@@ -29,7 +29,7 @@ from shifter.model.route import (
 from shifter.proxy.cluster_choice import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
 from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
-from shifter.proxy.extras import Extras, Inherited, asks_by_itself, compile_extras
+from shifter.proxy.extras import Extras, Inherited, asks_by_itself, compile_extras, priority_of
 from shifter.proxy.fullstream import FullStream
 from shifter.proxy.hedge import HedgingStream
 from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
@@ -53,7 +53,8 @@ from shifter.routing.table import RouteList
 from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.pool_key import key_of
+from shifter.upstream.leasing import Leasing
+from shifter.upstream.pool_key import PoolKey, key_of
 from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value, without
 
 FindCluster = Callable[[str], LiveCluster]
@@ -234,8 +235,7 @@ class RouteResource:
     def __init__(self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings) -> None:
         self.config = route
         self.entry = entry
-        priority = RoutingPriority.HIGH if action.high_priority else RoutingPriority.DEFAULT
-        self.target = Target(cluster.of(key_of(priority)), around.editor(route, entry))
+        self.target = Target(cluster.of(key_of(priority_of(action))), around.editor(route, entry))
         if entry.host_rewrite_literal and self.target.edit_request is not None:
             self.target.edit_request = _with_host_of(entry, around.editor(route).request)
         self.rewrite = compile_rewrite(route.match, action, not around.suppress_envoy_headers, entry.host_rewrite_literal)
@@ -294,6 +294,9 @@ class FullRouteResource(RouteResource):
         if head.flags & UPGRADE:
             stats = downstream.runtime.stats
             if (first_value(head.block, b"upgrade") or b"").lower() not in (self.extras.upgrades or ()):
+        self.ended: EndedConnect | None = None
+        if extras.connect is not None:
+            self.ended = EndedConnect(self, extras.connect, cluster.of(PoolKey(priority_of(action), UpstreamProtocol.TCP)))
                 stats.downstream_rq_ws_on_non_ws_route += 1
                 return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1

@@ -426,7 +426,7 @@ def test_a_backend_that_refuses() -> None:
     client = proxy.connect(get(b"/one"))
     assert client.take() == local(UNAVAILABLE, BEFORE + b"remote connection failure")
     assert client.lost is None
-    details = "upstream_reset_before_response_started{remote_connection_failure|refused}"
+    details = "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
     assert proxy.lines == [f"GET /one HTTP/1.1 503 UF {details} 0 {len(BEFORE) + 25} {ONE} one 1"]
     proxy.settled(c503=1)
     assert proxy.clusters["one"].state.stats.codes == {503: 1}
