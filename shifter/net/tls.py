@@ -59,7 +59,7 @@ class TlsTransport:
 
     __slots__ = (
         "_blocked", "_closing", "_cut", "_ended", "_ending", "_held", "_idle", "_inward", "_lost", "_outward", "_owed", "_paused", "_queue",
-        "_role", "_ssl", "below", "bytes_received", "bytes_sent", "engine", "handler", "keep", "network", "peer_ended", "tls",
+        "_role", "_ssl", "_told", "below", "bytes_received", "bytes_sent", "engine", "handler", "keep", "network", "peer_ended", "tls",
     )  # fmt: skip
 
     def __init__(self, network: Connector, below: Transport, engine: Engine, role: "_Role") -> None:
@@ -75,7 +75,8 @@ class TlsTransport:
         self._ssl, self._inward, self._outward = engine.ssl, engine.inward, engine.outward
         self._role: _Role | None = role  # until the handshake is done
         self._queue: list[bytes] | None = []  # None: nothing waits
-        self._blocked = False
+        self._blocked = False  # the transport below takes no more
+        self._told = False  # our handler knows
         self._closing = False
         self._ending = False  # our direction, which has ended
         self._ended = False  # the peer's
@@ -200,18 +201,17 @@ class TlsTransport:
         self._leave(reason)
 
     def write_blocked(self) -> None:
-        if not self._blocked:
-            self._blocked = True
-            if self._role is None and not self._closing and not self._lost:
-                self.handler.write_blocked()
+        self._blocked = True
+        if not (self._told or self._closing or self._lost) and self._role is None:
+            self._told = True
+            self.handler.write_blocked()
 
     def write_drained(self) -> None:
         self._blocked = False
-        if self._queue and self._role is None:
+        if self._queue:
             self.flush()
-            if self._blocked:
-                return
-        if self._role is None and not self._closing and not self._lost:
+        if self._told and not (self._blocked or self._closing or self._lost):
+            self._told = False
             self.handler.write_drained()
 
     # the handshake
@@ -225,8 +225,11 @@ class TlsTransport:
             self._role = None
             self._send_below()
             role.done(self)
-            if not self._lost and self._queue is not None:
-                self.network.mark(self)  # what was written meanwhile
+            if self._lost or self._closing:
+                return
+            self.network.mark(self)  # what was written meanwhile
+            if self._blocked:
+                self.write_blocked()
             return
         if self.engine.error(done) == WANT_READ:
             self._send_below()
@@ -321,11 +324,11 @@ class TlsTransport:
             return
         self._paused = False
         if self._held:
-            self.network.mark(_Held(self))
+            self.network.mark(_Later(self._deliver))
         else:
             self.below.resume()
 
-    def deliver(self) -> None:
+    def _deliver(self) -> None:
         """Hand over what came while the handler rested, unless it rests again."""
         if self._paused or self._lost or self._closing:
             return
@@ -339,6 +342,13 @@ class TlsTransport:
             return
         self._ending = True
         self._finish_writing()
+        if self._ended:
+            self.network.mark(_Later(self._over))
+
+    def _over(self) -> None:
+        """Both directions have ended."""
+        if not self._lost and not self._closing:
+            self._leave("closed")
 
     def _finish_writing(self) -> None:
         """Hand down what is queued, and that no more comes. While the transport below is blocked this waits there, encrypted."""
@@ -389,14 +399,11 @@ class TlsTransport:
         return f"<TlsTransport {self.peer} {state} queued={sum(map(len, self._queue or ()))}>"
 
 
-class _Held:
-    """What a handler gets that rested when data came with the end of a handshake."""
+class _Later:
+    """Something to be done at the end of the turn, when handlers may be called."""
 
-    def __init__(self, transport: TlsTransport) -> None:
-        self._transport = transport
-
-    def flush(self) -> None:
-        self._transport.deliver()
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.flush = call
 
 
 class _Role:

@@ -229,7 +229,7 @@ class ServerContexts:
                 raise TlsMaterialError(f"{identity.source}: OpenSSL does not take it ({error})") from None
         trusted = _trust(context, self.validation)
         for one in {authority.subject: authority for authority in trusted}.values():
-            context.add_client_ca(X509.from_cryptography(one))
+            context.add_client_ca(one)
         mode = self.validation.mode
         if config.require_client_certificate:
             mode |= SSL.VERIFY_PEER if self.validation.lenient else SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT

@@ -72,6 +72,9 @@ _ALERTS = {
 }
 """What the peer told us before it gave up: both libraries number these by the alert."""
 
+_NOT_BORING = ("RECORD_LAYER_FAILURE",)
+"""What OpenSSL adds to the entry that says it."""
+
 _WORDS = {
     "HTTP_REQUEST": "it was spoken to in plain HTTP",
     "HTTPS_PROXY_REQUEST": "it was spoken to in plain HTTP",
@@ -135,6 +138,7 @@ def failure_of(faults: list[Fault], detail: str = "", kind: str = "", sentence: 
         kind, detail, sentence = "fail_verify_no_cert", "peer did not provide required client certificate", ""
     else:
         kind, detail, sentence = "connection_error", "", ""
-    first = faults[0] if faults else Fault(0, "internal error")
-    reason = "TLS_error:" + "".join(f"|{fault}" for fault in faults or [first]) + (f":{detail}" if detail else "") + ":TLS_error_end"
+    told = [fault for fault in faults if fault.name not in _NOT_BORING] or faults or [Fault(0, "internal error")]
+    first = told[0]
+    reason = "TLS_error:" + "".join(f"|{fault}" for fault in told) + (f":{detail}" if detail else "") + ":TLS_error_end"
     return TlsFailure(reason, kind, sentence or _WORDS.get(first.name) or first.words)
