@@ -6,8 +6,8 @@ A route that asks for nothing has no `Extras`, and its exchanges know nothing of
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shifter.model.cluster import Cluster, RoutingPriority
-from shifter.model.route import ConnectConfig, RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
+from shifter.model.cluster import Cluster, RoutingPriority, UpstreamProtocol
+from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
 from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.connection_choice import ConnectionChoice
 from shifter.proxy.internal_redirect import Redirects
@@ -50,7 +50,8 @@ class Extras:
     ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
     ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
     ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``connections`` says which of
-    its cluster's connections a request may use. ``grpc_timeout`` is the route's timeout for a gRPC request.
+    its cluster's connections a request may use. ``grpc_timeout`` is the route's
+    timeout for a gRPC request.
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -69,8 +70,8 @@ class Extras:
     picking: Picking | None = None
     hears_wishes: bool = False
     body_limit: int | None = None
-    grpc_timeout: Callable[[RequestHead], float] | None = None
     connections: ConnectionChoice | None = None
+    grpc_timeout: Callable[[RequestHead], float] | None = None
 
 
 _NOTHING = Extras()
@@ -88,8 +89,8 @@ def compile_extras(
 ) -> Extras | None:
     """Return what a route with *action* asks for when its *entry* forwards to *cluster*; ``None`` for nothing."""
     picking = Picking(action, entry, cluster)
-    retries = action.retry is not None
     connections = ConnectionChoice(cluster, priority_of(action))
+    retries = action.retry is not None
     extras = Extras(
         tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),
         compile_duration(action.max_stream_duration, inherited.max_stream_duration),
@@ -107,20 +108,20 @@ def compile_extras(
         picking if picking.asks else None,
         inherited.has_internal_callers,
         action.request_body_buffer_limit,
+        connections if connections.asks else None,
         compile_grpc_timeout(action),
     )
-        connections if connections.asks else None,
     nothing = replace(extras, body_limit=None) == _NOTHING
     return None if nothing else extras
 
 
-def asks_by_itself(extras: Extras) -> bool:
-    """Say whether the route asks for anything before its client does."""
 def priority_of(action: RouteAction) -> RoutingPriority:
     """Return the priority of requests with *action*."""
     return RoutingPriority.HIGH if action.high_priority else RoutingPriority.DEFAULT
 
 
+def asks_by_itself(extras: Extras) -> bool:
+    """Say whether the route asks for anything before its client does."""
     return replace(extras, body_limit=None) != _ONLY_WISHES
 
 

@@ -6,17 +6,17 @@ Rule 3. A redirect that is followed hands the client over to the exchange of its
         what the door says.
 """
 
-from copy import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from copy import copy
 from functools import partial
+from typing import TYPE_CHECKING
 
 from shifter.filters.api import Reply
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import VirtualClusterStats
+from shifter.proxy.connection_choice import for_copy
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.extras import Extras
-from shifter.proxy.connection_choice import for_copy
 from shifter.proxy.filtered import FilteredExchange
 from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
 from shifter.proxy.max_stream_duration import tell_endpoint
@@ -30,10 +30,10 @@ from shifter.wire.events import TUNNEL, ProtocolError, RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
+    from shifter.proxy.stream import Target
     from shifter.proxy.tree import RouteResource
 
 _NEVER = float("inf")
-    from shifter.proxy.stream import Target
 _DEADLINE_EXCEEDED = 4  # gRPC's
 _ATTEMPTS = b"x-envoy-attempt-count"
 
@@ -82,6 +82,9 @@ class FullStream(ProxyStream):
         if extras.redirects is not None:
             self.kept = []
         self._keep(data)
+        if extras.connections is not None:
+            self.leaf = leaf = copy(self.leaf)
+            leaf.rewrite = partial(self._rewritten, leaf.rewrite)
         super().begin(data, end)
         if self.over:
             return
@@ -92,9 +95,6 @@ class FullStream(ProxyStream):
             self.deadline = self.until
         if self.uncopied:
             self._copy(data, end)
-        if extras.connections is not None:
-            self.leaf = leaf = copy(self.leaf)
-            leaf.rewrite = partial(self._rewritten, leaf.rewrite)
 
     def on_request_data(self, data: bytes, end: bool) -> None:
         if self.following is not None:
@@ -190,6 +190,16 @@ class FullStream(ProxyStream):
         self.context, cookies = picking.context(self.head, self.downstream)
         self.cookies = b"" if self.leaf.given else cookies
 
+    def _rewritten(self, rewrite: Callable[[RequestHead], object] | None, head: RequestHead) -> None:
+        """The head is as it goes upstream, but for what an endpoint has to do with: choose its connections."""
+        if rewrite is not None:
+            rewrite(head)
+        self.target = self._with_connections(self.target)
+
+    def _with_connections(self, target: "Target") -> "Target":
+        choice = self.extras.connections
+        return target if choice is None else choice.target(target, self.head, self.downstream)
+
     def _keep(self, data: bytes) -> None:
         """Remember the body, unless it is too much."""
         kept = self.kept
@@ -227,16 +237,6 @@ class FullStream(ProxyStream):
         try:
             if not self.request_done or self.kept is None or self.trailers is not None:
                 raise NotFollowed("")
-    def _rewritten(self, rewrite: Callable[[RequestHead], object] | None, head: RequestHead) -> None:
-        """The head is as it goes upstream, but for what an endpoint has to do with: choose its connections."""
-        if rewrite is not None:
-            rewrite(head)
-        self.target = self._with_connections(self.target)
-
-    def _with_connections(self, target: "Target") -> "Target":
-        choice = self.extras.connections
-        return target if choice is None else choice.target(target, self.head, self.downstream)
-
             head, leaf = redirects.follow(self.head, answer, journey, self.leaf.config.name, self.downstream)
         except NotFollowed as reason:
             stats.upstream_internal_redirect_failed_total += 1

@@ -11,7 +11,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from shifter.filters.api import Reply, dynamic_metadata
-from shifter.model.cluster import UpstreamProtocol
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import (
     DirectResponseAction,
@@ -53,8 +52,7 @@ from shifter.routing.table import RouteList
 from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.leasing import Leasing
-from shifter.upstream.pool_key import PoolKey, key_of
+from shifter.upstream.pool_key import key_of
 from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value, without
 
 FindCluster = Callable[[str], LiveCluster]
@@ -294,9 +292,6 @@ class FullRouteResource(RouteResource):
         if head.flags & UPGRADE:
             stats = downstream.runtime.stats
             if (first_value(head.block, b"upgrade") or b"").lower() not in (self.extras.upgrades or ()):
-        self.ended: EndedConnect | None = None
-        if extras.connect is not None:
-            self.ended = EndedConnect(self, extras.connect, cluster.of(PoolKey(priority_of(action), UpstreamProtocol.TCP)))
                 stats.downstream_rq_ws_on_non_ws_route += 1
                 return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1
