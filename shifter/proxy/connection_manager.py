@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import FilterChain as ListenerChain
 from shifter.model.listener import Listener
 from shifter.net.transport import Handler, Transport
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import Formatter, LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
+from shifter.proxy.client_certificate import compile_client_certificates
 from shifter.proxy.filterchain import FilterChain
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tree import ListenerResource
@@ -56,8 +58,9 @@ class ConnectionManager:
     """See the module. ``make_door`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "doors", "draining", "entry", "filters", "forwarding", "last_fields", "listener", "listener_stats",
-        "local_replies", "logs_more", "make_door", "max_head", "server_line", "settings", "stats", "tree", "worker",
+        "_next_id", "access_logs", "chain_name", "client_certificates", "doors", "draining", "entry", "filters", "forwarding",
+        "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure", "server_line",
+        "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +74,7 @@ class ConnectionManager:
         filters: FilterChain | None = None,
         stats: HttpStats | None = None,
         listener_stats: ListenerStats | None = None,
+        chain: ListenerChain | None = None,
     ) -> None:
         self.worker = worker
         self.stats = stats if stats is not None else HttpStats()
@@ -80,7 +84,7 @@ class ConnectionManager:
         self.draining = False
         self.make_door = make_door
         self._next_id = 0
-        self.configure(listener, settings, tree, access_logs, filters)
+        self.configure(listener, settings, tree, access_logs, filters, chain)
 
     def configure(
         self,
@@ -89,11 +93,16 @@ class ConnectionManager:
         tree: ListenerResource,
         access_logs: Sequence[AccessLog],
         filters: FilterChain | None = None,
+        chain: ListenerChain | None = None,
     ) -> None:
-        """Serve this configuration from the next request on. *filters* are ``None`` where there are none."""
+        """Serve this configuration from the next request on. *filters* are ``None`` where there are none; *chain* is the listener's one
+        that this is part of (``None``: one without a name or TLS)."""
         self.listener = listener
         self.settings = settings
-        self.forwarding = Forwarding(settings, self.worker.address, listener.address.port)
+        self.secure = chain is not None and chain.tls is not None
+        self.chain_name = chain.name if chain is not None else ""
+        self.client_certificates = compile_client_certificates(settings, chain)
+        self.forwarding = Forwarding(settings, self.worker.address, listener.address.port, self.secure)
         self.forwarding.upgradable = tree.upgradable
         self.server_line = b"\r\nserver: " + settings.server_name.encode("latin-1")
         self.last_fields = compile_last_fields(settings)
@@ -113,7 +122,11 @@ class ConnectionManager:
 
     def accept(self, transport: Transport) -> Handler | None:
         """Return the door for a connection that has come to this manager."""
-        self.stats.downstream_cx_total += 1
+        stats = self.stats
+        stats.downstream_cx_total += 1
+        if transport.tls is not None:
+            stats.downstream_cx_ssl_total += 1
+            stats.downstream_cx_ssl_active += 1
         return self.make_door(transport, self)
 
     def lost(self, door: Door, transport: Transport, reason: str, active: bool) -> None:
@@ -121,6 +134,8 @@ class ConnectionManager:
         self.doors.discard(door)
         self.listener_stats.downstream_cx_destroy += 1
         stats = self.stats
+        if transport.tls is not None:
+            stats.downstream_cx_ssl_active -= 1
         if reason in ("closed locally", "aborted"):
             stats.downstream_cx_destroy_local += 1
             stats.downstream_cx_destroy_local_active_rq += active

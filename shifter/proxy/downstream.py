@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from shifter.filters.api import Reply
 from shifter.model.route import Route, WeightedCluster
+from shifter.net.transport import Transport
 from shifter.observe.logformat import LogEntry
 from shifter.routing.hash_policy import address_of
 from shifter.routing.headers import Edit
@@ -34,6 +35,10 @@ class Downstream(Protocol):
     @property
     def local(self) -> bytes:
         """Our ``address:port`` on the client's connection."""
+
+    @property
+    def transport(self) -> Transport | None:
+        """The client's connection; ``None`` where that is not ours to look at."""
 
     def send_interim(self, status: int, block: bytes) -> None:
         """Send a 1xx answer: 100 tells the client to go on with its body (RFC 9110 section 10.1.1)."""

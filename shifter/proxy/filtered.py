@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from shifter.filters.api import FilterFactory, HttpFilter, Reply
 from shifter.model.route import RouteAction
+from shifter.net.transport import Transport
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
@@ -390,6 +391,10 @@ class FilteredExchange:
     @property
     def connection_id(self) -> int:
         return self._door.connection_id
+
+    @property
+    def transport(self) -> Transport | None:
+        return self._door.transport
 
     def send_interim(self, status: int, block: bytes) -> None:
         self._door.send_interim(status, block)

@@ -3,7 +3,7 @@
 Rule 1. What a redirect names is a new request: routed anew, with the fields as the endpoint got them, and the client learns
         nothing of it.
 Rule 2. Whatever speaks against that leaves the redirect for the client, as it came; the reason is counted.
-Rule 3. A target is made canonical like one that a client sends. Clients have no TLS here, so their scheme is ``http`` whatever
+Rule 3. A target is made canonical like one that a client sends. A client that came without TLS asked for ``http`` whatever
         ``x-forwarded-proto`` says, as in Envoy.
 """
 
@@ -59,7 +59,8 @@ class Redirects:
         if location is None:
             raise NotFollowed("")
         scheme, authority, path = _target(location)
-        if scheme != b"http" and not policy.allow_cross_scheme_redirect:
+        secure = downstream.runtime.secure and head.scheme != b"http"
+        if (scheme == b"https") is not secure and not policy.allow_cross_scheme_redirect:
             raise NotFollowed("unsafe_scheme")
         if journey.hops >= policy.max_internal_redirects:
             raise NotFollowed("too_many_redirects")
@@ -68,11 +69,13 @@ class Redirects:
         except (RequestRefused, PathRedirect):
             raise NotFollowed("bad_location") from None
         fresh = self._request(head, answer, scheme, authority, path)
+        before = b"https" if secure else b"http"
+        fresh.block += b"\r\nx-envoy-original-url: %b://%b%b" % (before, head.authority, head.path)
         found = downstream.runtime.tree.locate(fresh)
         if found is None:
             raise NotFollowed("no_route")
         leaf = found.choose(fresh, downstream)
-        self._ask_predicates(journey, route, leaf.config.name, scheme)
+        self._ask_predicates(journey, route, leaf.config.name, secure or scheme == b"http")
         journey.hops += 1
         return fresh, leaf
 
@@ -84,7 +87,6 @@ class Redirects:
             block = without(block, name)
             for value in values(answer.block, name):
                 block += b"\r\n" + name + b": " + value
-        block += b"\r\nx-envoy-original-url: http://%b%b" % (head.authority, head.path)
         method, length = head.method, head.length
         if answer.status == 303 and method not in (b"GET", b"HEAD"):
             method, length = b"GET", NO_BODY
@@ -94,7 +96,7 @@ class Redirects:
         fresh.metadata = head.metadata
         return fresh
 
-    def _ask_predicates(self, journey: Journey, route: str, target: str, scheme: bytes) -> None:
+    def _ask_predicates(self, journey: Journey, route: str, target: str, safe: bool) -> None:
         for predicate in self._policy.predicates:
             if predicate is InternalRedirectPredicate.PREVIOUS_ROUTES:
                 fits = (route, target) not in journey.taken
@@ -102,7 +104,7 @@ class Redirects:
             elif predicate is InternalRedirectPredicate.ALLOW_LISTED_ROUTES:
                 fits = target in self._policy.allowed_route_names
             else:
-                fits = scheme == b"http"
+                fits = safe
             if not fits:
                 raise NotFollowed("predicate")
 

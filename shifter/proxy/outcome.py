@@ -74,8 +74,15 @@ def log_entry(
     entry.request_block = head.block
     if runtime.logs_more or known is not None:
         entry.forget()
-        entry.direct_peer = downstream.peer
-        entry.peer = runtime.forwarding.remote(head) or entry.direct_peer
+        entry.peer = runtime.forwarding.remote(head) or downstream.peer
+        transport = downstream.transport
+        if transport is None:
+            entry.direct_peer = downstream.peer
+        else:
+            entry.direct_peer = downstream.peer if transport.direct_peer is transport.peer else str(transport.direct_peer).encode("ascii")
+            entry.tls = transport.tls
+            entry.server_name = transport.tls.server_name if transport.tls is not None else ""
+        entry.filter_chain = runtime.chain_name
         entry.local_address = downstream.local
         entry.connection_id = downstream.connection_id
         entry.metadata = head.metadata

@@ -92,6 +92,10 @@ class WebDownstream:
     def connection_id(self) -> int:
         return 0
 
+    @property
+    def transport(self) -> None:
+        return None
+
     def follow(self, exchange: Exchange) -> None:
         """Tell *exchange* when the client goes away, and how fast it reads."""
         self._exchange = exchange

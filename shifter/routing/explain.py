@@ -150,7 +150,8 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         head.random = asked.random or 0
         if head.flags & ODD_PATH:
             make_canonical(head, manager.path_normalization)
-        forwarding = Forwarding(manager, scene.own_address, scene.listener.address.port if scene.listener is not None else 0)
+        port = scene.listener.address.port if scene.listener is not None else 0
+        forwarding = Forwarding(manager, scene.own_address, port, asked.scheme == b"https")
         forwarding.upgradable = True
         forwarding.prepare(head, asked.client, lambda: NEW_ID)
     except (ProtocolError, RequestRefused) as refused:

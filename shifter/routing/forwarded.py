@@ -6,13 +6,15 @@ Rule 2. Nothing that a client sends in ``x-envoy-*`` control fields is believed,
         it is configured to be, as in Envoy since 1.33.
 Rule 3. The usual request carries none of the fields that matter here; its codec says so (`FORWARDING_FLAGS`), and all it
         costs is one concatenation. ``expect`` and hop-by-hop fields were taken out by the codec.
-Rule 4. Settings that few use (``via``, internal addresses, ...) are looked at once: ``prepare`` is another function then.
+Rule 4. Whether a client came by TLS is the connection's to say, whatever ``:scheme`` it sends; a trusted ``x-forwarded-proto`` says it
+        better.
+Rule 5. Settings that few use (``via``, internal addresses, ...) are looked at once: ``prepare`` is another function then.
 """
 
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
-from shifter.model.http_connection_manager import HttpConnectionManager, Underscores
+from shifter.model.http_connection_manager import ForwardClientCert, HttpConnectionManager, Underscores
 from shifter.routing.errors import RequestRefused
 from shifter.routing.server_header import appended_via
 from shifter.routing.strip_port import HostForm, compile_host_form
@@ -40,7 +42,7 @@ CONTROL_FIELDS = frozenset(
     b"x-envoy-retry-on x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-per-try-timeout-ms x-envoy-upstream-rq-timeout-alt-response "
     b"x-envoy-upstream-rq-timeout-ms x-envoy-upstream-stream-duration-ms x-forwarded-client-cert".split()
 )
-"""Fields that only an internal client may send, and the certificate that nobody here has seen."""
+"""Fields that only an internal client may send, and the certificate that somebody else has seen."""
 
 EDGE_FIELDS = CONTROL_FIELDS | frozenset(
     b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node x-envoy-external-address "
@@ -55,6 +57,7 @@ ALWAYS_DROPPED = frozenset((b"x-envoy-internal", b"x-forwarded-client-cert"))
 """Fields that do not go on even when an internal client sends them. What it asks for is taken out by its route
 (`routing.caller_wishes`)."""
 
+CLIENT_CERTIFICATE = b"x-forwarded-client-cert"
 _REMEMBERED_PEERS = 4096
 _SCHEMES = {b"http": b"http", b"https": b"https"}
 
@@ -100,14 +103,45 @@ def _with_host(form: HostForm, prepare: Prepare) -> Prepare:
     return formed
 
 
+def _over_tls(prepare: Prepare) -> Prepare:
+    """Return *prepare* for requests that come by TLS: those of HTTP/1 do not say so themselves."""
+
+    def secured(head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        if head.version != 20:
+            head.scheme = b"https"
+        prepare(head, peer, request_id)
+
+    return secured
+
+
+def _overwriting(scheme: bytes, prepare: Prepare) -> Prepare:
+    """Return *prepare*, after which the request has *scheme*, whatever anybody says (``scheme_to_overwrite``)."""
+
+    def overwritten(head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
+        prepare(head, peer, request_id)
+        head.scheme = scheme
+        head.block = without(head.block, b"x-forwarded-proto") + b"\r\nx-forwarded-proto: " + scheme
+
+    return overwritten
+
+
+def _kept_certificate(details: ForwardClientCert, secure: bool) -> frozenset[bytes]:
+    """Return the field of a client's certificate where one that came along is not simply dropped (`client_certificate`)."""
+    believed = details is ForwardClientCert.ALWAYS_FORWARD_ONLY
+    if secure and details in (ForwardClientCert.FORWARD_ONLY, ForwardClientCert.APPEND_FORWARD):
+        believed = True  # if the client has shown one itself
+    return frozenset((CLIENT_CERTIFICATE,)) if believed else frozenset()
+
+
 class Forwarding:
     """The settings of one connection manager, compiled.
 
     *local_address* is the machine's own address as text; it stands for clients on loopback in ``x-forwarded-for``, as
-    in Envoy. Without it they are shown as they are. *local_port* is the listener's.
+    in Envoy. Without it they are shown as they are. *local_port* is the listener's. *secure*: clients come by TLS.
     """
 
     __slots__ = (
+        "_always_dropped",
         "_append_xff",
         "_by_peer",
         "_client_proto",
@@ -121,6 +155,7 @@ class Forwarding:
         "_local_address",
         "_passes_expect",
         "_port_line",
+        "_proto_line",
         "_trusted_hops",
         "_underscores",
         "_via",
@@ -128,7 +163,7 @@ class Forwarding:
         "upgradable",
     )
 
-    def __init__(self, manager: HttpConnectionManager, local_address: bytes = b"", local_port: int = 0) -> None:
+    def __init__(self, manager: HttpConnectionManager, local_address: bytes = b"", local_port: int = 0, secure: bool = False) -> None:
         self._edge = manager.use_remote_address
         self._append_xff = manager.use_remote_address and not manager.skip_xff_append
         self._trusted_hops = manager.xff_num_trusted_hops
@@ -138,17 +173,24 @@ class Forwarding:
         self._underscores = manager.headers_with_underscores
         self._passes_expect = manager.proxy_100_continue
         self.upgradable = False  # upgrades pass, for their routes to decide
-        self._dropped = EDGE_FIELDS if self._edge else CONTROL_FIELDS
+        kept = _kept_certificate(manager.forward_client_cert, secure)
+        self._dropped = (EDGE_FIELDS if self._edge else CONTROL_FIELDS) - kept
+        self._always_dropped = ALWAYS_DROPPED - kept
         self._local_address = local_address
         self._by_peer: dict[bytes, bytes] = {}
         ending = b"\r\nx-request-id: " if self._generate_id and not self._edge else b""
-        self._common = {scheme: b"\r\nx-forwarded-proto: " + scheme + ending for scheme in _SCHEMES}
+        self._proto_line = b"\r\nx-forwarded-proto: " + (b"https" if secure else b"http")
+        self._common = self._proto_line + ending
         self._via = manager.via
         self._port_line = b"\r\nx-forwarded-port: %d" % local_port if manager.append_x_forwarded_port else b""
         self._internal = [ip_network(one, strict=False) for one in manager.internal_addresses or ()]
         self._internal_only = manager.route_config.internal_only_headers
         more = self._via or self._port_line or self._internal or self._internal_only
         prepare: Prepare = self._prepare_more if more else self._prepare
+        if secure:
+            prepare = _over_tls(prepare)
+        if manager.scheme_to_overwrite:
+            prepare = _overwriting(manager.scheme_to_overwrite, prepare)
         form = compile_host_form(manager.strip_port, local_port, manager.strip_trailing_host_dot)
         self.prepare: Prepare = prepare if form is None else _with_host(form, prepare)
         """Edit ``head.block`` (and ``head.scheme``, which a trusted ``x-forwarded-proto`` decides).
@@ -181,7 +223,7 @@ class Forwarding:
     def _prepare_more(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
         internal = bool(self._internal) and self._is_internal(head, peer)
         if head.flags & FORWARDING_FLAGS:
-            self._clean(head, ALWAYS_DROPPED if internal else self._dropped)
+            self._clean(head, self._always_dropped if internal else self._dropped)
         if not internal:
             for name in self._internal_only:
                 head.block = without(head.block, name)
@@ -225,18 +267,18 @@ class Forwarding:
             self._prepare_edge(head, peer, request_id)
         elif not head.flags & (HAS_XFP | HAS_REQUEST_ID):
             if self._generate_id:
-                head.block += self._common[head.scheme] + request_id()
+                head.block += self._common + request_id()
             else:
-                head.block += self._common[head.scheme]
+                head.block += self._common
         else:
-            added = b"" if head.flags & HAS_XFP and self._take_proto(head) else b"\r\nx-forwarded-proto: " + head.scheme
+            added = b"" if head.flags & HAS_XFP and self._take_proto(head) else self._proto_line
             if self._generate_id and not (head.flags & HAS_REQUEST_ID and self._has_id(head)):
                 added += b"\r\nx-request-id: " + request_id()
             head.block += added
 
     def _prepare_edge(self, head: RequestHead, peer: bytes, request_id: Callable[[], bytes], internal: bool = False) -> None:
         flags = head.flags
-        if not flags & (HAS_XFF | HAS_XFP | HAS_REQUEST_ID) and head.scheme == b"http" and not internal:
+        if not flags & (HAS_XFF | HAS_XFP | HAS_REQUEST_ID) and not internal:
             # nothing came along: all but the id depends on the client's address only
             known = self._by_peer.get(peer)
             if known is None:
@@ -255,7 +297,7 @@ class Forwarding:
                     head.block = without(head.block, b"x-forwarded-for")
                 added = b"\r\nx-forwarded-for: " + (chain + b"," + shown if chain else shown)
         if not (flags & HAS_XFP and self._take_proto(head)):
-            added += self._common[head.scheme]
+            added += self._common
         if not internal:
             added += b"\r\nx-envoy-external-address: " + external
         if not (flags & HAS_REQUEST_ID and self._has_id(head, internal)) and self._generate_id:
@@ -266,7 +308,7 @@ class Forwarding:
         """Return what is added for a client at *peer* that sends none of these fields itself, but for the id."""
         shown = self._local_address or peer if is_loopback(peer) else peer
         known = b"\r\nx-forwarded-for: " + shown if self._append_xff else b""
-        known += self._common[b"http"] + b"\r\nx-envoy-external-address: " + peer
+        known += self._common + b"\r\nx-envoy-external-address: " + peer
         if self._generate_id:
             known += b"\r\nx-request-id: "
         if len(self._by_peer) >= _REMEMBERED_PEERS:

@@ -27,7 +27,7 @@ from shifter.routing.metadata import compile_metadata
 from shifter.routing.query import compile_query_parameter
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import have_weight, weights_now
-from shifter.wire.events import RequestHead, values
+from shifter.wire.events import CERTIFICATE_PRESENTED, CERTIFICATE_VALIDATED, RequestHead, values
 
 __all__ = [
     "JOINED", "Matcher", "all_of", "always", "compile_condition", "compile_conditions", "compile_cookie", "compile_header",
@@ -104,8 +104,13 @@ def compile_runtime_fraction(fraction: RuntimeFraction, runtime: Runtime = _NO_R
 
 
 def compile_tls_context(context: TlsContextMatch) -> Matcher:
-    """Return whether a client that showed no certificate fits *context*: nobody here comes by TLS."""
-    return never if context.presented or context.validated else always
+    """Return whether what is known of the client's certificate fits *context*; without TLS it has shown none."""
+    mask = wanted = 0
+    for asked, flag in ((context.presented, CERTIFICATE_PRESENTED), (context.validated, CERTIFICATE_VALIDATED)):
+        if asked is not None:
+            mask |= flag
+            wanted |= flag if asked else 0
+    return (lambda head: head.flags & mask == wanted) if mask else always
 
 
 def is_grpc(head: RequestHead) -> bool:

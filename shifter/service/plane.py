@@ -243,7 +243,7 @@ class DataPlane:
             self._ports[listener.address].buffer_limit = listener.per_connection_buffer_limit_bytes
         for listener in plan.listeners_added:
             listener_stats = ListenerStats()
-            runtime = ListenerRuntime(listener, self._services(listener, prepared, listener_stats), listener_stats)
+            runtime = ListenerRuntime(listener, self._services(listener, prepared, listener_stats), self._worker, listener_stats)
             self._runtimes[listener.address] = runtime
             self._worker.listeners.append(runtime)
             port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept)

@@ -35,6 +35,8 @@ ODD_PATH = 1024  # the target needs a look: it is not an origin form, or has "//
 HAS_DATE = 2048  # response: date is in the block
 REPEATED_LENGTH = 4096  # response: content-length stood there although the body does not follow it (HEAD, 304)
 TUNNEL = 8192  # request: its route lets it switch protocols; what follows the head is not HTTP
+CERTIFICATE_PRESENTED = 16384  # request: its client has shown a certificate
+CERTIFICATE_VALIDATED = 32768  # request: and nothing was found against it
 
 FORWARDING_FLAGS = HAS_XFP | HAS_REQUEST_ID | HAS_XFF | HAS_X_ENVOY | HAS_UNDERSCORE | UPGRADE | TE_TRAILERS | EXPECT_CONTINUE
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.http_connection_manager import HttpConnectionManager, Underscores
+from shifter.model.http_connection_manager import ForwardClientCert, HttpConnectionManager, Underscores
 from shifter.model.route import RouteConfiguration
 from shifter.routing.errors import RequestRefused
 from shifter.routing.forwarded import CONTROL_FIELDS, EDGE_FIELDS, Forwarding, address_from_right, expected_timeout, is_loopback
@@ -148,11 +148,51 @@ def test_a_believed_protocol_is_the_scheme(manager: HttpConnectionManager, said:
     assert head.scheme == scheme
 
 
-def test_the_scheme_of_the_listener_is_told() -> None:
+@pytest.mark.parametrize("manager", [PLAIN, EDGE])
+@pytest.mark.parametrize(("secure", "told"), [(False, b"http"), (True, b"https")])
+def test_whether_a_client_came_by_tls_is_told(manager: HttpConnectionManager, secure: bool, told: bytes) -> None:
+    for head in (request(), request(scheme=b"https"), request((b"x-request-id", b"1"))):
+        Forwarding(manager, secure=secure).prepare(head, b"198.51.100.7", lambda: b"new-id")
+        assert (XFP, told) in list(fields(head.block))
+
+
+def test_requests_of_http_1_do_not_say_their_scheme() -> None:
+    head, h2 = request(), request()
+    h2.version = 20
+    for one in (head, h2):
+        Forwarding(PLAIN, secure=True).prepare(one, b"198.51.100.7", lambda: b"new-id")
+    assert (head.scheme, h2.scheme) == (b"https", b"http")
+    trusted = request((XFP, b"http"))
+    Forwarding(PLAIN, secure=True).prepare(trusted, b"198.51.100.7", lambda: b"new-id")
+    assert trusted.scheme == b"http"
+
+
+def test_a_scheme_can_be_said_by_the_configuration() -> None:
+    head = request((XFP, b"http"))
+    Forwarding(dataclasses.replace(PLAIN, scheme_to_overwrite=b"https")).prepare(head, b"198.51.100.7", lambda: b"new-id")
+    assert head.scheme == b"https"
+    assert [value for name, value in fields(head.block) if name == XFP] == [b"https"]
+
+
+@pytest.mark.parametrize(
+    ("details", "clear", "secure"),
+    [
+        (ForwardClientCert.SANITIZE, False, False),
+        (ForwardClientCert.SANITIZE_SET, False, False),
+        (ForwardClientCert.FORWARD_ONLY, False, True),
+        (ForwardClientCert.APPEND_FORWARD, False, True),
+        (ForwardClientCert.ALWAYS_FORWARD_ONLY, True, True),
+    ],
+)
+def test_a_certificate_that_somebody_else_has_seen(details: ForwardClientCert, clear: bool, secure: bool) -> None:
     for manager in (PLAIN, EDGE):
-        head = request(scheme=b"https")
-        Forwarding(manager).prepare(head, b"198.51.100.7", lambda: b"new-id")
-        assert (XFP, b"https") in list(fields(head.block))
+        for over_tls, kept in ((False, clear), (True, secure)):
+            head = request((b"x-forwarded-client-cert", b"By=a"), (b"x-envoy-retry-on", b"5xx"))
+            Forwarding(dataclasses.replace(manager, forward_client_cert=details), secure=over_tls).prepare(
+                head, b"198.51.100.7", lambda: b"new-id"
+            )
+            assert (b"x-forwarded-client-cert" in head.block) is kept
+            assert b"x-envoy-retry-on" not in head.block
 
 
 def test_control_fields_are_not_believed() -> None:

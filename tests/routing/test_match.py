@@ -34,7 +34,7 @@ from shifter.routing.match import (
     never,
 )
 from shifter.routing.runtime import Runtime
-from shifter.wire.events import RequestHead, block_of
+from shifter.wire.events import CERTIFICATE_PRESENTED, CERTIFICATE_VALIDATED, HAS_XFF, RequestHead, block_of
 
 V = StringMatcher(StringMatchKind.EXACT, b"v")
 
@@ -108,11 +108,9 @@ def test_every_condition_on_its_own() -> None:
 
 def test_what_a_match_does_not_ask_for_is_not_looked_at() -> None:
     assert compile_conditions(RouteMatch(PathMatchKind.PREFIX, b"/")) is None
-    plain = RouteMatch(
-        PathMatchKind.PREFIX, b"/", runtime_fraction=RuntimeFraction(FractionalPercent(100)), tls_context=TlsContextMatch(validated=False)
-    )
+    plain = RouteMatch(PathMatchKind.PREFIX, b"/", runtime_fraction=RuntimeFraction(FractionalPercent(100)), tls_context=TlsContextMatch())
     assert compile_conditions(plain) is None
-    assert compile_conditions(RouteMatch(PathMatchKind.PREFIX, b"/", tls_context=TlsContextMatch(presented=True))) is never
+    assert compile_conditions(RouteMatch(PathMatchKind.PREFIX, b"/", tls_context=TlsContextMatch(presented=True))) is not None
     assert all_of([None, always]) is None
     assert all_of([always, never]) is never
 
@@ -154,11 +152,24 @@ def test_grpc_is_told_by_the_content_type(kinds: list[bytes], grpc: bool) -> Non
     assert is_grpc(request(b"/", *((b"content-type", kind) for kind in kinds))) is grpc
 
 
-def test_nobody_comes_by_tls() -> None:
-    assert compile_tls_context(TlsContextMatch(presented=True)) is never
-    assert compile_tls_context(TlsContextMatch(validated=True)) is never
-    assert compile_tls_context(TlsContextMatch(presented=False, validated=False)) is always
-    assert compile_tls_context(TlsContextMatch()) is always
+@pytest.mark.parametrize(
+    ("presented", "validated", "fits"),
+    [
+        (None, None, (True, True, True)),
+        (True, None, (False, True, True)),
+        (False, None, (True, False, False)),
+        (None, True, (False, False, True)),
+        (None, False, (True, True, False)),
+        (True, False, (False, True, False)),
+        (False, True, (False, False, False)),
+    ],
+)
+def test_certificates_of_clients(presented: bool | None, validated: bool | None, fits: tuple[bool, bool, bool]) -> None:
+    test = compile_tls_context(TlsContextMatch(presented, validated))
+    head = request()
+    for flags, fit in zip((0, CERTIFICATE_PRESENTED, CERTIFICATE_PRESENTED | CERTIFICATE_VALIDATED), fits, strict=True):
+        head.flags = flags | HAS_XFF
+        assert test(head) is fit
 
 
 def test_weights_that_runtime_made_zero_are_no_route() -> None:

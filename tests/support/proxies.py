@@ -125,7 +125,7 @@ class Proxy:
         if manager.http_filters:
             self.runtime.filters = make_chain(manager, self.context())
         [(key, _)] = keyed_chains(listener)
-        self.listener = ListenerRuntime(listener, {key: self.runtime}, listener_stats)
+        self.listener = ListenerRuntime(listener, {key: self.runtime}, self.worker, listener_stats)
         self.worker.listeners.append(self.listener)
         self.stats = self.runtime.stats
 
