@@ -49,6 +49,8 @@ _VERSIONS = {
 }
 _PRIORITIZE_CHACHA = 1 << 21
 """``SSL_OP_PRIORITIZE_CHACHA``: for who has no AES in hardware, and says so. What Envoy's lists in brackets mean."""
+_NO_AUTO_CHAIN = 0x8
+"""``SSL_MODE_NO_AUTO_CHAIN``: what is sent along is what the configuration says, not what OpenSSL finds among those trusted."""
 _NO_CHECK_TIME = 0x200000
 _CRL_CHECK, _CRL_CHECK_ALL, _PARTIAL_CHAIN = 0x4, 0x8, 0x80000
 _SESSION_NAMES = 256
@@ -67,7 +69,7 @@ def _context(method: int, parameters: TlsParameters, server: bool) -> SSL.Contex
     if server:
         options |= SSL.OP_CIPHER_SERVER_PREFERENCE | _PRIORITIZE_CHACHA
     context.set_options(options)
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS | _NO_AUTO_CHAIN)
     suites = ":".join(parameters.cipher_suites or CIPHER_SUITES).replace("[", "").replace("]", "").replace("|", ":")
     if parameters.minimum in (TlsVersion.TLSv1_0, TlsVersion.TLSv1_1):
         suites += ":@SECLEVEL=0"  # OpenSSL takes these versions for no security at all

@@ -194,9 +194,11 @@ class TlsSession:
     @property
     def peer_chain(self) -> list[Certificate]:
         """What the peer sent, its own certificate first. A session that goes on may know its own only."""
-        mine = self.peer_certificate
-        chain = [Certificate(one) for one in self._engine.peer_chain()]
-        return chain or ([mine] if mine is not None else [])
+        first = self.peer_certificate
+        if first is None:
+            return []
+        # To a server OpenSSL tells the chain without its first certificate, to a client with it.
+        return [first, *(Certificate(one) for one in self._engine.peer_chain() if one != first.parsed)]
 
     @property
     def local_certificate(self) -> Certificate | None:
