@@ -34,6 +34,7 @@ from shifter.upstream.leasing import Leasing
 from shifter.upstream.load_balancer.criteria import criteria_of, merged
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.pool_key import PoolKey
+from shifter.upstream.transport_sockets import speaks_proxy_protocol
 
 DRAIN_TIME = 600.0
 """Seconds that the connections of a removed chain may go on (Envoy's ``--drain-time-s``)."""
@@ -51,11 +52,12 @@ _NO_CONNECTION = (FailureKind.REMOTE_CONNECTION_FAILURE, FailureKind.CONNECTION_
 class Target:
     """One of the clusters of a TCP proxy; ``leasing`` is ``None`` for one that does not exist."""
 
-    __slots__ = ("_criteria", "_hashes", "_selects", "asks", "leasing", "name")
+    __slots__ = ("_criteria", "_hashes", "_selects", "_tells_client", "asks", "leasing", "name")
 
     def __init__(self, settings: TcpProxy, entry: TcpCluster, cluster: LiveCluster | None) -> None:
         self.name = entry.name
         self.leasing: Leasing | None = cluster.of(_KEY) if cluster is not None else None
+        self._tells_client = cluster is not None and speaks_proxy_protocol(cluster.config)
         self._hashes = cluster is not None and settings.hash_source_ip and cluster.config.lb_policy in _HASHING
         self._selects = cluster is not None and cluster.config.subsets is not None
         wanted = [criteria_of(one.metadata_match.get("envoy.lb", {})) for one in (settings, entry)]
@@ -66,6 +68,12 @@ class Target:
     def available(self) -> bool:
         """Whether the cluster has a host that is not unhealthy. One that does not exist gives nothing away."""
         return self.leasing is None or self.leasing.available
+
+    def connections(self, client: Transport) -> Leasing | None:
+        """Return the cluster with the connections that are for *client*: its own, where endpoints are told who it is."""
+        if self.leasing is None or not self._tells_client:
+            return self.leasing
+        return self.leasing.of(PoolKey(protocol=UpstreamProtocol.TCP, client=(client.peer, client.local)))
 
     def context(self, client: Transport) -> PickContext | None:
         """Return what *client* asks of the load balancer."""
@@ -245,7 +253,7 @@ class TcpSession:
     def connect(self) -> None:
         """Make one attempt to get a connection to an endpoint."""
         target = self.target = self.runtime.choose()
-        cluster = target.leasing
+        cluster = target.connections(self.client)
         if cluster is None:
             self.runtime.stats.downstream_cx_no_route += 1
             self._refuse(b"NC")

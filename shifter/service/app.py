@@ -27,6 +27,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Snapshot
 from shifter.model.report import Report
 from shifter.net.listen import ListenError, bind
+from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.accesslog import AccessLogError
 from shifter.observe.stats import ServerStats
 from shifter.proxy.filterchain import FilterError
@@ -40,7 +41,7 @@ DRAIN_DEADLINE = 30.0
 
 ADMIN_BACKLOG = 50
 
-CANNOT = (ListenError, AccessLogError, RoutingError, FilterError)
+CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError)
 """Why a configuration that was read without problems may still not be served here and now."""
 
 _log = Logger()
