@@ -501,6 +501,16 @@ def test_a_pool_that_is_let_go_closes_what_nobody_uses() -> None:
     assert client.take() == b"y"
 
 
+def test_endpoints_are_told_who_the_client_is() -> None:
+    front = Front(cluster("one", AT[0], proxy_protocol=1))
+    for port in (4711, 4712):
+        client = front.connect(b"x", peer=SocketAddress("198.51.100.1", port))
+        assert front.endpoint.take() == b"PROXY TCP4 198.51.100.1 192.0.2.1 %d 80\r\nx" % port
+        front.endpoint.say(b"y")
+        assert client.take() == b"y"
+    assert len(front.network.outgoing) == 2
+
+
 # choosing
 
 
