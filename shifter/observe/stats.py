@@ -99,6 +99,7 @@ class HttpStats:
     downstream_cx_max_requests_reached: int = 0
     downstream_cx_protocol_error: int = 0
     downstream_cx_upgrades_total: int = 0
+    downstream_cx_upgrades_active: int = _gauge()
     downstream_cx_ssl_active: int = _gauge()
     downstream_cx_rx_bytes_total: int = 0
     downstream_cx_tx_bytes_total: int = 0
