@@ -10,12 +10,14 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
-from bench import procfs
+from bench import h2_client, procfs
+from bench.certificate import trusting
 from bench.load import BROWSER
 from bench.measure import Entry, Place, able, say, started, work_for
 from bench.process import BenchError, running, wait_free
-from bench.scenarios import Scenario
+from bench.scenarios import Kind, Scenario
 from bench.work import PATH
 
 _REQUEST = "".join(
@@ -77,13 +79,16 @@ def ask(connection: socket.socket) -> bool:
 def idle(scenario: Scenario, entry: Entry, place: Place, seconds: int) -> Idle:
     """Open the scenario's connections one after the other, then rest for *seconds*."""
     work = work_for(scenario, entry, place)
+    first, again = (h2_client.ask, partial(h2_client.ask, stream=3)) if scenario.h2_down else (ask, ask)
     with started(entry, work, place.proxy_cpu) as process, ExitStack() as stack:
+        tls = trusting() if scenario.tls else None
 
         def connect() -> socket.socket:
-            return stack.enter_context(socket.create_connection(("127.0.0.1", work.port), 5.0))
+            made = stack.enter_context(socket.create_connection(("127.0.0.1", work.port), 5.0))
+            return made if tls is None else stack.enter_context(tls.wrap_socket(made))
 
         for _ in range(20):  # what is allocated once, by the first requests, is not the connections'
-            ask(connect())
+            first(connect())
         before, opening = procfs.pss(process.pid), procfs.cpu(process.pid)
         connections = []
         for number in range(scenario.connections):
@@ -91,7 +96,7 @@ def idle(scenario: Scenario, entry: Entry, place: Place, seconds: int) -> Idle:
                 connections.append(connect())
             except OSError as error:
                 raise BenchError(f"connection {number} failed: {error}") from error
-            if not ask(connections[-1]):
+            if not first(connections[-1]):
                 raise BenchError(f"connection {number} had no answer")
         opened = procfs.cpu(process.pid) - opening
         time.sleep(1.0)
@@ -99,7 +104,7 @@ def idle(scenario: Scenario, entry: Entry, place: Place, seconds: int) -> Idle:
         time.sleep(seconds)
         resting = (procfs.cpu(process.pid) - rest).total / seconds
         sample = connections[::97]
-        alive = sum(map(ask, sample))
+        alive = sum(map(again, sample))
     count = scenario.connections
     return Idle(count, before, after, (after - before) / count, opened.total / count, resting, alive, len(sample))
 
@@ -137,7 +142,9 @@ def run(scenario: Scenario, entries: Sequence[Entry], place: Place, rounds: int,
         row = Resting(series.entry, failure=series.failure)
         if not row.failure:
             try:
-                found = idle(scenario, row.entry, place, seconds) if scenario.name == "idle" else start(scenario, row.entry, place, rounds)
+                found = (
+                    idle(scenario, row.entry, place, seconds) if scenario.kind is Kind.IDLE else start(scenario, row.entry, place, rounds)
+                )
                 row = Resting(row.entry, found)
                 say(f"  {row.entry.label:16} {found}")
             except BenchError as error:
