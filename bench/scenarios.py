@@ -55,6 +55,7 @@ ALL: Final = (
     ),
     Scenario("h2-h2", "HTTP/2 without TLS on both sides", connections=4, streams=8, h2_down=True, h2_up=True),
     Scenario("idle", "10,000 keep-alive connections that each had one request and then rest", Kind.IDLE, connections=10_000),
+    Scenario("h2-idle", "3,000 HTTP/2 connections that each had one request and then rest", Kind.IDLE, connections=3_000, h2_down=True),
     Scenario("start", "from starting the process to its first answer from the backend", Kind.START, connections=1),
     Scenario("latency", "2,000 requests a second on 16 connections", Kind.OPEN, connections=16, rate=2_000),
 )
