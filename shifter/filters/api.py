@@ -41,8 +41,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class WholeBody:
-    """ "Show me the body when it is whole": ``on_request_data`` is called once with all of it, and head and body go on
-    together behind that. A request whose body is larger than ``max_bytes`` is answered with 413."""
+    """ "Show me the body when it is whole": ``on_request_data``, or ``on_response_data``, is called once with all of it, and head and
+    body go on together behind that. A request whose body is larger than ``max_bytes`` is answered with 413; of an answer's, what
+    is more is left out."""
 
     max_bytes: int
 
@@ -94,8 +95,9 @@ class HttpFilter:
         """See the request's trailers; return what goes on."""
         return block
 
-    def on_response_head(self, head: ResponseHead, end: bool) -> None:
+    def on_response_head(self, head: ResponseHead, end: bool) -> WholeBody | None:
         """See, and edit, the answer's head; *end* when it has no body."""
+        return None
 
     def on_response_data(self, data: bytes, end: bool) -> "bytes | Deferred[bytes]":
         """See a piece of the answer's body; return what goes on in its place. *end* as in `on_request_data`."""
@@ -105,6 +107,12 @@ class HttpFilter:
     def response_piece(self) -> int:
         """How many bytes of an answer's body `on_response_data` is given at a time, at most; 0 for as many as come."""
         return 0
+
+    @property
+    def replaces_trailers(self) -> bool:
+        """Whether an answer's trailers end here: what `on_response_trailers` returns is the last of the body in their place. Until then
+        the body is not over."""
+        return False
 
     def on_response_trailers(self, block: bytes) -> bytes:
         """See the answer's trailers; return what goes on."""

@@ -15,6 +15,7 @@ FACTORIES = {
     "Cors": "cors.CorsFactory",
     "CsrfPolicy": "csrf.CsrfFactory",
     "Fault": "fault.FaultFactory",
+    "GrpcWeb": "grpc_web.GrpcWebFactory",
     "HeaderMutation": "header_mutation.HeaderMutationFactory",
     "HeaderToMetadata": "header_to_metadata.HeaderToMetadataFactory",
     "JwtAuthentication": "jwt_authn.JwtAuthnFactory",

@@ -40,6 +40,11 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class GrpcWeb:
+    """``grpc_web.v3.GrpcWeb``."""
+
+
+@dataclass(frozen=True, slots=True)
 class TokenBucket:
     """``type.v3.TokenBucket``: ``tokens_per_fill`` tokens come in evenly over each ``fill_interval``, and no more than
     ``max_tokens`` stay."""

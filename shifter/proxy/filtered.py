@@ -48,8 +48,8 @@ class FilteredExchange:
     __slots__ = (
         "_answered", "_bytes_received", "_bytes_sent", "_cleared", "_details", "_done", "_door", "_ended", "_entry", "_faulty",
         "_filters", "_flags", "_gone", "_inner", "_inner_over", "_inner_status", "_leaf", "_on_start", "_open", "_paused", "_refusal",
-        "_request", "_request_done", "_response", "_rested", "_sent", "_started", "_state", "deadline", "head", "idle_timeout", "runtime",
-        "touched",
+        "_request", "_request_done", "_response", "_rested", "_sent", "_started", "_state", "_told", "deadline", "head", "idle_timeout",
+        "runtime", "touched",
     )  # fmt: skip
 
     runtime: "ConnectionManager"
@@ -72,6 +72,7 @@ class FilteredExchange:
         self._gone = False
         self._ended = False
         self._done = False
+        self._told = False  # the answer's head has passed the filters
         self._sent: ResponseHead | None = None  # what went to the client
         self._bytes_sent = self._bytes_received = 0
         self._flags: list[bytes] = []
@@ -112,6 +113,7 @@ class FilteredExchange:
         self.head = head
         self._leaf = leaf
         self._inner = None
+        self._told = False
         self._filters = []
         self._flags = []
         self._state = None
@@ -304,6 +306,7 @@ class FilteredExchange:
         if inner in worker.streams:
             inner.touched = worker.now  # it rests while this moves slowly, and is not idle
         if kind == HEAD:
+            self._told = True
             if end:
                 self._send_head(b"", True)
         elif kind == TRAILERS:
@@ -447,7 +450,7 @@ class FilteredExchange:
 
     def _flush_response(self) -> None:
         """Send the head, if it has passed the filters and nothing of the body has."""
-        if self._sent is None and not self._ended:
+        if self._told and self._sent is None and not self._ended:
             self._send_head(b"", False)
 
     def _send_head(self, data: bytes, end: bool) -> None:

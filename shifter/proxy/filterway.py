@@ -19,11 +19,11 @@ from shifter.wire.events import RequestHead, ResponseHead
 
 _log = Logger()
 
-HEAD, DATA, TRAILERS, _WHOLE, _OVER = range(5)
+HEAD, DATA, TRAILERS, _WHOLE, _OVER, _INSTEAD = range(6)
 
 Event = tuple[int, bytes, bool]
 """Kind, data (or a block of trailers), and whether it ends the message. Trailers end theirs. ``_OVER`` goes before them: it tells
-filters that the body is over, and carries what they still have of it."""
+filters that the body is over, and carries what they still have of it. ``_INSTEAD`` are trailers that become the last of the body."""
 
 TOO_LARGE = Reply(413, b"Payload Too Large", details="request_payload_too_large")
 
@@ -163,6 +163,16 @@ class Way:
     def _went_on(self) -> None:
         raise NotImplementedError
 
+    def _begin_whole(self, limit: int) -> None:
+        """A filter wants the whole body, at most *limit* bytes of it."""
+
+    def _whole_passed(self, length: int) -> None:
+        """It has seen that, and what goes on has *length* bytes."""
+
+    def _too_large(self, stage: Stage, data: bytes) -> bytes:
+        """There is more than it wants, *data* included; return what is kept of that."""
+        raise NotImplementedError
+
     def _said(self, at: int, stage: Stage, event: Event, said: Any) -> Event | None:
         kind, _, end = event
         if isinstance(said, Reply):
@@ -172,7 +182,7 @@ class Way:
             if isinstance(said, WholeBody) and not end:
                 stage.collected = []
                 stage.limit = said.max_bytes
-                self._owner.wants_body(said.max_bytes)
+                self._begin_whole(said.max_bytes)
                 return None
             if said is None or isinstance(said, WholeBody):
                 return event
@@ -182,12 +192,12 @@ class Way:
             self._misled(stage, said)
             return None
         if kind == _WHOLE:
-            self._owner.body_resized(len(said))
+            self._whole_passed(len(said))
             self.push((HEAD, b"", end and not said), at + 1)
             return (DATA, said, end) if said else None
         if kind == DATA and not said and not end:
             return None
-        return (kind, said, end)
+        return (DATA if kind == _INSTEAD else kind, said, end)
 
     def _misled(self, stage: Stage, said: object) -> None:
         self._owner.fault(Failure(TypeError(f"a filter cannot return {said!r} there")), stage.filter)
@@ -199,8 +209,9 @@ class Way:
         kind, data, end = event
         stage.size += len(data)
         if stage.size > stage.limit:
-            self._owner.answer(TOO_LARGE)
-            return
+            data = self._too_large(stage, data)
+            if self._stopped:
+                return
         stage.collected.append(data)
         if not end and kind == DATA:
             return
@@ -263,6 +274,16 @@ class RequestWay(Way):
             return one.on_request_trailers(data)
         return one.on_request_data(data, end or kind != DATA)
 
+    def _begin_whole(self, limit: int) -> None:
+        self._owner.wants_body(limit)
+
+    def _whole_passed(self, length: int) -> None:
+        self._owner.body_resized(length)
+
+    def _too_large(self, stage: Stage, data: bytes) -> bytes:
+        self._owner.answer(TOO_LARGE)
+        return b""
+
     def _deliver(self, event: Event) -> None:
         self._owner.request_passed(event)
 
@@ -283,6 +304,11 @@ class ResponseWay(Way):
         self.head: ResponseHead
 
     def _visit(self, at: int, stage: Stage, event: Event) -> Event | None:
+        if stage.filter.replaces_trailers and stage.collected is None:
+            if event[0] == _OVER:
+                return None
+            if event[0] == TRAILERS:
+                event = (_INSTEAD, event[1], True)
         most = stage.filter.response_piece
         while event[0] == DATA and 0 < most < len(event[1]) and not self._stopped:
             _, data, end = event
@@ -296,11 +322,14 @@ class ResponseWay(Way):
     def _ask(self, one: HttpFilter, event: Event) -> object:
         kind, data, end = event
         if kind == HEAD:
-            one.on_response_head(self.head, end)
-            return None
-        if kind == TRAILERS:
+            return one.on_response_head(self.head, end)
+        if kind in (TRAILERS, _INSTEAD):
             return one.on_response_trailers(data)
         return one.on_response_data(data, end or kind != DATA)
+
+    def _too_large(self, stage: Stage, data: bytes) -> bytes:
+        room = stage.limit - sum(map(len, stage.collected or ()))
+        return data[:room]
 
     def _deliver(self, event: Event) -> None:
         self._owner.response_passed(event)

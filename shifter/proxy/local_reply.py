@@ -9,7 +9,8 @@ from shifter.proxy.local_reply_config import JSON, TEXT, BodyFormat
 from shifter.proxy.outcome import PROTOCOL_ERROR, blank, local_entry
 from shifter.routing.headers import Subject
 from shifter.routing.match import is_grpc
-from shifter.wire.events import ProtocolError, RequestHead, without
+from shifter.wire.events import FOR_GRPC_WEB, ProtocolError, RequestHead, without
+from shifter.wire.grpc import percent_encoded
 
 if TYPE_CHECKING:
     from shifter.proxy.connection_manager import ConnectionManager
@@ -110,11 +111,6 @@ class LocalReply:
     def answer(self, reply: Reply) -> None: ...
 
 
-def _percent_encoded(message: bytes) -> bytes:
-    """Encode a ``grpc-message`` (gRPC over HTTP2, "Percent-Byte-Unencoded")."""
-    return b"".join(b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte for byte in message)
-
-
 def local_reply(
     runtime: "ConnectionManager",
     head: RequestHead,
@@ -131,16 +127,17 @@ def local_reply(
     about; they are not asked without it.
     """
     kind = TEXT
+    grpc = is_grpc(head) and not head.flags & FOR_GRPC_WEB
     if runtime.local_replies is not None and subject is not None:
         status, body, fields, kind = runtime.local_replies.change(subject.describe(), head, status, body, fields)
     typed = fields.rfind(b"\r\ncontent-type: ") >= 0
-    if typed and (not body or is_grpc(head)):
+    if typed and (not body or grpc):
         fields = without(fields, b"content-type")
     tail = runtime.with_last_fields(b"%b\r\ndate: %b" % (fields, runtime.worker.date), head)
-    if is_grpc(head):
+    if grpc:
         if kind == JSON:
             body = body.removesuffix(b"\n")
-        message = b"\r\ngrpc-message: " + _percent_encoded(body) if body else b""
+        message = b"\r\ngrpc-message: " + percent_encoded(body) if body else b""
         length = b"" if head.version == 20 else b"\r\ncontent-length: 0"  # HTTP/1 has no other way to say that the answer is over
         code = GRPC_OF_HTTP.get(status, 2) if grpc_status is None else grpc_status
         block = b"%b\r\ncontent-type: application/grpc\r\ngrpc-status: %d%b%b" % (length, code, message, tail)

@@ -34,6 +34,7 @@ HAS_UNDERSCORE = 512  # a field name with "_" is in the block
 ODD_PATH = 1024  # the target needs a look: it is not an origin form, or has "//", "/.", or one of # % \ " < > ^ ` { | }
 HAS_DATE = 2048  # response: date is in the block
 REPEATED_LENGTH = 4096  # response: content-length stood there although the body does not follow it (HEAD, 304)
+FOR_GRPC_WEB = 65536  # request: a filter has made gRPC of what was none; its client is told in gRPC-Web
 TUNNEL = 8192  # request: its route lets it switch protocols; what follows the head is not HTTP
 CERTIFICATE_PRESENTED = 16384  # request: its client has shown a certificate
 CERTIFICATE_VALIDATED = 32768  # request: and nothing was found against it

@@ -119,6 +119,69 @@ def test_an_empty_piece_is_not_passed_on_but_the_end_is() -> None:
     assert body_of(proxy.backend.take()) == b"0\r\n\r\n"
 
 
+def whole(head: ResponseHead, end: bool) -> WholeBody:
+    unframe(head)
+    return WholeBody(4)
+
+
+@pytest.mark.parametrize("trailers", [b"", b"x-u: 1\r\n"])
+@pytest.mark.parametrize(("pieces", "told"), [((b"2\r\nok\r\n",), b"ok"), ((b"2\r\nab\r\n", b"3\r\ncde\r\n", b"1\r\nf\r\n"), b"abcd")])
+def test_an_answer_is_seen_whole_before_its_head_goes_on(pieces: tuple[bytes, ...], told: bytes, trailers: bytes) -> None:
+    heads: list[ResponseHead] = []
+
+    def ask(head: ResponseHead, end: bool) -> WholeBody:
+        heads.append(head)
+        return whole(head, end)
+
+    def tell(data: bytes, end: bool) -> bytes:
+        if data:
+            heads[0].block += b"\r\nx-told: " + data
+        return b"." * bool(data)
+
+    proxy = Filtered({"enable_trailers": True}, a={}, b={"response_head": ask, "response_data": tell})
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", *pieces)
+    assert client.take() == b""
+    assert ("a", "response_head", False) not in proxy.told
+    proxy.backend.say(b"0\r\n" + trailers + b"\r\n")
+    answer = client.take()
+    assert b"\r\nx-told: " + told + b"\r\n" in answer
+    assert body_of(answer) == b"1\r\n.\r\n0\r\n" + trailers + b"\r\n"
+    assert proxy.words("response_head") == ["b response_head", "a response_head"]
+    proxy.settled(c200=1)
+
+
+def test_an_answer_without_a_body_is_whole_at_once() -> None:
+    proxy = Filtered(a={"response_head": WholeBody(4)})
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    assert client.take().startswith(b"HTTP/1.1 200 ")
+    proxy.settled(c200=1)
+
+
+def test_an_answer_that_breaks_off_while_it_is_collected() -> None:
+    proxy = Filtered(a={"response_head": whole})
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(HELLO[:-2])
+    proxy.backend.hang_up()
+    assert client.take() == b""
+    proxy.over()
+
+
+def test_trailers_that_become_the_end_of_the_body() -> None:
+    proxy = Filtered({"enable_trailers": True}, a={}, b={"replaces_trailers": True, "response_trailers": b"T", "response_data": b"d"})
+    client = proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", b"0\r\nx-u: 1\r\n\r\n")
+    assert body_of(client.take()) == b"1\r\nd\r\n1\r\nT\r\n0\r\n\r\n"
+    assert [one for one in proxy.told if one[1] in ("response_data", "response_trailers")] == [
+        ("b", "response_data", b"ok", False),
+        ("a", "response_data", b"d", False),
+        ("b", "response_trailers", b"\r\nx-u: 1"),
+        ("a", "response_data", b"T", True),
+    ]
+    proxy.settled(c200=1)
+
+
 def test_trailers_pass_both_ways() -> None:
     proxy = Filtered({"enable_trailers": True}, a={"request_trailers": b"\r\nx-t: changed", "response_trailers": b"\r\nx-u: changed"}, b={})
     client = proxy.connect(chunked(b"te: trailers"), b"3\r\nabc\r\n0\r\nx-t: 1\r\n\r\n")

@@ -35,8 +35,8 @@ class Scripted(HttpFilter):
     def on_request_trailers(self, block: bytes) -> Any:
         return self._act("request_trailers", block, block)
 
-    def on_response_head(self, head: ResponseHead, end: bool) -> None:
-        self._act("response_head", None, head, end)
+    def on_response_head(self, head: ResponseHead, end: bool) -> Any:
+        return self._act("response_head", None, head, end)
 
     def on_response_data(self, data: bytes, end: bool) -> Any:
         return self._act("response_data", data, data, end)
@@ -44,6 +44,10 @@ class Scripted(HttpFilter):
     @property
     def response_piece(self) -> int:
         return int(self.does.get("response_piece", 0))
+
+    @property
+    def replaces_trailers(self) -> bool:
+        return bool(self.does.get("replaces_trailers", False))
 
     def on_response_trailers(self, block: bytes) -> Any:
         return self._act("response_trailers", block, block)

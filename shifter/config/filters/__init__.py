@@ -21,6 +21,7 @@ _MODULES = {
     _PACKAGE + "cors.v3.Cors": "cors",
     _PACKAGE + "csrf.v3.CsrfPolicy": "csrf",
     _PACKAGE + "fault.v3.HTTPFault": "fault",
+    _PACKAGE + "grpc_web.v3.GrpcWeb": "grpc_web",
     _PACKAGE + "header_mutation.v3.HeaderMutation": "header_mutation",
     _PACKAGE + "header_to_metadata.v3.Config": "header_to_metadata",
     _PACKAGE + "health_check.v3.HealthCheck": "health_check",
