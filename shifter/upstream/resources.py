@@ -6,9 +6,11 @@ Rule 3. A connection's place that becomes free goes to the host that has wanted 
         for ever behind those of the others.
 """
 
+from contextlib import suppress
 from typing import Protocol
 
 from shifter.model.cluster import Cluster, RoutingPriority, Thresholds
+from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.stats import ClusterStats, InUse
 from shifter.upstream.transport_sockets import Around, TransportSockets
 
@@ -106,6 +108,8 @@ class ClusterState:
         kept = self.sockets.wraps_as(config)
         self.config = config
         self.sockets = sockets or self.sockets_for(config)
+        with suppress(TlsMaterialError):  # a secret may have changed since they were made
+            self.refill()
         self.default.limit(config.circuit_breakers.default, config.circuit_breakers.per_host_max_connections)
         self.high.limit(config.circuit_breakers.high)
         return not kept
