@@ -64,7 +64,8 @@ def _shown(node: object, secret: bool = False) -> object:
 
 
 def _route_configs(listener: dict[str, object]) -> Iterator[dict[str, object]]:
-    for chain in _maps(_at(listener, "filter_chains")):
+    default = _at(listener, "default_filter_chain")
+    for chain in [*_maps(_at(listener, "filter_chains")), *_maps([default])]:
         for network_filter in _maps(_at(chain, "filters")):
             config = _at(network_filter, "typed_config")
             routes = _at(config, "route_config")

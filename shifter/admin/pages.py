@@ -7,6 +7,7 @@ Rule 2. Paths, words and shapes are Envoy's (its admin interface, 1.40), so that
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from html import escape
 
 from twisted.internet.defer import Deferred, succeed
@@ -15,7 +16,7 @@ from shifter.admin.dump import config_dump
 from shifter.admin.filters import FilterError, compile_filter
 from shifter.admin.page import HTML, JSON, BadQuery, Page, Query, form
 from shifter.admin.view import AdminView
-from shifter.model.report import Report
+from shifter.model.report import CertificateDetails, CertificateReport, Report
 from shifter.observe import prometheus, text
 from shifter.observe.scopes import Selection
 
@@ -112,6 +113,32 @@ def dump(view: AdminView, query: Query) -> Deferred[Page]:
     return succeed(_json({"configs": []} if snapshot is None else config_dump(snapshot, view.info().config_time)))
 
 
+def certificates(view: AdminView, query: Query) -> Deferred[Page]:
+    """``/certs`` (``envoy.admin.v3.Certificates``)."""
+    now = view.info().now
+    return view.report().addCallback(lambda report: _json({"certificates": [_certificates(one, now) for one in report.certificates]}))
+
+
+def _certificates(one: CertificateReport, now: float) -> dict[str, object]:
+    known = {"ca_cert": (one.authority,) if one.authority is not None else (), "cert_chain": one.shown}
+    return {name: [_certificate(detail, now) for detail in details] for name, details in known.items()}
+
+
+def _certificate(detail: CertificateDetails, now: float) -> dict[str, object]:
+    return {
+        "path": detail.path,
+        "serial_number": detail.serial_number,
+        "subject_alt_names": [{kind: name} for kind, name in detail.names],
+        "days_until_expiration": str(detail.days_left(now)),
+        "valid_from": _moment(detail.valid_from),
+        "expiration_time": _moment(detail.expires),
+    }
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def table_page(view: AdminView, query: Query) -> Deferred[Page]:
     """``/routes``."""
     from shifter.admin import routes  # explaining takes a tenth of all that shifter is, and most never ask
@@ -156,6 +183,7 @@ _USED_ONLY = ("usedonly", "Only include stats that were counted since start")
 
 COMMANDS: Sequence[Command] = (
     Command("/", "Admin home page", home),
+    Command("/certs", "print certs on machine", certificates),
     Command("/clusters", "upstream cluster status", clusters, (_FILTER, _FORMAT)),
     Command("/config_dump", "dump the configuration in use", dump),
     Command("/help", "print out list of admin commands", help_page),

@@ -8,7 +8,7 @@ Rule 4. What follows from ``codes`` is not carried: classes of status codes and 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from typing import Self, TypeVar
 
@@ -282,6 +282,30 @@ class VirtualClusterReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateDetails:
+    """One certificate in use. ``path`` is where it came from; ``names`` are its alternative names (``dns``, ``uri``, ``ip_address``);
+    the times are in seconds since the epoch."""
+
+    path: str
+    serial_number: str
+    names: tuple[tuple[str, str], ...]
+    valid_from: int
+    expires: int
+
+    def days_left(self, now: float) -> int:
+        """Return for how many whole days it is good, at *now*; 0 when it is expired."""
+        return max(0, int((self.expires - now) // 86400))
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateReport:
+    """What one filter chain shows its clients, or a cluster its endpoints, and whom they trust."""
+
+    authority: CertificateDetails | None = None
+    shown: tuple[CertificateDetails, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything one process has to say. ``server`` holds whole names (``server.live``, ``cluster_manager.active_clusters``)."""
 
@@ -291,6 +315,7 @@ class Report:
     server: Figures = Figures()
     virtual_clusters: tuple[VirtualClusterReport, ...] = ()
     tcp: tuple[TcpReport, ...] = ()
+    certificates: tuple[CertificateReport, ...] = ()
 
     @staticmethod
     def merge(reports: Iterable["Report"]) -> "Report":
@@ -306,6 +331,7 @@ class Report:
             server,
             _merged(one for report in every for one in report.virtual_clusters),
             _merged(one for report in every for one in report.tcp),
+            tuple(dict.fromkeys(one for report in every for one in report.certificates)),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -317,6 +343,7 @@ class Report:
             "server": self.server.to_dict(),
             "virtual_clusters": [one.to_dict() for one in self.virtual_clusters],
             "tcp": [one.to_dict() for one in self.tcp],
+            "certificates": [asdict(one) for one in self.certificates],
         }
 
 

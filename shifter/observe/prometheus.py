@@ -4,16 +4,20 @@ Rule 1. All lines of a metric stand together, after one ``# TYPE`` line; no seri
 Rule 2. One line is one format operation: a scrape of a thousand clusters must not be felt by requests.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from shifter.model.report import HISTOGRAM_BOUNDS_MS, Report
-from shifter.observe.scopes import EVERYTHING, Scope, Selection, families
+from shifter.observe.scopes import EVERYTHING, Scope, Selection, escaped, families
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _EDGES = [f'le="{bound}"}} ' for bound in (*HISTOGRAM_BOUNDS_MS, "+Inf")]
 _NOTHING = (0,) * len(_EDGES)
+
+_VALUES = re.compile(r"ssl\.(?:(ciphers|curves|sigalgs|versions)\.(.+)|certificate\.(.+)\.([a-z_]+))")
+"""Figures with a value in their name, which for Prometheus is a label."""
 
 
 def exposition(report: Report, selection: Selection = EVERYTHING) -> str:
@@ -34,10 +38,26 @@ def exposition(report: Report, selection: Selection = EVERYTHING) -> str:
 
 def _numbers(family: list[Scope], kind: str, figures: list[Mapping[str, int]]) -> Iterator[str]:
     labelled = [(scope.labels, numbers) for scope, numbers in zip(family, figures, strict=True)]
+    before = ""
     for name in _names(figures):
-        metric = _metric(family[0], name)
-        yield f"# TYPE {metric} {kind}\n"
-        yield from [f"{metric}{{{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]
+        plain, value = _taken_apart(name, family[0].metric)
+        metric = _metric(family[0], plain)
+        if metric != before:
+            yield f"# TYPE {metric} {kind}\n"
+            before = metric
+        yield from [f"{metric}{{{value}{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]
+
+
+def _taken_apart(name: str, scope: str) -> tuple[str, str]:
+    """Return the name of a figure of TLS without the value that stands in it, and that as a label; others as they are."""
+    found = _VALUES.fullmatch(name) if name.startswith("ssl.") else None
+    if found is None:
+        return name, ""
+    kind, value, certificate, of_certificate = found.groups()
+    if certificate is not None:
+        return f"ssl.certificate.{of_certificate}", f'envoy_tls_certificate="{escaped(certificate)}",'
+    label = "cipher_suite" if kind == "ciphers" and scope == "envoy_cluster_" else f"envoy_ssl_{kind[:-1]}"
+    return f"ssl.{kind}", f'{label}="{escaped(value)}",'
 
 
 def _derived(family: list[Scope]) -> Iterator[str]:

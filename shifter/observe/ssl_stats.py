@@ -14,8 +14,6 @@ NAMES = (
     "no_certificate", "ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_requests", "ocsp_staple_responses", "session_reused",
     "was_key_usage_invalid",
 )  # fmt: skip
-BY_VALUE = {"ssl.ciphers.": "envoy_ssl_cipher", "ssl.curves.": "envoy_ssl_curve", "ssl.versions.": "envoy_ssl_version"}
-"""Counters with a value in their name, which for Prometheus is a label."""
 
 
 class Session(TlsFacts, Protocol):

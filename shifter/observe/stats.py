@@ -18,7 +18,17 @@ from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 from shifter.model.cluster import CircuitBreakers, Thresholds
-from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report, TcpReport, VirtualClusterReport
+from shifter.model.report import (
+    CertificateReport,
+    ClusterReport,
+    EndpointReport,
+    Figures,
+    HttpReport,
+    ListenerReport,
+    Report,
+    TcpReport,
+    VirtualClusterReport,
+)
 from shifter.observe.histogram import Histogram
 from shifter.observe.http2_stats import Http2Stats
 
@@ -447,13 +457,14 @@ class ServerStats:
         virtual_clusters: Iterable[VirtualClusterReport] = (),
         *,
         tcp: Iterable[TcpReport] = (),
+        certificates: Iterable[CertificateReport] = (),
         memory: Mapping[str, int] | None = None,
     ) -> Report:
         """Put the whole report together.
 
         *now* is the wall clock in seconds. *memory* may hold ``physical_size`` and ``allocated`` in bytes, as far as known.
         """
-        every_listener, every_cluster = tuple(listeners), tuple(clusters)
+        every_listener, every_cluster, every_certificate = tuple(listeners), tuple(clusters), tuple(certificates)
         counters = {
             "cluster_manager.cluster_added": self.cluster_added,
             "cluster_manager.cluster_modified": self.cluster_modified,
@@ -475,6 +486,7 @@ class ServerStats:
             "cluster_manager.active_clusters": len(every_cluster),
             "listener_manager.total_listeners_active": len(every_listener),
             "server.concurrency": self.concurrency,
+            "server.days_until_first_cert_expiring": _days_left(every_certificate, now),
             "server.live": int(self.state == "LIVE"),
             "server.state": STATES.index(self.state),
             "server.uptime": int(now - self.started),
@@ -483,7 +495,17 @@ class ServerStats:
             "shifter.config.time_seconds": int(self.config_time),
             "shifter.config.version": self.config_version,
         }
-        return Report(every_listener, tuple(http), every_cluster, Figures(counters, gauges, shared), tuple(virtual_clusters), tuple(tcp))
+        server = Figures(counters, gauges, shared)
+        return Report(every_listener, tuple(http), every_cluster, server, tuple(virtual_clusters), tuple(tcp), every_certificate)
+
+
+_NEVER_EXPIRES = (1 << 32) - 1
+
+
+def _days_left(certificates: Iterable[CertificateReport], now: float) -> int:
+    """Return for how many days all *certificates* are good; as in Envoy a very large number when there are none."""
+    every = (detail for one in certificates for detail in (one.authority, *one.shown) if detail is not None)
+    return min((detail.days_left(now) for detail in every), default=_NEVER_EXPIRES)
 
 
 _Scope = ListenerStats | HttpStats | TcpStats | EndpointStats | ClusterStats | VirtualClusterStats

@@ -23,9 +23,11 @@ from shifter.model.http_connection_manager import FileAccessLog, HttpConnectionM
 from shifter.model.listener import Listener
 from shifter.model.report import Report, VirtualClusterReport
 from shifter.model.tcp_proxy import TcpProxy
+from shifter.model.tls import SdsSource
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
+from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import asks_for_more, compile_format
 from shifter.observe.stats import HttpStats, ListenerStats, ServerStats, counter
@@ -45,6 +47,8 @@ from shifter.service.assignments import AssignmentFile
 from shifter.service.event_logs import EventLogs
 from shifter.service.filewatch import FileWatch
 from shifter.service.plan import Plan, diff
+from shifter.service.secrets import Secrets, sources_in
+from shifter.service.server_tls import HeldTls, certificates_in
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery, StaticDiscovery
 from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
@@ -94,6 +98,7 @@ class Prepared:
     fresh: list[LiveCluster]
     sockets: dict[SocketAddress, Any] = field(default_factory=dict)
     managers: dict[tuple[SocketAddress, ChainKey], "PreparedManager"] = field(default_factory=dict)
+    tls: dict[tuple[SocketAddress, ChainKey], HeldTls] = field(default_factory=dict)
     targets: dict[tuple[SocketAddress, ChainKey], Split[Target]] = field(default_factory=dict)  # of TCP proxies
     logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
@@ -122,6 +127,9 @@ class DataPlane:
         self._registry = Registry(self._network, _POOLS)
         self._resolvers: dict[tuple[tuple[SocketAddress, ...], bool], Resolver] = {}
         self._files = FileWatch(reactor)
+        self._secrets = Secrets(self._files, counter(stats.filters), (TlsMaterialError,))
+        self._registry.fill = self._secrets.fill
+        self._tls: dict[tuple[SocketAddress, ChainKey], HeldTls] = {}
         self._clusters: dict[str, LiveCluster] = {}
         self._ports: dict[SocketAddress, ListeningPort] = {}
         self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
@@ -150,6 +158,7 @@ class DataPlane:
         Raises `ListenError`, `AccessLogError` and `FilterError`; what had been made by then is undone.
         """
         bootstrap = snapshot.bootstrap
+        self._secrets.want(self._named_secrets() | sources_in(bootstrap))
         plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
         fresh = [
             make_cluster(cluster, self._registry, self._discovery(cluster), self._event_logs.outlier, self._event_logs.check)
@@ -166,10 +175,12 @@ class DataPlane:
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
             for listener in bootstrap.listeners:
+                self._open_logs(prepared, listener.access_log)
                 for key, chain in keyed_chains(listener):
-                    for access_log in chain.filter.access_log:
-                        if access_log.path not in self._logs and access_log.path not in prepared.logs:
-                            prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
+                    self._open_logs(prepared, chain.filter.access_log)
+                    if chain.tls is not None:
+                        at = (listener.address, key)
+                        prepared.tls[at] = HeldTls(chain.tls, self._secrets, self._tls.get(at))
                     if isinstance(chain.filter, TcpProxy):
                         prepared.targets[listener.address, key] = targets(chain.filter, clusters.__getitem__)
                     else:
@@ -224,6 +235,7 @@ class DataPlane:
         for writer in prepared.logs.values():
             writer.close()
         self._event_logs.discard()
+        self._secrets.want(self._named_secrets())
 
     def commit(self, prepared: Prepared) -> None:
         """Serve *prepared* from the next request on, and let go of what only the old snapshot used."""
@@ -237,13 +249,24 @@ class DataPlane:
             cluster.rebalance()
         old_clusters = [self._clusters[name] for name in plan.clusters_removed]
         self._clusters = prepared.clusters
+        self._tls = prepared.tls
         for listener in plan.listeners_kept:
             runtime = self._runtimes[listener.address]
-            runtime.configure(listener, self._services(listener, prepared, runtime.listener_stats))
+            services = self._services(listener, prepared, runtime.listener_stats)
+            tls = self._secured(listener, runtime.listener_stats)
+            runtime.configure(listener, services, tls=tls, access_logs=self._access_logs(listener.access_log, b"NotSet"))
             self._ports[listener.address].buffer_limit = listener.per_connection_buffer_limit_bytes
         for listener in plan.listeners_added:
             listener_stats = ListenerStats()
-            runtime = ListenerRuntime(listener, self._services(listener, prepared, listener_stats), self._worker, listener_stats)
+            runtime = ListenerRuntime(
+                listener,
+                self._services(listener, prepared, listener_stats),
+                self._worker,
+                listener_stats,
+                tls=self._secured(listener, listener_stats),
+                access_logs=self._access_logs(listener.access_log, b"NotSet"),
+                count=counter(self._stats.filters),
+            )
             self._runtimes[listener.address] = runtime
             self._worker.listeners.append(runtime)
             port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept)
@@ -261,6 +284,8 @@ class DataPlane:
             if cluster.name not in self._clusters:
                 self._registry.forget(cluster.name)
         self._snapshot = prepared.snapshot
+        self._secrets.users = [self._registry.refill, *(held.refill for held in self._tls.values())]
+        self._secrets.want(self._named_secrets())
         stats = self._stats
         stats.cluster_added += sum(cluster.name not in plan.clusters_removed for cluster in plan.clusters_added)
         stats.cluster_modified += sum(cluster.name in plan.clusters_removed for cluster in plan.clusters_added)
@@ -301,6 +326,7 @@ class DataPlane:
         for writer in self._logs.values():
             writer.close()
         self._event_logs.close()
+        self._secrets.stop()
         self._network.close()
 
     # reading it
@@ -329,8 +355,11 @@ class DataPlane:
             proxies = (one for one in runtime.services.values() if isinstance(one, TcpProxyRuntime))
             tcp += [one.measure().report(one.settings.stat_prefix, runtime.listener.name) for one in proxies]
         clusters = [cluster.report() for cluster in self._clusters.values()]
+        contexts = [*(held.current for held in self._tls.values()), *self._registry.client_contexts()]
+        certificates = [known for one in contexts if (known := certificates_in(one)) is not None]
         memory = {"physical_size": _resident()}
-        return stats.report(self._wall(), listeners, managers, clusters, self._virtual_clusters(), tcp=tcp, memory=memory)
+        named = self._virtual_clusters()
+        return stats.report(self._wall(), listeners, managers, clusters, named, tcp=tcp, certificates=certificates, memory=memory)
 
     # inside
 
@@ -340,6 +369,23 @@ class DataPlane:
         hosts = [host for manager in managers for host in manager.tree.config.virtual_hosts]
         names = dict.fromkeys((host.name, name) for host in hosts for name in names_of(host))
         return [stats_of(self._worker.virtual_clusters, host, name).report(host, name) for host, name in names]
+
+    def _named_secrets(self) -> set[SdsSource]:
+        """The secrets in files that the configuration in force names."""
+        return sources_in(self._snapshot.bootstrap) if self._snapshot is not None else set()
+
+    def _secured(self, listener: Listener, stats: ListenerStats) -> dict[ChainKey, HeldTls]:
+        """Return what the filter chains of *listener* that speak TLS shake hands with from now on."""
+        held = {key: self._tls[listener.address, key] for key, chain in keyed_chains(listener) if chain.tls is not None}
+        for one in held.values():
+            one.serve(stats)
+        return held
+
+    def _open_logs(self, prepared: Prepared, configs: Sequence[FileAccessLog]) -> None:
+        """Open those access logs that are not open yet. Raises `AccessLogError`."""
+        for access_log in configs:
+            if access_log.path not in self._logs and access_log.path not in prepared.logs:
+                prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
 
     def _connections(self) -> int:
         return sum(runtime.connections for runtime in [*self._runtimes.values(), *self._leaving])
@@ -364,9 +410,9 @@ class DataPlane:
             logs = self._access_logs(chain.filter.access_log)
             served = self._served(ConnectionManager, listener.address, key)
             if served is not None:
-                served.configure(listener, chain.filter, ready.tree, logs, ready.filters)
+                served.configure(listener, chain.filter, ready.tree, logs, ready.filters, chain)
             services[key] = served or ConnectionManager(
-                listener, chain.filter, self._worker, ready.tree, logs, self._make_door, ready.filters, ready.stats, stats
+                listener, chain.filter, self._worker, ready.tree, logs, self._make_door, ready.filters, ready.stats, stats, chain
             )
         return services
 
@@ -440,7 +486,8 @@ class DataPlane:
         self._event_logs.flush()
         runtimes = [*self._runtimes.values(), *self._leaving]
         services = [service for runtime in runtimes for service in (*runtime.services.values(), *runtime.leaving)]
-        used = {access_log.writer for service in services for access_log in service.access_logs}
+        logs = [*(service.access_logs for service in services), *(runtime.access_logs for runtime in runtimes)]
+        used = {access_log.writer for one in logs for access_log in one}
         for path in [path for path, writer in self._logs.items() if writer not in used]:
             writer = self._logs.pop(path)
             writer.close()

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from shifter.model.address import Address
 from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.model.tls import TlsContext
-from shifter.net.tls_context import TlsMaterialError
+from shifter.net.tls_context import ClientContext, TlsMaterialError
 from shifter.net.transport import Connector
 from shifter.routing.runtime import Runtime
 from shifter.upstream.host import Health, HealthFlag, Host
@@ -81,6 +81,11 @@ class Registry:
                 failed = failed or error
         if failed is not None:
             raise failed
+
+    def client_contexts(self) -> Iterator[ClientContext]:
+        """Return what connections with TLS are made with, of all clusters."""
+        for state in self._states.values():
+            yield from state.sockets.contexts
 
     def forget(self, name: str) -> None:
         """The cluster called *name* is gone from the configuration: so are its figures."""

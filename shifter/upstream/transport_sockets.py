@@ -111,6 +111,11 @@ class TransportSockets:
         for socket, context in fresh:
             socket.context = context
 
+    @property
+    def contexts(self) -> list[ClientContext]:
+        """What connections with TLS are made with, as far as there is anything yet."""
+        return [one.context for one in self._every() if one.context is not None]
+
     def options(self, host: Host, key: PoolKey = DEFAULT, alpn: tuple[bytes, ...] = ()) -> ConnectOptions:
         """Return how to connect to *host* for requests with *key*; *alpn* is offered where the configuration and the key say nothing."""
         return self._of(host.endpoint).options(host, key, alpn)

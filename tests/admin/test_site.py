@@ -50,7 +50,7 @@ def test_nothing_can_be_changed_here(method: str) -> None:
 def test_an_unknown_path_lists_the_known(path: str) -> None:
     answer = Asker().ask(path)
     assert answer.status == 404
-    assert answer.body.startswith("invalid path. admin commands are:\n  /: Admin home page\n  /clusters: upstream cluster status\n")
+    assert answer.body.startswith("invalid path. admin commands are:\n  /: Admin home page\n  /certs: print certs on machine\n")
 
 
 @pytest.mark.parametrize(
