@@ -22,10 +22,12 @@ from shifter.wire.events import (
     CLOSE,
     KEEP_ALIVE,
     NO_BODY,
+    ODD_PATH,
     UNTIL_END,
     UPGRADE,
     ProtocolError,
     RequestHead,
+    without,
 )
 from shifter.wire.heads import parse_request
 
@@ -37,6 +39,9 @@ _JUST_NOW = 1.0
 # why reading is paused; any of them is enough
 _BY_UPSTREAM, _BY_PIPELINE, _BY_OUTPUT = 1, 2, 4
 
+# how what is sent behind an answer's head is framed, but by a length
+_CHUNKED, _TUNNELLED = 1, 2
+
 TakeOver = Callable[[Transport, ConnectionManager, bytes], Handler]
 
 
@@ -44,8 +49,8 @@ class Http1Door:
     """See the module. A `Handler` for its transport, a `Downstream` for the exchange under way."""
 
     __slots__ = (
-        "_blocked", "_buffer", "_chunked", "_close", "_decoder", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
-        "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime", "transport",
+        "_blocked", "_buffer", "_close", "_connecting", "_decoder", "_framing", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
+        "_peer_over", "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, take_over: TakeOver | None) -> None:
@@ -63,7 +68,9 @@ class Http1Door:
         self._blocked = False  # the client does not take what we send
         self._running = False
         self._close = False  # after the answer under way; nothing more is read as a request
-        self._chunked = False
+        self._framing = 0
+        self._connecting = False  # a 2xx answer begins a tunnel
+        self._peer_over = False  # the client has ended its direction of a tunnel
         self._no_body = False
         self._version = 11
         self._keep_alive_10 = False
@@ -104,7 +111,11 @@ class Http1Door:
         exchange = self.exchange
         self.runtime.lost(self, self.transport, reason, exchange is not None)
         self._close = True
-        if exchange is not None:
+        if exchange is None:
+            return
+        if self._framing == _TUNNELLED and reason == "closed" and not self._peer_over:
+            self._client_ended()  # both directions have
+        else:
             exchange.on_downstream_lost()
 
     def write_blocked(self) -> None:
@@ -170,8 +181,8 @@ class Http1Door:
                     self._keep_alive_10 = False
                     if head.version == 10:
                         self._check_version(head)
-                    if head.flags & UPGRADE:
-                        self._check_upgrade(head, data[:end])
+                    if head.flags & (UPGRADE | ODD_PATH):
+                        self._check_unusual(head, data[:end])
                 except ProtocolError as error:
                     if self.requests or not self._handed_over(data):
                         self._refuse(error)
@@ -218,6 +229,20 @@ class Http1Door:
         head.authority = head.authority or settings.default_host_for_http_10
         if not head.authority:
             raise ProtocolError(400, "missing_host_header")
+
+    def _check_unusual(self, head: RequestHead, raw: bytes) -> None:
+        """Look at what may be for another protocol, or a tunnel. Raises `ProtocolError`."""
+        self._connecting = head.method == b"CONNECT"
+        if self._connecting:
+            head.flags = head.flags & ~UPGRADE | CLOSE
+            if head.length == UNTIL_END:
+                raise ProtocolError(501, "http1.invalid_transfer_encoding")
+            if head.length > 0:
+                raise ProtocolError(400, "http1.body_disallowed")
+            head.length = NO_BODY
+            head.block = without(head.block, b"content-length")
+        elif head.flags & UPGRADE:
+            self._check_upgrade(head, raw)
 
     def _check_upgrade(self, head: RequestHead, raw: bytes) -> None:
         """Keep what a request for another protocol names, for its route to decide (`tree.FullRouteResource`). Whatever that is, the
@@ -341,10 +366,13 @@ class Http1Door:
             self.transport.write(b"".join((h1.STATUS_LINES[status], block, b"\r\n\r\n")))
 
     def send_head(self, status: int, block: bytes, length: int, data: bytes, end: bool) -> None:
-        self._chunked = False
+        self._framing = 0
         if self._decoder is not None:
-            if status == 101:
-                self.transport.write(b"".join((h1.STATUS_LINES[101], block, b"\r\n\r\n", data)))
+            if not end and (status == 101 or (self._connecting and status < 300)):
+                self._framing = _TUNNELLED
+                self._no_body = False
+                self.transport.peer_ended = self._client_ended
+                self.transport.write(b"".join((h1.STATUS_LINES[status], block, b"\r\n\r\n", data)))
                 return
             # answered before the request was whole: what is left of it is not worth reading as the next request
             self._close = True
@@ -361,7 +389,7 @@ class Http1Door:
             if self._version == 10:
                 self._close = True
             else:
-                self._chunked = True
+                self._framing = _CHUNKED
                 tail = b"\r\ntransfer-encoding: chunked\r\n\r\n"
                 if data:
                     data = h1.chunk(data)
@@ -378,7 +406,10 @@ class Http1Door:
     def send_data(self, data: bytes, end: bool) -> None:
         if self._no_body:
             return
-        if self._chunked:
+        if self._framing:
+            if self._framing == _TUNNELLED:
+                self._tunnel(data, end)
+                return
             if data:
                 data = h1.chunk(data)
             if end:
@@ -386,15 +417,27 @@ class Http1Door:
         if data:
             self.transport.write(data)
 
+    def _tunnel(self, data: bytes, end: bool) -> None:
+        if data:
+            self.transport.write(data)
+        if end:
+            self.transport.half_close()
+
+    def _client_ended(self) -> None:
+        """The client says no more through a tunnel, and may still listen."""
+        self._peer_over = True
+        if self.exchange is not None:
+            self.exchange.on_request_data(b"", True)
+
     def send_trailers(self, block: bytes) -> None:
-        if self._chunked and not self._no_body:
+        if self._framing == _CHUNKED and not self._no_body:
             self.transport.write(h1.last_chunk(block if self.runtime.settings.enable_trailers else b""))
 
     def reset(self) -> None:
         self._close = True
         self._decoder = None
         linger = self.runtime.settings.delayed_close_timeout
-        if self._version == 10 or not linger:
+        if self._version == 10 or not linger or self._framing == _TUNNELLED:
             self.transport.abort()  # where a body may end with its connection only a reset tells that it is not whole
         else:
             self.transport.close(linger)  # its framing tells, and what there is of it arrives
@@ -404,7 +447,7 @@ class Http1Door:
         self._decoder = None
         if self._close:
             self._buffer = b""
-            self.transport.close(self.runtime.settings.delayed_close_timeout)
+            self.transport.close(0.0 if self._peer_over else self.runtime.settings.delayed_close_timeout)
             return
         self._since = self.runtime.worker.now
         if self._paused:
@@ -442,10 +485,13 @@ def _has_bare_lf(data: bytes) -> bool:
 
 
 def make_door(take_over: TakeOver) -> Callable[[Transport, ConnectionManager], Handler]:
-    """Return the function that makes the door for an accepted connection, by its listener's ``codec_type``."""
+    """Return the function that makes the door for an accepted connection, by its listener's ``codec_type``: with ``AUTO`` what TLS has
+    agreed on (ALPN), else what the client says first."""
 
     def door(transport: Transport, runtime: ConnectionManager) -> Handler:
         codec = runtime.settings.codec_type
+        if codec is CodecType.AUTO and transport.tls is not None and transport.tls.alpn:
+            codec = CodecType.HTTP2 if transport.tls.alpn == b"h2" else CodecType.HTTP1
         if codec is CodecType.HTTP2:
             return take_over(transport, runtime, b"")
         runtime.stats.downstream_cx_http1_total += 1

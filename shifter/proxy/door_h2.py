@@ -191,6 +191,7 @@ class Http2Door:
                 max_head_size=runtime.max_head,
                 send_mark=window(limit, _SEND_MARK),
                 limits=settings.http2,
+                allow_connect=settings.http2.allow_connect,
             ),
             runtime.stats.http2,
         )

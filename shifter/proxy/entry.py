@@ -22,17 +22,17 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
     head.random = runtime.worker.random()
     try:
         if head.flags & ODD_PATH:
-            make_canonical(head, runtime.settings.path_normalization)
+            make_canonical(head, runtime.settings.path_normalization, runtime.tree.connects)
         runtime.forwarding.prepare(head, host, runtime.worker.request_id)
     except RequestRefused as refused:
         head.flags |= CLOSE
         if refused.status == 400:
             runtime.stats.downstream_rq_failed_path_normalization += bool(head.flags & ODD_PATH)
-        elif head.method == b"CONNECT" and runtime.tree.takes_connect(head):
-            refused = RequestRefused(403, "upgrade_failed")  # a route would take it, but no tunnel is allowed
         return _refused(head, downstream, refused)
     except PathRedirect as redirect:
         return _redirected(head, downstream, redirect.location)
+    if runtime.client_certificates is not None:
+        runtime.client_certificates.tell(head, downstream.transport)
     if runtime.filters is not None:
         return runtime.filters.exchange_for(head, downstream)
     leaf = runtime.tree.locate(head)

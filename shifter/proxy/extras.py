@@ -6,8 +6,8 @@ A route that asks for nothing has no `Extras`, and its exchanges know nothing of
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shifter.model.cluster import Cluster, RoutingPriority, UpstreamProtocol
-from shifter.model.route import RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
+from shifter.model.cluster import Cluster, RoutingPriority
+from shifter.model.route import ConnectConfig, RequestMirrorPolicy, RouteAction, UpgradeConfig, WeightedCluster
 from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.connection_choice import ConnectionChoice
 from shifter.proxy.internal_redirect import Redirects
@@ -46,12 +46,11 @@ class Extras:
     ``auto_host_rewrite`` makes the endpoint's name the host, and ``append_forwarded_host`` tells the former one. ``count_attempts``
     and ``tell_attempts`` write ``x-envoy-attempt-count`` upstream and downstream. ``redirects`` are followed here.
     ``virtual_clusters`` are the virtual host's. ``upgrades`` are the protocols that may be switched to (lower case); ``None`` where
-    the whole listener has none.
+    the whole listener has none. ``connect`` says how a CONNECT ends here.
     ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
     ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
     ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``connections`` says which of
-    its cluster's connections a request may use. ``grpc_timeout`` is the route's
-    timeout for a gRPC request.
+    its cluster's connections a request may use. ``grpc_timeout`` is the route's timeout for a gRPC request.
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -64,6 +63,7 @@ class Extras:
     redirects: Redirects | None = None
     virtual_clusters: VirtualClusters | None = None
     upgrades: frozenset[bytes] | None = None
+    connect: ConnectConfig | None = None
     retry: RetryRules | None = None
     hedge: bool = False
     refresh: ClusterRefresh | None = None
@@ -101,7 +101,8 @@ def compile_extras(
         inherited.tell_attempts,
         Redirects(action.internal_redirect) if action.internal_redirect is not None else None,
         inherited.virtual_clusters,
-        _allowed(action, cluster, inherited.upgrades),
+        _allowed(action, inherited.upgrades),
+        next((one.connect for one in action.upgrades if one.connect is not None), None),
         RetryRules(action.retry, runtime) if action.retry is not None else None,
         retries and action.hedge is not None and action.hedge.hedge_on_per_try_timeout,
         refresh,
@@ -125,11 +126,9 @@ def asks_by_itself(extras: Extras) -> bool:
     return replace(extras, body_limit=None) != _ONLY_WISHES
 
 
-def _allowed(action: RouteAction, cluster: Cluster, upgrades: tuple[UpgradeConfig, ...] | None) -> frozenset[bytes] | None:
-    """What the route says of a type beats what the connection manager does. Only HTTP/1 endpoints can switch."""
+def _allowed(action: RouteAction, upgrades: tuple[UpgradeConfig, ...] | None) -> frozenset[bytes] | None:
+    """What the route says of a type beats what the connection manager does."""
     if upgrades is None:
         return None
-    if cluster.protocol is not UpstreamProtocol.HTTP1:
-        return frozenset()
     enabled = {one.type.lower(): one.enabled for one in (*upgrades, *action.upgrades)}
     return frozenset(kind for kind, on in enabled.items() if on)

@@ -2,7 +2,8 @@
 
 Rule 1. A plain `ProxyStream` knows nothing of this: which of the two a route starts is decided when it is compiled.
 Rule 2. What is added here never delays a byte of the exchange itself.
-Rule 3. A redirect that is followed hands the client over to the exchange of its target; from then on this one only passes on
+Rule 3. What makes an exchange a tunnel is in `tunnel`; where there is one, nothing that the client sends is a body.
+Rule 4. A redirect that is followed hands the client over to the exchange of its target; from then on this one only passes on
         what the door says.
 """
 
@@ -12,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from shifter.filters.api import Reply
+from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import VirtualClusterStats
 from shifter.proxy.connection_choice import for_copy
@@ -22,10 +24,11 @@ from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
 from shifter.proxy.max_stream_duration import tell_endpoint
 from shifter.proxy.mirror import MirrorStream
 from shifter.proxy.picking import Picking
-from shifter.proxy.stream import ProxyStream
+from shifter.proxy.stream import REPLAY_LIMIT, ProxyStream
+from shifter.proxy.tunnel import Tunnel
 from shifter.routing.match import is_grpc
 from shifter.routing.rewrite import replace_host
-from shifter.upstream.interfaces import UpstreamStream
+from shifter.upstream.interfaces import Failed, UpstreamStream
 from shifter.wire.events import TUNNEL, ProtocolError, RequestHead, ResponseHead, without
 
 if TYPE_CHECKING:
@@ -43,13 +46,16 @@ class FullStream(ProxyStream):
 
     __slots__ = (
         "before_rewrite", "context", "cookies", "copies", "counted", "extras", "following", "journey", "kept", "kept_size", "may_switch",
-        "uncopied", "until", "virtual_cluster",
+        "tunnel", "uncopied", "until", "virtual_cluster",
     )  # fmt: skip
 
     def __init__(self, leaf: "RouteResource", extras: Extras, head: RequestHead, downstream: "Downstream") -> None:
         super().__init__(leaf, head, downstream)
         self.extras = extras
-        self.may_switch = bool(head.flags & TUNNEL)
+        self.tunnel = Tunnel() if head.flags & TUNNEL else None
+        self.may_switch = self.tunnel is not None
+        if self.tunnel is not None:
+            self.runtime.stats.downstream_cx_upgrades_active += 1
         self.until = _NEVER
         self.copies: list[MirrorStream] = []
         self.uncopied = bool(extras.mirrors) and not self.may_switch
@@ -81,6 +87,11 @@ class FullStream(ProxyStream):
             self._ask(extras.picking)
         if extras.redirects is not None:
             self.kept = []
+        tunnel = self.tunnel
+        early = len(data)
+        if tunnel is not None:
+            tunnel.keep(data, end)
+            data, end = b"", False
         self._keep(data)
         if extras.connections is not None:
             self.leaf = leaf = copy(self.leaf)
@@ -88,7 +99,9 @@ class FullStream(ProxyStream):
         super().begin(data, end)
         if self.over:
             return
-        if self.may_switch:
+        if tunnel is not None:
+            self.bytes_received = early
+            self._hold_back(tunnel)
             # the request ends when all does: its answer is waited for from here on
             self.deadline = self.started + self.leaf.timeout if self.leaf.timeout else _NEVER
         if self.until < self.deadline:
@@ -99,12 +112,42 @@ class FullStream(ProxyStream):
     def on_request_data(self, data: bytes, end: bool) -> None:
         if self.following is not None:
             return
+        if self.tunnel is not None:
+            self._relay(self.tunnel, data, end)
+            return
         self._keep(data)
         super().on_request_data(data, end)
         for copied in self.copies:
             copied.send_data(data, end)
 
+    def _relay(self, tunnel: Tunnel, data: bytes, end: bool) -> None:
+        """Pass what the client says on, once there is a tunnel for it."""
+        self.touched = self.worker.now
+        self.bytes_received += len(data)
+        if tunnel.agreed is None:
+            tunnel.keep(data, end)
+            self._hold_back(tunnel)
+        elif tunnel.agreed and self.upstream is not None and not self.over:
+            self.upstream.send_data(data, end)
+            if end:
+                self._client_ended(tunnel)
+
+    def _hold_back(self, tunnel: Tunnel) -> None:
+        """Have the client wait with more if much has come too early."""
+        if tunnel.agreed is None and self.bytes_received >= window(self.runtime.listener.per_connection_buffer_limit_bytes, REPLAY_LIMIT):
+            self.downstream.pause_request()
+
+    def _client_ended(self, tunnel: Tunnel) -> None:
+        tunnel.request_over = self.request_done = True
+        self.request_ms = int((self.worker.monotonic() - self.started) * 1000)
+        if tunnel.answer_over:
+            self.upstream = None
+            self._end(self.status, "via_upstream")
+
     def on_request_trailers(self, block: bytes) -> None:
+        if self.tunnel is not None:
+            self._relay(self.tunnel, b"", True)  # a tunnel has none
+            return
         super().on_request_trailers(block)
         for copied in self.copies:
             copied.send_trailers(block)
@@ -155,9 +198,13 @@ class FullStream(ProxyStream):
         if extras.auto_host_rewrite:
             self._rewrite_host(head, upstream.pool.host.hostname)
         self._count_attempt(head)
+        if self.tunnel is not None:
+            self.tunnel.ask(head, upstream.protocol)
         if self.counted is not None:
             self.counted.upstream_rq_total += 1
         super()._send(upstream, data, end)
+        if self.tunnel is not None:
+            self._hold_back(self.tunnel)
 
     def _rewrite_host(self, head: RequestHead, hostname: str) -> None:
         """Have the endpoint get its own name as host, if it has one; never that of an endpoint whose connection died under the request."""
@@ -218,17 +265,55 @@ class FullStream(ProxyStream):
         extras = self.extras
         if extras.redirects is not None and head.status in extras.redirects.codes and self._follow(extras.redirects, head, end):
             return
-        if self.may_switch:
+        tunnel = self.tunnel
+        if tunnel is not None:
             # the request has no end yet, and so there is no time that it took
             self.leaf = copy(self.leaf)
             self.leaf.suppress_envoy_headers = True
-            if head.status == 101:
+            tunnel.answered(head, self.head, end)
+            if tunnel.agreed:
                 self.deadline = self.until
         if self.cookies:
             head.block += self.cookies
         if extras.tell_attempts:
             head.block = without(head.block, _ATTEMPTS) + b"\r\n%b: %d" % (_ATTEMPTS, self.attempts)
         super().on_head(head, data, end)
+        if tunnel is not None and not self.over:
+            early = tunnel.take_early()
+            if tunnel.agreed and self.upstream is not None and (early or tunnel.request_over):
+                self.upstream.send_data(early, tunnel.request_over)
+                if tunnel.request_over:
+                    self._client_ended(tunnel)
+            self.downstream.resume_request()
+
+    def on_data(self, data: bytes, end: bool) -> None:
+        tunnel = self.tunnel
+        if end and tunnel is not None and tunnel.agreed and not tunnel.request_over:
+            self.touched = self.worker.now
+            self.bytes_sent += len(data)
+            tunnel.answer_over = True
+            self.downstream.send_data(data, True)
+        else:
+            super().on_data(data, end)
+
+    def on_trailers(self, block: bytes) -> None:
+        if self.tunnel is not None and self.tunnel.agreed:
+            self.on_data(b"", True)
+        else:
+            super().on_trailers(block)
+
+    def on_failed(self, failed: Failed) -> None:
+        if self.tunnel is not None and self.tunnel.answer_over:
+            # the endpoint has said all it had to say, and hears no more
+            self.upstream = None
+            self._end(self.status, "via_upstream")
+        else:
+            super().on_failed(failed)
+
+    def on_writable(self) -> None:
+        super().on_writable()
+        if self.tunnel is not None:
+            self._hold_back(self.tunnel)
 
     def _follow(self, redirects: Redirects, answer: ResponseHead, end: bool) -> bool:
         """Go where *answer* points, if that may be; return whether."""
@@ -292,6 +377,8 @@ class FullStream(ProxyStream):
         super()._reply(status, body, flag, details, fields, grpc_status)
 
     def _end(self, status: int, details: str, seconds: float | None = None) -> None:
+        if self.tunnel is not None:
+            self.runtime.stats.downstream_cx_upgrades_active -= 1
         if not self.request_done:
             for copied in self.copies:
                 copied.abandon()

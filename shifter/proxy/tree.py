@@ -6,13 +6,15 @@ Rule 2. A leaf starts the exchange that serves a request; it holds what its conf
         that were alive when the tree was made. A tree is never changed: a reload makes a new one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
 from shifter.filters.api import Reply, dynamic_metadata
+from shifter.model.cluster import UpstreamProtocol
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import (
+    ConnectConfig,
     DirectResponseAction,
     HeaderMutations,
     PathMatchKind,
@@ -36,6 +38,7 @@ from shifter.proxy.local_reply_config import BodyFormat
 from shifter.proxy.max_stream_duration import tell_timeout
 from shifter.proxy.retrying import RetryingStream
 from shifter.proxy.stream import ProxyStream, Target
+from shifter.proxy.tunnel import proxy_header
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.proxy.webresource import WebResourceLeaf
 from shifter.routing.caller_wishes import take_wishes
@@ -52,7 +55,8 @@ from shifter.routing.table import RouteList
 from shifter.routing.weighted_clusters import is_plain
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.pool_key import key_of
+from shifter.upstream.leasing import Leasing
+from shifter.upstream.pool_key import PoolKey, key_of
 from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first_value, without
 
 FindCluster = Callable[[str], LiveCluster]
@@ -87,15 +91,16 @@ class Surroundings:
 class ListenerResource:
     """All virtual hosts of the connection manager *manager* (Envoy's ``RouteConfiguration``).
 
-    ``upgradable``: some route lets a request switch protocols.
+    ``upgradable``: some route lets a request switch protocols. ``connects``: some route is for CONNECT requests.
     """
 
-    __slots__ = ("_hosts", "config", "runtime", "upgradable")
+    __slots__ = ("_hosts", "config", "connects", "locate", "runtime", "upgradable")
 
     def __init__(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime = _NO_RUNTIME) -> None:
         self.config = config = manager.route_config
         self.runtime = runtime
-        self.upgradable = bool(manager.upgrades) or _has_upgrades(config)
+        self.connects = any(route.match.kind is PathMatchKind.CONNECT for host in config.virtual_hosts for route in host.routes)
+        self.upgradable = bool(manager.upgrades) or self.connects or _has_upgrades(config)
         inherited = Inherited(
             max_stream_duration=manager.max_stream_duration,
             upgrades=manager.upgrades if self.upgradable else None,
@@ -123,16 +128,19 @@ class ListenerResource:
             for host in config.virtual_hosts
         ]
         self._hosts = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
-
-    def locate(self, head: RequestHead) -> Leaf | None:
+        self.locate: Callable[[RequestHead], Leaf | None] = self._locate_any if self.connects else self._locate
         """Return the leaf of the first matching route of the virtual host that *head* names, or ``None``."""
+
+    def _locate(self, head: RequestHead) -> Leaf | None:
         host = self._hosts.find(head.authority)
         return None if host is None else host.locate(head)
 
-    def takes_connect(self, head: RequestHead) -> bool:
-        """Say whether a ``connect_matcher`` fits *head*, a CONNECT request; no other route does, for its target is no path."""
-        host = self._hosts.find(head.path)
-        return host is not None and host.locate_connect(head) is not None
+    def _locate_any(self, head: RequestHead) -> Leaf | None:
+        host = self._hosts.find(head.authority)
+        if host is None:
+            return None
+        # no other route is for a CONNECT, whatever it says of paths: there is none
+        return host.locate_connect(head) if head.method == b"CONNECT" else host.locate(head)
 
 
 class VirtualHostResource:
@@ -142,18 +150,19 @@ class VirtualHostResource:
 
     def __init__(self, config: VirtualHost, around: Surroundings) -> None:
         self.config = config
-        connects = [(route.match, route) for route in config.routes if route.match.kind is PathMatchKind.CONNECT]
-        self.locate_connect: Callable[[RequestHead], Route | None] = RouteList(connects, around.runtime).locate
-        routes = RouteList(
-            [(route.match, make_leaf(route, around)) for route in config.routes],
+        self.locate = self._compile([route for route in config.routes if route.match.kind is not PathMatchKind.CONNECT], around)
+        self.locate_connect = self._compile([route for route in config.routes if route.match.kind is PathMatchKind.CONNECT], around)
+
+    def _compile(self, routes: Sequence[Route], around: Surroundings) -> Callable[[RequestHead], Leaf | None]:
+        found = RouteList(
+            [(route.match, make_leaf(route, around)) for route in routes],
             around.runtime,
             around.ignore_path_parameters,
-            [compile_weights(route.action, around.runtime) for route in config.routes],
+            [compile_weights(route.action, around.runtime) for route in routes],
         )
-        self.locate: Callable[[RequestHead], Leaf | None] = routes.locate
-        needs_tls = compile_tls_requirement(config.require_tls)
-        if needs_tls is not None:
-            self.locate = _only_with_tls(routes.locate, needs_tls)
+        locate: Callable[[RequestHead], Leaf | None] = found.locate
+        needs_tls = compile_tls_requirement(self.config.require_tls)
+        return locate if needs_tls is None else _only_with_tls(locate, needs_tls)
 
 
 def _only_with_tls(locate: Callable[[RequestHead], Leaf | None], needs_tls: Matcher) -> Callable[[RequestHead], Leaf | None]:
@@ -277,7 +286,7 @@ class RouteResource:
 class FullRouteResource(RouteResource):
     """A `RouteResource` that asks for more than being forwarded."""
 
-    __slots__ = ("asks", "extras")
+    __slots__ = ("asks", "ended", "extras")
 
     def __init__(
         self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, extras: Extras
@@ -285,17 +294,30 @@ class FullRouteResource(RouteResource):
         super().__init__(route, action, entry, cluster, around)
         self.extras = extras
         self.asks = asks_by_itself(extras)
+        self.ended: EndedConnect | None = None
+        if extras.connect is not None:
+            self.ended = EndedConnect(self, extras.connect, cluster.of(PoolKey(priority_of(action), UpstreamProtocol.TCP)))
         if self.added and extras.retry is not None and not extras.hedge:
             self.added = expected_timeout(per_try(extras.retry.policy.per_try_timeout, self.timeout) or self.timeout)
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         if head.flags & UPGRADE:
             stats = downstream.runtime.stats
-            if (first_value(head.block, b"upgrade") or b"").lower() not in (self.extras.upgrades or ()):
+            connect = head.method == b"CONNECT"
+            kind = b"connect" if connect else (first_value(head.block, b"upgrade") or b"").lower()
+            if kind not in (self.extras.upgrades or ()):
                 stats.downstream_rq_ws_on_non_ws_route += 1
                 return LocalReply(head, downstream, UPGRADE_FAILED, self)
             stats.downstream_cx_upgrades_total += 1
             head.flags |= TUNNEL
+            if connect and self.ended is not None:
+                return self.ended.start_tunnel(head, downstream)
+        elif self.ended is not None and self.ended.takes_post and head.method == b"POST":
+            head.flags |= TUNNEL
+            return self.ended.start_tunnel(head, downstream)
+        return self._start(head, downstream)
+
+    def _start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         leaf = self
         if self.extras.grpc_timeout is not None and is_grpc(head):
             leaf = self._timed(head, self.extras.grpc_timeout(head))
@@ -319,6 +341,28 @@ class FullRouteResource(RouteResource):
         one = per_try(retry.policy.per_try_timeout, timeout) if retry is not None else 0.0
         tell_timeout(head, one or timeout, not self.suppress_envoy_headers, True)
         return leaf
+
+
+class EndedConnect(FullRouteResource):
+    """A route whose CONNECT requests end here: what is in them goes to an endpoint as it is (``connect_config``)."""
+
+    __slots__ = ("_version", "takes_post")
+
+    def __init__(self, route: FullRouteResource, config: ConnectConfig, leasing: Leasing) -> None:
+        for name in (*RouteResource.__slots__, *FullRouteResource.__slots__):
+            setattr(self, name, getattr(route, name))
+        self.extras = replace(route.extras, connections=None)
+        self.target = copy(route.target)
+        self.target.cluster = leasing
+        self.takes_post = config.allow_post
+        self._version = config.proxy_protocol
+
+    def start_tunnel(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        """Return the exchange for *head*, whose content is to go to an endpoint."""
+        exchange = self._start(head, downstream)
+        assert isinstance(exchange, FullStream) and exchange.tunnel is not None
+        exchange.tunnel.end_here(proxy_header(self._version, downstream))
+        return exchange
 
 
 def _with_host_of(entry: WeightedCluster, then: Edit | None) -> Edit:

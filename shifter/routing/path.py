@@ -14,7 +14,7 @@ import re
 
 from shifter.model.http_connection_manager import EscapedSlashes, PathNormalization
 from shifter.routing.errors import RequestRefused
-from shifter.wire.events import RequestHead
+from shifter.wire.events import CLOSE, UPGRADE, RequestHead
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPED_SLASH = re.compile(rb"%(2[fF]|5[cC])")
@@ -22,6 +22,7 @@ _SLASHES = re.compile(rb"/{2,}")
 _VISIBLE = bytes(range(0x21, 0x7F)).replace(b"#", b"")
 _ESCAPE_OR_UNSAFE = re.compile(rb"%.{0,2}|[\"<>^`{|}]")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://")
+_WITH_PORT = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+):[0-9]{1,5}")
 _AUTHORITY = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::[0-9]{0,5})?")
 
 
@@ -68,16 +69,22 @@ def split_absolute(target: bytes) -> tuple[bytes, bytes]:
     return authority, path if path.startswith(b"/") else b"/" + path
 
 
-def make_canonical(head: RequestHead, rules: PathNormalization) -> None:
-    """Bring the target of *head*, whose codec found it odd (``ODD_PATH``), into origin form and the form that *rules* ask for.
+def make_canonical(head: RequestHead, rules: PathNormalization, connects: bool = False) -> None:
+    """Bring the target of *head*, whose codec found it odd (``ODD_PATH``), into origin form and the form that *rules* ask for. Where some
+    route *connects*, a CONNECT has its target for authority, and no path.
 
     Raises `RequestRefused` and `PathRedirect`.
     """
     path = head.path
     if head.method == b"CONNECT":
-        if path[:1] == b"/":
+        if _WITH_PORT.fullmatch(path) is None:
             raise PathRejected(400, "http1.invalid_url")
-        raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches
+        if not connects:
+            raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches
+        head.authority = path
+        head.path = b""
+        head.flags |= UPGRADE | CLOSE
+        return
     if path == b"*" and head.method == b"OPTIONS":
         return
     if path[:1] != b"/":

@@ -24,12 +24,17 @@ MAX_FIELDS = 100
 _MAX_INTERIM_ANSWERS = 10_000
 _START = b"HTTP/1."
 
+# what the method says about the answer, and what may be written
+_HEAD, _CONNECT = 1, 2
+_MODES = {b"HEAD": _HEAD, b"CONNECT": _CONNECT}
+_CHUNKED, _TUNNELLED = 1, 2
+
 
 class Http1Connection:
     """See the module; made and owned by an `Http1Pool`."""
 
     __slots__ = (
-        "_answer_begun", "_buffer", "_chunked", "_decoder", "_expects_no_body", "_interims", "_keep", "_listener", "_request_done",
+        "_answer_begun", "_answer_over", "_buffer", "_decoder", "_framing", "_interims", "_keep", "_listener", "_mode", "_request_done",
         "_sent_before", "idle_since", "opened", "pool", "requests", "reused", "transport",
     )  # fmt: skip
 
@@ -43,11 +48,12 @@ class Http1Connection:
         self._listener: ResponseListener | None = None
         self._buffer = b""
         self._decoder: h1.Decoder | None = None
-        self._chunked = False
+        self._framing = 0
         self._request_done = True
-        self._expects_no_body = False
+        self._mode = 0
         self._keep = True
         self._answer_begun = False
+        self._answer_over = False  # of a tunnel's directions
         self._interims = 0
         self._sent_before = 0
 
@@ -68,31 +74,33 @@ class Http1Connection:
 
     def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:
         self._listener = listener
-        self._expects_no_body = head.method == b"HEAD"
+        self._mode = _MODES.get(head.method, 0)
         self._request_done = end
         self._answer_begun = False
         self._keep = True
         self._sent_before = self.transport.bytes_sent
         self.requests += 1
         self.pool.begin()
-        request = h1.request_bytes(head)
+        request = h1.request_bytes(head) if self._mode != _CONNECT else h1.connect_bytes(head)
         if head.length == UNTIL_END:
-            self._chunked = True
+            self._framing = _CHUNKED
             if data:
                 request += h1.chunk(data)
             if end:
                 request += h1.LAST_CHUNK
         else:
-            self._chunked = False
+            self._framing = 0
             if data:
                 request += data
         self.transport.write(request)
 
     def send_data(self, data: bytes, end: bool) -> None:
         self._request_done = end
-        if not self._chunked:
+        if not self._framing:
             if data:
                 self.transport.write(data)
+        elif self._framing == _TUNNELLED:
+            self._tunnel(data, end)
         elif data:
             self.transport.write(h1.chunk(data) + h1.LAST_CHUNK if end else h1.chunk(data))
         elif end:
@@ -100,8 +108,19 @@ class Http1Connection:
 
     def send_trailers(self, block: bytes) -> None:
         self._request_done = True
-        if self._chunked:
+        if self._framing == _CHUNKED:
             self.transport.write(h1.last_chunk(block if self.pool.state.config.enable_trailers else b""))
+
+    def _tunnel(self, data: bytes, end: bool) -> None:
+        """Send more through a tunnel; *end* is that of our direction."""
+        if self._listener is None:
+            return
+        if data:
+            self.transport.write(data)
+        if end and self._answer_over:
+            self._answered()
+        elif end:
+            self.transport.half_close()
 
     def cancel(self) -> None:
         if self._listener is not None:
@@ -109,10 +128,7 @@ class Http1Connection:
             self.pool.finish()
             self.pool.stats.upstream_rq_tx_reset += 1
             self.pool.remove(self, active=True)
-            if isinstance(self._decoder, h1.TunnelDecoder):
-                self.transport.close()  # what the client said last still arrives
-            else:
-                self.transport.abort()
+            self.transport.abort()
 
     def pause(self) -> None:
         self.transport.pause()
@@ -161,7 +177,7 @@ class Http1Connection:
             head = parse_response(data, at, MAX_FIELDS)
             if head.status >= 200:
                 break
-            if head.status == 101 and self._listener is not None and self._listener.may_switch:
+            if head.status == 101 and self._listener is not None and self._listener.may_switch and self._mode != _CONNECT:
                 self._switch(head, data, at)
                 return
             data = data[at + 4 :]
@@ -173,7 +189,11 @@ class Http1Connection:
         status = head.status
         if head.flags & CLOSE or not self._request_done:
             self._keep = False
-        if self._expects_no_body or status == 204 or status == 304:
+        if self._mode == _CONNECT and status < 300:
+            head.block = without(head.block, b"content-length")  # there is none behind it (RFC 9110 section 9.3.6)
+            self._begin_tunnel(head, data[at + 4 :], listener)
+            return
+        if self._mode == _HEAD or status == 204 or status == 304:
             if status == 204:
                 head.block = without(head.block, b"content-length")
             head.length = NO_BODY
@@ -200,13 +220,29 @@ class Http1Connection:
         assert listener is not None
         if not head.flags & UPGRADE:
             raise ProtocolError(502, "http1.unexpected_interim_response")
+        head.block = without(head.block, b"content-length") + h1.switching(h1.upgrade_in(data[:at]))
+        self._begin_tunnel(head, data[at + 4 :], listener)
+
+    def _begin_tunnel(self, head: ResponseHead, data: bytes, listener: ResponseListener) -> None:
         self._keep = False
         self._decoder = h1.TunnelDecoder()
+        self._framing = _TUNNELLED
         self._answer_begun = True
+        self._answer_over = False
         self._interims = 0
-        head.block = without(head.block, b"content-length") + h1.switching(h1.upgrade_in(data[:at]))
+        self.transport.peer_ended = self._peer_ended
         head.length = UNTIL_END
-        listener.on_head(head, data[at + 4 :], False)
+        head.until_close = False
+        listener.on_head(head, data, False)
+
+    def _peer_ended(self) -> None:
+        """The endpoint says no more through a tunnel, and may still listen."""
+        listener = self._listener
+        self._answer_over = True
+        if listener is not None:
+            if self._request_done:
+                self._answered()
+            listener.on_data(b"", True)
 
     def _begin_body(self, head: ResponseHead, data: bytes, listener: ResponseListener) -> None:
         decoder: h1.Decoder
@@ -296,6 +332,9 @@ class Http1Connection:
             self.pool.remove(self, remote=reason in ("closed", "reset"))
         elif isinstance(self._decoder, h1.UntilCloseDecoder) and reason == "closed":
             self._answered()
+            listener.on_data(b"", True)
+        elif isinstance(self._decoder, h1.TunnelDecoder) and reason == "closed" and self._request_done and not self._answer_over:
+            self._answered()  # both directions have ended
             listener.on_data(b"", True)
         elif isinstance(self._decoder, h1.TunnelDecoder):
             self._fail(FailureKind.CONNECTION_TERMINATION, "", remote=True)

@@ -215,7 +215,12 @@ class Http2Stream:
         if listener is None:
             return
         self.answer_begun = True
-        if self._tunnel and (end or not (head.status == 101 or (head.status < 300 and self._tunnel.method == b"CONNECT"))):
+        if self._tunnel is not None:
+            if (data or not end) and (head.status == 101 or (head.status < 300 and self._tunnel.method == b"CONNECT")):
+                listener.on_head(head, b"", False)
+                if data:
+                    self._deliver(data, end, b"")
+                return
             self._tunnel = None  # it does not come to be
         if data:
             self._connection.codec.consumed(self._id, len(data))

@@ -4,7 +4,7 @@ Rule 1. Nothing is read before somebody uses it, so that what an endpoint says f
 Rule 2. Each direction ends by itself (half-close). What came before the end of one is never lost because of the other.
 Rule 3. Who uses it hears ``upstream_lost`` once, at the very end, whoever ended it; its place in the circuit breaker is free then.
 Rule 4. As an `interfaces.UpstreamStream` it is for CONNECT: nothing of the request's head is sent, the answer is an empty 200, and
-        the bodies are the bytes. There the end of the answer is the end of the stream, as with every stream.
+        the bodies are the bytes. The end of the answer is that of one direction there: the stream is over when both have ended.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -93,7 +93,7 @@ class TcpConnection:
     # UpstreamStream
 
     def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:
-        answering = _Answering(self, listener)
+        answering = _Answering(listener)
         self.use(answering)
         self.pool.network.mark(answering)
         self.send_data(data, end)
@@ -110,7 +110,7 @@ class TcpConnection:
     def cancel(self) -> None:
         if isinstance(self._user, _Answering):
             self._user.over = True
-        self.transport.close()  # what the client said last still arrives
+        self.transport.abort()
 
     # for the pool
 
@@ -168,11 +168,11 @@ class TcpConnection:
 class _Answering:
     """A `TcpUser` that tells a `ResponseListener`; rule 4."""
 
-    __slots__ = ("_connection", "_listener", "over")
+    __slots__ = ("_ended", "_listener", "over")
 
-    def __init__(self, connection: TcpConnection, listener: ResponseListener) -> None:
-        self._connection = connection
+    def __init__(self, listener: ResponseListener) -> None:
         self._listener = listener
+        self._ended = False  # the endpoint's direction
         self.over = False
 
     def flush(self) -> None:
@@ -186,18 +186,17 @@ class _Answering:
 
     def upstream_ended(self) -> None:
         if not self.over:
-            self.over = True
-            self._connection.close()
+            self._ended = True
             self._listener.on_data(b"", True)
 
     def upstream_lost(self, reason: str) -> None:
         if self.over:
             return
         self.over = True
-        if reason == "closed":
+        if reason != "closed":
+            self._listener.on_failed(Failed(FailureKind.CONNECTION_TERMINATION, Reached.ANSWER_BEGUN))
+        elif not self._ended:
             self._listener.on_data(b"", True)
-        else:
-            self._listener.on_failed(Failed(FailureKind.CONNECTION_TERMINATION, Reached.ANSWER_BEGUN, reason))
 
     def upstream_blocked(self) -> None:
         if not self.over:

@@ -246,3 +246,8 @@ def request_bytes(head: RequestHead) -> bytes:
     elif head.length == NO_BODY and head.method not in _BODILESS:
         end = b"\r\ncontent-length: 0\r\n\r\n"
     return b"".join((head.method, b" ", head.path, b" HTTP/1.1\r\nhost: ", head.authority, head.block, end))
+
+
+def connect_bytes(head: RequestHead) -> bytes:
+    """Write the head of a CONNECT, whose target is an authority (RFC 9112 section 3.2.3)."""
+    return b"".join((b"CONNECT ", head.authority, b" HTTP/1.1\r\nhost: ", head.authority, head.block, b"\r\n\r\n"))

@@ -15,19 +15,8 @@ Rule 5. Sending to a stream that has ended meanwhile does nothing: the event tha
 
 from typing import Final
 
-import ngh2
-from ngh2 import (
-    DataReceived,
-    GoAwayReceived,
-    InformationalResponseReceived,
-    RequestReceived,
-    ResponseReceived,
-    Role,
-    SettingsReceived,
-    StreamClosed,
-)
-
 from shifter.observe.http2_stats import Http2Stats
+from shifter.wire import h2_engine
 from shifter.wire.events import ProtocolError, RequestHead
 from shifter.wire.field_lists import request_fields, request_head, response_fields, response_head
 from shifter.wire.h2_connection import (
@@ -41,6 +30,16 @@ from shifter.wire.h2_connection import (
     Http2Options,
     could_be_preface,
     words,
+)
+from shifter.wire.h2_engine import (
+    DataReceived,
+    GoAwayReceived,
+    InformationalResponseReceived,
+    RequestReceived,
+    ResponseReceived,
+    Role,
+    SettingsReceived,
+    StreamClosed,
 )
 from shifter.wire.h2_events import DATA, GOAWAY, INTERIM, INVALID, NO_ERROR, PROTOCOL_ERROR, REQUEST, RESET, RESPONSE, SETTINGS, Event
 from shifter.wire.h2_tunnels import agreement, agreement_fields, tunnel_fields
@@ -95,7 +94,7 @@ class ServerConnection(Connection):
             self._stats.goaway_sent += 1
             self._engine.send_shutdown_notice()
 
-    def _translate(self, happened: list[ngh2.Event], out: list[Event], frames: int) -> int:
+    def _translate(self, happened: list[h2_engine.Event], out: list[Event], frames: int) -> int:
         live = self._live
         options = self._options
         credit = self._credit - frames
@@ -190,7 +189,7 @@ class ClientConnection(Connection):
         else:
             self._release(stream_id)
 
-    def _translate(self, happened: list[ngh2.Event], out: list[Event], frames: int) -> int:
+    def _translate(self, happened: list[h2_engine.Event], out: list[Event], frames: int) -> int:
         live = self._live
         credit = self._credit - frames
         for event in happened:
@@ -232,7 +231,7 @@ class ClientConnection(Connection):
         except ProtocolError:
             out.append((RESET, stream_id, PROTOCOL_ERROR, False, True))
             return -self._malformed(stream_id)
-        if self._tunnels and (asked := self._tunnels.pop(stream_id, None)) is not None:
+        if self._tunnels and (asked := self._tunnels.pop(stream_id, None)) is not None and not end:
             head = agreement(head, asked)
         out.append((RESPONSE, stream_id, head, end))
         return GIVEN_BY_HEAD

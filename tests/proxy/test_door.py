@@ -2,7 +2,7 @@
 
 import pytest
 
-from shifter.model.route import DirectResponseAction, HeaderMatcher, PathMatchKind, Route, RouteMatch
+from shifter.model.route import HeaderMatcher, PathMatchKind, Route, RouteAction, RouteMatch, WeightedCluster
 from shifter.net.transport import Handler, Transport
 from shifter.proxy import door as module
 from shifter.proxy.connection_manager import ConnectionManager
@@ -298,7 +298,8 @@ def test_requests_that_nothing_here_serves(raw: bytes, status: bytes) -> None:
 
 
 def test_a_connect_that_a_route_takes_is_refused_as_an_upgrade() -> None:
-    tunnel = Route(RouteMatch(PathMatchKind.CONNECT, b"", headers=(HeaderMatcher(b"x-tunnel", present=True),)), DirectResponseAction(200))
+    action = RouteAction((WeightedCluster("one", 1),))
+    tunnel = Route(RouteMatch(PathMatchKind.CONNECT, b"", headers=(HeaderMatcher(b"x-tunnel", present=True),)), action)
     proxy = Proxy((tunnel, forward(b"", "one")))
     for fields, status in (((b"x-tunnel: 1",), b"403 Forbidden"), ((), b"404 Not Found")):
         client = proxy.connect(get(b"a.example:443", *fields, method=b"CONNECT"))

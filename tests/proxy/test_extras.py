@@ -38,7 +38,7 @@ def test_upgrades(manager: tuple[UpgradeConfig, ...] | None, route: tuple[Upgrad
     assert (None if extras is None else extras.upgrades) == allowed
 
 
-def test_http2_endpoints_cannot_switch() -> None:
+def test_http2_endpoints_can_switch_too() -> None:
     extras = extras_of(Inherited(upgrades=(WEBSOCKET,)), UpstreamProtocol.HTTP2)
     assert extras is not None
-    assert extras.upgrades == frozenset()
+    assert extras.upgrades == frozenset((b"websocket",))

@@ -267,9 +267,11 @@ def test_bytes_go_both_ways_as_they_are() -> None:
     proxy.backend.say(*frames, b"HTTP/1.1 500 No\r\n\r\n")
     assert client.take() == b"".join(frames) + b"HTTP/1.1 500 No\r\n\r\n"
     client.hang_up()
-    assert proxy.backend.end == "fin"
+    assert proxy.backend.ended
+    proxy.backend.hang_up()
+    assert client.end == "fin"
     proxy.settled(c101=1)
-    assert [line.split()[3:8] for line in proxy.lines] == [["101", "DC", "downstream_remote_disconnect", "42", "61"]]
+    assert [line.split()[3:8] for line in proxy.lines] == [["101", "-", "via_upstream", "42", "61"]]
     assert proxy.stats.downstream_cx_upgrades_total == 1
     assert proxy.clusters["one"].state.stats.codes == {101: 1}
 
@@ -277,28 +279,31 @@ def test_bytes_go_both_ways_as_they_are() -> None:
 def test_bytes_that_come_with_the_heads() -> None:
     proxy = upgrading()
     client = proxy.connect(get(b"/one", *UPGRADE) + b"first")
-    assert proxy.backend.take().endswith(b"\r\n\r\nfirst")
+    assert proxy.backend.take().endswith(b"\r\n\r\n")
     proxy.backend.say(b"HTTP/1.1 100 Continue\r\n\r\n" + SWITCHED + b"second")
     assert client.take().endswith(b"\r\n\r\nsecond")
+    assert proxy.backend.take() == b"first"
 
 
-def test_the_endpoint_ends_it() -> None:
-    proxy, client = switched()
-    proxy.backend.say(b"last words")
-    proxy.backend.hang_up()
-    assert client.take() == b"last words"
-    assert client.end == "fin"
-    proxy.settled(c101=1)
-    assert [line.split()[4:6] for line in proxy.lines] == [["UC", "upstream_reset_after_response_started{connection_termination}"]]
-
-
-def test_what_the_client_said_last_still_arrives() -> None:
+def test_what_both_said_last_still_arrives() -> None:
     proxy, client = switched()
     client.arrive(b"last words")
     client.hang_up()
     assert proxy.backend.take() == b"last words"
-    assert proxy.backend.end == "fin"
+    proxy.backend.arrive(b"so long")
+    proxy.backend.hang_up()
+    assert client.take() == b"so long"
+    assert (client.end, proxy.backend.end) == ("fin", "fin")
     proxy.settled(c101=1)
+
+
+def test_a_client_that_hangs_up_before_it_was_answered_is_gone() -> None:
+    proxy = upgrading()
+    client = proxy.connect(get(b"/one", *UPGRADE) + b"first")
+    client.hang_up()
+    assert proxy.backend.end == "reset"
+    proxy.settled(c0=1)
+    assert proxy.lines[0].split()[4:6] == ["DC", "downstream_remote_disconnect"]
 
 
 def test_neither_side_runs_ahead_of_the_other() -> None:
@@ -332,7 +337,7 @@ def test_only_idling_ends_it() -> None:
     proxy.wait(19)
     assert client.end == ""
     proxy.wait(2)
-    assert (client.end, proxy.backend.end) == ("fin", "fin")
+    assert (client.end, proxy.backend.end) == ("reset", "reset")
     proxy.settled(c101=1)
     assert proxy.lines[0].split()[4:6] == ["SI", "stream_idle_timeout"]
 
@@ -411,6 +416,7 @@ def test_however_the_bytes_are_cut(said: list[bytes], answered: list[bytes]) -> 
     assert proxy.backend.take() == b"".join(said)
     assert client.take() == b"".join(answered)
     client.hang_up()
+    proxy.backend.hang_up()
     proxy.settled(c101=1)
 
 
@@ -425,15 +431,17 @@ def test_an_endpoint_that_switches_unasked() -> None:
 def test_filters_see_the_bytes_of_another_protocol_as_bodies() -> None:
     proxy = Filtered({"upgrades": (UpgradeConfig(b"websocket"),)}, a={})
     client = proxy.connect(get(b"/one", *UPGRADE) + b"first")
-    assert proxy.backend.take().endswith(b"\r\n\r\nfirst")
+    assert proxy.backend.take().endswith(b"\r\n\r\n")
     proxy.backend.say(SWITCHED + b"second")
     answer = client.take()
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert answer.endswith(b"\r\n\r\nsecond")
     client.say(b"third")
-    assert proxy.backend.take() == b"third"
-    proxy.backend.say(b"fourth")
-    assert client.take() == b"fourth"
+    assert proxy.backend.take() == b"firstthird"
+    proxy.backend.hang_up()
+    assert client.ended
+    client.say(b"fourth")
+    assert proxy.backend.take() == b"fourth"
     client.hang_up()
     assert proxy.backend.end == "fin"
     proxy.settled(c101=1)

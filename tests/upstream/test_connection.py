@@ -454,21 +454,29 @@ def test_a_switch_that_names_no_protocol_is_none(endpoint: Endpoint) -> None:
     assert transport.end == "reset"
 
 
-@pytest.mark.parametrize("reason", ["closed", "reset"])
-def test_an_endpoint_ends_what_it_switched_to(endpoint: Endpoint, reason: str) -> None:
+def test_an_endpoint_breaks_what_it_switched_to(endpoint: Endpoint) -> None:
     listener, transport = switched(endpoint, SWITCH)
-    transport.hang_up(reason)
+    transport.hang_up("reset")
     assert listener.saw == ["head 101", "failed CONNECTION_TERMINATION ANSWER_BEGUN"]
     assert not endpoint.pool.connections
 
 
-def test_what_was_written_before_the_end_still_leaves(endpoint: Endpoint) -> None:
-    _, transport = switched(endpoint, SWITCH)
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_each_direction_of_what_it_switched_to_ends_by_itself(endpoint: Endpoint, first: str) -> None:
+    listener, transport = switched(endpoint, SWITCH)
     transport.take()
-    connection = transport.handler
-    connection.send_data(b"last words", False)  # type: ignore[attr-defined]  # an Http1Connection
-    connection.cancel()  # type: ignore[attr-defined]
-    endpoint.network.run()
-    assert transport.take() == b"last words"
+    stream = transport.handler
+    for end in ("ours", "theirs") if first == "ours" else ("theirs", "ours"):
+        assert endpoint.pool.active == 1
+        if end == "ours":
+            stream.send_data(b"last words", False)  # type: ignore[attr-defined]  # an Http1Connection
+            stream.send_data(b"", True)  # type: ignore[attr-defined]
+            endpoint.network.run()
+            assert transport.take() == b"last words"
+        else:
+            transport.say(b"so long")
+            transport.hang_up()
+    assert listener.saw == ["head 101", "data", "end"]
     assert transport.end == "fin"
+    assert endpoint.pool.active == 0
     assert not endpoint.pool.connections
