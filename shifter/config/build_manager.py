@@ -36,7 +36,7 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
         forward_client_cert=config.forward_client_cert_details,
         client_cert_details=_client_cert_details(config.set_current_client_cert_details),
         proxy_100_continue=config.proxy_100_continue,
-        scheme_to_overwrite=scheme.scheme_to_overwrite.value.encode() if scheme is not None and scheme.scheme_to_overwrite else None,
+        scheme_to_overwrite=encoded(scheme.scheme_to_overwrite) if scheme is not None else None,
         scheme_match_upstream=scheme is not None and scheme.match_upstream,
         internal_addresses=_internal_addresses(config.internal_address_config),
         upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),

@@ -15,6 +15,7 @@ from shifter.config.check_tls import Tls
 from shifter.config.document import MapNode, map_in, maps
 from shifter.config.judge import Judge
 from shifter.config.report import Report
+from shifter.config.secrets import check_files
 
 
 def check(root: MapNode, report: Report, judge: Judge) -> Sources:
@@ -26,7 +27,7 @@ def check(root: MapNode, report: Report, judge: Judge) -> Sources:
     identity = map_in(root, "node")
     named = identity is not None and bool(identity.get("id")) and bool(identity.get("cluster"))
     texts = Texts(report, judge)
-    tls = Tls(report, texts, judge)
+    tls = Tls(report, texts, judge, named)
     tls.secrets(static)
     clusters = Clusters(report, texts, tls, named)
     for cluster in maps(static.get("clusters")):
@@ -41,6 +42,7 @@ def check(root: MapNode, report: Report, judge: Judge) -> Sources:
     listeners = Listeners(report, routes, tls, clusters.names)
     for listener in maps(static.get("listeners")):
         listeners.add(listener)
+    check_files(tls.files, report, judge)
     admin = root.get("admin")
     if isinstance(admin, MapNode):
         listeners.add_admin(admin)

@@ -32,7 +32,7 @@ class Certificates:
         """Check a ``TlsCertificate``; return the names that it is for, ``None`` when that is not known."""
         chain = self._chain(node)
         self._key(node, chain)
-        self._texts.content(map_in(node, "ocsp_staple"))
+        self._staple(map_in(node, "ocsp_staple"))
         return names_of(chain[0]) if chain else None
 
     def names(self, node: MapNode) -> list[str] | None:
@@ -40,6 +40,16 @@ class Certificates:
         found = self._texts.content(map_in(node, "certificate_chain"))
         chain = read_certificates(found[0]) if found is not None else None
         return names_of(chain[0]) if isinstance(chain, list) and chain else None
+
+    def _staple(self, node: MapNode | None) -> None:
+        found = self._texts.content(node)
+        if found is not None:
+            from cryptography.x509.ocsp import load_der_ocsp_response
+
+            try:
+                load_der_ocsp_response(found[0])
+            except ValueError:
+                self._report.error(found[1], "there is no OCSP answer here that could be read", "DER is wanted, not PEM")
 
     def _chain(self, node: MapNode) -> "list[Certificate] | None":
         if "certificate_chain" not in node:

@@ -89,7 +89,7 @@ class Listeners:
             if kind == _PROXY_PROTOCOL and typed is not None:
                 versions = typed.get("disallowed_versions")
                 if isinstance(versions, ListNode) and len({str(one).upper() for one in versions}) > 1:
-                    self._report.warn(typed.key("disallowed_versions"), "this leaves no version of the PROXY protocol that could be spoken")
+                    self._report.error(typed.key("disallowed_versions"), "this leaves no version of the PROXY protocol to speak")
 
     def _chain(self, node: MapNode) -> None:
         filters = node.get("filters")
@@ -137,12 +137,16 @@ class Listeners:
         """Refuse chains that fit the same connections."""
         seen: dict[tuple[object, ...], MapNode] = {}
         for chain in maps(node.get("filter_chains")):
+            match = chain.key("filter_chain_match") if "filter_chain_match" in chain else chain
             for combination in islice(product(*_criteria(map_in(chain, "filter_chain_match"))), _MOST_COMBINATIONS):
-                first = seen.setdefault(combination, chain)
-                if first is not chain:
-                    match = chain.key("filter_chain_match") if "filter_chain_match" in chain else chain
+                first = seen.get(combination)
+                if first is chain:
+                    self._report.error(match, "this match says the same twice", "Envoy refuses that")
+                elif first is not None:
                     self._report.error(match, "two filter chains fit the same connections", f"the other one stands at line {first.line}")
+                if first is not None:
                     break
+                seen[combination] = chain
 
 
 def chains_of(listener: MapNode) -> Iterator[MapNode]:
@@ -173,10 +177,10 @@ def _criteria(match: MapNode | None) -> Iterator[Collection[object]]:
     yield (number(match, "destination_port") if match is not None else None,)
     for field in _RANGES:
         ranges = [_range(cidr) for cidr in maps(match.get(field))] if match is not None else []
-        yield dict.fromkeys(ranges) or (None,)
+        yield ranges or (None,)
     for field in ("server_names", "application_protocols", "source_ports"):
         listed = match.get(field) if match is not None else None
-        yield dict.fromkeys(str(one).lower() for one in listed) if isinstance(listed, ListNode) and listed else (None,)
+        yield [str(one).lower() for one in listed] if isinstance(listed, ListNode) and listed else (None,)
     for field in _TEXTS:
         said = (text_in(match, field) or "") if match is not None else ""
         yield ("" if said.upper() == "ANY" else said,)

@@ -2,10 +2,12 @@
 
 Rule 1. As in ``check``: works on the node tree, and skips what has an unexpected shape.
 Rule 2. What could be served, if to nobody's joy, is a warning: a certificate that has expired, a name that it does not have.
-Rule 3. ``cryptography`` is imported where a certificate is read, so that a configuration without any starts as fast as before.
+Rule 3. A certificate is read in ``check_certificate``; what a file of secrets says is for ``secrets``, of which this room is told the
+        names only (``files``).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from shifter.config.check_certificate import Certificates
 from shifter.config.check_texts import Texts
@@ -20,12 +22,27 @@ _VERSIONS = ("TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3")
 _LEAST = "TLSV1_2"
 _CERTIFICATE = "tls_certificate"
 _VALIDATION = "validation_context"
+_VALIDATIONS = (_VALIDATION, "validation_context_sds_secret_config", "combined_validation_context")
+_VERIFIED_BY = frozenset(("trusted_ca", "system_root_certs", "verify_certificate_hash", "verify_certificate_spki"))
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInFile:
+    """A secret that a configuration asks a file for: its name, the file's, the field of ``Secret`` it must be, and what is there."""
+
+    name: TextNode
+    path: TextNode
+    kind: str
+    content: bytes
 
 
 class Tls:
     """Checks transport sockets and the secrets of ``static_resources``."""
 
-    def __init__(self, report: Report, texts: Texts, judge: Judge) -> None:
+    def __init__(self, report: Report, texts: Texts, judge: Judge, node_named: bool = True) -> None:
+        self.files: list[SecretInFile] = []
+        self._node_named = node_named
         self._report = report
         self._texts = texts
         self._certificates = Certificates(report, texts, judge)
@@ -59,6 +76,9 @@ class Tls:
         if common is None or not (common.get("tls_certificates") or common.get("tls_certificate_sds_secret_configs")):
             at = context.key("common_tls_context") if common is not None else text_in(context, "@type") or context
             self._report.error(at, "there is no certificate to show to clients", "give `tls_certificates`")
+        if common is not None:
+            self._asked_of_clients(context, common)
+            self._offers_http2(node, common)
         match = map_in(node, "filter_chain_match")
         wanted = match.get("server_names") if match is not None else None
         if names and isinstance(wanted, ListNode):
@@ -69,15 +89,48 @@ class Tls:
         for owner in (node, *maps(node.get("transport_socket_matches"))):
             context = tls_context(owner, schema.UpstreamTlsContext.envoy)
             if context is not None:
-                self._upstream(context)
-        names: dict[str, TextNode] = {}
-        for match in maps(node.get("transport_socket_matches")):
-            name = text_in(match, "name")
-            if name and names.setdefault(name, name) is not name:
-                self._report.error(name, f"a second match is named `{shown(name)}`", f"the first stands at line {names[name].line}")
+                self._upstream(context, names_servers(node))
 
-    def _upstream(self, context: MapNode) -> None:
+    def _asked_of_clients(self, context: MapNode, common: MapNode) -> None:
+        """Look at what is wanted of clients' certificates."""
+        own, named = common.get("tls_certificates"), common.get("tls_certificate_sds_secret_configs")
+        if own and named:
+            key = common.key("tls_certificate_sds_secret_configs")
+            self._report.error(key, "`tls_certificate_sds_secret_configs` cannot stand beside `tls_certificates`", "give one of them")
+        checks = [field for field in _VALIDATIONS if field in common]
+        if is_true(context, "require_client_certificate") and not checks:
+            hint = "give validation_context: {trusted_ca: …}"
+            key = context.key("require_client_certificate")
+            self._report.warn(key, "clients must have a certificate, and anybody's will do", hint)
+        validation = map_in(common, _VALIDATION)
+        if validation is not None and "system_root_certs" in validation:
+            self._report.error(validation.key("system_root_certs"), "shifter does not support this for clients yet", "give `trusted_ca`")
+
+    def _offers_http2(self, node: MapNode, common: MapNode) -> None:
+        offered = common.get("alpn_protocols")
+        if isinstance(offered, ListNode) and "h2" in offered:
+            return
+        for network_filter in maps(node.get("filters")):
+            manager = map_in(network_filter, "typed_config")
+            for field in ("codec_type", "http2_protocol_options") if manager is not None else ():
+                if manager is not None and field in manager and (field != "codec_type" or str(manager[field]).upper() == "HTTP2"):
+                    hint = "write alpn_protocols: [h2, http/1.1] in the `common_tls_context`"
+                    self._report.warn(manager.key(field), "clients cannot know that HTTP/2 is spoken here: it is not offered by ALPN", hint)
+                    break
+
+    def _upstream(self, context: MapNode, named: bool) -> None:
         common = map_in(context, "common_tls_context")
+        url = text_in(context, "@type") or context
+        checks = [field for field in _VALIDATIONS if common is not None and field in common]
+        validation = map_in(common, _VALIDATION) if common is not None else None
+        if is_true(context, "auto_sni_san_validation") and not checks:
+            hint = "give validation_context: {trusted_ca: …}"
+            self._report.error(context.key("auto_sni_san_validation"), "there is nothing to verify a name with", hint)
+        if not checks or (validation is not None and not validation.keys() & _VERIFIED_BY and not _accepts_all(validation)):
+            hint = "give `trusted_ca`, system_root_certs: {} or trust_chain_verification: ACCEPT_UNTRUSTED; without them Envoy takes anyone"
+            self._report.warn(url, "endpoints need a certificate of an authority that this system trusts", hint)
+        if not (named or text_in(context, "sni") or is_true(context, "auto_host_sni")):
+            self._report.warn(url, "no server name is asked for, so that endpoints have to guess who is meant", "give `sni`")
         if common is not None:
             self._common(common)
             several = [*maps(common.get("tls_certificates")), *maps(common.get("tls_certificate_sds_secret_configs"))]
@@ -109,6 +162,9 @@ class Tls:
     def _named(self, node: MapNode, kind: str) -> MapNode | None:
         """Return the secret of ``static_resources`` that an ``SdsSecretConfig`` names; ``None`` when it is in a file."""
         name = text_in(node, "name")
+        source = map_in(node, "sds_config")
+        if name and source is not None:
+            self._in_file(name, source, kind)
         if not name or "sds_config" in node:
             return None
         secret = self._secrets.get(name)
@@ -119,6 +175,15 @@ class Tls:
         if found is None:
             self._report.error(name, f"the secret `{shown(name)}` is no `{kind}`", f"it stands at line {secret.line}")
         return found
+
+    def _in_file(self, name: TextNode, source: MapNode, kind: str) -> None:
+        within = map_in(source, "path_config_source")
+        path = text_in(within if within is not None else source, "path")
+        if not path:
+            return
+        if not self._node_named:
+            self._report.warn(path, "Envoy wants to know who it is here", "write node: {id: …, cluster: …}")
+        self.files.append(SecretInFile(name, path, kind, self._texts.file(path)))
 
     def _parameters(self, node: MapNode) -> None:
         least, most = (text_in(node, f"tls_{end}_protocol_version") for end in ("minimum", "maximum"))
@@ -154,6 +219,18 @@ class Tls:
         for name in wanted:
             if isinstance(name, TextNode) and not any(covers(one, name.lower()) for one in names):
                 self._report.warn(name, f"no certificate of this chain is for `{shown(name)}`", f"they are for {', '.join(names[:5])}")
+
+
+def names_servers(cluster: MapNode) -> bool:
+    """Say whether the server names for *cluster* follow from requests."""
+    typed = map_in(cluster, "typed_extension_protocol_options")
+    newer = map_in(typed, _HTTP_OPTIONS) if typed is not None else None
+    options = map_in(newer if newer is not None else cluster, "upstream_http_protocol_options")
+    return options is not None and is_true(options, "auto_sni")
+
+
+def _accepts_all(validation: MapNode) -> bool:
+    return (text_in(validation, "trust_chain_verification") or "").upper() == "ACCEPT_UNTRUSTED"
 
 
 def covers(name: str, wanted: str) -> bool:

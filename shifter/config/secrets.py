@@ -4,17 +4,17 @@ Rule 1. A secret is checked and built as one of ``static_resources``: what is wr
 Rule 2. Envoy takes a file with one secret only; here it may hold several, each known by its name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shifter.config.build_common import Sources
 from shifter.config.build_tls import TlsBuilder
 from shifter.config.check_texts import Texts
-from shifter.config.check_tls import Tls
+from shifter.config.check_tls import SecretInFile, Tls
 from shifter.config.document import ListNode, MapNode, Node, map_in, maps, text_in
 from shifter.config.explain import validate
 from shifter.config.judge import Judge
-from shifter.config.report import Problem, Report
+from shifter.config.report import Problem, Report, shown
 from shifter.config.schema.discovery import SecretsResponse
 from shifter.config.standalone import root_of
 from shifter.model.tls import CertificateValidation, TlsCertificate
@@ -65,6 +65,23 @@ def load_secrets(text: str | bytes, name: str, judge: Judge) -> LoadedSecrets:
         elif one.validation_context is not None:
             found[one.name] = builder.validation(one.validation_context)
     return LoadedSecrets(found, report.problems(), files)
+
+
+def check_files(asked: Iterable[SecretInFile], report: Report, judge: Judge) -> None:
+    """Warn about files of secrets that do not hold what is *asked* of them: they may do so later, without another configuration."""
+    read: dict[str, LoadedSecrets] = {}
+    for one in asked:
+        if one.path not in read:
+            loaded = read[str(one.path)] = load_secrets(one.content, str(one.path), judge)
+            first = next((problem for problem in loaded.problems if problem.level == "error"), None)
+            if first is not None and one.content:
+                report.warn(one.path, f"connections get no secret from `{shown(one.path)}`: {first.message}", f"see {first.place}")
+        secrets = read[one.path].secrets
+        found = secrets.get(str(one.name))
+        if secrets and found is None:
+            report.warn(one.name, f"no secret in `{shown(one.path)}` is named `{shown(one.name)}`", report.did_you_mean(one.name, secrets))
+        elif found is not None and isinstance(found, TlsCertificate) is not (one.kind == "tls_certificate"):
+            report.warn(one.name, f"the secret `{shown(one.name)}` is no `{one.kind}`", f"see {shown(one.path)}")
 
 
 def _as_static(resources: Node | None) -> MapNode:

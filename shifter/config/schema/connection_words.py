@@ -2,6 +2,7 @@
 
 CONNECTION_FIELDS = {
     "envoy.config.cluster.v3.Cluster.TransportSocketMatch": "name= match transport_socket",
+    "envoy.config.core.v3.HealthCheck.TlsOptions": "alpn_protocols*",
     "envoy.config.core.v3.ProxyProtocolConfig": "version=V1 pass_through_tlvs added_tlvs*",
     "envoy.config.core.v3.SchemeHeaderTransformation": "scheme_to_overwrite match_upstream=",
     "envoy.config.core.v3.TransportSocket": "name= typed_config",

@@ -17,8 +17,8 @@ class TlsInspector(Typed):
 
     envoy = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 
-    initial_read_buffer_size: Ignored = None
-    max_client_hello_size: Ignored = None
+    initial_read_buffer_size: Annotated[int, Field(ge=256, le=65536), whole] | None = None
+    max_client_hello_size: Annotated[int, Field(ge=256, le=16384), whole] | None = None
     enable_ja3_fingerprinting: Ignored = None
     enable_ja4_fingerprinting: Ignored = None
 

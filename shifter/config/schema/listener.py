@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Annotated
 
-from pydantic import Field, SerializeAsAny
+from pydantic import AfterValidator, Field, SerializeAsAny
 
 from shifter.config.schema.access_log import AccessLog
 from shifter.config.schema.anymessage import AnyMessage
@@ -19,8 +19,10 @@ from shifter.config.schema.base import (
     Typed,
     UInt32,
     Variants,
+    kind,
     whole,
     word,
+    wrong,
 )
 from shifter.config.schema.core import (
     Address,
@@ -105,11 +107,10 @@ class SetCurrentClientCertDetails(Message):
     uri: Bool = False
 
 
-class Scheme(Enum):
-    """``SchemeHeaderTransformation.scheme_to_overwrite``."""
-
-    http = "http"
-    https = "https"
+def _scheme(value: str) -> str:
+    if value not in ("http", "https"):
+        raise wrong(f"{kind(value)} is no scheme that a request can have", "write http, or https")
+    return value
 
 
 class SchemeHeaderTransformation(Message):
@@ -117,7 +118,7 @@ class SchemeHeaderTransformation(Message):
 
     envoy = "envoy.config.core.v3.SchemeHeaderTransformation"
 
-    scheme_to_overwrite: Annotated[Scheme, word(Scheme)] | None = None
+    scheme_to_overwrite: Annotated[str, AfterValidator(_scheme)] | None = None
     match_upstream: Bool = False
 
 
