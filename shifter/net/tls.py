@@ -539,9 +539,10 @@ class _ClientRole(_Role):
 class ClientTls(NamedTuple):
     """How a connection is secured (`transport.ConnectOptions.tls`).
 
-    ``server_name`` is what is asked for (SNI; empty: nothing, as for an IP address). ``name`` is who the other end has to be where the
-    configuration asks for no names: ``server_name`` when empty, and the address when that is empty too. ``alpn`` overrules what the
-    context offers. ``failed`` hears why a handshake came to nothing, just before the handler hears that the connection is lost.
+    ``server_name`` is what is asked for (SNI; empty: nothing, as for an IP address). ``name`` is who the other end has to be, besides what
+    the configuration asks for; when empty it has to be ``server_name``, or the address, where the configuration asks for no names.
+    ``alpn`` overrules what the context offers. ``failed`` hears why a handshake came to nothing, just before the handler hears that the
+    connection is lost.
     """
 
     context: ClientContext
@@ -554,7 +555,7 @@ class ClientTls(NamedTuple):
         """Return what *handler* gets instead of *transport*, which is being connected."""
         context = self.context
         name = self.name or self.server_name or transport.peer.host
-        examination = Examination(context.validation, self.server_name, name)
+        examination = Examination(context.validation, self.server_name, name, self.name)
         engine = Engine(context.context, server=False, owner=examination)
         connection = engine.connection
         if self.server_name and not _is_ip(self.server_name):

@@ -105,8 +105,15 @@ class Validation:
         where = "the " if depth == 0 else f"in the chain, at depth {depth}, the "
         return Finding(error, "fail_verify_error", detail, f"{where}{certificate}, {_why(error, certificate)}")
 
-    def name_finding(self, certificate: Certificate, server_name: str, name: str) -> Finding | None:
-        """What is wrong with the names of a peer that was asked for as *server_name*, and is to be *name* if nothing else is asked."""
+    def name_finding(self, certificate: Certificate, server_name: str, name: str, required: str = "") -> Finding | None:
+        """What is wrong with the names of a peer that was asked for as *server_name*, and is to be *name* if nothing else is asked, but
+        *required* whatever else is."""
+        if required and not is_for(certificate.parsed, required):
+            sans = ", ".join(certificate.sans)
+            detail = f"verify cert failed: verify SAN list, expected SANs: [{required}], certificate SANs: [{sans}]"
+            return Finding(
+                _BAD_NAME, "fail_verify_san", detail, f"the {certificate}, is for {sans or 'no name at all'}, not for {required}"
+            )
         if self._sni_is_name and server_name:
             fits, wanted = any(dns_fits(pattern, server_name) for pattern in certificate.dns_sans), server_name
         elif self._names is not None:
@@ -134,12 +141,14 @@ class Validation:
 
 
 class Examination(Checks):
-    """How one peer's certificates did. *name* is who it is to be when the configuration asks for no names (`Validation`)."""
+    """How one peer's certificates did. *name* is who it is to be when the configuration asks for no names (`Validation`), *required* in
+    any case."""
 
     __slots__ = ("_name", "_server_name", "_validation", "finding")
 
-    def __init__(self, validation: Validation, server_name: str = "", name: str = "") -> None:
+    def __init__(self, validation: Validation, server_name: str = "", name: str = "", required: str = "") -> None:
         self.finding: Finding | None = None
+        self._required = required
         self._validation = validation
         self._server_name = server_name
         self._name = name
@@ -153,7 +162,7 @@ class Examination(Checks):
             found = validation.chain_finding(error, depth, Certificate(certificate))
         elif depth == 0:
             whole = Certificate(certificate)
-            found = validation.name_finding(whole, self._server_name, self._name) or validation.pin_finding(whole)
+            found = validation.name_finding(whole, self._server_name, self._name, self._required) or validation.pin_finding(whole)
         if found is None:
             return None
         self.finding = self.finding or found

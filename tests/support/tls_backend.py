@@ -16,6 +16,7 @@ from pathlib import Path
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 from cryptography import x509
 
 from tests.support.certificates import Certificate
@@ -42,6 +43,7 @@ class TlsBackend:
         self.handshakes = 0
         self.resumed = 0
         self._proxy_protocol = proxy_protocol
+        self._asked: dict[object, str | None] = {}  # server names
         self._context = self._made(certificate, directory, alpn, trusted)
         if configure is not None:
             configure(self._context)
@@ -66,8 +68,7 @@ class TlsBackend:
         for thread in self._threads:
             thread.join(PATIENCE)
 
-    @staticmethod
-    def _made(certificate: Certificate, directory: Path, alpn: tuple[str, ...], trusted: bytes | None) -> ssl.SSLContext:
+    def _made(self, certificate: Certificate, directory: Path, alpn: tuple[str, ...], trusted: bytes | None) -> ssl.SSLContext:
         name = f"backend{certificate.certificate.serial_number}"
         certificate.write(directory, name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -77,6 +78,7 @@ class TlsBackend:
         if trusted is not None:
             context.load_verify_locations(cadata=trusted.decode())
             context.verify_mode = ssl.CERT_REQUIRED
+        context.sni_callback = lambda tls, name, _: self._asked.update({tls: name})
         return context
 
     def _accept(self) -> None:
@@ -92,7 +94,7 @@ class TlsBackend:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
-            with contextlib.suppress(OSError, EOFError):
+            with contextlib.suppress(OSError, EOFError, h2.exceptions.ProtocolError):
                 self._converse(sock)
         finally:
             self._sockets.discard(sock)
@@ -113,16 +115,13 @@ class TlsBackend:
             elif self.how == "hang":
                 sock.recv(65536)
             return
-        names: list[str | None] = []
-        context = self._context
-        context.sni_callback = lambda _sock, name, _context: names.append(name)
-        with context.wrap_socket(sock, server_side=True) as tls:
+        with self._context.wrap_socket(sock, server_side=True) as tls:
             self._sockets.add(tls)
             self.handshakes += 1
             self.resumed += bool(tls.session_reused)
             der = tls.getpeercert(binary_form=True)
             client = x509.load_der_x509_certificate(der).subject.rfc4514_string() if der else None
-            told |= {"sni": names[-1] if names else None, "alpn": tls.selected_alpn_protocol(), "version": tls.version(), "client": client}
+            told |= {"sni": self._asked.pop(tls, None), "alpn": tls.selected_alpn_protocol(), "version": tls.version(), "client": client}
             try:
                 (_speak_h2 if told["alpn"] == "h2" else _speak_h1)(tls, told)
             finally:

@@ -10,7 +10,17 @@ from shifter.model.address import SocketAddress
 from shifter.model.cluster import CircuitBreakers, Cluster, LbEndpoint, TransportSocketMatch, UpstreamProtocol
 from shifter.model.health_check import HealthCheck, HttpHealthCheck
 from shifter.model.outlier_detection import OutlierDetection
-from shifter.model.tls import SdsSource, TlsContext, TlsParameters, TlsVersion, UpstreamTlsContext
+from shifter.model.route import StringMatcher, StringMatchKind
+from shifter.model.tls import (
+    CertificateValidation,
+    SanType,
+    SdsSource,
+    SubjectAltNameMatcher,
+    TlsContext,
+    TlsParameters,
+    TlsVersion,
+    UpstreamTlsContext,
+)
 from shifter.net.tls_context import TlsMaterialError
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
@@ -166,9 +176,16 @@ def test_the_server_name_is_the_request_s_the_endpoint_s_or_the_configured_one(
     assert seen == [name] and asked.stream is not None
 
 
+_ASKS = SubjectAltNameMatcher(SanType.DNS, StringMatcher(StringMatchKind.EXACT, b"a.example"))
+
+
+@pytest.mark.parametrize("configured", [(), (_ASKS,)])
 @pytest.mark.parametrize(("san", "good"), [("a.example", True), ("b.example", False), ("192.0.2.1", False)])
-def test_a_request_may_ask_for_a_name_in_the_certificate(san: str, good: bool) -> None:
-    lab = Lab(tls=TLS)
+def test_a_request_may_ask_for_a_name_in_the_certificate_besides(
+    san: str, good: bool, configured: tuple[SubjectAltNameMatcher, ...]
+) -> None:
+    trust = CertificateValidation(trusted_ca=authority().pem, subject_alt_names=configured)
+    lab = Lab(tls=upstream(trust, sni="a.example"))
     asked, _ = lab.ask(PoolKey(server_name="a.example", san=san))
     lab.shake()
     assert (asked.stream is not None) is good
