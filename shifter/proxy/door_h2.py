@@ -22,9 +22,9 @@ from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.local_reply import LocalReply
 from shifter.wire import h1
-from shifter.wire.events import HAS_UNDERSCORE, ProtocolError, RequestHead, fields
+from shifter.wire.events import HAS_UNDERSCORE, UPGRADE, ProtocolError, RequestHead, fields
 from shifter.wire.h2 import Http2Options, ServerConnection
-from shifter.wire.h2_events import CLOSED, DATA, DRAINED, INTERNAL_ERROR, INVALID, NO_ERROR, REQUEST, RESET, TRAILERS, Event
+from shifter.wire.h2_events import CLOSED, CONNECT_ERROR, DATA, DRAINED, INTERNAL_ERROR, INVALID, NO_ERROR, REQUEST, RESET, TRAILERS, Event
 from shifter.wire.h2_keepalive import Keepalive
 
 _log = Logger()
@@ -36,7 +36,7 @@ _Held = tuple[bytes, bool, bytes]  # data, whether the request ends, trailers
 class Http2Downstream:
     """The client's side of one exchange on an `Http2Door`."""
 
-    __slots__ = ("_door", "_held", "_id", "_no_body", "_paused", "exchange", "request_done", "runtime")
+    __slots__ = ("_door", "_held", "_id", "_no_body", "_paused", "exchange", "request_done", "runtime", "tunnels")
 
     exchange: Exchange
 
@@ -47,6 +47,7 @@ class Http2Downstream:
         self._id = number
         self._no_body = no_body
         self._paused = False
+        self.tunnels = False  # the request asks for another protocol, or a tunnel
         self._held: list[_Held] | None = None
 
     @property
@@ -107,7 +108,7 @@ class Http2Downstream:
     def reset(self) -> None:
         self.runtime.stats.downstream_rq_tx_reset += 1
         self._door.mark()
-        self._door.codec.reset(self._id, INTERNAL_ERROR)
+        self._door.codec.reset(self._id, CONNECT_ERROR if self.tunnels else INTERNAL_ERROR)
 
     def log(self, entry: LogEntry) -> None:
         self.runtime.log(entry)
@@ -394,6 +395,7 @@ class Http2Door:
         downstream = Http2Downstream(self, number, head.method == b"HEAD", end)
         self._streams[number] = downstream
         exchange = downstream.exchange = exchange_for(head, downstream, self._host)
+        downstream.tunnels = bool(head.flags & UPGRADE)
         if data:
             self.codec.consumed(number, len(data))
         exchange.begin(data, end)

@@ -97,7 +97,7 @@ class FilteredExchange:
             _log.failure("the factory of the filter {name} failed", name=factory.context.name)
             self._faulty = True
         self._request = RequestWay(filters, self, self.head)
-        self._response = ResponseWay(filters, self)
+        self._response = ResponseWay(filters, self, self.head)
         return bool(filters) or self._faulty
 
     def refuse(self, reply: Reply) -> None:

@@ -3,7 +3,8 @@
 Rule 1. What came first goes on first. A filter that waits has a queue; what comes for it stands there, and what has passed it
         goes on meanwhile.
 Rule 2. Nothing of a filter's gets out of here but through `Owner`: not its exceptions, and not those of its Deferreds.
-Rule 3. After `Way.stop` nothing goes on any more, and what was waited for is cancelled.
+Rule 3. Nobody gets the whole body of what asks for another protocol, or a tunnel: there is none.
+Rule 4. After `Way.stop` nothing goes on any more, and what was waited for is cancelled.
 """
 
 from collections import deque
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.filters.api import HttpFilter, Reply, WholeBody
-from shifter.wire.events import RequestHead, ResponseHead
+from shifter.wire.events import UPGRADE, RequestHead, ResponseHead
 
 _log = Logger()
 
@@ -82,9 +83,10 @@ class Stage:
 class Way:
     """See the module. `RequestWay` and `ResponseWay` know what filters are asked."""
 
-    __slots__ = ("_owner", "_stages", "_stopped")
+    __slots__ = ("_endless", "_owner", "_stages", "_stopped")
 
-    def __init__(self, filters: Sequence[HttpFilter], owner: Owner) -> None:
+    def __init__(self, filters: Sequence[HttpFilter], owner: Owner, head: RequestHead) -> None:
+        self._endless = bool(head.flags & UPGRADE)  # what follows is no body, and never whole
         self._stages = [Stage(one) for one in filters]
         self._owner = owner
         self._stopped = False
@@ -179,7 +181,7 @@ class Way:
             self._owner.answer(said)
             return None
         if kind == HEAD:
-            if isinstance(said, WholeBody) and not end:
+            if isinstance(said, WholeBody) and not end and not self._endless:
                 stage.collected = []
                 stage.limit = said.max_bytes
                 self._begin_whole(said.max_bytes)
@@ -263,7 +265,7 @@ class RequestWay(Way):
     __slots__ = ("_head",)
 
     def __init__(self, filters: Sequence[HttpFilter], owner: Owner, head: RequestHead) -> None:
-        super().__init__(filters, owner)
+        super().__init__(filters, owner, head)
         self._head = head
 
     def _ask(self, one: HttpFilter, event: Event) -> object:
@@ -299,8 +301,8 @@ class ResponseWay(Way):
 
     __slots__ = ("head",)
 
-    def __init__(self, filters: Sequence[HttpFilter], owner: Owner) -> None:
-        super().__init__(filters[::-1], owner)
+    def __init__(self, filters: Sequence[HttpFilter], owner: Owner, head: RequestHead) -> None:
+        super().__init__(filters[::-1], owner, head)
         self.head: ResponseHead
 
     def _visit(self, at: int, stage: Stage, event: Event) -> Event | None:

@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shifter.model.filters import HttpFilter as HttpFilterConfig
+from shifter.model.http_filter import Buffer
+from shifter.model.retry import RetryPolicy
 from shifter.model.route import MaxStreamDuration
 from tests.support.tunnelled import CONNECT, ENDS, WEBSOCKET, Ends, Side, StreamSide, Tunnelled
 
@@ -328,3 +331,24 @@ def test_an_endpoint_that_has_signed_is_believed() -> None:
     tunnelled.endpoint.send(b"HTTP/1.1 101 Yes\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: x\r\n\r\n")
     tunnelled.turn()
     assert tunnelled.client.head.count(b"sec-websocket-accept") == 1
+
+
+# filters, tries and copies
+
+
+def test_a_filter_that_wants_whole_bodies_does_not_wait_for_one() -> None:
+    tunnelled = Tunnelled(("h2", "h1", WEBSOCKET), early=b"first ", http_filters=(HttpFilterConfig("buffer", Buffer(10)),))
+    tunnelled.agree()
+    tunnelled.says(tunnelled.client, b"second, longer than the buffer")
+    assert tunnelled.endpoint.heard == b"first second, longer than the buffer"
+
+
+@every_answered_pair
+def test_a_try_that_was_refused_is_made_again_with_what_came_early(ends: Ends) -> None:
+    retry = RetryPolicy(frozenset(("5xx",)), back_off_base=0.001, back_off_max=0.001)
+    tunnelled = Tunnelled(ends, early=b"early", retry=retry)
+    tunnelled.answer(503)
+    tunnelled.again()
+    tunnelled.agree()
+    assert tunnelled.endpoint.heard == b"early"
+    assert tunnelled.client.status in (101, 200)

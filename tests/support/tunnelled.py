@@ -240,10 +240,18 @@ class Tunnelled:
                 codec.send_agreement(self.endpoint.number, status, b"")
             else:
                 codec.send_response(self.endpoint.number, status, b"", not body)
-                codec.send_data(self.endpoint.number, body, True)
+                if body:
+                    codec.send_data(self.endpoint.number, body, True)
         elif self.endpoint_speaks == "h1":
             fields = switching(b"websocket") if status == 101 else b"" if status == 200 else b"\r\ncontent-length: %d" % len(body)
             self.endpoint.send(b"HTTP/1.1 %d Said%b\r\n\r\n%b" % (status, fields, body))
+        self.turn()
+
+    def again(self) -> None:
+        """Let the wait before the next try pass, and be there for it."""
+        self.proxy.clock.advance(0)
+        if self.endpoint_speaks == "h1":
+            self.endpoint = Side(self)
         self.turn()
 
     # what either end does
