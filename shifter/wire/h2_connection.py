@@ -6,8 +6,12 @@ Rule 4 in figures: the constants below are frames; who runs out of credit is tol
 from dataclasses import dataclass
 from typing import Final
 
-import ngh2
-from ngh2 import (
+from shifter.model.http2 import DOWNSTREAM_HTTP2, Http2ProtocolOptions
+from shifter.observe.http2_stats import Http2Stats
+from shifter.wire import h2_engine
+from shifter.wire.events import ProtocolError
+from shifter.wire.field_lists import block_fields, trailer_block
+from shifter.wire.h2_engine import (
     Configuration,
     ConnectionClosed,
     DenialOfServiceError,
@@ -19,11 +23,6 @@ from ngh2 import (
     StreamReset,
     TrailersReceived,
 )
-
-from shifter.model.http2 import DOWNSTREAM_HTTP2, Http2ProtocolOptions
-from shifter.observe.http2_stats import Http2Stats
-from shifter.wire.events import ProtocolError
-from shifter.wire.field_lists import block_fields, trailer_block
 from shifter.wire.h2_events import (
     CANCEL,
     CLOSED,
@@ -96,7 +95,7 @@ class Connection:
         self._guard = FrameGuard(options.limits)
         self._stats = stats or Http2Stats()
         self._stats.opened(self)
-        self._engine = ngh2.Connection(
+        self._engine = h2_engine.Connection(
             role,
             Configuration(
                 auto_window_update=False,
@@ -170,7 +169,7 @@ class Connection:
             guard.flood = "too_many_premature_resets" if self._resets else "inbound_empty_frames_flood"
         if guard.flood:
             self._flooded()
-            out += self.events()
+            return self.events()  # nothing is begun for who does this: CLOSED speaks for all streams
         return out
 
     def events(self) -> list[Event]:
@@ -308,11 +307,11 @@ class Connection:
 
     # inside
 
-    def _translate(self, happened: list[ngh2.Event], out: list[Event], frames: int) -> int:
+    def _translate(self, happened: list[h2_engine.Event], out: list[Event], frames: int) -> int:
         """Say what *happened* in our words, charge *frames* for it and return the credit that is left."""
         raise NotImplementedError
 
-    def _translate_other(self, event: ngh2.Event, out: list[Event]) -> int:
+    def _translate_other(self, event: h2_engine.Event, out: list[Event]) -> int:
         """What `_translate` does about the less frequent events; returns the cost."""
         if isinstance(event, StreamClosed):
             return self._stream_closed(event.stream_id, event.error_code, event.local_error is not None, out)
@@ -467,7 +466,7 @@ class Connection:
         """The engine gave up and took its output with it: say goodbye ourselves (RFC 9113 section 6.8)."""
         if self.closed:
             return
-        code = ENHANCE_YOUR_CALM if isinstance(error, DenialOfServiceError) else PROTOCOL_ERROR
+        code = ENHANCE_YOUR_CALM if isinstance(error, DenialOfServiceError) else getattr(error, "error_code", PROTOCOL_ERROR)
         detail = self._closing or str(error)
         if not self._closing:
             self._stats.goaway_sent += 1
