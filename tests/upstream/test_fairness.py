@@ -11,6 +11,7 @@ from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import PickContext
 from shifter.upstream.pool import EndpointPool
+from shifter.upstream.pool_auto import AutoPool
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_key import DEFAULT, HIGH, PoolKey
 from shifter.upstream.registry import Registry
@@ -31,10 +32,10 @@ def breakers() -> st.SearchStrategy[CircuitBreakers]:
 class Town:
     """A cluster of three hosts, and all who want something of it."""
 
-    def __init__(self, limits: CircuitBreakers) -> None:
+    def __init__(self, limits: CircuitBreakers, kind: type[Http1Pool]) -> None:
         self.clock = Clock()
         self.network = FakeNetwork(self.clock)
-        self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: Http1Pool})
+        self.registry = Registry(self.network, {UpstreamProtocol.HTTP1: kind})
         self.config = Cluster("c", endpoints=HOSTS, circuit_breakers=limits, max_connection_duration=20.0, idle_timeout=10.0)
         self.cluster = LiveCluster(self.config, self.registry, StaticDiscovery(self.config))
         self.cluster.start()
@@ -91,6 +92,12 @@ class Town:
     def move(self, number: int) -> None:
         self.cluster.update([host for at, host in enumerate(HOSTS) if (number >> at) & 1])
 
+    def renew(self, number: int) -> None:
+        """Other certificates are to be shown from now on, or so."""
+        for pool in self.pools:
+            for one in pool.every:
+                one.renew(connecting=number % 2 == 0)
+
     def wait(self, number: int) -> None:
         self.clock.advance(number % 7)
         self.network.tick()
@@ -137,13 +144,19 @@ class Town:
         assert all(pool.empty and pool.branches is None for pool in self.pools)
 
 
-STEPS = ("ask", "ask", "ask", "establish", "refuse", "answer", "answer", "hang_up", "cancel", "ail", "move", "wait")
+STEPS = ("ask", "ask", "ask", "establish", "refuse", "answer", "answer", "hang_up", "cancel", "ail", "move", "renew", "wait")
 
 
 @settings(max_examples=100, deadline=None)
-@given(breakers(), st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 30)) | breakers(), max_size=60))
-def test_the_books_balance_and_nobody_waits_for_ever(first: CircuitBreakers, steps: list[tuple[str, int] | CircuitBreakers]) -> None:
-    town = Town(first)
+@given(
+    st.sampled_from([Http1Pool, AutoPool]),
+    breakers(),
+    st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 30)) | breakers(), max_size=60),
+)
+def test_the_books_balance_and_nobody_waits_for_ever(
+    kind: type[Http1Pool], first: CircuitBreakers, steps: list[tuple[str, int] | CircuitBreakers]
+) -> None:
+    town = Town(first, kind)
     for step in steps:
         if isinstance(step, CircuitBreakers):
             town.state.activate(Cluster("c", circuit_breakers=step, max_connection_duration=20.0))
