@@ -3,7 +3,8 @@
 Rule 1. A policy fits when one of its permissions and one of its principals do; the first that fits, in the order of their names, is
         the one that the access log names.
 Rule 2. ``ALLOW`` lets pass whom a policy fits, ``DENY`` whom none does, ``LOG`` everybody. Shadow rules count and decide nothing.
-Rule 3. A client without a certificate is authenticated for nothing.
+Rule 3. A client is authenticated by a certificate that was validated, and by nothing else. Any of its names may be the one asked for:
+        URIs, DNS names, the subject.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ from shifter.model.rbac import (
     Rules,
     UrlPath,
 )
-from shifter.model.route import HeaderMatcher
+from shifter.model.route import HeaderMatcher, StringMatcher
 from shifter.routing.match import compile_header, compile_string
 from shifter.routing.match_path import compared_path
 from shifter.routing.metadata import compile_metadata
@@ -56,11 +57,11 @@ def _compile(rule: Rule, path_of: _PathOf) -> _Test:
             return _address(whose, prefix)
         case DestinationPort(start, end):
             return lambda stream: start <= _port(stream.describe().local_address) < end
-        case Authenticated():
-            return lambda stream: False
+        case Authenticated(name):
+            return _authenticated(name)
         case RequestedServerName(name):
-            without_tls = compile_string(name)(b"")
-            return lambda stream: without_tls
+            asked = compile_string(name)
+            return lambda stream: asked(stream.describe().server_name.encode("latin-1", "replace"))
         case HeaderMatcher():
             fits_head = compile_header(rule)
             return lambda stream: fits_head(stream.head)
@@ -84,6 +85,22 @@ def _address(whose: Address, prefix: str) -> _Test:
         return address is not None and address in network
 
     return lies_in
+
+
+def _authenticated(name: StringMatcher | None) -> _Test:
+    fits = compile_string(name) if name is not None else None
+
+    def is_who_it_says(stream: FilterStream) -> bool:
+        tls = stream.describe().tls
+        certificate = tls.peer_certificate if tls is not None and tls.verified else None
+        if certificate is None:
+            return False
+        if fits is None:
+            return True
+        names = (*certificate.uri_sans, *certificate.dns_sans, certificate.subject)
+        return any(fits(one.encode("utf-8", "replace")) for one in names)
+
+    return is_who_it_says
 
 
 def _host(address: bytes) -> IPv4Address | IPv6Address | None:

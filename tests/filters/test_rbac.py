@@ -1,6 +1,7 @@
 """Who may do what; answers are those of real Envoy 1.40."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,6 +109,30 @@ def test_rules(rule: Rule, fits: bool) -> None:
         head = request(b"/a?x=1")
         head.metadata = {"ns": {"role": "admin"}}
         assert (ask(Rbac(Rules(policies={"p": config})), head) is None) is fits
+
+
+CERTIFICATE = SimpleNamespace(uri_sans=["spiffe://x/me"], dns_sans=["me.test"], subject="CN=me")
+
+
+@pytest.mark.parametrize(
+    ("rule", "certificate", "verified", "fits"),
+    [
+        (Authenticated(), CERTIFICATE, True, True),
+        (Authenticated(), CERTIFICATE, False, False),
+        (Authenticated(), None, False, False),
+        *((Authenticated(exact(name)), CERTIFICATE, True, True) for name in (b"spiffe://x/me", b"me.test", b"CN=me")),
+        (Authenticated(exact(b"me")), CERTIFICATE, True, False),
+        (Authenticated(exact(b"me.test")), CERTIFICATE, False, False),
+        (RequestedServerName(exact(b"a.test")), None, False, True),
+        (RequestedServerName(exact(b"b.test")), None, False, False),
+    ],
+)
+def test_clients_with_tls(rule: Rule, certificate: object, verified: bool, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    session: Any = SimpleNamespace(peer_certificate=certificate, verified=verified)
+    entry = LogEntry(0.0, b"GET", b"/", b"a")
+    entry.tls, entry.server_name = session, "a.test"
+    monkeypatch.setattr(Placed, "describe", lambda stream: entry)
+    assert (ask(Rbac(Rules(policies={"p": Policy(ANY, (rule,))}))) is None) is fits
 
 
 @pytest.mark.parametrize(("path", "without_parameters"), [(b"/a;x", True), (b"/a;x?y", True), (b"/;x/a", False), (b"/a/;x", False)])
