@@ -31,7 +31,8 @@ _RST_STREAM, _SETTINGS, _GOAWAY = 3, 4, 7
 _MOST_SETTINGS = 32
 _LONGEST = 16384
 _ANY_STREAM = 2**31 - 1
-_PROTOCOL_ERROR, _INTERNAL_ERROR, _FRAME_SIZE_ERROR, _REFUSED_STREAM, _COMPRESSION_ERROR = 1, 2, 6, 7, 9
+_PROTOCOL_ERROR, _INTERNAL_ERROR, _STREAM_CLOSED = 1, 2, 5
+_FRAME_SIZE_ERROR, _REFUSED_STREAM, _COMPRESSION_ERROR = 6, 7, 9
 
 
 class Role(Enum):
@@ -193,6 +194,8 @@ class _Library(H2Connection):
         except (StreamClosedError, FlowControlError):
             raise
         except Refused as error:
+            if error.error_code == _STREAM_CLOSED:
+                raise
             return self._blamed(frame.stream_id, error)
 
     def _handle_data_on_closed_stream(self, events: list[Any], exc: StreamClosedError, frame: DataFrame) -> tuple[list[Frame], list[Any]]:
