@@ -117,7 +117,7 @@ class TlsTransport:
                 self.handler.data_received(VIEW[:got])
             else:
                 self._nothing_in(size, got)
-            if size > _BULK:
+            if size > _BULK and not self._lost:
                 self._shrink()
             return
         if self._closing or self._lost or self._ended:
@@ -195,6 +195,7 @@ class TlsTransport:
         if role is not None:
             self._lost = True
             role.lost(self, role.broken(reason), reason)
+            self._let_go()
             return
         if reason in ("closed", "reset"):
             self._cut_off()
@@ -252,6 +253,7 @@ class TlsTransport:
             role.lost(self, failure, failure.reason)
         else:
             self.handler.connection_lost(failure.reason)
+        self._let_go()
 
     def _leave(self, reason: str) -> None:
         """The connection is over; *reason* is the handler's."""
@@ -264,6 +266,17 @@ class TlsTransport:
         self.engine.settle()
         self.below.close()
         self.handler.connection_lost(reason)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing is told any more: give back OpenSSL's part now, and not when somebody looks for garbage."""
+        if self.tls is not None:
+            self.tls.end()
+        self.keep = self._queue = None
+        self.handler = _UNHANDLED
+        self.below.handler = _UNHANDLED
+        self.below.peer_ended = None
+        del self.engine, self._ssl, self._inward, self._outward
 
     # what the handler calls
 

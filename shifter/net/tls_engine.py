@@ -103,14 +103,14 @@ class Engine:
         """Whether there is a certificate of the peer's and nothing was found against it, now or when its session began."""
         return lib.SSL_get_verify_result(self.ssl) == 0 and self.connection.get_peer_certificate() is not None
 
-    def peer_certificate(self) -> x509.Certificate | None:
-        return self.connection.get_peer_certificate(as_cryptography=True)
+    def peer_certificate(self) -> X509 | None:
+        return self.connection.get_peer_certificate()
 
-    def peer_chain(self) -> list[x509.Certificate]:
-        return self.connection.get_peer_cert_chain(as_cryptography=True) or []
+    def peer_chain(self) -> list[X509]:
+        return self.connection.get_peer_cert_chain() or []
 
-    def local_certificate(self) -> x509.Certificate | None:
-        return self.connection.get_certificate(as_cryptography=True)
+    def local_certificate(self) -> X509 | None:
+        return self.connection.get_certificate()
 
     def session(self) -> SSL.Session | None:
         return self.connection.get_session()

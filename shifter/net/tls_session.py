@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from OpenSSL.crypto import X509
 
 if TYPE_CHECKING:
     from shifter.net.tls_engine import Engine
@@ -148,6 +149,10 @@ class Certificate:
 _TEXTUAL = (x509.DNSName, x509.UniformResourceIdentifier, x509.RFC822Name, x509.IPAddress)
 
 
+def _parsed(certificate: Certificate | X509 | None) -> Certificate | None:
+    return Certificate(certificate.to_cryptography()) if isinstance(certificate, X509) else certificate
+
+
 class TlsSession:
     """What is known of a connection that TLS protects.
 
@@ -157,39 +162,56 @@ class TlsSession:
     until the end may be cut off (RFC 8446 section 6.1).
     """
 
-    __slots__ = ("_engine", "_local", "_peer", "alpn", "resumed", "server_name", "truncated", "verified")
+    __slots__ = (
+        "_chain", "_cipher", "_engine", "_id", "_local", "_peer", "_version", "alpn", "resumed", "server_name", "truncated", "verified",
+    )  # fmt: skip
 
     def __init__(self, engine: "Engine", checks: bool) -> None:
-        self._engine = engine
-        self._peer: Certificate | None = None
-        self._local: Certificate | None = None
+        self._engine: Engine | None = engine
+        self._peer: Certificate | X509 | None = None
+        self._local: Certificate | X509 | None = None
+        self._chain: list[X509] = []
+        self._version = self._cipher = ""
+        self._id = b""
         self.alpn = engine.alpn()
         self.server_name = engine.server_name()
         self.resumed = engine.resumed()
         self.verified = checks and engine.verified()
         self.truncated = False
 
+    def end(self) -> None:
+        """Keep what may still be asked for, unparsed, and let go of the connection, which is gone: OpenSSL's part of one is large."""
+        engine = self._engine
+        if engine is None:
+            return
+        self._version, self._cipher, self._id = engine.version(), engine.cipher(), engine.session_id()
+        self._local = self._local or engine.local_certificate()
+        self._peer = self._peer or engine.peer_certificate()
+        if self._peer is not None:
+            self._chain = engine.peer_chain()
+        self._engine = None
+
     @property
     def version(self) -> str:
         """``TLSv1.3`` and so on."""
-        return self._engine.version()
+        return self._engine.version() if self._engine is not None else self._version
 
     @property
     def cipher(self) -> str:
         """The cipher suite, in OpenSSL's spelling, which is Envoy's."""
-        return self._engine.cipher()
+        return self._engine.cipher() if self._engine is not None else self._cipher
 
     @property
     def session_id(self) -> str:
-        """In hexadecimal; empty when there is none, as in most TLS 1.3 connections."""
-        return self._engine.session_id().hex()
+        """In hexadecimal; empty when there is none."""
+        return (self._engine.session_id() if self._engine is not None else self._id).hex()
 
     @property
     def peer_certificate(self) -> Certificate | None:
-        if self._peer is None:
-            parsed = self._engine.peer_certificate()
-            self._peer = Certificate(parsed) if parsed is not None else None
-        return self._peer
+        if self._peer is None and self._engine is not None:
+            self._peer = self._engine.peer_certificate()
+        self._peer = found = _parsed(self._peer)
+        return found
 
     @property
     def peer_chain(self) -> list[Certificate]:
@@ -197,16 +219,17 @@ class TlsSession:
         first = self.peer_certificate
         if first is None:
             return []
+        chain = self._engine.peer_chain() if self._engine is not None else self._chain
         # To a server OpenSSL tells the chain without its first certificate, to a client with it.
-        return [first, *(Certificate(one) for one in self._engine.peer_chain() if one != first.parsed)]
+        return [first, *(Certificate(one) for one in map(X509.to_cryptography, chain) if one != first.parsed)]
 
     @property
     def local_certificate(self) -> Certificate | None:
         """The certificate that was shown to the peer, or would have been."""
-        if self._local is None:
-            parsed = self._engine.local_certificate()
-            self._local = Certificate(parsed) if parsed is not None else None
-        return self._local
+        if self._local is None and self._engine is not None:
+            self._local = self._engine.local_certificate()
+        self._local = found = _parsed(self._local)
+        return found
 
     def __repr__(self) -> str:
         return f"<TlsSession {self.version} {self.cipher} alpn={self.alpn!r} server_name={self.server_name!r}>"

@@ -1,6 +1,7 @@
 """TLS as a transport: it keeps the rules of TCP, and bytes are cut anywhere."""
 
 import ssl
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -336,6 +337,35 @@ def test_bytes_without_data_end_it_when_they_are_too_many(monkeypatch: pytest.Mo
     server.below.say(*in_pieces(client.below.take(), 100))
     assert "TOO_MANY_EMPTY_FRAGMENTS" in server.handler.saw[-1]
     assert server.below.closing
+
+
+def test_what_is_known_stays_known_when_the_connection_is_gone() -> None:
+    client, server = talk(
+        downstream(validation=CertificateValidation(trusted_ca=authority().pem)), upstream(certificate=leaf("client.example"))
+    )
+    session = server.tls.tls
+    assert session is not None
+    server.below.hang_up()
+    assert not hasattr(server.tls, "engine")
+    for gone in (session, client.tls.tls):
+        assert gone is not None
+        assert (gone.version, gone.cipher, len(gone.session_id) % 64) == ("TLSv1.3", "TLS_AES_128_GCM_SHA256", 0)
+    assert [one.subject for one in session.peer_chain] == ["CN=client.example"]
+    assert session.peer_certificate is session.peer_certificate
+    assert session.local_certificate is not None
+    assert session.local_certificate.subject == "CN=a.example"
+    session.end()
+    server.tls.write(b"ignored")
+    server.tls.flush()
+    server.tls.close()
+
+
+def test_openssl_gives_its_memory_back_at_once() -> None:
+    client, server = talk()
+    openssl = [weakref.ref(end.tls.engine.connection) for end in (client, server)]
+    client.tls.close()
+    carry(client, server)
+    assert [one() for one in openssl] == [None, None]
 
 
 # handshakes that come to nothing
