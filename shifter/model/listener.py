@@ -72,7 +72,7 @@ class Listener:
     """``listener.v3.Listener``.
 
     ``tls_inspector`` and ``proxy_protocol`` are its listener filters; ``listener_filters_timeout`` is how long the bytes they look at
-    may take to come (0: for ever). ``access_log`` tells of connections that come to no filter chain's log.
+    may take to come (0: for ever). ``access_log`` tells of each connection when it is gone, also of those that came to no filter chain.
     """
 
     name: str

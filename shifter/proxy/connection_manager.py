@@ -58,7 +58,7 @@ class ConnectionManager:
     """See the module. ``make_door`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "chain_name", "client_certificates", "doors", "draining", "entry", "filters", "forwarding",
+        "_next_id", "access_logs", "chain_name", "client_certificates", "doors", "draining", "ended", "entry", "filters", "forwarding",
         "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure", "server_line",
         "settings", "stats", "tree", "worker",
     )  # fmt: skip
@@ -81,6 +81,7 @@ class ConnectionManager:
         self.entry = LogEntry(0.0, b"", b"", b"")  # the one that `outcome.log_entry` fills in
         self.listener_stats = listener_stats if listener_stats is not None else ListenerStats()
         self.doors: set[Door] = set()
+        self.ended: Callable[[Transport], None] | None = None
         self.draining = False
         self.make_door = make_door
         self._next_id = 0
@@ -132,6 +133,8 @@ class ConnectionManager:
     def lost(self, door: Door, transport: Transport, reason: str, active: bool) -> None:
         """*door* has lost its connection; *reason* as in ``Handler.connection_lost``, *active* when that cost a request."""
         self.doors.discard(door)
+        if self.ended is not None:
+            self.ended(transport)
         self.listener_stats.downstream_cx_destroy += 1
         stats = self.stats
         if transport.tls is not None:

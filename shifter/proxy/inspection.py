@@ -135,8 +135,8 @@ class Inspecting(Protocol):
     def place(self, transport: AcceptedTransport, incoming: Incoming, data: bytes) -> Handler | None:
         """Give a connection to its filter chain, with what it has said so far."""
 
-    def log_unplaced(self, transport: Transport, incoming: Incoming, since: float, flags: bytes = b"", details: str = "") -> None:
-        """Write a connection that came to no filter chain to the listener's log."""
+    def log(self, transport: Transport, incoming: Incoming, since: float, flags: bytes = b"", details: str = "") -> None:
+        """Write a connection that is gone to the listener's log."""
 
 
 class Inspection:
@@ -236,7 +236,7 @@ class Inspection:
         return True
 
     def _log(self) -> None:
-        self._listener.log_unplaced(self.transport, self._incoming, self.since)
+        self._listener.log(self.transport, self._incoming, self.since)
 
     def __repr__(self) -> str:
         return f"<Inspection {self.transport.peer} {len(self._data)} bytes>"

@@ -8,7 +8,7 @@ Rule 3. Every connection is counted once as come when it has a chain, and once a
         got there.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from shifter.model.listener import FilterChain, FilterChainMatch, Listener
@@ -40,6 +40,9 @@ def keyed_chains(listener: Listener) -> Iterator[tuple[ChainKey, FilterChain]]:
 
 class Service(Protocol):
     """What a filter chain does with its connections: a `ConnectionManager`, or a TCP proxy."""
+
+    ended: Callable[[Transport], None] | None
+    """Called when a connection is gone, where the listener wants to know."""
 
     @property
     def access_logs(self) -> Iterable[AccessLog]:
@@ -77,6 +80,10 @@ class ChainRuntime:
         return f"<ChainRuntime {self.name or 'unnamed'} {'TLS' if self.tls is not None else 'clear'}>"
 
 
+Served = tuple[Incoming, ChainRuntime, float]
+"""What the listener's log tells of a connection that is served; the last is since when it has been there."""
+
+
 def _nowhere(name: str, by: int = 1) -> None:
     """Count nothing."""
 
@@ -86,8 +93,8 @@ class ListenerRuntime:
     *access_logs* are those of ``access_log``, *count* counts for the whole server."""
 
     __slots__ = (
-        "_count", "_draining", "_filters", "_index", "_only", "_sparing", "access_logs", "handshakes", "inspections", "leaving", "listener",
-        "listener_stats", "services", "worker",
+        "_count", "_draining", "_filters", "_index", "_only", "_served", "_sparing", "access_logs", "handshakes", "inspections", "leaving",
+        "listener", "listener_stats", "services", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +117,7 @@ class ListenerRuntime:
         self._count = count
         self._draining = False
         self._sparing = Sparing()
+        self._served: dict[Transport, Served] = {}
         self.configure(listener, services, tls=tls, access_logs=access_logs)
 
     def configure(
@@ -134,7 +142,11 @@ class ListenerRuntime:
         named = [(chain.match, runtime) for chain, runtime in chains if runtime is not default]
         self._index = FilterChainIndex(named, default)
         self._filters = Filters(listener, self._count)
-        plain = not secured and not self._filters and len(chains) == 1 and chains[0][0].match == FilterChainMatch()
+        for service in services.values():
+            service.ended = self._ended if self.access_logs else None
+        if not self.access_logs:
+            self._served.clear()
+        plain = not (secured or self.access_logs) and not self._filters and len(chains) == 1 and chains[0][0].match == FilterChainMatch()
         self._only = chains[0][1].service if plain else None
         if secured:
             more = self.listener_stats.more
@@ -158,7 +170,7 @@ class ListenerRuntime:
         stats = self.listener_stats
         if chain is None:
             stats.no_filter_chain_match += 1
-            self.log_unplaced(transport, incoming, self.worker.now, b"NR", "filter_chain_not_found")
+            self.log(transport, incoming, self.worker.now, b"NR", "filter_chain_not_found")
             return None
         stats.downstream_cx_total += 1
         if chain.tls is not None:
@@ -167,8 +179,9 @@ class ListenerRuntime:
                 return Handshake(self, chain, transport, incoming).begin(contexts, data)
             stats.more[NOT_READY] += 1
             stats.downstream_cx_destroy += 1
-            self.log_unplaced(transport, incoming, self.worker.now, failure="TLS error: Secret is not supplied by SDS", chain=chain)
+            self.log(transport, incoming, self.worker.now, failure="TLS error: Secret is not supplied by SDS", chain=chain)
             return None
+        self._serve(transport, incoming, chain, self.worker.now)
         handler = chain.service.accept(transport)
         if handler is not None:
             transport.handler = handler
@@ -181,16 +194,28 @@ class ListenerRuntime:
         service = handshake.chain.service
         if service not in self.services.values() and service not in self.leaving:
             self.leaving.append(service)  # it had gone when its last connection had, but for this one
+        self._serve(transport, handshake.incoming, handshake.chain, handshake.since)
         return service.accept(transport)
+
+    def _serve(self, transport: Transport, incoming: Incoming, chain: ChainRuntime, since: float) -> None:
+        """Remember a connection until it is written to the listener's log."""
+        if self.access_logs:
+            self._served[transport] = (incoming, chain, since)
+
+    def _ended(self, transport: Transport) -> None:
+        served = self._served.pop(transport, None)
+        if served is not None:
+            incoming, chain, since = served
+            self.log(transport, incoming, since, chain=chain)
 
     def failed(self, handshake: Handshake, failure: "TlsFailure") -> None:
         """The handshake of a connection came to nothing."""
         tell_failure(self._sparing, self.listener.name, handshake, failure, self.worker.now)
         reason = "connect timeout" if failure.kind == "timeout" else failure.reason
         name = handshake.server_name
-        self.log_unplaced(handshake.transport, handshake.incoming, handshake.since, failure=reason, server_name=name, chain=handshake.chain)
+        self.log(handshake.transport, handshake.incoming, handshake.since, failure=reason, server_name=name, chain=handshake.chain)
 
-    def log_unplaced(
+    def log(
         self,
         transport: Transport,
         incoming: Incoming,
@@ -202,7 +227,7 @@ class ListenerRuntime:
         server_name: str = "",
         chain: ChainRuntime | None = None,
     ) -> None:
-        """Write a connection that nothing served to the listener's log. It was there from *since* on."""
+        """Write a connection that is gone to the listener's log. It was there from *since* on."""
         if not self.access_logs:
             return
         worker = self.worker
@@ -219,6 +244,10 @@ class ListenerRuntime:
         entry.transport_failure = failure
         entry.filter_chain = chain.name if chain is not None else ""
         entry.bytes_received = transport.bytes_received
+        entry.bytes_sent = transport.bytes_sent
+        entry.tls = transport.tls
+        if entry.tls is not None:
+            entry.server_name = entry.tls.server_name
         for access_log in self.access_logs:
             access_log.write(entry)
 

@@ -97,7 +97,7 @@ class TcpProxyRuntime:
     """
 
     __slots__ = (
-        "_drained_by", "_entry", "_next_id", "_split", "access_logs", "doors", "draining", "idle_timeout", "limit", "listener",
+        "_drained_by", "_entry", "_next_id", "_split", "access_logs", "doors", "draining", "ended", "idle_timeout", "limit", "listener",
         "listener_stats", "settings", "soon", "stats", "worker",
     )  # fmt: skip
 
@@ -114,6 +114,7 @@ class TcpProxyRuntime:
         self.stats = TcpStats()
         self.listener_stats = listener_stats if listener_stats is not None else ListenerStats()
         self.doors: set[TcpSession] = set()
+        self.ended: Callable[[Transport], None] | None = None
         self.draining = False
         self._drained_by = _NEVER
         self._next_id = 0
@@ -153,6 +154,8 @@ class TcpProxyRuntime:
     def lost(self, session: "TcpSession") -> None:
         """The client of *session* is gone: write that down."""
         self.listener_stats.downstream_cx_destroy += 1
+        if self.ended is not None:
+            self.ended(session.client)
         if self.access_logs:
             entry = session.describe(self._entry)
             for access_log in self.access_logs:

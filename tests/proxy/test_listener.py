@@ -273,6 +273,15 @@ def test_a_connection_that_fits_nowhere_is_closed() -> None:
     assert front.shake("other").done
 
 
+def test_the_listener_tells_of_every_connection() -> None:
+    front = Front(chain("a"))
+    front.connect(get(b"/shown")).hang_up()
+    assert front.lines("listener") == ["- - - a -"]
+    secured = Front(chain("b", downstream()))
+    secured.shake().below.hang_up()
+    assert secured.lines("listener") == ["- - a.example b -"]
+
+
 # TLS
 
 
