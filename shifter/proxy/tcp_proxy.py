@@ -21,15 +21,17 @@ from shifter.model.cluster import UpstreamProtocol
 from shifter.model.listener import Listener
 from shifter.model.load_balancing import LbPolicy
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
+from shifter.net.tls_session import TlsSession
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import ListenerStats, TcpStats
 from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.outcome import reset_details, transport_failure
 from shifter.proxy.worker import Worker
 from shifter.routing.weights import Split
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.connection_tcp import TcpConnection
-from shifter.upstream.interfaces import FailureKind, HostLeft, LeaseFailed, PickContext, UpstreamStream
+from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PickContext, UpstreamStream
 from shifter.upstream.leasing import Leasing
 from shifter.upstream.load_balancer.criteria import criteria_of, merged
 from shifter.upstream.pool import EndpointPool
@@ -97,8 +99,8 @@ class TcpProxyRuntime:
     """
 
     __slots__ = (
-        "_drained_by", "_entry", "_next_id", "_split", "access_logs", "doors", "draining", "ended", "idle_timeout", "limit", "listener",
-        "listener_stats", "settings", "soon", "stats", "worker",
+        "_drained_by", "_entry", "_next_id", "_split", "access_logs", "chain_name", "doors", "draining", "ended", "idle_timeout", "limit",
+        "listener", "listener_stats", "settings", "soon", "stats", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -109,6 +111,7 @@ class TcpProxyRuntime:
         split: Split[Target],
         access_logs: Sequence[AccessLog],
         listener_stats: ListenerStats | None = None,
+        chain_name: str = "",
     ) -> None:
         self.worker = worker
         self.stats = TcpStats()
@@ -119,13 +122,16 @@ class TcpProxyRuntime:
         self._drained_by = _NEVER
         self._next_id = 0
         self._entry = LogEntry(0.0, b"", b"", b"")
-        self.configure(listener, settings, split, access_logs)
+        self.configure(listener, settings, split, access_logs, chain_name)
 
-    def configure(self, listener: Listener, settings: TcpProxy, split: Split[Target], access_logs: Sequence[AccessLog]) -> None:
+    def configure(
+        self, listener: Listener, settings: TcpProxy, split: Split[Target], access_logs: Sequence[AccessLog], chain_name: str = ""
+    ) -> None:
         """Serve this configuration from the next connection on."""
         self.listener = listener
         self.settings = settings
         self.access_logs = tuple(access_logs)
+        self.chain_name = chain_name
         self._split = split
         self.idle_timeout = settings.idle_timeout or _NEVER
         self.limit = settings.max_downstream_connection_duration or _NEVER
@@ -219,8 +225,8 @@ class TcpSession:
 
     __slots__ = (
         "_early", "_id", "_lease", "_paused", "attempts", "bytes_received", "bytes_sent", "client", "client_blocked", "client_ended",
-        "client_gone", "closing", "deadline", "flags", "flushing", "idle_timeout", "pool", "runtime", "started", "target", "touched",
-        "upstream", "worker",
+        "client_gone", "closing", "deadline", "failed", "flags", "flushing", "idle_timeout", "pool", "runtime", "started", "target",
+        "touched", "upstream", "upstream_tls", "worker",
     )  # fmt: skip
 
     def __init__(self, runtime: TcpProxyRuntime, client: Transport) -> None:
@@ -235,6 +241,8 @@ class TcpSession:
         self.target: Target | None = None
         self.pool: EndpointPool | None = None
         self.upstream: TcpConnection | None = None
+        self.upstream_tls: TlsSession | None = None
+        self.failed: Failed | None = None
         self.attempts = 0
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -287,6 +295,7 @@ class TcpSession:
         self._lease = None
         self.upstream = stream
         self.pool = stream.pool
+        self.upstream_tls = stream.transport.tls
         monitor = stream.pool.host.monitor
         if monitor is not None:
             monitor.served()
@@ -314,6 +323,7 @@ class TcpSession:
             self.attempts -= 1
         elif error.failed.kind in _NO_CONNECTION:
             self.pool = error.pool
+            self.failed = error.failed
             self._flag(b"UF")
         if self.attempts < self.runtime.settings.max_connect_attempts or isinstance(error, HostLeft):
             self.worker.network.mark(self)
@@ -520,8 +530,16 @@ class TcpSession:
         entry.cluster = self.target.name if self.target is not None and self.target.leasing is not None else ""
         entry.upstream_host = self.pool.address_text if self.pool is not None else None
         entry.upstream_host_name = self.pool.host.hostname.encode() if self.pool is not None else b""
-        entry.peer = entry.direct_peer = str(self.client.peer).encode("ascii")
-        entry.local_address = str(self.client.local).encode("ascii")
+        client = self.client
+        entry.peer = str(client.peer).encode("ascii")
+        entry.direct_peer = str(client.direct_peer).encode("ascii")
+        entry.local_address = str(client.local).encode("ascii")
+        entry.filter_chain = self.runtime.chain_name
+        entry.tls = client.tls
+        entry.server_name = client.tls.server_name if client.tls is not None else ""
+        entry.upstream_tls = self.upstream_tls
+        if self.failed is not None:
+            entry.upstream_transport_failure = transport_failure(reset_details(self.failed, False))
         entry.connection_id = self.connection_id
         return entry
 

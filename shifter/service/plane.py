@@ -421,9 +421,10 @@ class DataPlane:
     ) -> TcpProxyRuntime:
         logs = self._access_logs(settings.access_log, b"TcpConnectionEnd")
         served = self._served(TcpProxyRuntime, listener.address, key)
+        name = key[0] if isinstance(key[0], str) else ""
         if served is None:
-            return TcpProxyRuntime(listener, settings, self._worker, split, logs, stats)
-        served.configure(listener, settings, split, logs)
+            return TcpProxyRuntime(listener, settings, self._worker, split, logs, stats, name)
+        served.configure(listener, settings, split, logs, name)
         return served
 
     def _discovery(self, cluster: Cluster) -> Discovery:

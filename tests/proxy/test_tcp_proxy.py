@@ -589,13 +589,23 @@ def test_metadata_asks_for_a_subset() -> None:
 # telling
 
 
+def test_the_log_says_why_a_connection_failed() -> None:
+    front = Front(max_connect_attempts=2)
+    front.runtime.access_logs = (front.access_log("%UPSTREAM_TRANSPORT_FAILURE_REASON%\n"),)
+    front.network.answers = "refused"
+    front.connect()
+    front.network.answers = True
+    front.connect().hang_up("reset")
+    assert front.lines == ["delayed_connect_error:_Connection_refused", "-"]
+
+
 def test_the_log_knows_addresses_and_says_nothing_of_what_is_no_http(front: Front) -> None:
     text = "%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_LOCAL_PORT% %CONNECTION_ID% %ACCESS_LOG_TYPE% %REQ(:METHOD)% %REQ(X)% %RESP(X)% \
 %ROUTE_NAME% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% %REQUEST_DURATION% %RESPONSE_DURATION% %START_TIME(%s)% \
-%UPSTREAM_HOST_NAME% %UPSTREAM_PROTOCOL% %REQ(:SCHEME)%\n"
-    front.runtime.access_logs = (front.access_log(text),)
+%UPSTREAM_HOST_NAME% %UPSTREAM_PROTOCOL% %REQ(:SCHEME)% %FILTER_CHAIN_NAME% %DOWNSTREAM_TLS_VERSION%\n"
+    front.runtime.configure(front.listener, front.settings, front.split(front.settings), [front.access_log(text)], "chain")
     front.connect().hang_up("reset")
-    assert front.lines == ["192.0.2.7:4711 80 1 TcpConnectionEnd - - - - - - - - 1700000000 192.0.2.101:5432 - -"]
+    assert front.lines == ["192.0.2.7:4711 80 1 TcpConnectionEnd - - - - - - - - 1700000000 192.0.2.101:5432 - - chain -"]
 
 
 def test_figures_have_envoys_names(front: Front) -> None:
