@@ -50,6 +50,7 @@ class Secrets:
         self._unfit = unfit
         self._read: dict[str, _File] = {}
         self._known: dict[SdsSource, Secret] = {}
+        self._refused: dict[SdsSource, Secret] = {}  # what was tried last, so that it is not tried for each file that has changed
         self.users: list[Refill] = []
         """Who is told when a secret has changed."""
 
@@ -62,6 +63,7 @@ class Secrets:
             self._read.pop(path).stop()
         wanted = {source for one in by_path.values() for source in one}
         self._known = {source: secret for source, secret in self._known.items() if source in wanted}
+        self._refused = {source: secret for source, secret in self._refused.items() if source in wanted}
         for path, names in by_path.items():
             known = self._read.get(path)
             if known is None:
@@ -127,6 +129,9 @@ class Secrets:
 
     def _offer(self, source: SdsSource, secret: Secret) -> None:
         before = self._known.get(source)
+        if secret == self._refused.get(source):
+            return
+        self._refused.pop(source, None)
         self._count(f"sds.{source.name}.update_success")
         if secret == before:
             return
@@ -139,6 +144,7 @@ class Secrets:
         self._count(f"sds.{source.name}.update_success", -1)
         self._count(f"sds.{source.name}.update_rejected")
         self._count(f"sds.{source.name}.key_rotation_failed")
+        self._refused[source] = secret
         if before is None:
             del self._known[source]
         else:
