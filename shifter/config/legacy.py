@@ -11,7 +11,7 @@ from shifter.config.edit import Edits
 from shifter.config.legacy_base import new_list, new_map, text
 from shifter.config.legacy_clusters import ClusterRewriter
 from shifter.config.legacy_routes import RouteRewriter
-from shifter.config.legacy_words import renamed
+from shifter.config.legacy_words import V2_TYPES, renamed
 from shifter.config.report import Report
 from shifter.config.schema.base import TYPE_PREFIX
 from shifter.config.schema.listener import ROUTER
@@ -20,7 +20,6 @@ _NETWORK_FILTERS = renamed("envoy.filters.network.")
 _HTTP_FILTERS = renamed("envoy.filters.http.")
 _LISTENER_FILTERS = renamed("envoy.filters.listener.")
 _ACCESS_LOGS = renamed("envoy.access_loggers.")
-_TRANSPORT_SOCKETS = renamed("envoy.transport_sockets.")
 
 
 def modernise(root: MapNode, report: Report, edits: Edits | None = None) -> None:
@@ -33,6 +32,8 @@ def modernise(root: MapNode, report: Report, edits: Edits | None = None) -> None
         old.cluster(cluster)
     for listener in maps(static.get("listeners")):
         old.listener(listener)
+    for secret in maps(static.get("secrets")):
+        old.secret(secret)
     admin = map_in(root, "admin")
     if admin is not None:
         old.url(admin, "address")
@@ -43,6 +44,16 @@ def modernise(root: MapNode, report: Report, edits: Edits | None = None) -> None
 def modernise_routes(root: MapNode, report: Report, edits: Edits | None = None) -> None:
     """Rewrite *root*, which is a route configuration, in place."""
     RouteRewriter(report, edits).routes(root)
+
+
+def modernise_secrets(resources: Node | None, report: Report) -> None:
+    """Rewrite secrets of a file in place."""
+    old = _BootstrapRewriter(report, None)
+    for secret in maps(resources):
+        url = secret.get("@type")
+        if isinstance(url, TextNode) and url.rpartition("/")[2] in V2_TYPES:
+            old.typed(secret, "@type", secret, None)
+        old.secret(secret)
 
 
 def modernise_tests(root: MapNode, report: Report) -> None:
@@ -65,13 +76,13 @@ class _BootstrapRewriter(ClusterRewriter):
             self.extension(listener_filter, _LISTENER_FILTERS)
         for log in maps(node.get("access_log")):
             self.access_log(log)
-        for chain in maps(node.get("filter_chains")):
-            self.tls(chain, "Downstream")
-            match, socket = map_in(chain, "filter_chain_match"), map_in(chain, "transport_socket")
+        self.proxy_headers(node)
+        default = map_in(node, "default_filter_chain")
+        for chain in (*maps(node.get("filter_chains")), *(() if default is None else (default,))):
+            self.socket(chain, "Downstream")
+            match = map_in(chain, "filter_chain_match")
             if match is not None:
                 self.rename(match, "sni_domains", "server_names", "write server_names:")
-            if socket is not None:
-                self.extension(socket, _TRANSPORT_SOCKETS)
             for network_filter in maps(chain.get("filters")):
                 self.network_filter(network_filter)
 

@@ -3,13 +3,12 @@
 from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, maps
 from shifter.config.legacy_base import new_list, new_map, socket_address, text
 from shifter.config.legacy_routes import RouteRewriter
-from shifter.config.legacy_words import renamed
+from shifter.config.legacy_tls import TlsRewriter
 
-_TRANSPORT_SOCKETS = renamed("envoy.transport_sockets.")
 _HTTP_CHECK = frozenset(("path", "host", "service_name", "use_http2"))
 
 
-class ClusterRewriter(RouteRewriter):
+class ClusterRewriter(RouteRewriter, TlsRewriter):
     """Rewrites clusters, too."""
 
     def cluster(self, node: MapNode) -> None:
@@ -23,11 +22,10 @@ class ClusterRewriter(RouteRewriter):
         self.milliseconds(node, "connect_timeout_ms", "connect_timeout")
         self.milliseconds(node, "cleanup_interval_ms", "cleanup_interval")
         self.milliseconds(node, "dns_refresh_rate_ms", "dns_refresh_rate")
-        self.tls(node, "Upstream")
+        self.socket(node, "Upstream")
+        for match in maps(node.get("transport_socket_matches")):
+            self.socket(match, "Upstream")
         self.rename(node, "drain_connections_on_host_removal", "ignore_health_on_host_removal", "write ignore_health_on_host_removal:")
-        socket = map_in(node, "transport_socket")
-        if socket is not None:
-            self.extension(socket, _TRANSPORT_SOCKETS)
         self._health_checks(node)
         outliers = map_in(node, "outlier_detection")
         if outliers is not None:

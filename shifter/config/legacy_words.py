@@ -102,9 +102,14 @@ _TYPES = {
     "transport_socket.tap.v2alpha": ("transport_sockets.tap.v3", "Tap"),
 }
 
+_TLS_TYPES = ("UpstreamTlsContext", "DownstreamTlsContext", "Secret")
+
 V2_TYPES: dict[str, str] = {
     f"{_V2}{old.rstrip('.')}.{name}": f"{_V3}{new}.{name}" for old, (new, names) in _TYPES.items() for name in names.split()
-} | {f"envoy.api.v2.auth.{side}TlsContext": f"{_V3}transport_sockets.tls.v3.{side}TlsContext" for side in ("Upstream", "Downstream")}
+} | {
+    f"envoy.api.v2.auth.{name}": f"{_V3}transport_sockets.tls.v3.{name}"
+    for name in ("UpstreamTlsContext", "DownstreamTlsContext", "Secret")
+}
 """Full name of a v2 message -> of the v3 message that it became."""
 
 

@@ -14,6 +14,7 @@ from shifter.config.check_tls import SecretInFile, Tls
 from shifter.config.document import ListNode, MapNode, Node, map_in, maps, text_in
 from shifter.config.explain import validate
 from shifter.config.judge import Judge
+from shifter.config.legacy import modernise_secrets
 from shifter.config.report import Problem, Report, shown
 from shifter.config.schema.discovery import SecretsResponse
 from shifter.config.standalone import root_of
@@ -47,6 +48,7 @@ def load_secrets(text: str | bytes, name: str, judge: Judge) -> LoadedSecrets:
     resources = root.get("resources")
     if isinstance(resources, ListNode):
         resources[:] = map(_unwrapped, resources)
+    modernise_secrets(resources, report)
     response = validate(SecretsResponse, root, report)
     texts = Texts(report, judge)
     checks = Tls(report, texts, judge)
