@@ -78,9 +78,7 @@ def test_proxy_headers(written: str, listener_filters: str, taken: bool) -> None
 def test_names_of_any_type() -> None:
     validation = "{trusted_ca: {filename: ca.pem}, «match_subject_alt_names»: [{suffix: .test}]}"
     tls = f"{{common_tls_context: {{{CERTIFICATE}, validation_context: {validation}}}}}"
-    planted = marked(GOOD.replace(CHAIN, f"    - tls_context: {tls}
-      filters:
-", 1))
+    planted = marked(GOOD.replace(CHAIN, f"    - tls_context: {tls}\n      filters:\n", 1))
     loaded = load(planted.text, NAME, JUDGE)
     assert loaded.bootstrap is not None
     context = loaded.bootstrap.listeners[0].filter_chains[0].tls
