@@ -252,6 +252,8 @@ class TlsTransport:
         if role is not None:
             role.lost(self, failure, failure.reason)
         else:
+            if self.tls is not None:
+                self.tls.failure = failure
             self.handler.connection_lost(failure.reason)
         self._let_go()
 

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from OpenSSL.crypto import X509
 
+from shifter.net.tls_failure import TlsFailure
+
 if TYPE_CHECKING:
     from shifter.net.tls_engine import Engine
 
@@ -159,11 +161,13 @@ class TlsSession:
     ``alpn`` is the application protocol agreed on (empty: none), ``server_name`` the one that the client asked for (empty: none),
     ``resumed`` whether an earlier session went on, ``verified`` whether the peer sent a certificate that fits all that the configuration
     asks of it. ``truncated`` says, of a connection that ended, that its peer closed it without saying so in TLS: what was to be read
-    until the end may be cut off (RFC 8446 section 6.1).
+    until the end may be cut off (RFC 8446 section 6.1). ``failure`` is what went wrong after the handshake, if anything: so servers
+    of TLS 1.3 say that they miss a certificate.
     """
 
     __slots__ = (
-        "_chain", "_cipher", "_engine", "_id", "_local", "_peer", "_version", "alpn", "resumed", "server_name", "truncated", "verified",
+        "_chain", "_cipher", "_engine", "_id", "_local", "_peer", "_version", "alpn", "failure", "resumed", "server_name", "truncated",
+        "verified",
     )  # fmt: skip
 
     def __init__(self, engine: "Engine", checks: bool) -> None:
@@ -178,6 +182,7 @@ class TlsSession:
         self.resumed = engine.resumed()
         self.verified = checks and engine.verified()
         self.truncated = False
+        self.failure: TlsFailure | None = None
 
     def end(self) -> None:
         """Keep what may still be asked for, unparsed, and let go of the connection, which is gone: OpenSSL's part of one is large."""

@@ -16,7 +16,7 @@ from shifter.proxy.downstream import Downstream
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.leasing import Leasing
 from shifter.upstream.pool_key import PoolKey
-from shifter.upstream.transport_sockets import is_address, speaks_proxy_protocol
+from shifter.upstream.transport_sockets import depends_on_request, is_address, speaks_proxy_protocol
 from shifter.wire.events import RequestHead, first_value
 
 if TYPE_CHECKING:
@@ -28,22 +28,18 @@ _HTTP2 = 20
 
 
 class ConnectionChoice:
-    """What the requests to one cluster are asked, at one priority."""
+    """What the requests to one cluster are asked, at one priority; ``asks`` says whether they are asked anything."""
 
-    __slots__ = ("_header", "_priority", "_sni", "_tells_client", "_validates", "_with_protocol")
+    __slots__ = ("_header", "_priority", "_sni", "_tells_client", "_validates", "_with_protocol", "asks")
 
     def __init__(self, cluster: Cluster, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
+        self.asks = depends_on_request(cluster)
         self._priority = priority
         self._with_protocol = cluster.protocol is UpstreamProtocol.DOWNSTREAM
         self._sni = cluster.auto_sni
         self._validates = cluster.auto_san_validation
         self._header = cluster.override_auto_sni_header
         self._tells_client = speaks_proxy_protocol(cluster)
-
-    @property
-    def asks(self) -> bool:
-        """Whether anything depends on the request."""
-        return self._with_protocol or self._sni or self._validates or self._tells_client
 
     def key(self, head: RequestHead, downstream: Downstream, copied: bool = False) -> PoolKey:
         """Return the key of the connections for *head*, as it goes upstream. *copied*: it is a copy, which has no client's protocol."""
@@ -74,8 +70,9 @@ class ConnectionChoice:
 
 def for_copy(cluster: LiveCluster, head: RequestHead, downstream: Downstream) -> Leasing:
     """Return *cluster* as a copy of a request sees it, with *head*."""
-    choice = ConnectionChoice(cluster.config)
-    return cluster.of(choice.key(head, downstream, copied=True)) if choice.asks else cluster
+    if not cluster.depends_on_request:
+        return cluster
+    return cluster.of(ConnectionChoice(cluster.config).key(head, downstream, copied=True))
 
 
 def _without_port(authority: bytes) -> bytes:

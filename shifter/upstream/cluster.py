@@ -26,6 +26,7 @@ from shifter.upstream.outlier_events import OutlierEvent
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.pool_key import DEFAULT, HIGH, PoolKey
 from shifter.upstream.registry import Registry
+from shifter.upstream.transport_sockets import depends_on_request
 
 _FAILED = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
 
@@ -39,6 +40,7 @@ class LiveCluster(Leasing):
     __slots__ = (
         "_before", "_checker", "_detector", "_discovery", "_failed", "_high", "_log_outlier", "_members", "_policy",
         "_registry", "_settling", "_sockets", "available",
+        "depends_on_request",
     )  # fmt: skip
 
     available: bool
@@ -55,6 +57,7 @@ class LiveCluster(Leasing):
         super().__init__(config, state, state.default)
         self._sockets = state.sockets_for(config)
         self.available = False
+        self.depends_on_request = depends_on_request(config)
         self._high: BranchLeasing | None = None
         self._registry = registry
         self._discovery = discovery

@@ -364,6 +364,9 @@ class EndpointPool:
             else:
                 stats.upstream_cx_destroy_local += 1
                 stats.upstream_cx_destroy_local_with_active_rq += active
+            tls = connection.transport.tls
+            if tls is not None and tls.failure is not None:
+                self.state.sockets.failed(self.host, tls.failure)
             stats.upstream_cx_rx_bytes_total += connection.transport.bytes_received
             stats.upstream_cx_tx_bytes_total += connection.transport.bytes_sent
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from twisted.logger import Logger
 
-from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
 from shifter.model.tls import TlsContext, UpstreamTlsContext
 from shifter.net.tls import ClientTls
 from shifter.net.tls_context import ClientContext
@@ -58,6 +58,12 @@ def is_address(name: str) -> bool:
 def speaks_proxy_protocol(config: Cluster) -> bool:
     """Say whether any endpoint of a cluster wants to be told the client's address."""
     return any(one is not None for one in (config.proxy_protocol, *(match.proxy_protocol for match in config.transport_socket_matches)))
+
+
+def depends_on_request(config: Cluster) -> bool:
+    """Say whether it depends on a request which connections of a cluster it may use."""
+    by_name = config.auto_sni or config.auto_san_validation
+    return by_name or config.protocol is UpstreamProtocol.DOWNSTREAM or speaks_proxy_protocol(config)
 
 
 def no_secrets(context: TlsContext) -> TlsContext | None:

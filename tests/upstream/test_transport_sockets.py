@@ -514,3 +514,16 @@ def test_old_versions_are_spoken_where_they_are_asked_for() -> None:
     lab.ask()
     assert lab.shake().ssl.version() == "TLSv1.2"
     assert lab.state.stats.more["ssl.versions.TLSv1.2"] == 1
+
+
+def test_a_server_that_misses_a_certificate_says_so_after_the_handshake(logged: list[str]) -> None:
+    context = server()
+    context.load_verify_locations(cadata=authority().pem.decode())
+    context.verify_mode = ssl.CERT_REQUIRED
+    lab = Lab(tls=TLS)
+    _, listener = lab.ask()
+    lab.shake(context)
+    assert listener.failed is not None and listener.failed.kind is FailureKind.CONNECTION_TERMINATION
+    assert "TLSV1_ALERT_CERTIFICATE_REQUIRED" in listener.failed.detail
+    assert lab.counted() == {"handshake": 1, "connection_error": 1}
+    assert logged == ["cluster c: no TLS with 192.0.2.1:443: the other end wants a certificate, and we have none"]
