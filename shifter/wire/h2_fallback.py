@@ -30,6 +30,7 @@ _HEADER = 9
 _RST_STREAM, _SETTINGS, _GOAWAY = 3, 4, 7
 _MOST_SETTINGS = 32
 _LONGEST = 16384
+_LARGEST_TABLE = 4096
 _ANY_STREAM = 2**31 - 1
 _PROTOCOL_ERROR, _INTERNAL_ERROR, _STREAM_CLOSED = 1, 2, 5
 _FRAME_SIZE_ERROR, _REFUSED_STREAM, _COMPRESSION_ERROR = 6, 7, 9
@@ -238,6 +239,8 @@ class Connection:
         self._preface_due = role is Role.SERVER
         self._last_taken = 0
         self._most_to_take = _ANY_STREAM
+        self._most_streams = _ANY_STREAM
+        self._acknowledged = False  # the peer knows our settings
         self._peer_left = False
         self._ending: tuple[int, bytes] | None = None  # the code of the GOAWAY that ends it
         self._closed = False
@@ -246,7 +249,11 @@ class Connection:
 
     def initiate_connection(self, settings: Mapping[int, int]) -> None:
         client = self._role is Role.CLIENT
-        self._h2.local_settings = Settings(client=client, initial_values={SettingCodes(key): value for key, value in settings.items()})
+        known = {SettingCodes(key): value for key, value in settings.items()}
+        if SettingCodes.MAX_CONCURRENT_STREAMS in known and not client:
+            self._most_streams = known[SettingCodes.MAX_CONCURRENT_STREAMS]
+            known[SettingCodes.MAX_CONCURRENT_STREAMS] = _ANY_STREAM  # one too many would end the connection
+        self._h2.local_settings = Settings(client=client, initial_values=known)
         self._h2.initiate_connection()
         self._h2.clear_outbound_data_buffer()  # it says more than it was told to
         payload = b"".join(key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings.items())
@@ -405,7 +412,9 @@ class Connection:
     def _happened(self, event: Any) -> None:
         if isinstance(event, h2_events.RequestReceived):
             self._last_taken = event.stream_id
-            if event.stream_id > self._most_to_take:
+            if len(self._streams) >= self._most_streams and self._acknowledged:
+                raise ConnectionProtocolError(_PROTOCOL_ERROR, "too many streams")
+            if event.stream_id > self._most_to_take or len(self._streams) >= self._most_streams:
                 self._h2.reset_stream(event.stream_id, _REFUSED_STREAM)
                 return
             self._streams[event.stream_id] = _Stream()
@@ -434,8 +443,11 @@ class Connection:
                 self._events.append(StreamReset(event.stream_id, code))
             self._over(event.stream_id, code)
         elif isinstance(event, h2_events.RemoteSettingsChanged):
+            if self._h2.encoder.header_table_size > _LARGEST_TABLE:
+                self._h2.encoder.header_table_size = _LARGEST_TABLE  # what a peer allows is memory of ours
             self._events.append(SettingsReceived({int(key): one.new_value for key, one in event.changed_settings.items()}))
         elif isinstance(event, h2_events.SettingsAcknowledged):
+            self._acknowledged = True
             self._limit_heads()
 
     def _heard_head(self, event: Any) -> bool:
