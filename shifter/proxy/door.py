@@ -17,6 +17,7 @@ from shifter.proxy.entry import exchange_for
 from shifter.proxy.local_reply import local_reply
 from shifter.proxy.local_reply_config import Known
 from shifter.proxy.outcome import blank, local_entry
+from shifter.routing.path import is_connect_target
 from shifter.wire import h1
 from shifter.wire.events import (
     CLOSE,
@@ -239,6 +240,8 @@ class Http1Door:
                 raise ProtocolError(501, "http1.invalid_transfer_encoding")
             if head.length > 0:
                 raise ProtocolError(400, "http1.body_disallowed")
+            if not is_connect_target(head.path):
+                raise ProtocolError(400, "http1.invalid_url")
             head.length = NO_BODY
             head.block = without(head.block, b"content-length")
         elif head.flags & UPGRADE:

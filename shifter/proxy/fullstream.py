@@ -101,6 +101,7 @@ class FullStream(ProxyStream):
             return
         if tunnel is not None:
             self.bytes_received = early
+            self.request_ms = 0 if tunnel.request_over else None
             self._hold_back(tunnel)
             # the request ends when all does: its answer is waited for from here on
             self.deadline = self.started + self.leaf.timeout if self.leaf.timeout else _NEVER
@@ -126,6 +127,8 @@ class FullStream(ProxyStream):
         self.bytes_received += len(data)
         if tunnel.agreed is None:
             tunnel.keep(data, end)
+            if end:
+                self.request_ms = int((self.worker.monotonic() - self.started) * 1000)
             self._hold_back(tunnel)
         elif tunnel.agreed and self.upstream is not None and not self.over:
             self.upstream.send_data(data, end)
@@ -267,9 +270,6 @@ class FullStream(ProxyStream):
             return
         tunnel = self.tunnel
         if tunnel is not None:
-            # the request has no end yet, and so there is no time that it took
-            self.leaf = copy(self.leaf)
-            self.leaf.suppress_envoy_headers = True
             tunnel.answered(head, self.head, end)
             if tunnel.agreed:
                 self.deadline = self.until

@@ -69,6 +69,11 @@ def split_absolute(target: bytes) -> tuple[bytes, bytes]:
     return authority, path if path.startswith(b"/") else b"/" + path
 
 
+def is_connect_target(target: bytes) -> bool:
+    """Say whether *target* is what a CONNECT may have: a host and a port (RFC 9112 section 3.2.3)."""
+    return _WITH_PORT.fullmatch(target) is not None
+
+
 def make_canonical(head: RequestHead, rules: PathNormalization, connects: bool = False) -> None:
     """Bring the target of *head*, whose codec found it odd (``ODD_PATH``), into origin form and the form that *rules* ask for. Where some
     route *connects*, a CONNECT has its target for authority, and no path.
@@ -77,7 +82,7 @@ def make_canonical(head: RequestHead, rules: PathNormalization, connects: bool =
     """
     path = head.path
     if head.method == b"CONNECT":
-        if _WITH_PORT.fullmatch(path) is None:
+        if not is_connect_target(path):
             raise PathRejected(400, "http1.invalid_url")
         if not connects:
             raise RequestRefused(404, "route_not_found")  # no route takes it, whatever it matches

@@ -282,7 +282,6 @@ ODD = [
     (get(b"/direct%00"), BAD),
     (get(b"*"), BAD),
     (get(b"a.example:443", method=b"CONNECT"), b"404 Not Found"),
-    (get(b"/direct", method=b"CONNECT"), BAD),
     (get(b"/direct", b"connection: upgrade", b"upgrade: websocket"), b"403 Forbidden"),
 ]
 
@@ -295,6 +294,24 @@ def test_requests_that_nothing_here_serves(raw: bytes, status: bytes) -> None:
     assert proxy.backends == []
     ended(proxy, client)
     proxy.settled(**{f"c{status[:3].decode()}": 1})
+
+
+@pytest.mark.parametrize("target", [b"/direct", b"http://a/direct", b"a", b"a:", b"a:b", b":80", b"u@a:80", b"a:80/x", b"[::1]"])
+def test_a_connect_has_a_host_and_a_port_for_target(target: bytes) -> None:
+    proxy = Proxy()
+    client = proxy.connect(get(target, method=b"CONNECT"))
+    assert client.take() == local(b"400 Bad Request", b"Bad Request", close=True)
+    proxy.settled(c400=1)
+
+
+@pytest.mark.parametrize(
+    ("field", "status"), [(b"content-length: 3", b"400 Bad Request"), (b"transfer-encoding: chunked", b"501 Not Implemented")]
+)
+def test_a_connect_has_no_body(field: bytes, status: bytes) -> None:
+    proxy = Proxy()
+    client = proxy.connect(get(b"a:80", field, method=b"CONNECT"))
+    assert client.take().startswith(b"HTTP/1.1 " + status)
+    assert proxy.backends == []
 
 
 def test_a_connect_that_a_route_takes_is_refused_as_an_upgrade() -> None:
