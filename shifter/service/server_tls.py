@@ -11,7 +11,7 @@ from dataclasses import replace
 from cryptography import x509
 
 from shifter.model.report import CertificateDetails, CertificateReport
-from shifter.model.tls import DownstreamTlsContext, TlsCertificate, TlsContext
+from shifter.model.tls import DownstreamTlsContext, TlsContext
 from shifter.net.tls_context import ClientContext, Identity, ServerContexts
 from shifter.net.tls_session import Certificate
 from shifter.observe.stats import ListenerStats
@@ -48,10 +48,14 @@ class HeldTls:
 
     def refill_gauges(self) -> None:
         """Show when the certificates expire."""
-        if self._stats is not None and self.current is not None:
-            for name, identity in zip(self._names(self.current), self.current.identities, strict=False):
-                gauge = f"ssl.certificate.{name}.expiration_unix_time_seconds"
-                self._stats.more_gauges[gauge] = int(identity.leaf.valid_to.timestamp())
+        stats, contexts = self._stats, self.current
+        if stats is None or contexts is None:
+            return
+        shown = {name: int(one.leaf.valid_to.timestamp()) for name, one in zip(self._names(), contexts.identities, strict=False)}
+        authority = _authority(contexts.config.common)
+        if authority is not None:
+            shown[self._authority_name(contexts.config.common)] = authority.expires
+        stats.more_gauges |= {f"ssl.certificate.{name}.expiration_unix_time_seconds": when for name, when in shown.items()}
 
     def _compiled(self, before: ServerContexts | None) -> ServerContexts | None:
         common = self._secrets.fill(self.config.common)
@@ -60,16 +64,23 @@ class HeldTls:
         config = replace(self.config, common=common)
         return before if before is not None and before.config == config else ServerContexts(config, compile_string)
 
-    def _names(self, contexts: ServerContexts) -> Iterator[str]:
+    def _names(self) -> Iterator[str]:
         """Return what the certificates are called in statistics: secrets by their names, others by what they are."""
         for certificate in self.config.common.certificates:
-            yield f"unnamed_cert_{_digest(certificate)}"
+            yield f"unnamed_cert_{_digest(certificate.certificate_chain)}"
         for source in self.config.common.certificate_secrets:
             yield source.name
 
+    def _authority_name(self, filled: TlsContext) -> str:
+        source = self.config.common.validation_secret
+        if source is not None:
+            return source.name
+        trusted = filled.validation.trusted_ca if filled.validation is not None else None
+        return f"unnamed_ca_cert_{_digest(trusted or b'')}"
 
-def _digest(certificate: TlsCertificate) -> str:
-    return hashlib.sha256(certificate.certificate_chain).hexdigest()[:8]
+
+def _digest(pem: bytes) -> str:
+    return hashlib.sha256(pem).hexdigest()[:8]
 
 
 def certificates_in(contexts: ServerContexts | ClientContext | None) -> CertificateReport | None:
