@@ -24,6 +24,7 @@ from shifter.upstream.transport_sockets import Around, FillSecrets, no_secrets
 _log = Logger()
 
 EndpointKey = tuple[str, UpstreamProtocol, Address]
+_THOROUGH = 0.25
 _FOUND_ILL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
 
 
@@ -42,6 +43,7 @@ class Registry:
         self.timed: dict[Callable[[float], object], None] = {}
         """Called with the time on every tick, in the order they were added."""
         self._states: dict[str, ClusterState] = {}
+        self._thorough = 0.0
         self.runtime = Runtime()
         """That of the configuration in force."""
         self.fill: FillSecrets = no_secrets
@@ -136,18 +138,29 @@ class Registry:
         """Let every pool end what has taken too long, and others do what is due. A fault in one keeps none of the others from it."""
         for due in list(self.timed):
             _do(due, now)
+        thorough = now - self._thorough >= _THOROUGH
+        if thorough:
+            self._thorough = now
         for pool in list(self._pools.values()):  # what expires may be the last straw for a host, which then leaves
             if pool.connections:
                 _do(pool.expire, now)
             if pool.branches is not None:
-                for branch in list(pool.branches.values()):
-                    _do(branch.expire, now)
-                pool.prune()
+                self._look_at_branches(pool, now, thorough)
         if self._draining:
             for pool in list(self._draining):
                 _do(pool.expire, now)
                 if not pool.connections:
                     self._draining.discard(pool)
+
+    @staticmethod
+    def _look_at_branches(pool: EndpointPool, now: float, thorough: bool) -> None:
+        """There may be one for each client: those in which nobody waits for a connection are looked at now and then."""
+        assert pool.branches is not None
+        for branch in list(pool.branches.values()):
+            if branch.started or thorough:
+                _do(branch.expire, now)
+        if thorough:
+            pool.prune()
 
     def close(self) -> None:
         """Drop every connection (the process ends)."""

@@ -383,6 +383,7 @@ def test_a_full_cluster_does_without_idle_connections_of_others() -> None:
         lab.last.say(EMPTY)
     assert lab.state.connections == 2
     assert [one.open for one in lab.network.outgoing] == [False] * 3 + [True] * 2
+    lab.clock.advance(0.25)
     lab.registry.tick(lab.clock.seconds())
     (pool,) = lab.cluster.pools
     assert len(pool.every) == 3
