@@ -48,6 +48,7 @@ class Race:
     """See the module; a `Transport` as far as somebody who waits for a connection needs one."""
 
     tls: Optional["TlsSession"] = None
+    server_name = ""
 
     def __init__(self, network: Connector, addresses: Sequence[Address], handler: Racing, options: ConnectOptions) -> None:
         self.handler: Handler = handler

@@ -135,12 +135,13 @@ def _words(code: int) -> str:
 class TcpTransport:
     """One TCP connection, accepted or outgoing (`transport.Transport`). *limit* is its buffer's (`buffers`).
 
-    Who reads a PROXY header sets ``peer`` and ``local`` to what it said, before a handler sees the transport.
+    Who reads a PROXY header sets ``peer`` and ``local`` to what it said, and who reads a ClientHello ``server_name``, before a handler
+    sees the transport.
     """
 
     __slots__ = (
         "_ended", "_ending", "_largest", "_local", "_recv", "_send", "_size", "bytes_received", "bytes_sent", "closing", "connecting",
-        "direct_peer", "failure", "fd", "handler", "linger", "network", "peer", "peer_ended", "queue", "reading", "sock",
+        "direct_peer", "failure", "fd", "handler", "linger", "network", "peer", "peer_ended", "queue", "reading", "server_name", "sock",
     )  # fmt: skip
 
     tls: Optional["TlsSession"] = None
@@ -151,6 +152,7 @@ class TcpTransport:
         self.handler = handler
         self.peer = self.direct_peer = peer
         self._local: SocketAddress | None = None
+        self.server_name = ""
         self.fd = sock.fileno()
         self._recv = sock.recv
         self._send = sock.send

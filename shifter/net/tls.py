@@ -97,6 +97,10 @@ class TlsTransport:
         return self.below.direct_peer
 
     @property
+    def server_name(self) -> str:
+        return self.tls.server_name if self.tls is not None else self.below.server_name
+
+    @property
     def local(self) -> SocketAddress:
         return self.below.local
 

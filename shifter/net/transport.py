@@ -38,6 +38,10 @@ class Transport(Protocol):
     def tls(self) -> "TlsSession | None":
         """What TLS agreed on; ``None`` when the bytes travel as they are."""
 
+    @property
+    def server_name(self) -> str:
+        """The name that the client asked for in TLS, also where that is not spoken with us; empty for none, or unknown."""
+
     bytes_received: int
     bytes_sent: int
 

@@ -39,6 +39,10 @@ class AcceptedTransport(Transport, Protocol):
     @peer.setter
     def peer(self, said: SocketAddress, /) -> None: ...
     @property
+    def server_name(self) -> str: ...
+    @server_name.setter
+    def server_name(self, said: str, /) -> None: ...
+    @property
     def local(self) -> SocketAddress: ...
     @local.setter
     def local(self, said: SocketAddress, /) -> None: ...
@@ -173,6 +177,7 @@ class Inspection:
             return
         if found is not None and (self._data or inspector is None):
             self._incoming = found
+            self.transport.server_name = found.server_name
             self._go_on()
 
     def connection_lost(self, reason: str) -> None:

@@ -81,7 +81,7 @@ def log_entry(
         else:
             entry.direct_peer = downstream.peer if transport.direct_peer is transport.peer else str(transport.direct_peer).encode("ascii")
             entry.tls = transport.tls
-            entry.server_name = transport.tls.server_name if transport.tls is not None else ""
+            entry.server_name = transport.server_name
         entry.filter_chain = runtime.chain_name
         entry.local_address = downstream.local
         entry.connection_id = downstream.connection_id

@@ -344,7 +344,7 @@ class TcpSession:
         entry.local_address = str(client.local).encode("ascii")
         entry.filter_chain = self.runtime.chain_name
         entry.tls = client.tls
-        entry.server_name = client.tls.server_name if client.tls is not None else ""
+        entry.server_name = client.server_name
         entry.upstream_tls = self.upstream_tls
         if self.failed is not None:
             entry.upstream_transport_failure = transport_failure(reset_details(self.failed, False))

@@ -273,6 +273,17 @@ def test_a_connection_that_fits_nowhere_is_closed() -> None:
     assert front.shake("other").done
 
 
+def test_a_name_that_was_asked_for_is_known_where_nobody_speaks_tls() -> None:
+    """As with a TCP proxy that passes TLS on."""
+    front = Front(chain("a", match=FilterChainMatch(server_names=("a.example",))), tls_inspector=True)
+    client = front.connect()
+    hello = Stdlib(client, stdlib_client())
+    hello.turn()
+    assert client.server_name == "a.example"
+    client.hang_up()
+    assert front.lines("listener") == ["- - a.example a -"]
+
+
 def test_the_listener_tells_of_every_connection() -> None:
     front = Front(chain("a"))
     front.connect(get(b"/shown")).hang_up()

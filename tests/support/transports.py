@@ -35,6 +35,7 @@ class FakeTransport:
         self.local = SocketAddress("192.0.2.1", 80)
         self.options: ConnectOptions | None = None
         self.tls: Any = None  # what came of the handshake, if there was one
+        self.server_name = ""
         self.largest: int | None = None  # bytes that are read at a time
         self.bytes_received = 0
         self.bytes_sent = 0
