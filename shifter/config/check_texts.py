@@ -12,6 +12,7 @@ from shifter.config.document import ListNode, MapNode, Node, TextNode, map_in, m
 from shifter.config.judge import Judge
 from shifter.config.report import Report, shown
 
+_INLINE = frozenset(("inline_string", "inline_bytes"))
 _HEADER_LISTS = ("request_headers_to_add", "response_headers_to_add")
 
 
@@ -135,7 +136,7 @@ class Texts:
     def content(self, node: MapNode | None) -> tuple[bytes, TextNode] | None:
         """Return what a ``DataSource`` stands for, and where it says so; ``None`` when there is none, or it is known to be unreadable."""
         content, spot = self.data(node) if node is not None else (None, None)
-        if content is None or spot is None or (spot in self._missing and node is not None and "filename" in node):
+        if content is None or spot is None or (spot in self._missing and node is not None and not node.keys() & _INLINE):
             return None
         return content, spot
 
@@ -157,6 +158,7 @@ class Texts:
             value = self._judge.environment(str(name)) if self._judge.environment is not None else None
             if value is None:
                 self._report.error(name, f"there is no environment variable `{shown(name)}`")
+                self._missing.add(str(name))
             self.variables[str(name)] = value or ""
         return self.variables[name].encode()
 
