@@ -308,6 +308,8 @@ class FullStream(ProxyStream):
             self.upstream = None
             self._end(self.status, "via_upstream")
         else:
+            if self.tunnel is not None:
+                self.tunnel.broken = True
             super().on_failed(failed)
 
     def on_writable(self) -> None:
@@ -372,6 +374,13 @@ class FullStream(ProxyStream):
         )
 
     def _reply(self, status: int, body: bytes, flag: bytes, details: str, fields: bytes = b"", grpc_status: int | None = None) -> None:
+        tunnel = self.tunnel
+        if tunnel is not None and tunnel.agreed and not tunnel.broken and self.head.version != 20:
+            self.flags = flag
+            if not tunnel.answer_over:
+                self.downstream.send_data(b"", True)
+            self._end(self.status, details)
+            return
         if self.extras.tell_attempts and not self.responding:
             fields += b"\r\n%b: %d" % (_ATTEMPTS, self.attempts)
         super()._reply(status, body, flag, details, fields, grpc_status)

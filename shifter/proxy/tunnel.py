@@ -3,7 +3,8 @@
 Rule 1. Nothing that follows the request's head goes upstream before the endpoint has agreed: bytes behind a request that is refused
         are nobody's.
 Rule 2. Each direction ends by itself, and the exchange with the second. An end goes on as what the other side has for it: END_STREAM
-        or FIN. A tunnel that is cut is cut on both sides: RST_STREAM, or a TCP reset.
+        or FIN. A tunnel that breaks on one side is reset on the other: RST_STREAM, or a TCP reset. One that idles or lasts too long just
+        ends for an HTTP/1.1 client, as in Envoy.
 Rule 3. The route's timeout bounds the wait for the endpoint to agree, and nothing after it.
 """
 
@@ -33,16 +34,19 @@ class Tunnel:
     """The state of one, kept by its exchange (`fullstream.FullStream`).
 
     ``agreed`` is ``None`` until the endpoint has answered. ``request_over``, ``answer_over``: the directions that have ended.
+    ``broken``: the endpoint's side was cut.
     """
 
-    __slots__ = ("_early", "_key", "_raw", "agreed", "answer_over", "request_over")
+    __slots__ = ("_early", "_key", "_keyed", "_raw", "agreed", "answer_over", "broken", "request_over")
 
     def __init__(self) -> None:
         self.agreed: bool | None = None
         self.request_over = False
         self.answer_over = False
         self._early: list[bytes] = []
-        self._key = b""
+        self.broken = False
+        self._key = b""  # the client's, which the endpoint will not sign
+        self._keyed = False  # the client has none, and the endpoint wants one
         self._raw = False
 
     def end_here(self, header: bytes) -> None:
@@ -54,10 +58,11 @@ class Tunnel:
         """Make *head* what an endpoint understands that speaks *protocol*."""
         if (first_value(head.block, b"upgrade") or b"").lower() == _WEBSOCKET:
             key = first_value(head.block, KEY)
-            if key is None and protocol == b"HTTP/1.1" and head.version == 20:
+            if key is None and protocol != b"HTTP/2" and head.version == 20:
                 head.block += b"\r\n%b: %b" % (KEY, new_key(head.random))
-            elif head.version != 20:
-                self._key = key or b""
+                self._keyed = True
+            elif key is not None and protocol == b"HTTP/2" and head.version != 20:
+                self._key = key
 
     def keep(self, data: bytes, end: bool) -> None:
         """Remember what came too early."""
@@ -72,11 +77,10 @@ class Tunnel:
             self.agreed = head.status < 300 and not end
             return
         self.agreed = head.status == 101 and not end
-        if self.agreed and (first_value(asked.block, b"upgrade") or b"").lower() == _WEBSOCKET:
-            if self._key:
-                head.block = signed(head.block, self._key)
-            elif asked.version == 20:
-                head.block = unsigned(head.block)
+        if self.agreed and self._key:
+            head.block = signed(head.block, self._key)
+        elif self.agreed and self._keyed:
+            head.block = unsigned(head.block)
 
     def take_early(self) -> bytes:
         """Return what came too early, once."""

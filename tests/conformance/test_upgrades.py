@@ -66,7 +66,7 @@ def _table() -> Iterator[Exchange]:
             same = (speaks, endpoint) == ("h2", "two")
             ends: tuple[Step, ...] = ("head", b"hello", 5, "fin")
             yield Exchange(f"{name}: the client ends first", ask(f"/{endpoint}/echo/tail"), ends, "" if same else HALVES)
-            yield Exchange(f"{name}: the endpoint ends first", ask(f"/{endpoint}/bye"), ("head", 3, b"more"), HALVES)
+            yield Exchange(f"{name}: the endpoint ends first", ask(f"/{endpoint}/bye"), ("head", 3, "pause", b"more"), HALVES)
             yield Exchange(f"{name}: the endpoint refuses", ask(f"/{endpoint}/403"), (b"early", "head"))
             yield Exchange(f"{name}: the endpoint hangs up", ask(f"/{endpoint}/ends"))
             yield Exchange(
@@ -82,7 +82,7 @@ def _table() -> Iterator[Exchange]:
     for speaks, ask in (("h1", connect), ("h2", plain)):
         name = f"CONNECT of {speaks} that ends here"
         yield Exchange(f"{name}: bytes both ways", ask("tcp.test:80"), (b"early x00", "head", b"hello", 14))
-        yield Exchange(f"{name}: the endpoint ends first", ask("tcp.test:80"), ("head", b"x00<bye>", 8, b"more"), HALVES)
+        yield Exchange(f"{name}: the endpoint ends first", ask("tcp.test:80"), ("head", b"x00<bye>", 8, "pause", b"more"), HALVES)
         yield Exchange(f"{name}: nobody is there", ask("dead.test:80"), (b"early", "head"))
         yield Exchange(f"{name}: the route does not allow it", ask("off.test:80"))
         yield Exchange(f"{name}: no route is for it", ask("none.test:80"))

@@ -337,7 +337,7 @@ def test_only_idling_ends_it() -> None:
     proxy.wait(19)
     assert client.end == ""
     proxy.wait(2)
-    assert (client.end, proxy.backend.end) == ("reset", "reset")
+    assert (client.end, proxy.backend.end) == ("fin", "reset")
     proxy.settled(c101=1)
     assert proxy.lines[0].split()[4:6] == ["SI", "stream_idle_timeout"]
 
