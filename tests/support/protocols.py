@@ -25,7 +25,6 @@ Event = tuple[object, ...]
 
 _PATIENCE = 2.0
 _RST = struct.pack("ii", 1, 0)
-_NO_BODY = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 
 
 class End:
@@ -37,19 +36,26 @@ class End:
         self.world = world
         self.events: list[Event] = []
         self.socket: socket.socket | None = None
-        self.sent_end = False
         self.closed = False
+        self.gone = False
+        """It has cut its message off: there is nothing to be waited for."""
         self.method = "GET"
 
     # what an exchange calls
 
     def gets(self, *words: object) -> bool:
-        """Wait until an event that begins with *words* was seen; say whether it was."""
-        return self.world.poll(lambda: self.saw(*words))
+        """Wait until an event that begins with *words* was seen; say whether it was. It gives up when the exchange is over."""
+        self.world.poll(lambda: self.saw(*words) or self.over or self.world.over)
+        return self.saw(*words)
+
+    def ends(self) -> None:
+        """Wait until the peer's message has ended, one way or the other."""
+        self.world.poll(lambda: self.over)
 
     def gets_data(self, size: int) -> bool:
-        """Wait until *size* bytes of body were seen."""
-        return self.world.poll(lambda: sum(len(event[1]) for event in self.events if event[0] == "data") >= size)  # type: ignore[arg-type]
+        """Wait until *size* bytes of body were seen; say whether they were."""
+        self.world.poll(lambda: len(self.body) >= size or self.world.over)
+        return len(self.body) >= size
 
     def saw(self, *words: object) -> bool:
         return any(event[: len(words)] == words for event in self.events)
@@ -116,7 +122,6 @@ class Http1(End):
             fields.append(("transfer-encoding", "chunked"))
         self._chunked = any(name.lower() == "transfer-encoding" for name, _ in fields)
         self.write("".join([start + "\r\n", *(f"{name}: {value}\r\n" for name, value in fields), "\r\n"]).encode("latin-1"))
-        self.sent_end = end
 
     def data(self, data: bytes, end: bool = False) -> None:
         if data:
@@ -127,14 +132,13 @@ class Http1(End):
     def end(self) -> None:
         if self._chunked:
             self.write(b"0\r\n\r\n")
-        self.sent_end = True
 
     def trailers(self, *fields: Field) -> None:
         if self._chunked:
             self.write(b"0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in fields).encode() + b"\r\n")
-        self.sent_end = True
 
     def reset(self, code: int = 8) -> None:
+        self.gone = True
         self.abort()
 
     # reading
@@ -280,14 +284,12 @@ class Http2(End):
 
     def _fields(self, fields: Iterable[Field], end: bool) -> None:
         self.write(h2frames.headers([(name.encode(), value.encode()) for name, value in fields], self.stream, end))
-        self.sent_end = self.sent_end or end
 
     def data(self, data: bytes, end: bool = False) -> None:
         while len(data) > 16384:
             self.write(h2frames.data(data[:16384], self.stream))
             data = data[16384:]
         self.write(h2frames.data(data, self.stream, end))
-        self.sent_end = end
 
     def end(self) -> None:
         self.data(b"", True)
@@ -296,8 +298,8 @@ class Http2(End):
         self._fields(fields, True)
 
     def reset(self, code: int = 8) -> None:
+        self.gone = True
         self.write(h2frames.reset(self.stream, code))
-        self.sent_end = True
 
     def goaway(self, last: int | None = None, code: int = 0) -> None:
         self.write(h2frames.goaway(self.stream if last is None else last, code))
@@ -415,8 +417,8 @@ class World:
         self._listening.setblocking(False)
         self._selector.register(self._listening, selectors.EVENT_READ)
         self.port: int = self._listening.getsockname()[1]
+        self._client: ClientEnd | None = None
         self._server: ServerEnd | None = None
-        self._spare: list[socket.socket] = []
 
     def __enter__(self) -> "World":
         return self
@@ -426,25 +428,30 @@ class World:
             key.fileobj.close()  # type: ignore[union-attr]
         self._selector.close()
 
-    def hold(self, exchange: Exchange, port: int, quiet: float = 0.04) -> tuple[list[Event], list[Event]]:
+    def hold(self, exchange: Exchange, port: int, quiet: float = 0.02) -> tuple[list[Event], list[Event]]:
         """Hold *exchange* with the proxy at *port*; return what client and server have seen."""
         client = (Http2Client if self._client2 else Http1Client)(self)
         server = (Http2Server if self._server2 else Http1Server)(self)
-        self._server = server
+        self._client, self._server = client, server
         connected = socket.create_connection(("127.0.0.1", port))
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._take(connected, client)
         if client.http2:
             client.write(PREFACE + h2frames.settings(*self._settings))
         exchange(client, server)
-        self.poll(lambda: client.over or client.closed, 1.0)
+        self.poll(lambda: client.over or client.gone)
         self.poll(lambda: False, quiet)
-        self._server = None
+        self._client = self._server = None
         seen = list(client.events), list(server.events)
         for key in list(self._selector.get_map().values()):
             if isinstance(key.data, End):
                 key.data.close()
         return seen
+
+    @property
+    def over(self) -> bool:
+        """Whether the client has heard the last of the exchange under way."""
+        return self._client is not None and self._client.over
 
     def poll(self, condition: Callable[[], bool], patience: float = _PATIENCE) -> bool:
         """Let things happen until *condition* holds, at most *patience* seconds; return whether it does."""
