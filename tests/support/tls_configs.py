@@ -31,6 +31,8 @@ def files() -> Mapping[str, bytes]:
     found["locked.key"] = issued["a"].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open"))
     secret = f'"@type": {TYPES}transport_sockets.tls.v3.Secret, name: a, tls_certificate: {CERTIFICATE}'
     found["sds.yaml"] = f"resources: [{{{secret}}}]\n".encode()
+    authorities = f'"@type": {TYPES}transport_sockets.tls.v3.Secret, name: ca, validation_context: {{trusted_ca: {{filename: ca.pem}}}}'
+    found["ca.yaml"] = f"resources: [{{{authorities}}}]\n".encode()
     found["bad.yaml"] = found["sds.yaml"].replace(b"a.key", b"b.key")
     return found
 
