@@ -153,6 +153,8 @@ def _prepare_haproxy(work: Work) -> Command:
 def _peer_unable(scenario: Scenario) -> str:
     if scenario.h2_down or scenario.h2_up:
         return _HTTP1_ONLY
+    if scenario.tls:
+        return "is measured without TLS only"
     return "has no access log of this kind" if scenario.log_compared else ""
 
 

@@ -17,6 +17,7 @@ _HCM: Final = "type.googleapis.com/envoy.extensions.filters.network.http_connect
 _ROUTER: Final = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 _FILE_LOG: Final = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _FOREVER: Final = "7200s"
 
 
@@ -70,7 +71,11 @@ def envoy(work: Work) -> str:
     if work.access_log is not None:
         log = {"@type": _FILE_LOG, "path": str(work.access_log)}
         manager["access_log"] = [{"name": "envoy.access_loggers.file", "typed_config": log}]
-    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    chain: dict[str, object] = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    if work.tls is not None:
+        file = {"filename": str(work.tls)}
+        common = {"alpn_protocols": ["http/1.1"], "tls_certificates": [{"certificate_chain": file, "private_key": file}]}
+        chain["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": _TLS, "common_tls_context": common}}
     document = {
         "static_resources": {
             "listeners": [{"name": "bench", "address": _socket(work.port), "filter_chains": [chain]}],
@@ -133,6 +138,9 @@ def nginx(work: Work) -> str:
             target = here
         locations.append(f"    location ^~ {prefix} {{ proxy_pass http://{target}; }}")
     log = "off" if work.access_log is None else f"{work.access_log} combined buffer=64k flush=1s"
+    listen = f"{'http2 ' if work.h2_down else ''}{'ssl ' if work.tls else ''}backlog=8192"
+    if work.tls is not None:
+        variables.append(f"  ssl_certificate {work.tls};\n  ssl_certificate_key {work.tls};\n  ssl_protocols TLSv1.2 TLSv1.3;")
     lines = "\n".join((upstreams, *variables))
     return nginx_frame(
         str(work.directory),
@@ -146,7 +154,7 @@ def nginx(work: Work) -> str:
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto $scheme;
   server {{
-    listen 127.0.0.1:{work.port} {"http2 " if work.h2_down else ""}backlog=8192;
+    listen 127.0.0.1:{work.port} {listen};
 {chr(10).join(locations)}
   }}
 """,
@@ -185,10 +193,10 @@ defaults
   option forwardfor
   retries 0
 frontend bench
-{log}  bind 127.0.0.1:{work.port}{" proto h2" if work.h2_down else ""}
+{log}  bind 127.0.0.1:{work.port}{" proto h2" if work.h2_down else ""}{f" ssl crt {work.tls}" if work.tls else ""}
   unique-id-format %{{+X}}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
   unique-id-header X-Request-ID
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto {"https" if work.tls else "http"}
 {chr(10).join(rules)}
 {chr(10).join(backends)}
 """

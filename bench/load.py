@@ -133,8 +133,9 @@ def _tool(scenario: Scenario) -> str:
 
 def drive(scenario: Scenario, port: int, seconds: int, cpu: int, directory: Path) -> Result:
     """Put the scenario's load on *port* for whole *seconds*, from *cpu*. BenchError when the generator fails."""
-    url = f"http://127.0.0.1:{port}{scenario.path}"
-    headers = [part for name, value in BROWSER.items() for part in ("-H", f"{name}: {value}")]
+    url = f"{'https' if scenario.tls else 'http'}://127.0.0.1:{port}{scenario.path}"
+    sent = {**BROWSER, "Connection": "close"} if scenario.renewed else BROWSER
+    headers = [part for name, value in sent.items() for part in ("-H", f"{name}: {value}")]
     patience = seconds + 20.0
     if _tool(scenario) == "h2load":
         log = directory / "h2load.log"

@@ -17,6 +17,7 @@ from subprocess import Popen
 from bench import procfs
 from bench.backend import Backend
 from bench.candidates import Candidate
+from bench.certificate import certificate
 from bench.load import drive
 from bench.process import BenchError, running, wait_free, wait_listening
 from bench.scenarios import Scenario
@@ -96,7 +97,8 @@ def work_for(scenario: Scenario, entry: Entry, place: Place) -> Work:
     backends = place.backend.h2 if scenario.h2_up else place.backend.h1
     log = directory / "access.log" if entry.log else None
     routes = routes_of(scenario.routes)
-    return Work(place.port, backends, directory, h2_down=scenario.h2_down, h2_up=scenario.h2_up, access_log=log, routes=routes)
+    tls = certificate(directory) if scenario.tls else None
+    return Work(place.port, backends, directory, scenario.h2_down, scenario.h2_up, log, tls, routes)
 
 
 @contextmanager

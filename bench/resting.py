@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench import h2_client, procfs
+from bench.certificate import trusting
 from bench.load import BROWSER
 from bench.measure import Entry, Place, able, say, started, work_for
 from bench.process import BenchError, running, wait_free
@@ -80,9 +81,11 @@ def idle(scenario: Scenario, entry: Entry, place: Place, seconds: int) -> Idle:
     work = work_for(scenario, entry, place)
     first, again = (h2_client.ask, partial(h2_client.ask, stream=3)) if scenario.h2_down else (ask, ask)
     with started(entry, work, place.proxy_cpu) as process, ExitStack() as stack:
+        tls = trusting() if scenario.tls else None
 
         def connect() -> socket.socket:
-            return stack.enter_context(socket.create_connection(("127.0.0.1", work.port), 5.0))
+            made = stack.enter_context(socket.create_connection(("127.0.0.1", work.port), 5.0))
+            return made if tls is None else stack.enter_context(tls.wrap_socket(made))
 
         for _ in range(20):  # what is allocated once, by the first requests, is not the connections'
             first(connect())

@@ -22,7 +22,8 @@ class Scenario:
 
     ``varied`` sends 20,000 different requests in turn, so that no cache of parsed heads can hit.
     ``log_compared`` measures every proxy with and without an access log, side by side in each round. ``routes`` is the length
-    of the route table, at the end of which stands what is asked for.
+    of the route table, at the end of which stands what is asked for. ``tls`` is TLS 1.3 towards the clients; with ``renewed``
+    every request comes on a new connection.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Scenario:
     h2_up: bool = False
     log_compared: bool = False
     routes: int = 10
+    tls: bool = False
+    renewed: bool = False
 
 
 ALL: Final = (
@@ -54,8 +57,13 @@ ALL: Final = (
         "h2-down", "HTTP/2 from clients (4 connections, 8 streams each), HTTP/1.1 to the backend", connections=4, streams=8, h2_down=True
     ),
     Scenario("h2-h2", "HTTP/2 without TLS on both sides", connections=4, streams=8, h2_down=True, h2_up=True),
+    Scenario("tls", "as `headers`, over TLS 1.3 from clients", varied=True, tls=True),
+    Scenario("tls-10k", "GET with a 10 KB response, over TLS 1.3", path=PATH + "/10k", tls=True),
+    Scenario("tls-1m", "GET with a 1 MB response, over TLS 1.3", path=PATH + "/1m", connections=16, tls=True),
+    Scenario("tls-new", "a connection, a full handshake (ECDSA P-256, X25519) and a request", tls=True, renewed=True),
     Scenario("idle", "10,000 keep-alive connections that each had one request and then rest", Kind.IDLE, connections=10_000),
     Scenario("h2-idle", "3,000 HTTP/2 connections that each had one request and then rest", Kind.IDLE, connections=3_000, h2_down=True),
+    Scenario("tls-idle", "3,000 such connections over TLS 1.3", Kind.IDLE, connections=3_000, tls=True),
     Scenario("start", "from starting the process to its first answer from the backend", Kind.START, connections=1),
     Scenario("latency", "2,000 requests a second on 16 connections", Kind.OPEN, connections=16, rate=2_000),
 )

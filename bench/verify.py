@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from bench.backend import SIZES
+from bench.certificate import trusting
 from bench.process import BenchError
 from bench.scenarios import Scenario
 from bench.work import CANARY, CANARY_HEADER, PATH, ROUTES
@@ -22,8 +23,12 @@ _LIKELY = range(60, 141)  # of 400 at 25 %: more than four and a half standard d
 class _Asking:
     """One keep-alive HTTP/1.1 connection to a proxy that says which cluster answered."""
 
-    def __init__(self, port: int, backends: Mapping[str, int]) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    def __init__(self, port: int, backends: Mapping[str, int], tls: bool) -> None:
+        self._connection = (
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=trusting())
+            if tls
+            else http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        )
         self._clusters = {str(number): name for name, number in backends.items()}
 
     def ask(self, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> tuple[str, int]:
@@ -47,7 +52,7 @@ def verify(scenario: Scenario, port: int, backends: Mapping[str, int], *, routes
     if scenario.h2_down:
         _verify_h2(port, scenario.path)
         return
-    asking = _Asking(port, backends)
+    asking = _Asking(port, backends, scenario.tls)
     try:
         _, length = asking.ask(scenario.path, body=b"x" * scenario.upload_bytes or None)
         due = SIZES.get(scenario.path.rpartition("/")[2])

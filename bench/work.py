@@ -48,6 +48,7 @@ class Work:
 
     ``h2_down`` and ``h2_up``: HTTP/2 with prior knowledge, without TLS, on that side. ``access_log``: the file for the
     proxy's default access log, None for none. ``directory`` is the proxy's own, for its configuration and temporary files.
+    ``tls``: a file with a certificate and its key, for TLS towards the clients, None for none.
     """
 
     port: int
@@ -56,4 +57,5 @@ class Work:
     h2_down: bool = False
     h2_up: bool = False
     access_log: Path | None = None
+    tls: Path | None = None
     routes: tuple[Route, ...] = field(default=ROUTES)

@@ -9,27 +9,31 @@ import pytest
 
 from bench import configs
 from bench.candidates import envoy_program
+from bench.certificate import certificate
 from bench.work import CLUSTERS, PATH, ROUTES, Work, routes_of
 from shifter.config import load
+from shifter.config.judge import Judge
 
-VARIANTS = ["plain", "h2_up", "h2_down", "log"]
+VARIANTS = ["plain", "h2_up", "h2_down", "log", "tls"]
 
 
 def work(directory: Path, variant: str = "plain") -> Work:
     backends = dict(zip(CLUSTERS, (21001, 21002, 21003), strict=True))
     log = directory / "access.log" if variant == "log" else None
-    return Work(22000, backends, directory, h2_down=variant == "h2_down", h2_up=variant == "h2_up", access_log=log)
+    tls = certificate(directory) if variant == "tls" else None
+    return Work(22000, backends, directory, variant == "h2_down", variant == "h2_up", log, tls)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_shifter_understands_all_of_it(tmp_path: Path, variant: str) -> None:
-    loaded = load(configs.envoy(work(tmp_path, variant)), "bench.yaml")
+    loaded = load(configs.envoy(work(tmp_path, variant)), "bench.yaml", Judge(files=lambda name: Path(name).read_bytes()))
     assert [problem.message for problem in loaded.problems] == []
     assert loaded.bootstrap is not None
     (listener,) = loaded.bootstrap.listeners
     assert listener.address.port == 22000
     assert len(next(listener.managers).route_config.virtual_hosts[0].routes) == len(ROUTES) == 10
     assert len(next(listener.managers).access_log) == (variant == "log")
+    assert (listener.filter_chains[0].tls is not None) == (variant == "tls")
     assert {cluster.protocol.value for cluster in loaded.bootstrap.clusters} == {"HTTP2" if variant == "h2_up" else "HTTP1"}
 
 
@@ -42,7 +46,7 @@ def test_envoy_accepts_it(tmp_path: Path, variant: str) -> None:
     accept([envoy_program(), "--mode", "validate", "--disable-hot-restart", "-c", str(config)])
 
 
-@pytest.mark.parametrize("variant", ["plain", "h2_down", "log"])
+@pytest.mark.parametrize("variant", ["plain", "h2_down", "log", "tls"])
 def test_nginx_accepts_it(tmp_path: Path, variant: str) -> None:
     program = shutil.which("nginx") or pytest.skip("nginx is not installed")
     config = tmp_path / "nginx.conf"
