@@ -205,7 +205,10 @@ class Connection:
         if self._out or self.closed:
             out = self._out
             self._out = b""
-            return out if self.closed else out + self._pull(self._pending)
+            if not self.closed:
+                out += self._pull(self._pending)
+                self._guard.wrote(len(out))
+            return out
         out = self._pull(self._pending)
         if self._finishing and self._finish():
             out += self._pull(self._pending)

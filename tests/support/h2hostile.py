@@ -17,7 +17,7 @@ from tests.support import h2frames as raw
 
 PATIENCE = 10.0
 QUIET = 0.4
-"""After this long without a word, an answer is not to be expected: seconds."""
+"""After this long without a word none is to be expected, where none is right: seconds."""
 _KINDS = {
     "data": 0,
     "headers": 1,
@@ -147,7 +147,7 @@ class Hostile:
         if one.kind in (raw.HEADERS, raw.DATA) and one.flags & raw.END_STREAM:
             self.ended.add(one.stream)
 
-    def outcome(self, stream: int, quiet: float = QUIET) -> str:
+    def outcome(self, stream: int, quiet: float = PATIENCE) -> str:
         """What became of *stream*, or of the connection."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and not self.closed and self.goaway is None and stream not in self.resets:
@@ -166,9 +166,9 @@ class Hostile:
         return "nothing"
 
 
-def play(port: int, case: Mapping[str, Any]) -> str:
-    """Do what *case* says and return its outcome."""
+def play(port: int, case: Mapping[str, Any], quiet: float = PATIENCE) -> str:
+    """Do what *case* says and return its outcome. Who is silent for *quiet* seconds does not answer."""
     with Hostile(port, case.get("greet", True)) as client:
         for step in case["steps"]:
             client.send(said(step))
-        return client.outcome(case.get("watch", 1), case.get("quiet", QUIET))
+        return client.outcome(case.get("watch", 1), quiet)
