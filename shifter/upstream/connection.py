@@ -330,7 +330,7 @@ class Http1Connection:
         listener = self._listener
         if listener is None:
             self.pool.remove(self, remote=reason in ("closed", "reset"))
-        elif isinstance(self._decoder, h1.UntilCloseDecoder) and reason == "closed":
+        elif isinstance(self._decoder, h1.UntilCloseDecoder) and reason == "closed" and not self._cut_off():
             self._answered()
             listener.on_data(b"", True)
         elif isinstance(self._decoder, h1.TunnelDecoder) and reason == "closed" and self._request_done and not self._answer_over:
@@ -342,6 +342,11 @@ class Http1Connection:
             self._fail(FailureKind.PROTOCOL_ERROR, f"the upstream connection was {reason} inside an answer", remote=True)
         else:
             self._fail(FailureKind.CONNECTION_TERMINATION, reason, remote=True)
+
+    def _cut_off(self) -> bool:
+        """Whether somebody else may have ended the connection: by TLS the endpoint did not (RFC 9112 section 9.8)."""
+        tls = self.transport.tls
+        return tls is not None and tls.truncated
 
     def _fail(self, kind: FailureKind, detail: str, remote: bool = False) -> None:
         listener = self._listener

@@ -1,5 +1,7 @@
 """Every way an answer can end, what is said of it, and whether the connection is used again."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from shifter.model.cluster import Cluster
@@ -124,6 +126,14 @@ def test_until_close_ended_by_a_reset_is_a_cut_answer(endpoint: Endpoint) -> Non
     listener, transport = answered(endpoint, GET, OK + b"\r\nhel")
     transport.hang_up("reset")
     assert listener.saw == ["head 200", "failed PROTOCOL_ERROR ANSWER_BEGUN"]
+
+
+@pytest.mark.parametrize(("truncated", "last"), [(False, "end"), (True, "failed PROTOCOL_ERROR ANSWER_BEGUN")])
+def test_until_close_over_tls_has_to_end_in_tls(endpoint: Endpoint, truncated: bool, last: str) -> None:
+    listener, transport = answered(endpoint, GET, OK + b"\r\nhel")
+    transport.tls = Mock(truncated=truncated)
+    transport.hang_up()
+    assert listener.saw[-1] == last
 
 
 @pytest.mark.parametrize("piecewise", [False, True])
