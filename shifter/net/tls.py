@@ -98,7 +98,7 @@ class TlsTransport:
 
     @property
     def server_name(self) -> str:
-        return self.tls.server_name if self.tls is not None else self.below.server_name
+        return self.below.server_name
 
     @property
     def local(self) -> SocketAddress:

@@ -40,7 +40,8 @@ class Transport(Protocol):
 
     @property
     def server_name(self) -> str:
-        """The name that the client asked for in TLS, also where that is not spoken with us; empty for none, or unknown."""
+        """The name that a client asked for in TLS, where its first bytes were looked at, whoever it speaks TLS with; empty for none.
+        (`TlsSession.server_name` is what the handshake knows.)"""
 
     bytes_received: int
     bytes_sent: int

@@ -212,8 +212,7 @@ class ListenerRuntime:
         """The handshake of a connection came to nothing."""
         tell_failure(self._sparing, self.listener.name, handshake, failure, self.worker.now)
         reason = "connect timeout" if failure.kind == "timeout" else failure.reason
-        name = handshake.server_name
-        self.log(handshake.transport, handshake.incoming, handshake.since, failure=reason, server_name=name, chain=handshake.chain)
+        self.log(handshake.transport, handshake.incoming, handshake.since, failure=reason, chain=handshake.chain)
 
     def log(
         self,
@@ -224,7 +223,6 @@ class ListenerRuntime:
         details: str = "",
         *,
         failure: str = "",
-        server_name: str = "",
         chain: ChainRuntime | None = None,
     ) -> None:
         """Write a connection that is gone to the listener's log. It was there from *since* on."""
@@ -240,14 +238,12 @@ class ListenerRuntime:
         entry.peer = str(incoming.source).encode("ascii")
         entry.direct_peer = str(incoming.direct_source).encode("ascii")
         entry.local_address = str(incoming.destination).encode("ascii")
-        entry.server_name = server_name or incoming.server_name
+        entry.server_name = incoming.server_name
         entry.transport_failure = failure
         entry.filter_chain = chain.name if chain is not None else ""
         entry.bytes_received = transport.bytes_received
         entry.bytes_sent = transport.bytes_sent
         entry.tls = transport.tls
-        if entry.tls is not None:
-            entry.server_name = entry.tls.server_name
         for access_log in self.access_logs:
             access_log.write(entry)
 
