@@ -71,6 +71,7 @@ class Clusters:
             health_checks=tuple(map(health_check, config.health_checks)),
             outlier_detection=outlier_detection(config.outlier_detection),
             ignore_health_on_host_removal=config.ignore_health_on_host_removal,
+            close_connections_on_host_health_failure=config.close_connections_on_host_health_failure,
             circuit_breakers=_circuit_breakers(config.circuit_breakers),
             connection_options=_connection_options(config.upstream_connection_options, config.upstream_bind_config or self._bind),
             metadata=metadata(config.metadata),

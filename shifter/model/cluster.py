@@ -233,7 +233,8 @@ class Cluster:
     ``tls`` ``None``: in the clear. ``proxy_protocol`` is the version (1, 2) of the PROXY header that each connection begins with.
     The first of ``transport_socket_matches`` that fits an endpoint says both instead. ``auto_sni`` and ``auto_san_validation`` take the
     request's ``host`` (or its header ``override_auto_sni_header``) for the server name, and want it in the certificate.
-    ``enable_trailers`` is ``Http1ProtocolOptions``'.
+    ``enable_trailers`` is ``Http1ProtocolOptions``'. ``close_connections_on_host_health_failure`` is about connections of TCP proxies:
+    those of requests are closed behind these in any case.
     """
 
     name: str
@@ -252,6 +253,7 @@ class Cluster:
     health_checks: tuple[HealthCheck, ...] = ()
     outlier_detection: OutlierDetection | None = None
     ignore_health_on_host_removal: bool = False
+    close_connections_on_host_health_failure: bool = False
     connect_timeout: float = 5.0
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
     circuit_breakers: CircuitBreakers = CircuitBreakers()

@@ -240,7 +240,12 @@ class TcpSession:
             self._over()
         elif reason == "closed":
             self.client.half_close()  # its end may have come last
-        elif not self.closing:
+        elif self.closing:
+            return
+        elif reason in _OURS:
+            self.closing = True
+            self.client.close()  # its host is ill, and nobody is to wait for it
+        else:
             if reason == "reset":
                 self._flag(b"UR")
             self.closing = True
@@ -281,10 +286,7 @@ class TcpSession:
         self._cancel()
         upstream = self.upstream
         if upstream is not None:
-            if upstream.blocked:
-                upstream.abort()
-            else:
-                upstream.close()
+            upstream.give_up()
         if not self.client_gone:
             if self.client_blocked:
                 self.client.abort()

@@ -90,6 +90,13 @@ class TcpConnection:
         """Close at once, with a reset."""
         self.transport.abort()
 
+    def give_up(self) -> None:
+        """Close without waiting for what the endpoint does not take."""
+        if self.blocked:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
     # UpstreamStream
 
     def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:

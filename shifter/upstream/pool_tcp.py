@@ -2,7 +2,8 @@
 
 Rule 1. A connection that was opened ahead of need waits unread; the oldest is used first.
 Rule 2. Who does not want his connection any more takes it along: nobody is kept waiting at an endpoint that might speak first.
-Rule 3. ``max_requests`` does not hold here, as in Envoy: the limit of what is under way is that of connections.
+Rule 3. What is in use stays in use when its host is found ill, unless ``close_connections_on_host_health_failure`` says otherwise.
+Rule 4. ``max_requests`` does not hold here, as in Envoy: the limit of what is under way is that of connections.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from shifter.net.transport import Connector
 from shifter.upstream.connection_tcp import TcpConnection
-from shifter.upstream.host import Host
+from shifter.upstream.host import Health, Host
 from shifter.upstream.interfaces import PooledConnection, UpstreamStream
 from shifter.upstream.pool import EndpointPool
 from shifter.upstream.pool_key import DEFAULT, PoolKey
@@ -34,6 +35,14 @@ class TcpPool(EndpointPool):
         if connection in self.idle:
             self.idle.remove(connection)
         super().remove(connection, remote, active)
+
+    def renew(self, connecting: bool = False) -> None:
+        super().renew(connecting)
+        if self.state.config.close_connections_on_host_health_failure and self.host.health is Health.UNHEALTHY:
+            for connection in self.connections:
+                assert isinstance(connection, TcpConnection)
+                if connection.opened:
+                    connection.give_up()
 
     def _new_connection(self) -> PooledConnection:
         connection = TcpConnection(self)

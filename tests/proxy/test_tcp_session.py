@@ -347,6 +347,17 @@ def test_a_connection_ahead_of_need_that_died_ends_who_gets_it() -> None:
     assert front.connect(b"x").lost == "aborted"
 
 
+def test_a_client_is_closed_when_its_endpoint_is_found_ill() -> None:
+    front = Front(cluster("one", AT[0], close_connections_on_host_health_failure=True))
+    client = front.connect(b"x")
+    front.endpoint.say(b"half an answ")
+    [pool] = front.clusters["one"].pools
+    pool.host.set(HealthFlag.FAILED_ACTIVE_HC, 0.0)
+    front.network.run()
+    assert (front.endpoint.lost, client.take(), client.lost) == ("closed locally", b"half an answ", "closed locally")
+    front.settled()
+
+
 def test_a_pool_that_is_let_go_closes_what_nobody_uses() -> None:
     front = Front(cluster("one", AT[0], preconnect=PreconnectPolicy(per_upstream_preconnect_ratio=2.0)))
     client = front.connect(b"x")

@@ -1,7 +1,10 @@
 """Connections that are used once: who gets which, what is made ahead of need, what is counted."""
 
+import pytest
+
 from shifter.model.cluster import CircuitBreakers, Cluster, PreconnectPolicy, Thresholds
 from shifter.upstream.connection_tcp import TcpConnection
+from shifter.upstream.host import HealthFlag
 from shifter.upstream.interfaces import FailureKind
 from shifter.upstream.pool_tcp import TcpPool
 from tests.support.upstreams import ADDRESS, AnyEndpoint, Leased
@@ -102,6 +105,23 @@ def test_a_place_that_becomes_free_goes_to_who_waits() -> None:
     one.network.run()
     one.connections[1].establish()
     assert leased[1].stream is not None
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_connections_to_an_ill_host_are_closed_where_that_is_asked_for(wanted: bool) -> None:
+    one = endpoint(close_connections_on_host_health_failure=wanted)
+    leased = [one.lease(), one.lease(), one.lease()]
+    for connection in one.connections[:2]:
+        connection.establish()
+    users = [used(leased[0]), used(leased[1])]
+    one.connections[1].room = 0
+    users[1][0].write(b"x")
+    one.network.run()
+    one.pool.host.set(HealthFlag.FAILED_ACTIVE_HC, 0.0)
+    one.pool.renew()
+    one.network.run()
+    expected = [["lost closed locally"], ["blocked", "lost aborted"]] if wanted else [[], ["blocked"]]
+    assert [user.saw for _, user in users] == expected
 
 
 def test_connecting_fails_or_takes_too_long() -> None:
