@@ -131,7 +131,7 @@ def test_until_close_ended_by_a_reset_is_a_cut_answer(endpoint: Endpoint) -> Non
 @pytest.mark.parametrize(("truncated", "last"), [(False, "end"), (True, "failed PROTOCOL_ERROR ANSWER_BEGUN")])
 def test_until_close_over_tls_has_to_end_in_tls(endpoint: Endpoint, truncated: bool, last: str) -> None:
     listener, transport = answered(endpoint, GET, OK + b"\r\nhel")
-    transport.tls = Mock(truncated=truncated)
+    transport.tls = Mock(truncated=truncated, failure=None)
     transport.hang_up()
     assert listener.saw[-1] == last
 
