@@ -205,6 +205,8 @@ class Http1Door:
             self._buffer = data
         elif _has_bare_lf(data):
             self._refuse(ProtocolError(400, "http1.bare_lf"))
+        elif data and not 0x20 < data[0] < 0x7F and data[0] != 0x0D:
+            self._refuse(ProtocolError(400, "http1.invalid_method"))  # TLS, say: nothing makes a method of it
         else:
             self._buffer = data
 

@@ -519,3 +519,12 @@ def test_only_at_its_beginning_and_only_where_it_is_spoken() -> None:
     assert proxy.connect(b"PRI * HTTP/2.0\r\nhost: a\r\n\r\n").take() == refused(b"426 Upgrade Required")
     assert proxy.connect(b"POST /direct HTTP/1.1\r\nhost: a\r\n\r\n").take() == DIRECT
     assert takes.given == []
+
+
+@pytest.mark.parametrize("begin", [b"\x16\x03\x01\x00\x05hello", b"\x00", b" ", b"\xff\xfe"])
+def test_what_cannot_become_a_request_is_refused_at_its_first_byte(begin: bytes) -> None:
+    proxy = Proxy()
+    client = proxy.connect(begin)
+    assert client.take() == local(b"400 Bad Request", b"Bad Request", close=True)
+    waiting = proxy.connect(b"\r", b"\nG")
+    assert (waiting.take(), waiting.open) == (b"", True)
