@@ -11,11 +11,11 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from shifter.model.address import SocketAddress
-from shifter.model.cluster import Cluster, RoutingPriority, UpstreamProtocol
+from shifter.model.cluster import Cluster, UpstreamProtocol
 from shifter.proxy.downstream import Downstream
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.leasing import Leasing
-from shifter.upstream.pool_key import PoolKey
+from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.transport_sockets import depends_on_request, is_address, speaks_proxy_protocol
 from shifter.wire.events import RequestHead, first_value
 
@@ -28,25 +28,28 @@ _HTTP2 = 20
 
 
 class ConnectionChoice:
-    """What the requests to one cluster are asked, at one priority; ``asks`` says whether they are asked anything."""
+    """What the requests to one cluster are asked; ``asks`` says whether they are asked anything."""
 
-    __slots__ = ("_header", "_priority", "_sni", "_tells_client", "_validates", "_with_protocol", "asks")
+    __slots__ = ("_header", "_sni", "_tells_client", "_validates", "_with_protocol", "asks")
 
-    def __init__(self, cluster: Cluster, priority: RoutingPriority = RoutingPriority.DEFAULT) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.asks = depends_on_request(cluster)
-        self._priority = priority
         self._with_protocol = cluster.protocol is UpstreamProtocol.DOWNSTREAM
         self._sni = cluster.auto_sni
         self._validates = cluster.auto_san_validation
         self._header = cluster.override_auto_sni_header
         self._tells_client = speaks_proxy_protocol(cluster)
 
-    def key(self, head: RequestHead, downstream: Downstream, copied: bool = False) -> PoolKey:
-        """Return the key of the connections for *head*, as it goes upstream. *copied*: it is a copy, which has no client's protocol."""
+    def key(self, head: RequestHead, downstream: Downstream, route: PoolKey = DEFAULT, copied: bool = False) -> PoolKey:
+        """Return the key of the connections for *head*, as it goes upstream, by what its *route* says already. *copied*: it is a copy,
+        which has no client's protocol."""
         name = self._name(head) if self._sni or self._validates else ""
+        protocol = route.protocol
+        if protocol is None and self._with_protocol and head.version == _HTTP2 and not copied:
+            protocol = UpstreamProtocol.HTTP2
         return PoolKey(
-            self._priority,
-            UpstreamProtocol.HTTP2 if self._with_protocol and head.version == _HTTP2 and not copied else None,
+            route.priority,
+            protocol,
             server_name=name if self._sni and not is_address(name) else "",
             san=name if self._validates else "",
             client=self._client(downstream) if self._tells_client else None,
@@ -55,7 +58,7 @@ class ConnectionChoice:
     def target(self, target: "Target", head: RequestHead, downstream: Downstream) -> "Target":
         """Return *target* with the connections for *head*."""
         chosen = copy(target)
-        chosen.cluster = target.cluster.of(self.key(head, downstream))
+        chosen.cluster = target.cluster.of(self.key(head, downstream, target.cluster.key))
         return chosen
 
     def _name(self, head: RequestHead) -> str:

@@ -89,7 +89,7 @@ def compile_extras(
 ) -> Extras | None:
     """Return what a route with *action* asks for when its *entry* forwards to *cluster*; ``None`` for nothing."""
     picking = Picking(action, entry, cluster)
-    connections = ConnectionChoice(cluster, priority_of(action))
+    connections = ConnectionChoice(cluster)
     retries = action.retry is not None
     extras = Extras(
         tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),

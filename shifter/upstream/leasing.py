@@ -18,7 +18,7 @@ from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import Failed, FailureKind, HostLeft, LeaseFailed, PickContext, UpstreamStream
 from shifter.upstream.load_balancer import Balancer
 from shifter.upstream.pool import EndpointPool
-from shifter.upstream.pool_key import PoolKey
+from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.resources import ClusterState, Resources
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Leasing:
         self.config = config
         self.state = state
         self.resources = resources
+
+    @property
+    def key(self) -> PoolKey:
+        """That of the requests."""
+        return DEFAULT
 
     @property
     def available(self) -> bool:
@@ -126,6 +131,10 @@ class BranchLeasing(Leasing):
         super().__init__(cluster.config, cluster.state, cluster.state.of(key.priority))
         self._cluster = cluster
         self._key = key
+
+    @property
+    def key(self) -> PoolKey:
+        return self._key
 
     @property
     def available(self) -> bool:

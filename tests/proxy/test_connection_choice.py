@@ -11,7 +11,7 @@ from shifter.model.route import RequestMirrorPolicy
 from shifter.proxy.connection_choice import ConnectionChoice
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
-from shifter.upstream.pool_key import PoolKey
+from shifter.upstream.pool_key import HIGH, PoolKey
 from shifter.wire.events import RequestHead
 from tests.support.proxies import ONE, Proxy, forward, get
 
@@ -28,7 +28,7 @@ class Client:
 
 def key(cluster: Cluster, authority: bytes = b"a.example", block: bytes = b"", version: int = 11, copied: bool = False) -> PoolKey:
     head = RequestHead(b"GET", b"/", authority, block, version=version)
-    return ConnectionChoice(cluster, RoutingPriority.HIGH).key(head, Client(), copied)  # type: ignore[arg-type]
+    return ConnectionChoice(cluster).key(head, Client(), HIGH, copied)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,13 @@ def test_the_client_s_protocol_is_that_of_the_endpoint() -> None:
     assert key(cluster, version=20).protocol is UpstreamProtocol.HTTP2
     assert key(cluster, version=11).protocol is key(cluster, version=10).protocol is None
     assert key(cluster, version=20, copied=True).protocol is None  # as in Envoy
+
+
+def test_what_the_route_says_of_the_protocol_stands() -> None:
+    cluster = Cluster("c", protocol=UpstreamProtocol.DOWNSTREAM, proxy_protocol=1)
+    head = RequestHead(b"CONNECT", b"", b"a.example:443", version=20)
+    made = ConnectionChoice(cluster).key(head, Client(), PoolKey(protocol=UpstreamProtocol.TCP))  # type: ignore[arg-type]
+    assert made.protocol is UpstreamProtocol.TCP and made.client is not None
 
 
 def test_a_proxy_header_names_both_ends_of_the_client_s_connection() -> None:
