@@ -208,7 +208,7 @@ class Inspection:
         """Close the connection."""
         if self._leave():
             self._log()
-            self.transport.close()
+            self._close()
 
     # inside
 
@@ -230,6 +230,13 @@ class Inspection:
 
     def _go_on(self) -> None:
         if self._leave() and self._listener.place(self.transport, self._incoming, self._data) is None:
+            self._close()
+
+    def _close(self) -> None:
+        """End the connection: with a reset when it has said anything, as if that had not been read."""
+        if self._data:
+            self.transport.abort()
+        else:
             self.transport.close()
 
     def _leave(self) -> bool:

@@ -188,7 +188,7 @@ def test_a_proxy_header_says_who_the_client_is(header: bytes, cut: int | None) -
 def test_connections_without_a_header_that_is_allowed_are_closed(config: ProxyProtocol, raw: bytes, counted: str) -> None:
     front = Front(chain(), proxy_protocol=config)
     client = front.connect(raw)
-    assert (client.take(), client.end) == (b"", "fin")
+    assert (client.take(), client.end) == (b"", "reset")
     assert front.filters[counted] == 1
     assert front.runtime.connections == front.stats.downstream_cx_total == 0
     assert front.lines("listener") == ["- - - - -"]
@@ -267,7 +267,7 @@ def test_chains_are_chosen_by_server_name() -> None:
 def test_a_connection_that_fits_nowhere_is_closed() -> None:
     front = Front(chain("a", downstream(), FilterChainMatch(server_names=("a.example",))), tls_inspector=True)
     client = front.shake("other")
-    assert (client.done, client.below.end, front.stats.no_filter_chain_match, front.stats.downstream_cx_total) == (False, "fin", 1, 0)
+    assert (client.done, client.below.end, front.stats.no_filter_chain_match, front.stats.downstream_cx_total) == (False, "reset", 1, 0)
     assert front.lines("listener") == ["NR filter_chain_not_found other - -"]
     front.reload(default_filter_chain=chain("rest", downstream()), tls_inspector=True)
     assert front.shake("other").done
