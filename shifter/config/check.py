@@ -42,6 +42,7 @@ def check(root: MapNode, report: Report, judge: Judge) -> Sources:
     listeners = Listeners(report, routes, tls, clusters.names)
     for listener in maps(static.get("listeners")):
         listeners.add(listener)
+    listeners.finish()
     check_files(tls.files, report, judge)
     admin = root.get("admin")
     if isinstance(admin, MapNode):

@@ -11,12 +11,13 @@ from itertools import islice, product
 
 from shifter.config.check_endpoints import Ip, check_cidr, ip_address, socket_in
 from shifter.config.check_routes import Routes
-from shifter.config.check_tls import Tls
-from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
+from shifter.config.check_tls import Tls, tls_context
+from shifter.config.document import ListNode, MapNode, TextNode, is_true, map_in, maps, text_in
 from shifter.config.judge import number
 from shifter.config.report import Report, shown
 from shifter.config.schema.listener import HCM
 from shifter.config.schema.tcp_proxy import TcpProxy
+from shifter.config.schema.tls import DownstreamTlsContext
 
 _MOST_COMBINATIONS = 100_000
 _RANGES = ("prefix_ranges", "direct_source_prefix_ranges", "source_prefix_ranges")
@@ -36,6 +37,8 @@ class Listeners:
         self._clusters = clusters
         self._names: dict[str, TextNode] = {}
         self._addresses: dict[tuple[str, int], TextNode] = {}
+        self._tls_wanted: list[TextNode] = []
+        self._has_tls = False
 
     def add(self, node: MapNode) -> None:
         """Check the listener *node*."""
@@ -56,6 +59,12 @@ class Listeners:
         if default is not None and "filter_chain_match" in default:
             self._report.warn(default.key("filter_chain_match"), "`filter_chain_match` has no effect in the default filter chain")
         self._matches(node)
+
+    def finish(self) -> None:
+        """Warn about what only all listeners together can tell."""
+        for wanted in self._tls_wanted if not self._has_tls else ():
+            hint = "give a filter chain a `transport_socket`, or trust the proxy before this one: xff_num_trusted_hops"
+            self._report.warn(wanted, "every request is sent to https, and no listener here speaks TLS", hint)
 
     def add_admin(self, node: MapNode) -> None:
         """Check the admin interface *node*."""
@@ -101,10 +110,22 @@ class Listeners:
                 self._tcp_proxy(typed)
             elif typed is not None:
                 self._routes.manager(typed)
+                self._wants_tls(typed)
         self._tls.chain(node)
+        self._has_tls = self._has_tls or tls_context(node, DownstreamTlsContext.envoy) is not None
         match = map_in(node, "filter_chain_match")
         if match is not None:
             self._match(match)
+
+    def _wants_tls(self, manager: MapNode) -> None:
+        """Note virtual hosts that want TLS of clients whose own word for it (``x-forwarded-proto``) is not taken."""
+        routes = map_in(manager, "route_config")
+        if routes is None or not is_true(manager, "use_remote_address") or number(manager, "xff_num_trusted_hops"):
+            return
+        for host in maps(routes.get("virtual_hosts")):
+            wanted = text_in(host, "require_tls")
+            if wanted is not None and wanted.upper() in ("ALL", "EXTERNAL_ONLY"):
+                self._tls_wanted.append(wanted)
 
     def _tcp_proxy(self, node: MapNode) -> None:
         self._routes.access_logs(node)

@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 from shifter.config.check_tls import covers
-from tests.support.configs import GOOD, with_cluster
+from tests.support.configs import GOOD, with_cluster, with_manager
 from tests.support.tls_configs import CERTIFICATE, TYPES, chain, downstream, listener, loaded, tcp, tell, upstream
 
 TABLE = yaml.safe_load((Path(__file__).parent / "tls_mistakes.yaml").read_text(encoding="utf-8"))
 NODE = "node: {id: a, cluster: b}\n"
+HOST = '              domains: ["*"]\n'
 OWN = "tls_certificates: [CERT]"
 
 
@@ -90,6 +91,18 @@ def test_secrets_of_the_configuration_itself() -> None:
     ):
         text = downstream(f"common_tls_context: {{{wanted}}}").replace("  listeners:", f"  secrets: {secrets}\n  listeners:", 1)
         assert loaded(text).problems == [] if problem is None else tell(text)[1:] == (problem, "it stands at line 2")
+
+
+def test_tls_that_nobody_speaks() -> None:
+    text = with_manager("use_remote_address: true").replace(HOST, f"{HOST}              require_tls: «ALL»\n", 1)
+    assert tell(text)[:2] == ("warning", "every request is sent to https, and no listener here speaks TLS")
+    believed = text.replace("use_remote_address: true", "use_remote_address: true\n          xff_num_trusted_hops: 1")
+    spoken = downstream(f"common_tls_context: {{{OWN}}}").replace("CERT", CERTIFICATE)
+    spoken = spoken.replace("codec_type: AUTO", "use_remote_address: true").replace(
+        'domains: ["*"]', 'domains: ["*"]\n              require_tls: ALL', 1
+    )
+    for good in (believed, spoken):
+        assert loaded(good.replace("«", "").replace("»", "")).problems == []
 
 
 @pytest.mark.parametrize(("inner", "told"), [("tls.v3.UpstreamTlsContext", 2), ("raw_buffer.v3.RawBuffer", 0)])
