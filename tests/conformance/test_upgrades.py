@@ -212,7 +212,7 @@ class Sides:
     def views(self, ports: dict[str, int]) -> list[View]:
         for endpoint in self.endpoints.values():
             endpoint.seen.clear()
-        with ThreadPoolExecutor(16) as together:
+        with ThreadPoolExecutor(44) as together:
             clients = list(together.map(lambda number: self.made(number, ports), range(len(TABLE))))
         return [self.seen(number, client) for number, client in enumerate(clients)]
 

@@ -29,7 +29,7 @@ class Seen:
 
     start: str = ""
     fields: Fields = ()
-    data: bytes = b""
+    data: bytearray = field(default_factory=bytearray)
     early: bytes = b""
     end: str = "open"
 
@@ -361,7 +361,8 @@ class Http1Client(Client):
             return True
         self._buffer += data
         if b"\r\n\r\n" in self._buffer:
-            head, _, self.seen.data = self._buffer.partition(b"\r\n\r\n")
+            head, _, rest = self._buffer.partition(b"\r\n\r\n")
+            self.seen.data += rest
             self.seen.start = head.split(b"\r\n")[0].decode("latin-1")
             self.seen.fields = shown(fields_of(head))
         return True
@@ -436,4 +437,4 @@ class Http2Client(Client):
             elif isinstance(event, ngh2.StreamClosed):
                 over = True
         self._flush()
-        return not over
+        return not over and self.seen.end != "end"
