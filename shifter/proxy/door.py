@@ -121,7 +121,7 @@ class Http1Door:
 
     def write_blocked(self) -> None:
         self._blocked = True
-        if not isinstance(self._decoder, h1.TunnelDecoder):  # the two directions of a tunnel have nothing to do with each other
+        if self._decoder is None:  # a body under way, or a tunnel, has nothing to do with the other direction
             self._pause(_BY_OUTPUT)
         if self.exchange is not None:
             self.exchange.on_downstream_blocked()
@@ -455,6 +455,8 @@ class Http1Door:
             self.transport.close(0.0 if self._peer_over else self.runtime.settings.delayed_close_timeout)
             return
         self._since = self.runtime.worker.now
+        if self._blocked:
+            self._pause(_BY_OUTPUT)
         if self._paused:
             # one request fewer may leave too many still: more is read when what is there has been served
             self._resume(_BY_UPSTREAM | _BY_PIPELINE if len(self._buffer) <= _AHEAD else _BY_UPSTREAM)

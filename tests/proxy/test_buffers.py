@@ -83,13 +83,31 @@ class Exchange:
             self.client.arrive(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         self.talk()
 
-    def answer(self, body: int) -> None:
-        """Answer with so many bytes."""
+    def begin(self) -> int:
+        """Send a request's head alone; return the number of its stream, if it has one."""
+        number = 0
+        if self.asking is not None:
+            number = self.asking.send_request(POST, False)
+        else:
+            self.client.arrive(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        self.talk()
+        return number
+
+    def send(self, number: int, body: int) -> None:
+        """Send so many bytes of the body, and not its end."""
+        if self.asking is not None:
+            self.asking.send_data(number, b"x" * body, False)
+        else:
+            self.client.arrive(b"%x\r\n%b\r\n" % (body, b"x" * body))
+        self.talk()
+
+    def answer(self, body: int, end: bool = True) -> None:
+        """Answer with so many bytes; there is one more to come unless *end*."""
         if self.answering is not None:
             self.answering.send_response(self.stream, 200, b"", False)
-            self.answering.send_data(self.stream, b"x" * body, True)
+            self.answering.send_data(self.stream, b"x" * body, end)
         else:
-            self.backend.arrive(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % body, b"x" * body)
+            self.backend.arrive(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (body + (not end)), b"x" * body)
         self.talk()
 
 
@@ -141,6 +159,34 @@ def test_a_body_that_the_backend_does_not_take(limit: int, client: UpstreamProto
             one.backend.drain()
             one.talk()
         assert one.backend.bytes_sent >= size
+
+
+@pytest.mark.parametrize(("limit", "client", "backend"), list(product(LIMITS, (H1, H2), (H1, H2))))
+def test_a_call_that_streams_both_ways_and_nobody_reads(limit: int, client: UpstreamProtocol, backend: UpstreamProtocol) -> None:
+    one = Exchange(limit, client, backend)
+    size = 5 * limit
+    number = one.begin()
+    one.client.room = one.backend.room = 0
+    up, down = one.client.bytes_received - one.backend.bytes_sent, one.backend.bytes_received - one.client.bytes_sent
+    one.send(number, size)
+    one.answer(size, False)
+    assert 0 < one.client.bytes_received - one.backend.bytes_sent - up <= limit + OVERHEAD
+    assert 0 < one.backend.bytes_received - one.client.bytes_sent - down <= limit + OVERHEAD
+    for _ in range(200):
+        one.backend.drain()
+        one.client.drain()
+        one.talk()
+    assert min(one.backend.bytes_sent, one.client.bytes_sent) >= size
+
+
+@pytest.mark.parametrize("backend", [H1, H2])
+def test_a_body_goes_on_while_the_client_does_not_take_the_answer(backend: UpstreamProtocol) -> None:
+    one = Exchange(4096, H1, backend)
+    number = one.begin()
+    one.client.room = 0
+    one.answer(20_000, False)
+    one.send(number, 20_000)
+    assert one.backend.bytes_sent >= 20_000
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3, 4096, 1 << 20])
