@@ -21,7 +21,7 @@ class LogEntry:
     milliseconds until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is
     that of a local reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with
     the client and the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the
-    one that the client asked for, ``filter_chain`` the name of the one it came to. What is empty or ``None`` is not known.
+    one that the client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. What is empty or ``None`` is not known.
     """
 
     __slots__ = (
@@ -55,6 +55,7 @@ class LogEntry:
         "server_name",
         "start",
         "status",
+        "termination",
         "tls",
         "trailers",
         "transport_failure",
@@ -112,3 +113,4 @@ class LogEntry:
         self.upstream_transport_failure = ""
         self.server_name = ""
         self.filter_chain = ""
+        self.termination = ""

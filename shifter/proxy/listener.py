@@ -206,13 +206,14 @@ class ListenerRuntime:
         served = self._served.pop(transport, None)
         if served is not None:
             incoming, chain, since = served
-            self.log(transport, incoming, since, chain=chain)
+            self.log(transport, incoming, since, chain=chain, served=True)
 
     def failed(self, handshake: Handshake, failure: "TlsFailure") -> None:
         """The handshake of a connection came to nothing."""
         tell_failure(self._sparing, self.listener.name, handshake, failure, self.worker.now)
-        reason = "connect timeout" if failure.kind == "timeout" else failure.reason
-        self.log(handshake.transport, handshake.incoming, handshake.since, failure=reason, chain=handshake.chain)
+        late = "transport socket timeout was reached" if failure.kind == "timeout" else ""
+        chain = handshake.chain
+        self.log(handshake.transport, handshake.incoming, handshake.since, failure=failure.reason, termination=late, chain=chain)
 
     def log(
         self,
@@ -223,7 +224,9 @@ class ListenerRuntime:
         details: str = "",
         *,
         failure: str = "",
+        termination: str = "",
         chain: ChainRuntime | None = None,
+        served: bool = False,
     ) -> None:
         """Write a connection that is gone to the listener's log. It was there from *since* on."""
         if not self.access_logs:
@@ -240,9 +243,11 @@ class ListenerRuntime:
         entry.local_address = str(incoming.destination).encode("ascii")
         entry.server_name = incoming.server_name
         entry.transport_failure = failure
+        entry.termination = termination
         entry.filter_chain = chain.name if chain is not None else ""
-        entry.bytes_received = transport.bytes_received
-        entry.bytes_sent = transport.bytes_sent
+        if served:
+            entry.bytes_received = transport.bytes_received
+            entry.bytes_sent = transport.bytes_sent
         entry.tls = transport.tls
         for access_log in self.access_logs:
             access_log.write(entry)
