@@ -229,6 +229,8 @@ class TlsTransport:
             self.tls = TlsSession(self.engine, role.checks)
             self._role = None
             self._send_below()
+            if self._paused:
+                self.below.pause()
             role.done(self)
             if self._lost or self._closing:
                 return
@@ -336,7 +338,8 @@ class TlsTransport:
 
     def pause(self) -> None:
         self._paused = True
-        self.below.pause()
+        if self._role is None:
+            self.below.pause()
 
     def resume(self) -> None:
         if not self._paused:
@@ -559,7 +562,8 @@ class ClientTls(NamedTuple):
     """How a connection is secured (`transport.ConnectOptions.tls`).
 
     ``server_name`` is what is asked for (SNI; empty: nothing, as for an IP address). ``name`` is who the other end has to be, besides what
-    the configuration asks for; when empty it has to be ``server_name``, or the address, where the configuration asks for no names.
+    the configuration asks for; when empty it has to be ``server_name``, or what it is called here (``known_as``), or the address, where the
+    configuration asks for no names.
     ``alpn`` overrules what the context offers. ``failed`` hears why a handshake came to nothing, just before the handler hears that the
     connection is lost.
     """
@@ -569,11 +573,12 @@ class ClientTls(NamedTuple):
     name: str = ""
     alpn: tuple[bytes, ...] = ()
     failed: Callable[[TlsFailure], None] | None = None
+    known_as: str = ""
 
     def over(self, network: Connector, transport: Transport, handler: Handler) -> TlsTransport:
         """Return what *handler* gets instead of *transport*, which is being connected."""
         context = self.context
-        name = self.name or self.server_name or transport.peer.host
+        name = self.name or self.server_name or self.known_as or transport.peer.host
         examination = Examination(context.validation, self.server_name, name, self.name)
         engine = Engine(context.context, server=False, owner=examination)
         connection = engine.connection

@@ -212,6 +212,33 @@ def test_who_rests_as_soon_as_the_handshake_is_done_gets_nothing() -> None:
     assert server.handler.data == b"with the end of the handshake"
 
 
+def test_who_rests_before_the_handshake_is_done_does_not_hold_it_up() -> None:
+    network = FakeNetwork(Clock())
+    client, server = Client(network, ClientContext(upstream())), Server(network, CONTEXTS)
+    client.tls.pause()
+    carry(client, server)
+    assert client.handler.saw == ["made"]
+    server.tls.write(b"later")
+    carry(client, server)
+    assert client.handler.data == b""
+    client.tls.resume()
+    carry(client, server)
+    assert client.handler.data == b"later"
+
+
+def test_who_gets_blocked_by_the_handshake_is_told_when_it_is_done() -> None:
+    network = FakeNetwork(Clock())
+    server = Server(network, CONTEXTS)
+    client = Client(network, ClientContext(upstream()))
+    client.below.establish()
+    server.below.say(client.below.take())
+    client.below.room = 10
+    client.below.say(server.below.take())
+    assert client.handler.saw == ["made", "blocked"]
+    client.below.drain()
+    assert client.handler.saw == ["made", "blocked", "drained"]
+
+
 # how it ends
 
 
