@@ -15,13 +15,14 @@ class LogEntry:
     see ``shifter.wire.events`` for their form. ``upstream_host`` is ``address:port`` of the last endpoint tried,
     ``upstream_service_time`` the text of ``x-envoy-upstream-service-time``. ``attempts`` is how often an upstream was tried.
 
-    The rest is filled in only for formats that ask for it (`operators.asks_for_more`): ``peer`` is the client's ``address:port``
-    as ``x-forwarded-for`` tells it where that is trusted, ``direct_peer`` that of the connection, ``local_address`` our end of it;
-    ``metadata`` is what filters left and ``route_metadata`` the route's own; ``request_ms`` and ``response_ms`` are the
-    milliseconds until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is
-    that of a local reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with
-    the client and the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the
-    one that the client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. What is empty or ``None`` is not known.
+    The rest is filled in only for formats that ask for it (`operators.asks_for_more`): ``peer`` is the client's ``address:port`` as
+    ``x-forwarded-for`` tells it where that is trusted, ``direct_peer`` that of the connection, ``local_address`` our end of it;
+    ``metadata`` is what filters left and ``route_metadata`` the route's own; ``request_ms`` and ``response_ms`` are the milliseconds
+    until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is that of a local
+    reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with the client and
+    the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the one that the
+    client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. What is empty or
+    ``None`` is not known.
     """
 
     __slots__ = (
