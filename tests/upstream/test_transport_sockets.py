@@ -528,3 +528,14 @@ def test_a_server_that_misses_a_certificate_says_so_after_the_handshake(logged: 
     assert "TLSV1_ALERT_CERTIFICATE_REQUIRED" in listener.failed.detail
     assert lab.counted() == {"handshake": 1, "connection_error": 1}
     assert logged == ["cluster c: no TLS with 192.0.2.1:443: the other end wants a certificate, and we have none"]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "names", "good"), [("b.example", "b.example", True), ("b.example", "a.example", False), ("", "192.0.2.1", True)]
+)
+def test_an_endpoint_that_is_asked_for_no_name_has_to_be_who_it_is_called_here(hostname: str, names: str, good: bool) -> None:
+    seen: Names = []
+    lab = Lab(LbEndpoint(ADDRESS, hostname=hostname), tls=upstream())
+    asked, _ = lab.ask()
+    lab.shake(server(names, names_seen=seen))
+    assert seen == [None] and (asked.stream is not None) is good
