@@ -23,6 +23,9 @@ def serve(sock: socket.socket, statuses: list[str], seen: list[dict[bytes, bytes
                 connection.send_headers(event.stream_id, [(":status", statuses.pop(0))])
                 connection.send_data(event.stream_id, b"hello", end_stream=True)
         sock.sendall(connection.data_to_send())
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(1 << 16):
+        pass  # closing with something unread would break the connection
     sock.close()
 
 
