@@ -173,8 +173,8 @@ class Http2Door:
     """See the module. A `Handler` for its transport."""
 
     __slots__ = (
-        "_blocked", "_draining", "_first", "_host", "_id", "_keepalive", "_marked", "_resumed", "_since", "_streams", "_unsent", "codec",
-        "requests", "runtime", "transport",
+        "_blocked", "_draining", "_first", "_head_since", "_host", "_id", "_keepalive", "_marked", "_resumed", "_since", "_streams",
+        "_unsent", "codec", "requests", "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, first: bytes) -> None:
@@ -208,6 +208,7 @@ class Http2Door:
         self._marked = False
         self._blocked = False
         self._since = runtime.worker.now  # when it became idle
+        self._head_since: float | None = None  # since when fields have been coming that are not all there
         runtime.doors.add(self)
         self.mark()
 
@@ -276,6 +277,9 @@ class Http2Door:
             if settings.request_headers_timeout and now - self._since >= settings.request_headers_timeout:
                 self.runtime.stats.downstream_rq_header_timeout += 1
                 self._end(NO_ERROR, "request_header_timeout")
+        elif settings.request_headers_timeout and self._waits_for_head(now, settings.request_headers_timeout):
+            self.runtime.stats.downstream_rq_header_timeout += 1
+            self._end(NO_ERROR, "request_header_timeout")
         elif codec.active or self._streams:
             if settings.stream_idle_timeout:
                 self._give_up_unsent(now, settings.stream_idle_timeout)
@@ -436,6 +440,16 @@ class Http2Door:
             self.transport.write(data)
         self.transport.close(self.runtime.settings.delayed_close_timeout)
         self._lose_all()
+
+    def _waits_for_head(self, now: float, limit: float) -> bool:
+        """Whether the fields of one request have been coming for *limit* seconds, as far as sweeps can tell."""
+        if not self.codec.head_unfinished:
+            self._head_since = None
+        elif self._head_since is None:
+            self._head_since = now
+        else:
+            return now - self._head_since >= limit
+        return False
 
     def _chance(self) -> float:
         return self.runtime.worker.random() / 2**63

@@ -308,6 +308,11 @@ class Connection:
         """Whether the peer has begun to speak HTTP/2."""
         return not self._awaits_preface
 
+    @property
+    def head_unfinished(self) -> bool:
+        """Whether the fields of a message have begun to come and are not all there."""
+        return self._guard.head_open or (len(self._unfed) > 3 and self._unfed[3] == 1)
+
     # inside
 
     def _translate(self, happened: list[h2_engine.Event], out: list[Event], frames: int) -> int:

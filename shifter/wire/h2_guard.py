@@ -20,9 +20,21 @@ _MOST_CONTINUATIONS = 8  # as libnghttp2
 
 class FrameGuard:
     """See the module. ``count`` is how many frames the last `admit` let through, ``unsent`` how many answers to frames (PING, SETTINGS,
-    RST_STREAM) wait to be sent."""
+    RST_STREAM) wait to be sent; ``head_open`` says that the fields of a message have begun and not ended."""
 
-    __slots__ = ("_continuations", "_empty", "_limits", "_priorities", "_sent", "_streams", "_updates", "count", "flood", "unsent")
+    __slots__ = (
+        "_continuations",
+        "_empty",
+        "_limits",
+        "_priorities",
+        "_sent",
+        "_streams",
+        "_updates",
+        "count",
+        "flood",
+        "head_open",
+        "unsent",
+    )
 
     def __init__(self, limits: Http2ProtocolOptions = DOWNSTREAM_HTTP2) -> None:
         self._limits = limits
@@ -34,6 +46,7 @@ class FrameGuard:
         self._sent = 0
         self.count = 0
         self.flood = ""
+        self.head_open = False
         self.unsent = 0
 
     def admit(self, data: bytes, at: int) -> int:
@@ -53,6 +66,7 @@ class FrameGuard:
             if kind == _HEADERS and length:
                 self._streams += 1
                 self._empty = self._continuations = 0
+                self.head_open = not data[at + 4] & _END_HEADERS
             elif kind == _DATA and length and not data[at + 4] & _PADDED:
                 self._empty = 0
             elif self._breaks(kind, data[at + 4], length - 1 - data[at + HEADER] if data[at + 4] & _PADDED and length else length):
@@ -77,6 +91,7 @@ class FrameGuard:
         if kind <= _HEADERS or kind == _CONTINUATION:
             if kind == _CONTINUATION:
                 self._continuations += 1
+                self.head_open = not flags & _END_HEADERS
                 if self._continuations > _MOST_CONTINUATIONS:
                     return self._broken("header_overflow")
             if length <= 0 and not (flags & _END_STREAM and kind != _CONTINUATION):

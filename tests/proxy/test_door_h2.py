@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from shifter.model.address import SocketAddress
-from shifter.model.http2 import Http2ProtocolOptions
-from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.http2 import ConnectionKeepalive, Http2ProtocolOptions
+from shifter.model.http_connection_manager import HttpConnectionManager, Underscores
 from shifter.model.listener import http_listener
 from shifter.model.route import RouteConfiguration
 from shifter.observe.logformat import LogEntry
@@ -556,3 +556,90 @@ def test_it_says_what_it_is(client: Client) -> None:
     _, exchange = client.ask()
     assert repr(client.door) == "<Http2Door 192.0.2.7:4711 requests=1 active=1>"
     assert repr(exchange.downstream) == "<Http2Downstream 1 of 192.0.2.7:4711>"
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_client_whose_fields_never_end(cut: bool) -> None:
+    client = Client(replace(SETTINGS, request_headers_timeout=10.0))
+    head = raw.frame(raw.HEADERS, raw.END_STREAM, 1, raw.block(raw.GET))
+    client.transport.say(raw.headers()[:20] if cut else head)
+    client.network.run()
+    client.wait(1)  # it is seen for the first time
+    assert client.closes_after(10)
+    assert client.runtime.stats.downstream_rq_header_timeout == 1
+    assert not client.tree.exchanges
+
+
+def test_a_client_that_does_not_answer_pings() -> None:
+    keepalive = ConnectionKeepalive(timeout=5.0, interval=10.0, interval_jitter=0.0)
+    client = Client(replace(SETTINGS, http2=Http2ProtocolOptions(connection_keepalive=keepalive)))
+    client.ask()
+    client.wait(10)
+    client.turn()  # it answers
+    client.wait(5)
+    client.wait(5)
+    client.network.run()
+    assert client.transport.open
+    client.wait(10)
+    client.wait(5)
+    assert not client.transport.open
+    assert client.runtime.stats.http2.keepalive_timeout == 1
+    assert ("lost",) in client.tree.exchanges[0].heard
+
+
+FLOODS = {
+    "inbound_empty_frames_flood": raw.headers(raw.POST, end=False) + raw.data(b"") * 2,
+    "inbound_priority_frames_flood": raw.frame(raw.PRIORITY, stream=1, payload=bytes(5)) * 101,
+    "inbound_window_update_frames_flood": raw.window_update(1) * 50,
+    "outbound_control_flood": raw.frame(raw.PING, payload=bytes(8)) * 1001,
+    "header_overflow": raw.frame(raw.HEADERS, 0, 1, raw.block(raw.GET)) + raw.frame(raw.CONTINUATION, stream=1, payload=b"\0\1a\1b") * 20,
+}
+
+
+@pytest.mark.parametrize("limit", FLOODS)
+def test_floods_end_the_connection_and_no_other(client: Client, limit: str) -> None:
+    other = client.network.accept(client.runtime.accept)
+    codec = ClientConnection(Http2Options())
+    other.say(codec.data_to_send()[30:])  # the rest has come before the door
+    client.transport.say(FLOODS[limit])
+    client.network.run()
+    last = raw.frames(client.transport.written)[-1]
+    assert (last.kind, last.code) == (raw.GOAWAY, ev.ENHANCE_YOUR_CALM)
+    assert client.closed
+    assert getattr(client.runtime.stats.http2, limit) == 1
+    codec.send_request(GET, True)
+    other.say(codec.data_to_send())
+    client.network.run()
+    client.tree.exchanges[-1].answer(200, b"hello")
+    client.network.run()
+    assert [event[0] for event in codec.receive(other.take())][-2:] == [ev.RESPONSE, ev.DATA]
+
+
+def test_rapid_resets_end_the_connection(client: Client) -> None:
+    for number in range(3, 4000, 2):
+        client.transport.say(raw.headers(stream=number) + raw.reset(number))
+        if client.closed:
+            break
+    assert client.closed
+    assert len(client.tree.exchanges) < 400
+    assert client.runtime.stats.downstream_rq_too_many_premature_resets == 1
+    assert client.runtime.stats.http2.rx_reset > 100
+
+
+def test_resets_that_a_client_provokes_end_the_connection(client: Client) -> None:
+    for number in range(3, 4000, 2):  # CVE-2025-8671: it breaks its own requests, and we reset them
+        client.transport.say(raw.headers(raw.POST, stream=number, end=False) + raw.window_update(0, number))
+        if client.closed:
+            break
+    assert client.closed
+    assert len(client.tree.exchanges) < 200
+
+
+def test_names_with_underscores_are_counted(client: Client) -> None:
+    client = Client(replace(SETTINGS, headers_with_underscores=Underscores.DROP_HEADER))
+    client.ask(RequestHead(b"GET", b"/", b"a.example", b"\r\na_b: c\r\nd_e: f\r\ng: h"))
+    assert client.runtime.stats.http2.dropped_headers_with_underscores == 2
+    client = Client(replace(SETTINGS, headers_with_underscores=Underscores.REJECT_REQUEST))
+    client.codec.send_request(RequestHead(b"GET", b"/", b"a.example", b"\r\na_b: c"), True)
+    client.turn()
+    assert client.runtime.stats.http2.requests_rejected_with_underscores_in_headers == 1

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shifter.model.cluster import CircuitBreakers, Cluster, Thresholds, UpstreamProtocol
-from shifter.model.http2 import Http2ProtocolOptions
+from shifter.model.http2 import ConnectionKeepalive, Http2ProtocolOptions
 from shifter.routing.retry import Reached
 from shifter.upstream.interfaces import FailureKind, UpstreamStream
 from shifter.upstream.pool_h2 import Http2Pool
@@ -546,3 +546,35 @@ def test_a_streams_window_is_a_share_of_the_buffer(limit: int, expected: int) ->
     stalled.answer(data=b"x" * 200_000, end=False)
     server, number, _ = stalled.requests[-1]
     assert 200_000 - server.queued(number) == expected
+
+
+def test_an_endpoint_that_does_not_answer_pings() -> None:
+    keepalive = ConnectionKeepalive(timeout=5.0, interval=10.0, interval_jitter=0.0)
+    endpoint = Endpoint(http2=Http2ProtocolOptions(connection_keepalive=keepalive))
+    listener = endpoint.enqueue()
+    transport = endpoint.connect()
+    for seconds in (10, 5):
+        endpoint.clock.advance(seconds)
+        endpoint.pool.expire(endpoint.clock.seconds())
+        endpoint.turn()  # it answers
+    assert transport.open
+    endpoint.clock.advance(10)
+    endpoint.pool.expire(endpoint.clock.seconds())
+    endpoint.network.run()
+    endpoint.clock.advance(5)
+    endpoint.pool.expire(endpoint.clock.seconds())
+    endpoint.network.run()
+    assert not transport.open
+    assert endpoint.pool.stats.http2.keepalive_timeout == 1
+    assert listener.failed is not None and listener.failed.kind is FailureKind.CONNECTION_TERMINATION
+
+
+def test_what_endpoints_do_is_counted(endpoint: Endpoint) -> None:
+    for _ in range(2):
+        endpoint.ask()
+        server, number, _ = endpoint.requests[-1]
+        server.reset(number, ev.CANCEL)
+        endpoint.turn()
+    endpoint.begin()[1].cancel()
+    stats = endpoint.pool.stats.http2
+    assert (stats.rx_reset, stats.tx_reset, stats.goaway_sent) == (2, 1, 0)
