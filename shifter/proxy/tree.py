@@ -151,11 +151,19 @@ class VirtualHostResource:
     def __init__(self, config: VirtualHost, around: Surroundings) -> None:
         self.config = config
         self.locate = self._compile([route for route in config.routes if route.match.kind is not PathMatchKind.CONNECT], around)
-        self.locate_connect = self._compile([route for route in config.routes if route.match.kind is PathMatchKind.CONNECT], around)
+        connects = [route for route in config.routes if route.match.kind is PathMatchKind.CONNECT]
+        self.locate_connect = self._compile(connects, around, refuse_connect if self._refuses(around) else make_leaf)
 
-    def _compile(self, routes: Sequence[Route], around: Surroundings) -> Callable[[RequestHead], Leaf | None]:
+    @staticmethod
+    def _refuses(around: Surroundings) -> bool:
+        """Whether the connection manager lets no CONNECT pass: only routes that forward can say otherwise."""
+        return not any(one.enabled for one in around.inherited.upgrades or () if one.type == b"connect")
+
+    def _compile(
+        self, routes: Sequence[Route], around: Surroundings, make: "Callable[[Route, Surroundings], Leaf] | None" = None
+    ) -> Callable[[RequestHead], Leaf | None]:
         found = RouteList(
-            [(route.match, make_leaf(route, around)) for route in routes],
+            [(route.match, (make or make_leaf)(route, around)) for route in routes],
             around.runtime,
             around.ignore_path_parameters,
             [compile_weights(route.action, around.runtime) for route in routes],
@@ -193,6 +201,11 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
         split = Split([(leaf, entry.weight) for leaf, entry in zip(leaves, entries, strict=True)])
         return split.only or WeightedResource(route, split, action.health_aware_weights)
     return ChoosingResource(route, action, leaves, around.runtime)
+
+
+def refuse_connect(route: Route, around: Surroundings) -> Leaf:
+    """`make_leaf` for CONNECT requests, where only routes that forward let any pass."""
+    return make_leaf(route, around) if isinstance(route.action, RouteAction) else UpgradeRefusedResource(route)
 
 
 def _refreshes(action: RouteAction) -> bool:
@@ -421,6 +434,25 @@ class DirectResponseResource:
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_direct_response += 1
         return LocalReply(head, downstream, self._reply, self, self._form)
+
+
+class UpgradeRefusedResource:
+    """Where requests for a tunnel go that nobody lets pass."""
+
+    __slots__ = ("config",)
+
+    entry = None
+    edit_answer = None
+
+    def __init__(self, config: Route) -> None:
+        self.config = config
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
+        return self
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        downstream.runtime.stats.downstream_rq_ws_on_non_ws_route += 1
+        return LocalReply(head, downstream, UPGRADE_FAILED)
 
 
 class TlsRedirectResource:

@@ -250,6 +250,7 @@ class Connection:
     def initiate_connection(self, settings: Mapping[int, int]) -> None:
         client = self._role is Role.CLIENT
         known = {SettingCodes(key): value for key, value in settings.items()}
+        self._extended = bool(known.get(SettingCodes.ENABLE_CONNECT_PROTOCOL))
         if SettingCodes.MAX_CONCURRENT_STREAMS in known and not client:
             self._most_streams = known[SettingCodes.MAX_CONCURRENT_STREAMS]
             known[SettingCodes.MAX_CONCURRENT_STREAMS] = _ANY_STREAM  # one too many would end the connection
@@ -418,6 +419,9 @@ class Connection:
                 self._h2.reset_stream(event.stream_id, _REFUSED_STREAM)
                 return
             self._streams[event.stream_id] = _Stream()
+            if not self._extended and any(name == b":protocol" for name, _ in event.headers):
+                self.reset_stream(event.stream_id, _PROTOCOL_ERROR)  # RFC 8441 section 4
+                return
             self._events.append(RequestReceived(event.stream_id, self._fields(event), self._heard_head(event)))
         elif isinstance(event, h2_events.ResponseReceived):
             if event.stream_id in self._streams:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from shifter.model.route import HeaderMatcher, PathMatchKind, Route, RouteAction, RouteMatch, WeightedCluster
+from shifter.model.route import (
+    DirectResponseAction,
+    HeaderMatcher,
+    PathMatchKind,
+    RedirectAction,
+    Route,
+    RouteAction,
+    RouteMatch,
+    WeightedCluster,
+)
 from shifter.net.transport import Handler, Transport
 from shifter.proxy import door as module
 from shifter.proxy.connection_manager import ConnectionManager
@@ -314,8 +323,10 @@ def test_a_connect_has_no_body(field: bytes, status: bytes) -> None:
     assert proxy.backends == []
 
 
-def test_a_connect_that_a_route_takes_is_refused_as_an_upgrade() -> None:
-    action = RouteAction((WeightedCluster("one", 1),))
+@pytest.mark.parametrize(
+    "action", [RouteAction((WeightedCluster("one", 1),)), DirectResponseAction(200), RedirectAction(host_redirect=b"b")]
+)
+def test_a_connect_that_a_route_takes_is_refused_as_an_upgrade(action: RouteAction | DirectResponseAction | RedirectAction) -> None:
     tunnel = Route(RouteMatch(PathMatchKind.CONNECT, b"", headers=(HeaderMatcher(b"x-tunnel", present=True),)), action)
     proxy = Proxy((tunnel, forward(b"", "one")))
     for fields, status in (((b"x-tunnel: 1",), b"403 Forbidden"), ((), b"404 Not Found")):

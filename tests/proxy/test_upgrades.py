@@ -57,7 +57,7 @@ def test_what_comes_too_early_waits_until_there_is_a_tunnel(ends: Ends) -> None:
 def test_what_comes_too_early_is_bounded(ends: Ends) -> None:
     tunnelled = Tunnelled(ends, early=b"x" * (300 << 10))
     if isinstance(tunnelled.client, StreamSide):
-        assert tunnelled.client.codec.queued(tunnelled.client.number) >= 44 << 10
+        assert tunnelled.client.codec.queued(tunnelled.client.number) > 0
     else:
         assert tunnelled.client.transport.paused  # type: ignore[attr-defined]  # a BareSide
     tunnelled.agree()
