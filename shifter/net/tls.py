@@ -12,7 +12,7 @@ Rule 5. A peer that closes without saying so in TLS has closed, as for Envoy; `T
 
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from OpenSSL import SSL
 
@@ -20,8 +20,10 @@ from shifter.model.address import SocketAddress
 from shifter.net.tls_context import ClientContext, ServerContexts
 from shifter.net.tls_engine import (
     CLOSED,
+    GATHERED,
     RECORD,
     SCRATCH,
+    SIZE,
     VIEW,
     WANT_READ,
     BIO_read,
@@ -30,6 +32,7 @@ from shifter.net.tls_engine import (
     SSL_read,
     SSL_write,
     faults,
+    from_buffer,
 )
 from shifter.net.tls_failure import Fault, TlsFailure, failure_of
 from shifter.net.tls_session import TlsSession
@@ -40,9 +43,6 @@ __all__ = ["ClientContext", "ClientTls", "ServerContexts", "TlsFailure", "TlsSes
 
 _LARGE_WRITE = 16 * 1024
 _MANY_WRITES = 16
-_SIZE = len(VIEW)
-_GATHERED = 8
-"""Full records that are handed down at a time."""
 _BULK = 8 * 1024
 """Pieces that make OpenSSL's queues grow so much that they are thrown away afterwards."""
 _IDLE_BYTES = 2 * RECORD
@@ -114,7 +114,7 @@ class TlsTransport:
         if self._owed == 0 and size > 5 and size == (data[3] << 8 | data[4]) + 5 and self._role is None and not self._closing:
             # the common case, without the calls: one record, and all of it
             BIO_write(self._inward, data, size)
-            got = SSL_read(self._ssl, SCRATCH, _SIZE)
+            got = SSL_read(self._ssl, SCRATCH, SIZE)
             if got > 0:
                 self._idle = 0
                 self.bytes_received += got
@@ -137,7 +137,7 @@ class TlsTransport:
     def _read(self, size: int) -> None:
         """Hand over what the *size* bytes that came hold."""
         pieces = []
-        while (got := SSL_read(self._ssl, SCRATCH, _SIZE)) > 0:
+        while (got := SSL_read(self._ssl, SCRATCH, SIZE)) > 0:
             pieces.append(VIEW[:got])
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -313,23 +313,38 @@ class TlsTransport:
 
     def _protect(self, data: bytes) -> None:
         size = len(data)
+        got = 1
         if 0 < size <= RECORD:
             SSL_write(self._ssl, data, size)
-            self.below.write(VIEW[: BIO_read(self._outward, SCRATCH, _SIZE)])
-        else:
-            pieces = []
-            for at in range(0, size, RECORD):
-                piece = data[at : at + RECORD]
-                SSL_write(self._ssl, piece, len(piece))
-                pieces.append(VIEW[: BIO_read(self._outward, SCRATCH, _SIZE)])
-                if len(pieces) == _GATHERED:
-                    self.below.write(b"".join(pieces))
-                    pieces = []
-            if pieces:
-                self.below.write(b"".join(pieces))
+            got = BIO_read(self._outward, SCRATCH, SIZE)
+            if got > 0:
+                self.below.write(VIEW[:got])
+        elif size:
+            got = self._protect_bulk(from_buffer(data), size)
+        if got <= 0:
+            self.network.mark(_Later(self._give_up))
         self.bytes_sent += size
         if size > _BULK:
             self._shrink()
+
+    def _protect_bulk(self, data: Any, size: int) -> int:
+        """Protect *size* bytes of OpenSSL's kind, with as few copies as it allows; return 0 or less when it fails."""
+        ssl, outward = self._ssl, self._outward
+        for start in range(0, size, GATHERED * RECORD):
+            filled = 0
+            for at in range(start, min(start + GATHERED * RECORD, size), RECORD):
+                SSL_write(ssl, data + at, min(RECORD, size - at))
+                got: int = BIO_read(outward, SCRATCH + filled, SIZE)
+                if got <= 0:
+                    return got
+                filled += got
+            self.below.write(VIEW[:filled])
+        return 1
+
+    def _give_up(self) -> None:
+        """OpenSSL took no more from us: what it was, it says."""
+        if not self._lost:
+            self._fail(failure_of(faults()))
 
     def _send_below(self) -> None:
         data = self.engine.taken()

@@ -21,9 +21,13 @@ from shifter.net.tls_failure import Fault
 _log = Logger()
 RECORD = 16 * 1024
 """The most that one record holds (RFC 8446 section 5.1)."""
-_SIZE = RECORD + 2048
-SCRATCH = ffi.new("char[]", _SIZE)
+GATHERED = 8
+"""Full records that are handed down at a time."""
+SIZE = RECORD + 256
+"""The most that one takes when it is protected (RFC 8446 section 5.2)."""
+SCRATCH = ffi.new("char[]", GATHERED * SIZE)
 VIEW = ffi.buffer(SCRATCH)
+from_buffer = ffi.from_buffer
 SSL_read = lib.SSL_read
 SSL_write = lib.SSL_write
 BIO_read = lib.BIO_read
@@ -64,7 +68,7 @@ class Engine:
     def taken(self) -> bytes:
         """Return what is to be sent to the peer."""
         pieces = []
-        while (size := BIO_read(self.outward, SCRATCH, _SIZE)) > 0:
+        while (size := BIO_read(self.outward, SCRATCH, SIZE)) > 0:
             pieces.append(VIEW[:size])
         return b"".join(pieces)
 

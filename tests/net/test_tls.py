@@ -366,6 +366,16 @@ def test_bytes_without_data_end_it_when_they_are_too_many(monkeypatch: pytest.Mo
     assert server.below.closing
 
 
+@pytest.mark.parametrize("size", [5, 100_000])
+def test_what_openssl_does_not_take_sends_nothing_and_ends_it(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    _, server = talk()
+    monkeypatch.setattr(tls, "SSL_write", lambda *_: -1)
+    server.tls.write(b"x" * size)
+    server.below.network.flush()
+    assert server.below.written == b""
+    assert server.handler.saw == ["lost TLS_error:|268435456:SSL routines:OPENSSL_internal:INTERNAL_ERROR:TLS_error_end"]
+
+
 def test_what_is_known_stays_known_when_the_connection_is_gone() -> None:
     client, server = talk(
         downstream(validation=CertificateValidation(trusted_ca=authority().pem)), upstream(certificate=leaf("client.example"))
