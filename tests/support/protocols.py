@@ -11,9 +11,11 @@ has seen is a list of events, tuples that begin with a word:
 import contextlib
 import selectors
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from hpack import Decoder
 
@@ -283,7 +285,7 @@ class Http2(End):
     # writing
 
     def _fields(self, fields: Iterable[Field], end: bool) -> None:
-        self.write(h2frames.headers([(name.encode(), value.encode()) for name, value in fields], self.stream, end))
+        self.write(h2frames.headers([(name.encode(), value.encode("latin-1")) for name, value in fields], self.stream, end))
 
     def data(self, data: bytes, end: bool = False) -> None:
         while len(data) > 16384:
@@ -405,13 +407,21 @@ ServerEnd = Http1Server | Http2Server
 Exchange = Callable[[ClientEnd, ServerEnd], object]
 
 
+@dataclass(frozen=True)
+class Tls:
+    """What both ends speak TLS with."""
+
+    client: ssl.SSLContext
+    server: ssl.SSLContext
+
+
 class World:
     """One proxy's two sides: a port to connect to, and one where its connections arrive. A context manager."""
 
-    def __init__(self, client2: bool, server2: bool, settings: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, client2: bool, server2: bool, tls: "Tls | None" = None) -> None:
         self._client2 = client2
         self._server2 = server2
-        self._settings = tuple(settings)
+        self._tls = tls
         self._selector = selectors.DefaultSelector()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._listening.setblocking(False)
@@ -435,9 +445,11 @@ class World:
         self._client, self._server = client, server
         connected = socket.create_connection(("127.0.0.1", port))
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            connected = self._tls.client.wrap_socket(connected, server_hostname="front.test")
         self._take(connected, client)
         if client.http2:
-            client.write(PREFACE + h2frames.settings(*self._settings))
+            client.write(PREFACE + h2frames.settings())
         exchange(client, server)
         self.poll(lambda: client.over or client.gone)
         self.poll(lambda: False, quiet)
@@ -483,6 +495,13 @@ class World:
             server.see("again")
             accepted.close()
             return
+        if self._tls is not None:
+            accepted.setblocking(True)
+            try:
+                accepted = self._tls.server.wrap_socket(accepted, server_side=True)
+            except OSError:
+                accepted.close()
+                return
         self._take(accepted, server)
         if server.http2:
             server.write(h2frames.settings((3, 100)))
@@ -493,17 +512,23 @@ class World:
         self._selector.register(one, selectors.EVENT_READ, end)
 
     def _read(self, one: socket.socket, end: End) -> None:
-        try:
-            data = one.recv(1 << 18)
-            reset = False
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-            reset = True
+        data = b""
+        reset = ended = False
+        while True:  # what TLS has decrypted nobody is told of
+            try:
+                piece = one.recv(1 << 18)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                break
+            except OSError:
+                reset = ended = True
+                break
+            data += piece
+            if not piece:
+                ended = True
+                break
         if data:
             end.received(data)  # type: ignore[attr-defined]
-        else:
+        if ended and not end.closed:
             end.closed = True
             end.lost(reset)  # type: ignore[attr-defined]
             self.forget(one)
