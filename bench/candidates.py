@@ -131,6 +131,8 @@ def _prepare_envoy(work: Work) -> Command:
 
 
 def _nginx_unable(scenario: Scenario) -> str:
+    if scenario.tcp:
+        return "passes TCP on with a module of its own, which is not measured"
     return "speaks HTTP/1 only to backends" if scenario.h2_up else ""
 
 
@@ -151,7 +153,7 @@ def _prepare_haproxy(work: Work) -> Command:
 
 
 def _peer_unable(scenario: Scenario) -> str:
-    if scenario.h2_down or scenario.h2_up:
+    if scenario.h2_down or scenario.h2_up or scenario.tcp:
         return _HTTP1_ONLY
     if scenario.tls:
         return "is measured without TLS only"

@@ -18,6 +18,7 @@ _ROUTER: Final = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Ro
 _FILE_LOG: Final = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
 _HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
+_TCP_PROXY: Final = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 _FOREVER: Final = "7200s"
 
 
@@ -72,6 +73,10 @@ def envoy(work: Work) -> str:
         log = {"@type": _FILE_LOG, "path": str(work.access_log)}
         manager["access_log"] = [{"name": "envoy.access_loggers.file", "typed_config": log}]
     chain: dict[str, object] = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    if work.tcp:
+        clusters = [{"name": name, "weight": weight} for name, weight in work.routes[-1].clusters]
+        proxy = {"@type": _TCP_PROXY, "stat_prefix": "ingress", "weighted_clusters": {"clusters": clusters}}
+        chain = {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
     if work.tls is not None:
         file = {"filename": str(work.tls)}
         common = {"alpn_protocols": ["http/1.1"], "tls_certificates": [{"certificate_chain": file, "private_key": file}]}
@@ -161,8 +166,29 @@ def nginx(work: Work) -> str:
     )
 
 
+def _haproxy_tcp(work: Work) -> str:
+    servers = "\n".join(f"  server {name} 127.0.0.1:{work.backends[name]} weight {weight}" for name, weight in work.routes[-1].clusters)
+    return f"""global
+  nbthread 1
+  maxconn 12000
+  no strict-limits
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client {_FOREVER}
+  timeout server {_FOREVER}
+  retries 0
+listen bench
+  bind 127.0.0.1:{work.port}
+  balance roundrobin
+{servers}
+"""
+
+
 def haproxy(work: Work) -> str:
     """HAProxy. A split is one backend with weighted servers; the log goes to standard output, which is a file."""
+    if work.tcp:
+        return _haproxy_tcp(work)
     h2 = " proto h2" if work.h2_up else ""
     rules: list[str] = []
     backends: list[str] = []

@@ -98,7 +98,7 @@ def work_for(scenario: Scenario, entry: Entry, place: Place) -> Work:
     log = directory / "access.log" if entry.log else None
     routes = routes_of(scenario.routes)
     tls = certificate(directory) if scenario.tls else None
-    return Work(place.port, backends, directory, scenario.h2_down, scenario.h2_up, log, tls, routes)
+    return Work(place.port, backends, directory, scenario.h2_down, scenario.h2_up, log, tls, routes, scenario.tcp)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def check(scenario: Scenario, entry: Entry, place: Place) -> None:
     """BenchError unless the entry does its work, its log included."""
     work = work_for(scenario, entry, place)
     with started(entry, work, place.proxy_cpu):
-        verify(scenario, work.port, work.backends, routes=entry.candidate.routes)
+        verify(scenario, work.port, work.backends, routes=entry.candidate.routes and not scenario.tcp)
     if work.access_log is not None and not (work.access_log.exists() and work.access_log.stat().st_size):
         raise BenchError("wrote no access log")
 

@@ -23,7 +23,7 @@ class Scenario:
     ``varied`` sends 20,000 different requests in turn, so that no cache of parsed heads can hit.
     ``log_compared`` measures every proxy with and without an access log, side by side in each round. ``routes`` is the length
     of the route table, at the end of which stands what is asked for. ``tls`` is TLS 1.3 towards the clients; with ``renewed``
-    every request comes on a new connection.
+    every request comes on a new connection. ``tcp``: the proxy passes connections on, and knows nothing of requests.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Scenario:
     routes: int = 10
     tls: bool = False
     renewed: bool = False
+    tcp: bool = False
 
 
 ALL: Final = (
@@ -61,6 +62,9 @@ ALL: Final = (
     Scenario("tls-10k", "GET with a 10 KB response, over TLS 1.3", path=PATH + "/10k", tls=True),
     Scenario("tls-1m", "GET with a 1 MB response, over TLS 1.3", path=PATH + "/1m", connections=16, tls=True),
     Scenario("tls-new", "a connection, a full handshake (ECDSA P-256, X25519) and a request", tls=True, renewed=True),
+    Scenario("tcp", "as `plain`, through a TCP proxy: connections are split 25/75, and bytes passed on", tcp=True),
+    Scenario("tcp-1m", "GET with a 1 MB response, through a TCP proxy", path=PATH + "/1m", connections=16, tcp=True),
+    Scenario("tcp-new", "a connection and a request, through a TCP proxy", tcp=True, renewed=True),
     Scenario("idle", "10,000 keep-alive connections that each had one request and then rest", Kind.IDLE, connections=10_000),
     Scenario("h2-idle", "3,000 HTTP/2 connections that each had one request and then rest", Kind.IDLE, connections=3_000, h2_down=True),
     Scenario("tls-idle", "3,000 such connections over TLS 1.3", Kind.IDLE, connections=3_000, tls=True),

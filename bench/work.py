@@ -48,7 +48,8 @@ class Work:
 
     ``h2_down`` and ``h2_up``: HTTP/2 with prior knowledge, without TLS, on that side. ``access_log``: the file for the
     proxy's default access log, None for none. ``directory`` is the proxy's own, for its configuration and temporary files.
-    ``tls``: a file with a certificate and its key, for TLS towards the clients, None for none.
+    ``tls``: a file with a certificate and its key, for TLS towards the clients, None for none. ``tcp``: as a TCP proxy, with the split
+    of the last route for connections.
     """
 
     port: int
@@ -59,3 +60,4 @@ class Work:
     access_log: Path | None = None
     tls: Path | None = None
     routes: tuple[Route, ...] = field(default=ROUTES)
+    tcp: bool = False

@@ -13,15 +13,16 @@ from bench.certificate import certificate
 from bench.work import CLUSTERS, PATH, ROUTES, Work, routes_of
 from shifter.config import load
 from shifter.config.judge import Judge
+from shifter.model.tcp_proxy import TcpProxy
 
-VARIANTS = ["plain", "h2_up", "h2_down", "log", "tls"]
+VARIANTS = ["plain", "h2_up", "h2_down", "log", "tls", "tcp"]
 
 
 def work(directory: Path, variant: str = "plain") -> Work:
     backends = dict(zip(CLUSTERS, (21001, 21002, 21003), strict=True))
     log = directory / "access.log" if variant == "log" else None
     tls = certificate(directory) if variant == "tls" else None
-    return Work(22000, backends, directory, variant == "h2_down", variant == "h2_up", log, tls)
+    return Work(22000, backends, directory, variant == "h2_down", variant == "h2_up", log, tls, tcp=variant == "tcp")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -31,10 +32,15 @@ def test_shifter_understands_all_of_it(tmp_path: Path, variant: str) -> None:
     assert loaded.bootstrap is not None
     (listener,) = loaded.bootstrap.listeners
     assert listener.address.port == 22000
+    assert {cluster.protocol.value for cluster in loaded.bootstrap.clusters} == {"HTTP2" if variant == "h2_up" else "HTTP1"}
+    if variant == "tcp":
+        [chain] = listener.filter_chains
+        assert isinstance(chain.filter, TcpProxy)
+        assert [(one.name, one.weight) for one in chain.filter.clusters] == [("service1a", 25), ("service1", 75)]
+        return
     assert len(next(listener.managers).route_config.virtual_hosts[0].routes) == len(ROUTES) == 10
     assert len(next(listener.managers).access_log) == (variant == "log")
     assert (listener.filter_chains[0].tls is not None) == (variant == "tls")
-    assert {cluster.protocol.value for cluster in loaded.bootstrap.clusters} == {"HTTP2" if variant == "h2_up" else "HTTP1"}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
