@@ -77,7 +77,6 @@ def route_action(config: schema.RouteAction, sources: Sources, inherited: Inheri
     return RouteAction(
         clusters=_clusters(config, sources),
         idle_timeout=config.idle_timeout,
-        flush_timeout=config.flush_timeout,
         max_grpc_timeout=config.max_grpc_timeout,
         max_stream_duration=_max_stream_duration(longest) if longest is not None else None,
         prefix_rewrite=encoded(config.prefix_rewrite),

@@ -31,13 +31,11 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
         http_filters=sources.filters.chain(config.http_filters),
         strip_port=_strip_port(config),
         local_reply=local_reply_config(config.local_reply_config, sources),
-        http2=http2_options(config.http2_protocol_options, DOWNSTREAM_HTTP2, config.stream_error_on_invalid_http_message),
-        http1_stream_error=_http1_stream_error(config),
+        http2=http2_options(config.http2_protocol_options, DOWNSTREAM_HTTP2),
         forward_client_cert=config.forward_client_cert_details,
         client_cert_details=_client_cert_details(config.set_current_client_cert_details),
         proxy_100_continue=config.proxy_100_continue,
         scheme_to_overwrite=encoded(scheme.scheme_to_overwrite) if scheme is not None else None,
-        scheme_match_upstream=scheme is not None and scheme.match_upstream,
         internal_addresses=_internal_addresses(config.internal_address_config),
         upgrades=tuple(UpgradeConfig(one.upgrade_type.lower().encode(), one.enabled) for one in config.upgrade_configs),
         **given(
@@ -47,9 +45,7 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
             strip_trailing_host_dot=config.strip_trailing_host_dot,
             always_set_request_id_in_response=config.always_set_request_id_in_response,
             append_x_forwarded_port=config.append_x_forwarded_port,
-            drain_timeout=config.drain_timeout,
             stream_flush_timeout=config.stream_flush_timeout,
-            max_connection_duration=common.max_connection_duration if common is not None else None,
             max_stream_duration=common.max_stream_duration if common is not None else None,
             use_remote_address=config.use_remote_address,
             skip_xff_append=config.skip_xff_append,
@@ -70,11 +66,6 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
             enable_trailers=http1.enable_trailers if http1 is not None else None,
         ),
     )
-
-
-def _http1_stream_error(config: schema.HttpConnectionManager) -> bool:
-    own = config.http_protocol_options.override_stream_error_on_invalid_http_message if config.http_protocol_options is not None else None
-    return bool(config.stream_error_on_invalid_http_message if own is None else own)
 
 
 def _client_cert_details(config: schema.SetCurrentClientCertDetails | None) -> ClientCertDetails:

@@ -10,19 +10,13 @@ from shifter.config.schema import protocol
 from shifter.model.http2 import ConnectionKeepalive, Http2ProtocolOptions
 
 
-def http2_options(
-    config: protocol.Http2ProtocolOptions | None, above: Http2ProtocolOptions, stream_error: bool | None = None
-) -> Http2ProtocolOptions:
-    """Return *config* over *above*; *stream_error* is what holds where it does not say whether a bad message ends a stream or all."""
+def http2_options(config: protocol.Http2ProtocolOptions | None, above: Http2ProtocolOptions) -> Http2ProtocolOptions:
+    """Return *config* over *above*."""
     if config is None:
-        return above if stream_error is None else replace(above, stream_error_on_invalid_http_message=stream_error)
-    said = config.override_stream_error_on_invalid_http_message
-    if said is None:
-        said = config.stream_error_on_invalid_http_messaging if stream_error is None else stream_error
+        return above
     return replace(
         above,
         allow_connect=config.allow_connect,
-        stream_error_on_invalid_http_message=said,
         **given(
             max_concurrent_streams=config.max_concurrent_streams,
             initial_stream_window_size=config.initial_stream_window_size,

@@ -7,8 +7,10 @@ from shifter.config.check_endpoints import check_cidr
 from shifter.config.check_match import Matches
 from shifter.config.check_texts import Texts
 from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
-from shifter.config.judge import Judge
+from shifter.config.judge import Judge, no_effect
 from shifter.config.report import Report, shown
+
+_STREAM_ERROR = "stream_error_on_invalid_http_message"
 
 
 class Managers:
@@ -22,6 +24,13 @@ class Managers:
 
     def check(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""
+        no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
+        common, http1 = map_in(node, "common_http_protocol_options"), map_in(node, "http_protocol_options")
+        if common is not None:
+            no_effect(self._report, common, "max_connection_duration", "`max_requests_per_connection` bounds a client's connection")
+        for owner, field in ((node, _STREAM_ERROR), (http1, f"override_{_STREAM_ERROR}")):
+            if owner is not None and is_true(owner, field):
+                no_effect(self._report, owner, field, "what is no HTTP/1.1 ends its connection, and only its stream in HTTP/2")
         self.access_logs(node)
         if is_true(node, "strip_matching_host_port") and is_true(node, "strip_any_host_port"):
             key = node.key("strip_any_host_port")

@@ -13,7 +13,7 @@ from shifter.config.check_retry import Retries
 from shifter.config.check_texts import Texts
 from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, plain, text_in
 from shifter.config.http_filters import HttpFilters
-from shifter.config.judge import Judge, number
+from shifter.config.judge import Judge, no_effect, number
 from shifter.config.report import Report, shown
 from shifter.config.unreachable import Reach
 from shifter.model.route import InternalRedirectPredicate
@@ -137,6 +137,7 @@ class Routes:
             self._texts.rewrite(map_in(header, "regex_rewrite") if header is not None else None)
         self._mirrors(node)
         self._metadata(node, "metadata_match")
+        no_effect(self._report, node, "flush_timeout", "the connection manager's `stream_flush_timeout` holds")
         self._managers.upgrades(node)
         redirects = map_in(node, "internal_redirect_policy")
         if redirects is not None:

@@ -22,8 +22,7 @@ class Http2ProtocolOptions:
     ``max_outbound_frames`` and ``max_outbound_control_frames`` bound what waits for a peer that does not read (with and without DATA
     frames). ``max_inbound_priority_frames_per_stream`` and ``max_inbound_window_update_frames_per_data_frame_sent`` bound what a peer
     may send for each thing it is needed for, ``max_consecutive_inbound_frames_with_empty_payload`` frames without anything in them: who
-    does more is a flood, and the connection ends. ``stream_error_on_invalid_http_message``: what is no HTTP ends its stream, not the
-    connection. ``allow_connect``: extended CONNECT (RFC 8441).
+    does more is a flood, and the connection ends. ``allow_connect``: extended CONNECT (RFC 8441).
     """
 
     max_concurrent_streams: int = 100
@@ -35,7 +34,6 @@ class Http2ProtocolOptions:
     max_consecutive_inbound_frames_with_empty_payload: int = 1
     max_inbound_priority_frames_per_stream: int = 100
     max_inbound_window_update_frames_per_data_frame_sent: int = 10
-    stream_error_on_invalid_http_message: bool = False
     connection_keepalive: ConnectionKeepalive | None = None
 
 

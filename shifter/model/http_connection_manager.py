@@ -128,10 +128,8 @@ class HttpConnectionManager:
     ``delayed_close_timeout``: how long the client may take to read an answer after which the connection closes.
     ``max_stream_duration``: a whole exchange. ``http_filters`` are those before the router. ``internal_addresses`` are the CIDR
     ranges of ``internal_address_config``: who comes from there may use ``x-envoy-*`` control fields.
-    ``max_connection_duration`` (0: no end): a connection that is older is drained, and closed ``drain_timeout`` later.
-    ``stream_flush_timeout``: how long an answer may wait for the client to take it; ``None``: as ``stream_idle_timeout``.
-    ``scheme_to_overwrite`` and ``scheme_match_upstream`` are ``scheme_header_transformation``. ``http1_stream_error`` is
-    ``override_stream_error_on_invalid_http_message`` of HTTP/1.1: a bad request does not end its connection.
+    ``stream_flush_timeout``: how long an HTTP/2 answer may wait for the client to take its end; ``None``: as ``stream_idle_timeout``.
+    ``scheme_to_overwrite`` is ``scheme_header_transformation``.
     """
 
     stat_prefix: str
@@ -170,12 +168,8 @@ class HttpConnectionManager:
     internal_addresses: tuple[str, ...] | None = None
     upgrades: tuple[UpgradeConfig, ...] = ()
     max_stream_duration: float = 0.0
-    max_connection_duration: float = 0.0
-    drain_timeout: float = 5.0
     stream_flush_timeout: float | None = None
     forward_client_cert: ForwardClientCert = ForwardClientCert.SANITIZE
     client_cert_details: ClientCertDetails = ClientCertDetails()
     proxy_100_continue: bool = False
     scheme_to_overwrite: bytes | None = None
-    scheme_match_upstream: bool = False
-    http1_stream_error: bool = False

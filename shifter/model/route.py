@@ -342,7 +342,6 @@ class RouteAction:
     ``retry`` and ``hedge`` are the route's or, where it has none, the virtual host's. ``high_priority`` is ``priority: HIGH``.
     ``health_aware_weights``: an entry whose cluster has no healthy host gives its share to the others (not in Envoy).
     ``request_body_buffer_limit`` bounds in bytes what is kept of a body to send it again; ``None``: the connection's buffer limit.
-    ``flush_timeout``: how long an answer may wait for the client to take it; ``None`` inherits ``stream_flush_timeout``.
     With ``max_grpc_timeout`` a gRPC request's ``timeout`` is its ``grpc-timeout`` less ``grpc_timeout_offset``, up to that (0: no bound).
     ``metadata_match`` is for ``cluster_header``; where ``clusters`` has entries, each has its own, with the route's merged in.
     """
@@ -350,7 +349,6 @@ class RouteAction:
     clusters: tuple[WeightedCluster, ...]
     timeout: float = 15.0
     idle_timeout: float | None = None
-    flush_timeout: float | None = None
     max_grpc_timeout: float | None = None
     grpc_timeout_offset: float = 0.0
     max_stream_duration: MaxStreamDuration | None = None

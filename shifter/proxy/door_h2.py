@@ -281,8 +281,10 @@ class Http2Door:
             self.runtime.stats.downstream_rq_header_timeout += 1
             self._end(NO_ERROR, "request_header_timeout")
         elif codec.active or self._streams:
-            if settings.stream_idle_timeout:
-                self._give_up_unsent(now, settings.stream_idle_timeout)
+            flush = settings.stream_flush_timeout
+            limit = settings.stream_idle_timeout if flush is None else flush
+            if limit:
+                self._give_up_unsent(now, limit)
         elif settings.idle_timeout and now - self._since >= settings.idle_timeout:
             self.runtime.stats.downstream_cx_idle_timeout += 1
             self._end(NO_ERROR, "idle timeout")

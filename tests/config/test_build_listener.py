@@ -133,10 +133,7 @@ def test_tcp_proxy(written: str, proxy: TcpProxy) -> None:
         ),
         ("proxy_100_continue: true", {"proxy_100_continue": True}),
         ("scheme_header_transformation: {scheme_to_overwrite: https}", {"scheme_to_overwrite": b"https"}),
-        ("scheme_header_transformation: {match_upstream: true}", {"scheme_match_upstream": True}),
-        ("drain_timeout: 0s", {"drain_timeout": 0.0}),
         ("stream_flush_timeout: 2s", {"stream_flush_timeout": 2.0}),
-        ("common_http_protocol_options: {max_connection_duration: 9s}", {"max_connection_duration": 9.0}),
         ("upgrade_configs: [{upgrade_type: WebSocket}]", {"upgrades": (UpgradeConfig(b"websocket"),)}),
     ],
 )
@@ -145,26 +142,14 @@ def test_connection_manager(written: str, fields: dict[str, object]) -> None:
     assert {name: getattr(manager, name) for name in fields} == fields
 
 
-@pytest.mark.parametrize("whole", ["", "true", "false"])
-@pytest.mark.parametrize("own", ["", "true", "false"])
-def test_whose_word_counts_about_bad_messages(whole: str, own: str) -> None:
-    lines = [f"stream_error_on_invalid_http_message: {whole}"] * bool(whole)
-    for protocol in ("http_protocol_options", "http2_protocol_options") if own else ():
-        lines.append(f"{protocol}: {{override_stream_error_on_invalid_http_message: {own}}}")
-    manager = built(with_manager("\n".join(lines))).filter_chains[0].filter
-    assert isinstance(manager, HttpConnectionManager)
-    wanted = (own or whole or "false") == "true"
-    assert (manager.http1_stream_error, manager.http2.stream_error_on_invalid_http_message) == (wanted, wanted)
-
-
 def test_routes() -> None:
-    written = "max_grpc_timeout: 0s, grpc_timeout_offset: 0.5s, flush_timeout: 1s, "
+    written = "max_grpc_timeout: 0s, grpc_timeout_offset: 0.5s, "
     written += "upgrade_configs: [{upgrade_type: CONNECT, connect_config: {}}, {upgrade_type: websocket, enabled: false}]"
     manager = built(with_route(action=f"route: {{cluster: service1, {written}}}")).filter_chains[0].filter
     assert isinstance(manager, HttpConnectionManager)
     action = manager.route_config.virtual_hosts[0].routes[0].action
     assert isinstance(action, RouteAction)
-    assert (action.max_grpc_timeout, action.grpc_timeout_offset, action.flush_timeout) == (0.0, 0.5, 1.0)
+    assert (action.max_grpc_timeout, action.grpc_timeout_offset) == (0.0, 0.5)
     assert action.upgrades == (UpgradeConfig(b"connect", connect=ConnectConfig()), UpgradeConfig(b"websocket", False))
     header = "upgrade_configs: [{upgrade_type: CONNECT, connect_config: {proxy_protocol_config: {version: V2}, allow_post: true}}]"
     manager = built(with_route(action=f"route: {{cluster: service1, {header}}}")).filter_chains[0].filter

@@ -75,6 +75,13 @@ def test_errors(fields: str, message: str, hint: str) -> None:
             fits("header_filter: {header: {name: a, «range_match»: {start: 5}}}"),
             "this range is empty: `end` is the first number that is too large",
         ),
+        ("«drain_timeout»: 5s", "`drain_timeout` has no effect"),
+        ("common_http_protocol_options: {«max_connection_duration»: 5s}", "`max_connection_duration` has no effect"),
+        ("«stream_error_on_invalid_http_message»: true", "`stream_error_on_invalid_http_message` has no effect"),
+        (
+            "http_protocol_options: {«override_stream_error_on_invalid_http_message»: true}",
+            "`override_stream_error_on_invalid_http_message` has no effect",
+        ),
     ],
 )
 def test_warnings(fields: str, message: str) -> None:

@@ -71,10 +71,10 @@ def test_a_field_that_says_its_own_default_is_no_mistake(line: str, added: str) 
 
 @pytest.mark.parametrize("value", ["true", "1", "[a]"])
 def test_but_only_its_default(value: str) -> None:
-    planted = plant("    connect_timeout: 0.25s\n", f"    connect_timeout: 0.25s\n    «connection_pool_per_downstream_connection»: {value}\n")
+    name = "connection_pool_per_downstream_connection"
+    planted = plant("    connect_timeout: 0.25s\n", f"    connect_timeout: 0.25s\n    «{name}»: {value}\n")
     [problem] = load(planted.text, NAME).problems
-    message = "Envoy knows `connection_pool_per_downstream_connection`, shifter does not support it yet"
-    assert (problem.message, problem.place) == (message, planted.place)
+    assert (problem.message, problem.place) == (f"Envoy knows `{name}`, shifter does not support it yet", planted.place)
 
 
 def test_a_harmless_field_hides_no_mistake() -> None:

@@ -20,6 +20,7 @@ from shifter.config.schema.base import (
     UInt32,
     Variants,
     kind,
+    only,
     whole,
     word,
     wrong,
@@ -119,7 +120,7 @@ class SchemeHeaderTransformation(Message):
     envoy = "envoy.config.core.v3.SchemeHeaderTransformation"
 
     scheme_to_overwrite: Annotated[str, AfterValidator(_scheme)] | None = None
-    match_upstream: Bool = False
+    match_upstream: Annotated[Bool, only(False)] = False
 
 
 class HttpConnectionManager(Typed):
@@ -141,7 +142,7 @@ class HttpConnectionManager(Typed):
     via: HeaderText = ""
     local_reply_config: LocalReplyConfig | None = None
     max_request_headers_kb: Annotated[int, Field(ge=1, le=8192), whole] | None = None
-    stream_error_on_invalid_http_message: Bool | None = None
+    stream_error_on_invalid_http_message: Bool = False
     scheme_header_transformation: SchemeHeaderTransformation | None = None
     proxy_100_continue: Bool = False
     forward_client_cert_details: Annotated[ForwardClientCert, word(ForwardClientCert)] = ForwardClientCert.SANITIZE

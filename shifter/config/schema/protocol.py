@@ -54,7 +54,7 @@ class DownstreamHttp1Options(Message):
     accept_http_10: Bool = False
     default_host_for_http_10: Visible = ""
     enable_trailers: Bool = False
-    override_stream_error_on_invalid_http_message: Bool | None = None
+    override_stream_error_on_invalid_http_message: Bool = False
     use_balsa_parser: Ignored = None
 
 
@@ -92,8 +92,8 @@ class Http2ProtocolOptions(Message):
     max_consecutive_inbound_frames_with_empty_payload: UInt32 | None = None
     max_inbound_priority_frames_per_stream: UInt32 | None = None
     max_inbound_window_update_frames_per_data_frame_sent: PositiveUInt32 | None = None
-    override_stream_error_on_invalid_http_message: Bool | None = None
-    stream_error_on_invalid_http_messaging: Bool = False
+    override_stream_error_on_invalid_http_message: Ignored = None
+    stream_error_on_invalid_http_messaging: Ignored = None
     connection_keepalive: KeepaliveSettings | None = None
     use_oghttp2_codec: Ignored = None
 
