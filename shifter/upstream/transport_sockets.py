@@ -23,6 +23,7 @@ from shifter.net.tls_context import ClientContext
 from shifter.net.tls_failure import TlsFailure
 from shifter.net.tls_session import TlsSession
 from shifter.net.transport import ConnectOptions, Connector, Handler, Secured, Transport
+from shifter.observe import ssl_stats
 from shifter.observe.stats import ClusterStats
 from shifter.routing.match_header import compile_string
 from shifter.upstream.host import Host
@@ -33,10 +34,9 @@ FillSecrets = Callable[[TlsContext], TlsContext | None]
 """Returns a context with the secrets it names in it; ``None`` when one of them is not there (yet)."""
 
 _METADATA = "envoy.transport_socket_match"
-_COUNTED = (
-    "connection_error", "fail_verify_cert_hash", "fail_verify_error", "fail_verify_no_cert", "fail_verify_san", "handshake",
-    "no_certificate", "session_reused", "upstream_context_secrets_not_ready",
-)  # fmt: skip
+_FACTORY = "client_ssl_socket_factory."
+_NO_SECRETS = _FACTORY + "upstream_context_secrets_not_ready"
+_UPDATED = _FACTORY + "ssl_context_update_by_sds"
 _LOGGED_EVERY = 60.0
 _REMEMBERED = 1000
 _NEVER_BEGUN = ("refused", "aborted")
@@ -93,8 +93,9 @@ class TransportSockets:
         self._matches = [(one.match, _Socket(self, plain, one.tls, one.proxy_protocol)) for one in config.transport_socket_matches]
         self.refill(around.fill, () if before is None else before._every())
         if any(socket.secure for socket in self._every()):
-            for name in _COUNTED:
-                stats.more["ssl." + name] += 0
+            ssl_stats.begin(stats.more)
+            for name in (_NO_SECRETS, _UPDATED):
+                stats.more[name] += 0
 
     def fits(self, config: Cluster) -> bool:
         """Say whether these are what *config* asks for."""
@@ -115,6 +116,10 @@ class TransportSockets:
         contexts = [one.context for one in (*self._every(), *known) if one.context is not None]
         fresh = [(socket, socket.compiled(fill, contexts)) for socket in self._every()]
         for socket, context in fresh:
+            if socket.context is context or context is None:
+                continue  # what was there once stays until something better comes
+            if socket.context is not None:
+                self._stats.more[_UPDATED] += 1
             socket.context = context
 
     @property
@@ -133,23 +138,17 @@ class TransportSockets:
 
     def established(self, session: TlsSession) -> None:
         """A handshake has ended well."""
-        more = self._stats.more
-        more["ssl.handshake"] += 1
-        more["ssl.session_reused"] += session.resumed
-        more["ssl.versions." + session.version] += 1
-        more["ssl.ciphers." + session.cipher] += 1
+        ssl_stats.count_handshake(self._stats.more, session, asked=True)
 
     def failed(self, host: Host, failure: TlsFailure) -> None:
         """A handshake with *host* has failed."""
-        if "ssl." + failure.kind in self._stats.more:
-            self._stats.more["ssl." + failure.kind] += 1
-        elif failure.sentence in _NEVER_BEGUN:
-            return
-        self._say(host, str(failure))
+        ssl_stats.count_failure(self._stats.more, failure.kind)
+        if failure.sentence not in _NEVER_BEGUN:
+            self._say(host, str(failure))
 
     def not_ready(self, host: Host) -> None:
         """A secret was wanted that is not there."""
-        self._stats.more["ssl.upstream_context_secrets_not_ready"] += 1
+        self._stats.more[_NO_SECRETS] += 1
         self._say(host, "a secret that it needs is not there")
 
     def _say(self, host: Host, sentence: str) -> None:

@@ -57,7 +57,9 @@ class Lab:
 
     def shake_hands(self, number: int, alpn: bytes | None) -> FakeTransport:
         transport = self.network.outgoing[number]
-        transport.tls = SimpleNamespace(alpn=alpn, failure=None, resumed=False, version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256")
+        transport.tls = SimpleNamespace(
+            alpn=alpn, peer_certificate=b"", failure=None, resumed=False, version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256"
+        )
         transport.establish()
         return transport
 

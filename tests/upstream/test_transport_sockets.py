@@ -448,7 +448,8 @@ def test_secrets_come_when_they_come_and_change_for_the_next_connection(logged: 
     lab.network.run()
     assert asked.failed.kind is FailureKind.REMOTE_CONNECTION_FAILURE
     assert asked.failed.detail == "TLS error: Secret is not supplied by SDS"
-    assert lab.counted() == {"upstream_context_secrets_not_ready": 1}
+    factory = "client_ssl_socket_factory."
+    assert lab.state.stats.more[factory + "upstream_context_secrets_not_ready"] == 1 and not lab.counted()
     assert logged == ["cluster c: no TLS with 192.0.2.1:443: a secret that it needs is not there"]
 
     trust = upstream().common
@@ -463,6 +464,7 @@ def test_secrets_come_when_they_come_and_change_for_the_next_connection(logged: 
         assert dict(entry[0] for entry in end.ssl.getpeercert()["subject"]) == {"commonName": name}  # type: ignore[index,misc]
     assert all(one.open for one in lab.network.outgoing[1:])  # those that there are stay
 
+    assert lab.state.stats.more[factory + "ssl_context_update_by_sds"] == 1
     kept = lab.state.sockets._default.context
     secrets["all"] = replace(trust, parameters=replace(trust.parameters, cipher_suites=("NONE",)))
     with pytest.raises(TlsMaterialError):
