@@ -1,11 +1,14 @@
 """TLS as a transport: it keeps the rules of TCP, and bytes are cut anywhere."""
 
+import contextlib
 import ssl
 import weakref
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from OpenSSL import SSL
 from twisted.internet.task import Clock
 
 from shifter.model.tls import CertificateValidation, TlsParameters, TlsVersion
@@ -402,3 +405,39 @@ def test_openssl_gives_its_memory_back_at_once() -> None:
     client.tls.close()
     carry(client, server)
     assert [one() for one in openssl] == [None, None]
+
+
+# what a peer of ill will does
+
+
+def test_nobody_renegotiates_and_who_goes_on_trying_is_thrown_out() -> None:
+    """TLS 1.2: a handshake within a connection is refused, and costs the other end its patience only so often."""
+    server = Server(FakeNetwork(Clock()), CONTEXTS)
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    end = SSL.Connection(context, None)
+    end.set_connect_state()
+
+    def turn(act: Callable[[], object]) -> None:
+        for _ in range(3):
+            with contextlib.suppress(SSL.Error):
+                act()
+            with contextlib.suppress(SSL.Error):
+                server.below.say(end.bio_read(1 << 16))
+            if said := server.below.take():
+                end.bio_write(said)
+
+    turn(end.do_handshake)
+    assert server.tls.tls is not None
+    end.send(b"hello")
+    turn(lambda: None)
+    assert server.handler.data == b"hello"
+    for _ in range(500):
+        with contextlib.suppress(SSL.Error):
+            end.renegotiate()
+        turn(end.do_handshake)
+        if server.below.closing:
+            break
+    assert server.below.closing
+    assert server.handler.saw[-1].startswith("lost TLS_error")
+    assert server.handler.data == b"hello"
