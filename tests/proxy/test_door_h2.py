@@ -643,3 +643,24 @@ def test_names_with_underscores_are_counted(client: Client) -> None:
     client.codec.send_request(RequestHead(b"GET", b"/", b"a.example", b"\r\na_b: c"), True)
     client.turn()
     assert client.runtime.stats.http2.requests_rejected_with_underscores_in_headers == 1
+
+
+@pytest.mark.parametrize(("idle", "flush", "limit"), [(20.0, None, 20.0), (300.0, 5.0, 5.0), (20.0, 0.0, None)])
+def test_an_end_that_the_client_does_not_take(idle: float, flush: float | None, limit: float | None) -> None:
+    client = Client(
+        replace(SETTINGS, stream_idle_timeout=idle, stream_flush_timeout=flush, idle_timeout=0.0), Http2Options(stream_window=65_535)
+    )
+    number, exchange = client.ask()
+    exchange.answer(data=b"x" * 200_000)
+    client.turn()
+    client.wait(1)  # the door finds that it moves no more
+    if limit is None:
+        client.wait(1000)
+        assert client.runtime.stats.http2.tx_flush_timeout == 0
+        return
+    client.wait(limit - 1)
+    assert client.runtime.stats.http2.tx_flush_timeout == 0
+    client.wait(1)
+    client.turn()
+    assert client.runtime.stats.http2.tx_flush_timeout == 1
+    assert client.sees(number)[-1] == ("reset", ev.INTERNAL_ERROR)
