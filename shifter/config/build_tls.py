@@ -40,7 +40,6 @@ class TlsBuilder:
         return DownstreamTlsContext(
             self._common(context.common_tls_context),
             require_client_certificate=context.require_client_certificate,
-            require_sni=context.require_sni,
             session_timeout=context.session_timeout,
             stateless_session_resumption=not context.disable_stateless_session_resumption,
             stateful_session_resumption=not context.disable_stateful_session_resumption,

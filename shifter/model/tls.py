@@ -126,7 +126,6 @@ class DownstreamTlsContext:
 
     common: TlsContext = TlsContext()
     require_client_certificate: bool = False
-    require_sni: bool = False
     session_timeout: float | None = None
     stateless_session_resumption: bool = True
     stateful_session_resumption: bool = True

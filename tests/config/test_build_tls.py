@@ -89,11 +89,11 @@ def test_common(written: str, common: TlsContext) -> None:
 
 
 def test_clients() -> None:
-    written = f"common_tls_context: {{{OWN}}}, require_client_certificate: true, require_sni: true, session_timeout: 60s"
+    written = f"common_tls_context: {{{OWN}}}, require_client_certificate: true, session_timeout: 60s"
     written += (
         ", disable_stateless_session_resumption: true, disable_stateful_session_resumption: true, full_scan_certs_on_sni_mismatch: true"
     )
-    assert of_clients(written) == DownstreamTlsContext(TlsContext(certificates=(A,)), True, True, 60.0, False, False, True)
+    assert of_clients(written) == DownstreamTlsContext(TlsContext(certificates=(A,)), True, 60.0, False, False, True)
 
 
 def test_secrets_of_the_configuration_stand_where_their_names_stood() -> None:

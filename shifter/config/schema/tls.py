@@ -209,7 +209,7 @@ class DownstreamTlsContext(Typed):
 
     common_tls_context: CommonTlsContext | None = None
     require_client_certificate: Bool = False
-    require_sni: Bool = False
+    require_sni: Annotated[Bool, only(False)] = False
     session_timeout: Annotated[Seconds, Field(lt=2**32)] | None = None
     disable_stateless_session_resumption: Bool = False
     disable_stateful_session_resumption: Bool = False
