@@ -50,7 +50,7 @@ class Downstream(Protocol):
         """
 
     def send_data(self, data: bytes, end: bool) -> None:
-        """Send more of the body; *data* may be empty when *end*."""
+        """Send more of the body; *data* may be empty when *end*. Behind 101, or a 2xx to a CONNECT, *end* is that of one direction."""
 
     def send_trailers(self, block: bytes) -> None:
         """End the body with trailers."""

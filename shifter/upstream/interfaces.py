@@ -102,7 +102,8 @@ Criteria = tuple[tuple[str, object], ...]
 class ResponseListener(Protocol):
     """The proxy's side of an upstream stream. Called from the reactor only, never from inside a call it made.
 
-    ``may_switch`` says that 101 is an answer to the request, and not an error: behind it come bytes that are no HTTP.
+    ``may_switch`` says that 101 is an answer to the request, and not an error: behind it come bytes that are no HTTP. There the end of
+    the answer is not that of the stream: the listener goes on sending until its own end, or cancels.
     """
 
     may_switch: bool

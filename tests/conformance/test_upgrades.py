@@ -25,6 +25,7 @@ Step = bytes | str | int
 HALVES = "Each direction of a tunnel ends by itself"
 CUT = "A tunnel that breaks on one side is reset on the other"
 BODY = "A request for another protocol has no body"
+PORT = "A CONNECT names a host and a port, in HTTP/2 too"
 LENGTH = "An extended CONNECT has no `content-length`"
 
 
@@ -90,10 +91,13 @@ def _table() -> Iterator[Exchange]:
     yield Exchange("CONNECT of h1 that ends here: the client ends first", connect("tcp.test:80"), ("head", b"x00<tail>", 9, "fin"), HALVES)
     yield Exchange("CONNECT of h1 that ends here: the endpoint breaks", connect("tcp.test:80"), ("head", b"x00<breaks>"), CUT)
     yield Exchange("CONNECT of h2 that ends here: the endpoint breaks", plain("tcp.test:80"), ("head", b"x00<breaks>"))
-    yield Exchange("a POST instead", b"POST / HTTP/1.1\r\nhost: tcp.test\r\ncontent-length: 3\r\n\r\nx00", ("head", 3))
+    yield Exchange("a POST instead", b"POST / HTTP/1.1\r\nhost: post.test\r\ncontent-length: 3\r\n\r\nx00", ("head", 3))
     yield Exchange("CONNECT with a path", b"CONNECT /x HTTP/1.1\r\nhost: tcp.test:80\r\n\r\n")
     yield Exchange("CONNECT with a URL", b"CONNECT http://tcp.test:80/ HTTP/1.1\r\nhost: tcp.test:80\r\n\r\n")
     yield Exchange("CONNECT without a port", connect("tcp.test"))
+    yield Exchange("CONNECT of h2 without a port", plain("tcp.test"), ("head", b"x00", 3), PORT)
+    yield Exchange("CONNECT that a route answers", connect("said.test:80"))
+    yield Exchange("CONNECT of h2 that a route answers", plain("said.test:80"))
     yield Exchange("CONNECT with another host", b"CONNECT tcp.test:80 HTTP/1.1\r\nhost: other.test\r\n\r\n", ("head", b"x00", 3))
     yield Exchange("CONNECT with an empty body", connect("tcp.test:80", "content-length: 0\r\n"), ("head", b"x00", 3))
     yield Exchange("CONNECT with a body", connect("tcp.test:80", "content-length: 5\r\n"))
@@ -109,6 +113,8 @@ def _table() -> Iterator[Exchange]:
     yield Exchange("another protocol, switched on for a route", upgrade("/chat/late/echo", "chat"), (b"hello", "head", 5))
     yield Exchange("another protocol, switched on for a route, h2", extended("/chat/echo", b"chat"), ("head", b"hello", 5))
     yield Exchange("websocket, switched off for a route", extended("/off/echo"))
+    yield Exchange("HEAD", upgrade("/one/echo", method="HEAD"), ("head", b"hello", 5))
+    yield Exchange("POST to HTTP/2", upgrade("/two/echo", method="POST"), ("head", b"hello", 5))
     yield Exchange("no route", extended("/nowhere/echo"))
     yield Exchange("two protocols at once", upgrade("/one/echo", "h2c, websocket"))
     yield Exchange("two protocols at once, h2", extended("/one/echo", b"websocket, chat"))
@@ -152,11 +158,13 @@ def _manager(allow_connect: bool) -> Config:
         {"match": {"prefix": "/chat"}, "route": to("one", upgrade_configs=[{"upgrade_type": "chat"}])},
         *({"match": {"prefix": f"/{name}"}, "route": to(name)} for name in ("one", "two", "without")),
     ]
+    said = {"status": 200, "body": {"inline_string": "hello"}}
     hosts = [
-        tunnels("tcp", ["tcp.test:80"], "tcp", {}),
-        tunnels("post", ["tcp.test"], "tcp", {"allow_post": True}, {"prefix": "/"}),
+        tunnels("tcp", ["tcp.test:80", "tcp.test"], "tcp", {}),
+        tunnels("post", ["post.test"], "tcp", {"allow_post": True}, {"prefix": "/"}),
         tunnels("dead", ["dead.test:80"], "dead", {}),
         {"name": "forbidden", "domains": ["off.test:80"], "routes": [{"match": {"connect_matcher": {}}, "route": to("one")}]},
+        {"name": "said", "domains": ["said.test:80"], "routes": [{"match": {"connect_matcher": {}}, "direct_response": said}]},
         tunnels("nobody", ["none.test:80"], "one", match={"prefix": "/"}),
         tunnels("to_one", ["*.one.test:80"], "one"),
         tunnels("to_two", ["*.two.test:80"], "two"),
