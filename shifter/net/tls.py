@@ -130,6 +130,8 @@ class _ClientRole(_Role):
         else:
             keep()
         transport.keep = keep
+        if self._how.established is not None and transport.tls is not None:
+            self._how.established(transport.tls)
         transport.handler.connection_made()
 
     def lost(self, transport: TlsTransport, failure: TlsFailure, reason: str) -> None:
@@ -145,7 +147,8 @@ class ClientTls(NamedTuple):
     the configuration asks for; when empty it has to be ``server_name``, or what it is called here (``known_as``), or the address, where the
     configuration asks for no names.
     ``alpn`` overrules what the context offers. ``failed`` hears why a handshake came to nothing, just before the handler hears that the
-    connection is lost.
+    connection is lost. ``established``
+    hears of one that is done, before the handler does.
     """
 
     context: ClientContext
@@ -154,6 +157,7 @@ class ClientTls(NamedTuple):
     alpn: tuple[bytes, ...] = ()
     failed: Callable[[TlsFailure], None] | None = None
     known_as: str = ""
+    established: Callable[[TlsSession], None] | None = None
 
     def over(self, network: Connector, transport: Transport, handler: Handler) -> TlsTransport:
         """Return what *handler* gets instead of *transport*, which is being connected."""

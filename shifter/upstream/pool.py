@@ -218,9 +218,6 @@ class EndpointPool:
         began = self.started.pop(connection, None)
         if began is not None:
             self.stats.upstream_cx_connect_ms.record((self.network.monotonic() - began) * 1000)
-        tls = connection.transport.tls
-        if tls is not None:
-            self.state.sockets.established(tls)
         self._made_available(connection)
 
     def connect_failed(self, connection: PooledConnection, reason: str) -> None:

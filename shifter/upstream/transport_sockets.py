@@ -222,7 +222,9 @@ class _Socket:
             owner.not_ready(host)
             return _NotReady()
         name = key.server_name or (host.hostname if tls.auto_host_sni else "") or tls.sni
-        return ClientTls(context, name, key.san, key.alpn or context.alpn or alpn, partial(owner.failed, host), host.hostname)
+        return ClientTls(
+            context, name, key.san, key.alpn or context.alpn or alpn, partial(owner.failed, host), host.hostname, owner.established
+        )
 
     @staticmethod
     def _header(version: int, key: PoolKey) -> bytes:

@@ -487,6 +487,7 @@ def test_checks_shake_hands_too(alpn: tuple[bytes, ...], chosen: str | None) -> 
     assert end.data.startswith(b"GET /health HTTP/1.1\r\n") and end.ssl.selected_alpn_protocol() == chosen
     end.write(EMPTY)
     assert pool.host.health is Health.HEALTHY
+    assert lab.counted() == {"handshake": 1}
 
 
 def test_a_check_whose_handshake_fails_fails() -> None:
