@@ -55,4 +55,4 @@ class Keepalive:
         interval = self._options.interval
         if interval is None:
             return None
-        return now + interval * (1 + (2 * self._random() - 1) * self._options.interval_jitter / 100)
+        return now + interval * (1 + self._random() * self._options.interval_jitter / 100)

@@ -15,7 +15,7 @@ class Pinged:
 
 
 def keepalive(**options: float) -> Keepalive:
-    return Keepalive(ConnectionKeepalive(**{"timeout": 5.0, "interval": 10.0, **options}), 0.0, lambda: 0.5)
+    return Keepalive(ConnectionKeepalive(**{"timeout": 5.0, "interval": 10.0, **options}), 0.0, lambda: 0.0)
 
 
 def test_a_ping_each_interval() -> None:
@@ -42,7 +42,7 @@ def test_any_byte_is_a_sign_of_life() -> None:
     assert one.step(peer, 1, 26.0) and peer.count == 2
 
 
-@pytest.mark.parametrize(("chance", "due"), [(0.0, 8.5), (1.0, 11.5)])
+@pytest.mark.parametrize(("chance", "due"), [(0.0, 10.0), (1.0, 11.5)])
 def test_jitter(chance: float, due: float) -> None:
     peer = Pinged()
     one = Keepalive(ConnectionKeepalive(timeout=5.0, interval=10.0), 0.0, lambda: chance)
@@ -54,7 +54,7 @@ def test_jitter(chance: float, due: float) -> None:
 
 def test_a_ping_before_the_first_request_behind_a_pause() -> None:
     peer = Pinged()
-    one = Keepalive(ConnectionKeepalive(timeout=5.0, connection_idle_interval=3.0), 0.0, lambda: 0.5)
+    one = Keepalive(ConnectionKeepalive(timeout=5.0, connection_idle_interval=3.0), 0.0, lambda: 0.0)
     one.used_after(2.9, peer, 10.0)
     assert peer.count == 0
     one.used_after(3.0, peer, 10.0)
