@@ -120,9 +120,10 @@ class Engine:
         return self.connection.get_session()
 
     def session_id(self) -> bytes:
-        """The id in the session: its ASN.1 is a sequence that begins with version, protocol, cipher and id (``SSL_SESSION_ASN1``)."""
+        """The id in the session: its ASN.1 is a sequence that begins with version, protocol, cipher and id (``SSL_SESSION_ASN1``).
+        TLS 1.3 has none, but for what OpenSSL makes up."""
         session: Any = self.connection.get_session()
-        if session is None:
+        if session is None or self.version() == "TLSv1.3":
             return b""
         size = lib.i2d_SSL_SESSION(session._session, ffi.NULL)
         if size <= 0:
