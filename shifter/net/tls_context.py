@@ -8,7 +8,7 @@ Rule 3. A session goes on only under settings under which it would begin: the se
 """
 
 import hashlib
-import tempfile
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from re import DOTALL, findall
@@ -110,12 +110,18 @@ class Identity:
         names = list(leaf.dns_sans) if leaf.has_alternatives else [leaf.common_name] if leaf.common_name else []
         return [name[1:].lower() if name.startswith("*.") else name.lower() for name in names]
 
-    def put(self, context: SSL.Context) -> None:
-        """Give *context* this identity, beside one of another kind if it has one."""
-        with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # certificates are no secret, and OpenSSL keeps chains apart only so
-            file.write(b"".join(one.public_bytes(Encoding.PEM) for one in self.chain))
-            file.flush()
-            context.use_certificate_chain_file(file.name)
+    def put(self, context: SSL.Context, alone: bool = True) -> None:
+        """Give *context* this identity, beside one of another kind if it is not *alone*."""
+        if alone or len(self.chain) == 1:
+            context.use_certificate(self.chain[0])
+            for above in self.chain[1:]:
+                context.add_extra_chain_cert(above)
+        else:
+            # OpenSSL keeps the chains of two certificates apart when it reads them from files: here from one without a name.
+            with open(os.memfd_create("chain"), "wb") as file:
+                file.write(b"".join(one.public_bytes(Encoding.PEM) for one in self.chain))
+                file.flush()
+                context.use_certificate_chain_file(f"/proc/self/fd/{file.fileno()}")
         context.use_privatekey(self.key)  # type: ignore[arg-type]  # any kind that OpenSSL signs with
 
 
@@ -226,7 +232,7 @@ class ServerContexts:
         context = _context(SSL.TLS_SERVER_METHOD, config.common.parameters, server=True)
         for identity in identities:
             try:
-                identity.put(context)
+                identity.put(context, alone=len(identities) == 1)
             except SSL.Error as error:
                 raise TlsMaterialError(f"{identity.source}: OpenSSL does not take it ({error})") from None
         trusted = _trust(context, self.validation)

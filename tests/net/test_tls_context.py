@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from shifter.model.tls import CertificateValidation, TlsCertificate, TlsContext, TlsParameters, TlsVersion, UpstreamTlsContext
 from shifter.net.tls import ClientContext, ServerContexts
 from shifter.net.tls_context import Identity, TlsMaterialError, choose_protocol
-from tests.support.certificates import subject
+from tests.support.certificates import Authority, subject
 from tests.support.tls_ends import Server, Stdlib, authority, carry, downstream, leaf, material, stdlib_client, talk, upstream
 from tests.support.transports import FakeNetwork
 
@@ -90,12 +90,19 @@ def test_a_certificate_without_alternative_names_goes_by_its_common_name() -> No
 
 
 def test_intermediates_are_sent_along() -> None:
-    from tests.support.certificates import Authority
-
     below = Authority("Between", parent=authority())
     client, _ = talk(downstream(below.issue("a.example")))
     assert client.tls.tls is not None
     assert [one.subject for one in client.tls.tls.peer_chain][:2] == ["CN=a.example", "CN=Between"]
+
+
+def test_two_certificates_for_a_name_have_a_chain_each() -> None:
+    left, right = Authority("Left", parent=authority()), Authority("Right", parent=authority())
+    contexts = ServerContexts(downstream(left.issue("a.example"), right.issue("a.example", key="rsa")))
+    for suites, names in ((("ECDHE-ECDSA-AES128-GCM-SHA256",), "Left"), (("ECDHE-RSA-AES128-GCM-SHA256",), "Right")):
+        client, _ = talk(contexts, upstream(parameters=TlsParameters(V12, V12, suites)))
+        assert client.tls.tls is not None
+        assert [one.common_name for one in client.tls.tls.peer_chain] == ["a.example", names]
 
 
 # ALPN
