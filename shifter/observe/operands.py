@@ -144,7 +144,7 @@ def grpc_status(entry: LogEntry) -> int | None:
         return int(said) if said.isdigit() and len(said) < 10 else None
     if not entry.status:
         return None
-    return 0 if entry.status == 200 else GRPC_OF_HTTP.get(entry.status, 2)
+    return GRPC_OF_HTTP.get(entry.status, 2)
 
 
 def grpc_name(entry: LogEntry, camel: bool) -> bytes | None:

@@ -90,6 +90,7 @@ class ProxyStream:
         "trailers",
         "unsent",
         "upstream",
+        "waited",
         "worker",
     )  # fmt: skip
 
@@ -128,6 +129,7 @@ class ProxyStream:
         self.response_block = b""
         self.response_trailers = b""
         self.service_time = 0
+        self.waited: int | None = None  # milliseconds from the request's end; None where the answer began before that
         self.request_ms: int | None = None
         self.details = ""  # as far as formats in header edits ask
         self.reply_status = 0
@@ -306,6 +308,9 @@ class ProxyStream:
             self._tell_monitor(head)
         seconds = self.worker.monotonic() - self.started
         self.service_time = took = int(seconds * 1000)
+        if self.request_ms is not None:
+            took -= self.request_ms
+            self.waited = took
         runtime = self.runtime
         edit = self.target.edit_response
         if edit is not None or runtime.last_fields is not None:
@@ -313,7 +318,7 @@ class ProxyStream:
         elif self.leaf.suppress_envoy_headers or self.request_ms is None:
             block = head.block + runtime.server_line
         else:
-            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (head.block, took - self.request_ms, runtime.server_line)
+            block = b"%b\r\nx-envoy-upstream-service-time: %d%b" % (head.block, took, runtime.server_line)
         if not head.flags & HAS_DATE:
             block = b"%b\r\ndate: %b" % (block, self.worker.date)
         self.response_block = block
@@ -340,7 +345,7 @@ class ProxyStream:
         """Return the fields of the upstream's answer where more becomes of them than usual."""
         block = head.block
         if self.request_ms is not None and not self.leaf.suppress_envoy_headers:
-            block = b"%b\r\nx-envoy-upstream-service-time: %d" % (block, took - self.request_ms)
+            block = b"%b\r\nx-envoy-upstream-service-time: %d" % (block, took)
         if self.runtime.last_fields is not None and head.server is not None:
             block = b"%b\r\nserver: %b" % (block, head.server)
         edit = self.target.edit_response
@@ -518,10 +523,7 @@ class ProxyStream:
         entry.route = self.leaf.config.name
         entry.attempts = self.attempts
         entry.upstream_host = self.pool.address_text if self.pool is not None else None
-        if details == "via_upstream" and self.request_ms is not None and self.request_ms <= self.service_time:
-            entry.upstream_service_time = b"%d" % (self.service_time - self.request_ms)
-        else:
-            entry.upstream_service_time = None  # where nobody waited for the answer there is no time that it took
+        entry.upstream_service_time = b"%d" % self.waited if self.waited is not None else None
         if known is not None or self.runtime.logs_more:
             self._tell_more(entry)
         return entry

@@ -87,6 +87,7 @@ GRPC = b"\r\ncontent-type: application/grpc"
         ({"request_block": GRPC, "response_block": b"\r\ngrpc-status: 0", "status": 200}, 0, b"OK", b"OK"),
         ({"request_block": GRPC + b"+proto", "response_block": b"\r\ngrpc-status: 1"}, 1, b"Canceled", b"CANCELLED"),
         ({"request_block": GRPC, "status": 503}, 14, b"Unavailable", b"UNAVAILABLE"),
+        ({"request_block": GRPC, "status": 200}, 2, b"Unknown", b"UNKNOWN"),
         ({"request_block": GRPC, "status": 418}, 2, b"Unknown", b"UNKNOWN"),
         ({"request_block": GRPC, "trailers": b"\r\ngrpc-status: 99"}, 99, b"99", b"99"),
         ({"request_block": GRPC, "trailers": b"\r\ngrpc-status: x"}, None, None, None),

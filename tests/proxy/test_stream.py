@@ -17,7 +17,9 @@ from shifter.model.route import (
     RouteMatch,
     WeightedCluster,
 )
+from shifter.observe.logformat import compile_format
 from shifter.proxy import stream as module
+from shifter.proxy.connection_manager import AccessLog
 from tests.support.proxies import CLUSTERS, DATE, ONE, REQUEST_ID, ROUTES, SERVED, TWO, Proxy, forward, get, local, passed
 from tests.support.transports import LARGE, FakeTransport
 
@@ -233,6 +235,17 @@ def test_an_answer_that_begins_before_the_request_ends_has_taken_no_time() -> No
     client = proxy.connect(post(3))
     proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
     assert b"x-envoy-upstream-service-time" not in client.take()
+
+
+def test_the_log_knows_the_time_of_an_answer_that_broke_off() -> None:
+    proxy = Proxy()
+    runtime = proxy.runtime
+    form = "%RESPONSE_FLAGS% %RESP(x-envoy-upstream-service-time)%\n"
+    runtime.configure(runtime.listener, runtime.settings, runtime.tree, [AccessLog(compile_format(form), proxy.writer)])
+    proxy.connect(get(b"/one"))
+    proxy.backend.say(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na")
+    proxy.backend.hang_up()
+    assert proxy.lines == ["UPE 0"]
 
 
 def test_the_time_an_answer_takes_begins_when_the_request_has_ended() -> None:
