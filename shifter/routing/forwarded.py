@@ -97,7 +97,8 @@ def _with_host(form: HostForm, prepare: Prepare) -> Prepare:
     """Return *prepare*, before which the host is given its *form*."""
 
     def formed(head: RequestHead, peer: bytes, request_id: Callable[[], bytes]) -> None:
-        head.authority = form(head.authority)
+        if head.method != b"CONNECT":  # whose port says where the tunnel goes
+            head.authority = form(head.authority)
         prepare(head, peer, request_id)
 
     return formed

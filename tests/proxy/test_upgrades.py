@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.filters import HttpFilter as HttpFilterConfig
+from shifter.model.http_connection_manager import StripPort
 from shifter.model.http_filter import Buffer
 from shifter.model.retry import RetryPolicy
 from shifter.model.route import MaxStreamDuration
@@ -358,3 +359,8 @@ def test_a_try_that_was_refused_is_made_again_with_what_came_early(ends: Ends) -
     tunnelled.agree()
     assert tunnelled.endpoint.heard == b"early"
     assert tunnelled.client.status in (101, 200)
+
+
+def test_the_port_of_a_connect_says_where_it_goes() -> None:
+    tunnelled = Tunnelled(("h1", "h1", CONNECT), strip_port=StripPort.ANY)
+    assert tunnelled.endpoint.head.startswith(b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\n")
