@@ -386,3 +386,22 @@ def block_fields(bytes block not None):
     cdef list fields = []
     split(fields, block)
     return fields
+
+def plain_frames(bytes data not None, Py_ssize_t at):
+    """See `h2_guard.plain_frames`."""
+    cdef const unsigned char *p = <const unsigned char *>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), length
+    cdef int frames = 0, heads = 0
+    while size - at >= 9:
+        length = p[at] << 16 | p[at + 1] << 8 | p[at + 2]
+        if length == 0 or at + 9 + length > size:
+            break
+        if p[at + 3] == 1:
+            if not p[at + 4] & 4:
+                break
+            heads += 1
+        elif p[at + 3] != 0 or p[at + 4] & 8:
+            break
+        frames += 1
+        at += 9 + length
+    return at, frames, heads

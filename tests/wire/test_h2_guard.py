@@ -1,10 +1,13 @@
 """Frames are counted by their headers, and Envoy's limits on them hold however bytes were cut."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.http2 import Http2ProtocolOptions
+from shifter.wire import h2_guard
 from shifter.wire.h2_guard import FrameGuard
 from tests.support import h2frames as raw
 
@@ -98,6 +101,9 @@ def test_cuts_do_not_matter(frames: list[bytes], data: st.DataObject) -> None:
         if bit_by_bit.flood:
             break
     assert (taken, bit_by_bit.flood) == (count, at_once.flood)
+    with patch.object(h2_guard, "plain_frames", h2_guard._no_plain_frames):
+        pure = FrameGuard()
+        assert (admitted(pure, whole), pure.flood, pure._streams, pure._empty) == (count, at_once.flood, at_once._streams, at_once._empty)
 
 
 def test_what_is_too_long_goes_on_to_the_engine() -> None:
