@@ -286,6 +286,7 @@ class DataPlane:
         self._snapshot = prepared.snapshot
         self._secrets.users = [self._registry.refill, *(held.refill for held in self._tls.values())]
         self._secrets.want(self._named_secrets())
+        self._secrets.tell_users()  # of what has changed while this was prepared
         stats = self._stats
         stats.cluster_added += sum(cluster.name not in plan.clusters_removed for cluster in plan.clusters_added)
         stats.cluster_modified += sum(cluster.name in plan.clusters_removed for cluster in plan.clusters_added)

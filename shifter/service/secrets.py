@@ -97,6 +97,16 @@ class Secrets:
             validation_secret=None,
         )
 
+    def tell_users(self) -> str | None:
+        """Have all who use secrets take them over; return what spoke against it."""
+        problem = None
+        for refill in list(self.users):
+            try:
+                refill()
+            except self._unfit as error:
+                problem = problem or str(error)
+        return problem
+
     def stop(self) -> None:
         """Look at no file any more."""
         self.want(())
@@ -136,7 +146,7 @@ class Secrets:
         if secret == before:
             return
         self._known[source] = secret
-        problem = self._tell_users()
+        problem = self.tell_users()
         if problem is None:
             if before is not None:
                 _log.info("the secret {name} in {path} has changed, and is in use", name=source.name, path=source.path)
@@ -149,18 +159,8 @@ class Secrets:
             del self._known[source]
         else:
             self._known[source] = before
-        self._tell_users()
+        self.tell_users()
         self._say(source, problem)
-
-    def _tell_users(self) -> str | None:
-        """Have all who use secrets take them over; return what spoke against it."""
-        problem = None
-        for refill in list(self.users):
-            try:
-                refill()
-            except self._unfit as error:
-                problem = problem or str(error)
-        return problem
 
     def _say(self, source: SdsSource, why: str) -> None:
         rest = "the one before it stays in use" if source in self._known else "nobody can use it until it is put right"
