@@ -121,9 +121,9 @@ class ListenerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpReport:
-    """One HTTP connection manager (``http.<stat_prefix>.``). Several may share a prefix; ``listener`` tells them apart and
-    is the ``name`` of a `ListenerReport`."""
+class PrefixedReport:
+    """What counts under a ``stat_prefix``. Several may share one; ``listener`` tells them apart and is the ``name`` of a
+    `ListenerReport`."""
 
     prefix: str
     listener: str
@@ -131,12 +131,12 @@ class HttpReport:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two reports be about the same connection manager."""
+        """What makes two reports be about the same thing."""
         return self.prefix, self.listener
 
-    def plus(self, other: Self) -> "HttpReport":
-        """Return both processes' reports on this connection manager as one."""
-        return HttpReport(self.prefix, self.listener, self.figures.plus(other.figures))
+    def plus(self, other: Self) -> Self:
+        """Return both processes' reports on this as one."""
+        return replace(self, figures=self.figures.plus(other.figures))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""
@@ -144,25 +144,13 @@ class HttpReport:
 
 
 @dataclass(frozen=True, slots=True)
-class TcpReport:
-    """One TCP proxy (``tcp.<stat_prefix>.``), as `HttpReport`."""
+class HttpReport(PrefixedReport):
+    """One HTTP connection manager (``http.<stat_prefix>.``)."""
 
-    prefix: str
-    listener: str
-    figures: Figures = Figures()
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes two reports be about the same TCP proxy."""
-        return self.prefix, self.listener
-
-    def plus(self, other: Self) -> "TcpReport":
-        """Return both processes' reports on this TCP proxy as one."""
-        return TcpReport(self.prefix, self.listener, self.figures.plus(other.figures))
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain JSON-able values."""
-        return {"prefix": self.prefix, "listener": self.listener, "figures": self.figures.to_dict()}
+@dataclass(frozen=True, slots=True)
+class TcpReport(PrefixedReport):
+    """One TCP proxy (``tcp.<stat_prefix>.``)."""
 
 
 @dataclass(frozen=True, slots=True)

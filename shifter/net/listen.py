@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from shifter.model.address import SocketAddress
 from shifter.net.tcp import Network, TcpTransport
-from shifter.net.transport import Handler
+from shifter.net.transport import UNHANDLED, Handler
 
 _log = Logger()
 _ACCEPTS_PER_EVENT = 64
@@ -92,7 +92,7 @@ class ListeningPort:
                 continue  # the client gave up between SYN and accept
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = TcpTransport(self._network, sock, _UNHANDLED, SocketAddress(peer[0], peer[1]), self.buffer_limit)
+            transport = TcpTransport(self._network, sock, UNHANDLED, SocketAddress(peer[0], peer[1]), self.buffer_limit)
             handler = self._accept(transport)
             if handler is None:
                 transport.abort()
@@ -113,20 +113,3 @@ class ListeningPort:
 
     def connectionLost(self, reason: object) -> None:
         self.stop()
-
-
-class _Unhandled:
-    """Stands in until *accept* has named the handler, so that ``TcpTransport.handler`` is never ``None``."""
-
-    def connection_made(self) -> None: ...
-
-    def data_received(self, data: bytes) -> None: ...
-
-    def connection_lost(self, reason: str) -> None: ...
-
-    def write_blocked(self) -> None: ...
-
-    def write_drained(self) -> None: ...
-
-
-_UNHANDLED = _Unhandled()

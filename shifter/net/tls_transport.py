@@ -32,7 +32,7 @@ from shifter.net.tls_engine import (
 )
 from shifter.net.tls_failure import Fault, TlsFailure, failure_of
 from shifter.net.tls_session import TlsSession
-from shifter.net.transport import Connector, Handler, Transport
+from shifter.net.transport import UNHANDLED, Connector, Handler, Transport
 
 _LARGE_WRITE = 16 * 1024
 _MANY_WRITES = 16
@@ -83,7 +83,7 @@ class TlsTransport:
     def __init__(self, network: Connector, below: Transport, engine: Engine, role: Role) -> None:
         self.network = network
         self.below = below
-        self.handler: Handler = _UNHANDLED
+        self.handler: Handler = UNHANDLED
         self.tls: TlsSession | None = None
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -299,8 +299,8 @@ class TlsTransport:
         if self.tls is not None:
             self.tls.end()
         self.keep = self._queue = None
-        self.handler = _UNHANDLED
-        self.below.handler = _UNHANDLED
+        self.handler = UNHANDLED
+        self.below.handler = UNHANDLED
         self.below.peer_ended = None
         del self.engine, self._ssl, self._inward, self._outward
 
@@ -459,20 +459,3 @@ class _Later:
 
     def __init__(self, call: Callable[[], None]) -> None:
         self.flush = call
-
-
-class _Unhandled:
-    """Stands in until a handshake is done, so that ``TlsTransport.handler`` is never ``None``."""
-
-    def connection_made(self) -> None: ...
-
-    def data_received(self, data: bytes) -> None: ...
-
-    def connection_lost(self, reason: str) -> None: ...
-
-    def write_blocked(self) -> None: ...
-
-    def write_drained(self) -> None: ...
-
-
-_UNHANDLED = _Unhandled()

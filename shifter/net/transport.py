@@ -134,3 +134,20 @@ class Connector(Protocol):
 
     def tick(self) -> None:
         """Read the clock, and end what has taken too long."""
+
+
+class _Unhandled:
+    """Stands in until it is known who a transport talks to, so that ``Transport.handler`` is never ``None``."""
+
+    def connection_made(self) -> None: ...
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def connection_lost(self, reason: str) -> None: ...
+
+    def write_blocked(self) -> None: ...
+
+    def write_drained(self) -> None: ...
+
+
+UNHANDLED = _Unhandled()
