@@ -16,6 +16,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _EDGES = [f'le="{bound}"}} ' for bound in (*HISTOGRAM_BOUNDS_MS, "+Inf")]
 _NOTHING = (0,) * len(_EDGES)
 
+_UNFIT = re.compile("[^A-Za-z0-9_]")
 _VALUES = re.compile(r"ssl\.(?:(ciphers|curves|sigalgs|versions)\.(.+)|certificate\.(.+)\.([a-z_]+))")
 """Figures with a value in their name, which for Prometheus is a label."""
 
@@ -88,5 +89,5 @@ def _names(figures: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _metric(scope: Scope, name: str) -> str:
-    whole = name.replace(".", "_")
+    whole = _UNFIT.sub("_", name)  # secrets and prefixes of filters have names of their users' choosing
     return whole if name.startswith("shifter.") else scope.metric + whole

@@ -88,7 +88,8 @@ def certificates_in(contexts: ServerContexts | ClientContext | None) -> Certific
     if contexts is None:
         return None
     identities = contexts.identities if isinstance(contexts, ServerContexts) else [contexts.identity]
-    shown = tuple(_details(one.leaf, one.source) for one in identities if isinstance(one, Identity))
+    sources = [one.source for one in contexts.config.common.certificates]
+    shown = tuple(_details(one.leaf, source) for one, source in zip(identities, sources, strict=False) if isinstance(one, Identity))
     authority = _authority(contexts.config.common)
     return CertificateReport(authority, shown) if authority is not None or shown else None
 
@@ -105,4 +106,4 @@ def _details(certificate: Certificate, source: str) -> CertificateDetails:
     names = [("dns", name) for name in certificate.dns_sans] + [("uri", name) for name in certificate.uri_sans]
     names += [("ip_address", name) for name in certificate.ip_sans]
     since, until = certificate.valid_from.timestamp(), certificate.valid_to.timestamp()
-    return CertificateDetails(source, certificate.serial, tuple(names), int(since), int(until))
+    return CertificateDetails(source or "<inline>", certificate.serial, tuple(names), int(since), int(until))

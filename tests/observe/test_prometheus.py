@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from shifter.model.report import Report
+from shifter.model.report import Figures, ListenerReport, Report
 from shifter.observe.prometheus import exposition
 from shifter.observe.scopes import Selection, sanitized
 from tests.support.reports import a_report
@@ -99,6 +99,26 @@ def test_a_filter_is_asked_by_the_names_of_stats() -> None:
     assert text == (
         '# TYPE envoy_cluster_upstream_rq counter\nenvoy_cluster_upstream_rq{envoy_response_code="200",envoy_cluster_name="service1"} 6\n'
     )
+
+
+def test_values_in_the_names_of_figures_of_tls_are_labels() -> None:
+    counters = {
+        "ssl.ciphers.ECDHE-RSA-AES128-GCM-SHA256": 2,
+        "ssl.ciphers.TLS_AES_128_GCM_SHA256": 1,
+        "ssl.versions.TLSv1.3": 3,
+        "ssl.handshake": 3,
+    }
+    shared = {'ssl.certificate.my "cert".expiration_unix_time_seconds': 7}
+    listener = ListenerReport("front", "127.0.0.1", 443, Figures(counters, {}, shared))
+    text = exposition(Report((listener,), server=Figures({"sds.my-cert.update_success": 1})))
+    where = 'envoy_listener_address="127.0.0.1_443"'
+    assert f'envoy_listener_ssl_ciphers{{envoy_ssl_cipher="ECDHE-RSA-AES128-GCM-SHA256",{where}}} 2\n' in text
+    assert f'envoy_listener_ssl_versions{{envoy_ssl_version="TLSv1.3",{where}}} 3\n' in text
+    assert f"envoy_listener_ssl_handshake{{{where}}} 3\n" in text
+    assert f'envoy_listener_ssl_certificate_expiration_unix_time_seconds{{envoy_tls_certificate="my \\"cert\\"",{where}}} 7\n' in text
+    assert "envoy_sds_my_cert_update_success{} 1\n" in text
+    assert text.count("# TYPE envoy_listener_ssl_ciphers counter\n") == 1
+    parsed(text)
 
 
 def test_an_empty_report_is_an_empty_scrape() -> None:
