@@ -77,7 +77,8 @@ class TlsTransport:
 
     __slots__ = (
         "_blocked", "_closing", "_cut", "_ended", "_ending", "_held", "_idle", "_inward", "_lost", "_outward", "_owed", "_paused", "_queue",
-        "_role", "_ssl", "_told", "below", "bytes_received", "bytes_sent", "engine", "handler", "keep", "network", "peer_ended", "tls",
+        "_role", "_ssl", "_told", "_untaken", "below", "bytes_received", "bytes_sent", "engine", "handler", "keep", "network",
+        "peer_ended", "tls",
     )  # fmt: skip
 
     def __init__(self, network: Connector, below: Transport, engine: Engine, role: Role) -> None:
@@ -103,6 +104,7 @@ class TlsTransport:
         self._paused = False
         self._held = b""
         self._idle = 0
+        self._untaken = False  # OpenSSL's queue holds what came behind the handshake
         self._owed = 0  # bytes of the record at hand that have not come yet; -1: its header is in _cut
         self._cut = b""
 
@@ -148,7 +150,7 @@ class TlsTransport:
         BIO_write(self._inward, data, size)
         if self._role is not None:
             self._shake()
-            if self._role is not None or self._lost:
+            if self._role is not None or self._lost or self._closing:
                 return
         self._read(size)
 
@@ -157,14 +159,15 @@ class TlsTransport:
         pieces = []
         while (got := SSL_read(self._ssl, SCRATCH, SIZE)) > 0:
             pieces.append(VIEW[:got])
+        self._untaken = False
         if pieces:
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             self._idle = 0
             self.bytes_received += len(data)
             if self._paused:
                 self._held += data
-            else:
-                self.handler.data_received(data)
+                return  # what is behind it, an end or a fault, is told behind it (`_deliver`)
+            self.handler.data_received(data)
         self._nothing_in(0 if pieces else size, got)
         if size > _BULK and not self._lost:
             self._shrink()
@@ -192,6 +195,7 @@ class TlsTransport:
         if self._ended or self._lost or self._closing:
             return
         self._ended = True
+        self._owed = -1  # no record is looked at any more, so that OpenSSL does not keep what it will not read
         if self.peer_ended is None or self._ending:
             self._leave("closed")
         else:
@@ -249,6 +253,7 @@ class TlsTransport:
             self._send_below()
             if self._paused:
                 self.below.pause()
+            self._untaken = True
             role.done(self)
             if self._lost or self._closing:
                 return
@@ -342,7 +347,7 @@ class TlsTransport:
         if got <= 0:
             self.network.mark(_Later(self._give_up))
         self.bytes_sent += size
-        if size > _BULK:
+        if size > _BULK and not self._untaken:
             self._shrink()
 
     def _protect_bulk(self, data: Any, size: int) -> int:
@@ -391,6 +396,8 @@ class TlsTransport:
         self.below.resume()
         if data:
             self.handler.data_received(data)
+            if not (self._lost or self._closing):
+                self._read(0)
 
     def half_close(self) -> None:
         if self._closing or self._lost or self._ending or self._role is not None:

@@ -12,7 +12,7 @@ from OpenSSL import SSL
 from twisted.internet.task import Clock
 
 from shifter.model.tls import CertificateValidation, TlsParameters, TlsVersion
-from shifter.net import tls_transport
+from shifter.net import tls_engine, tls_transport
 from shifter.net.tls import ClientContext, ServerContexts, TlsTransport
 from shifter.net.transport import Transport
 from tests.support.tls_ends import (
@@ -214,6 +214,76 @@ def test_who_rests_as_soon_as_the_handshake_is_done_gets_nothing() -> None:
     assert server.handler.data == b"with the end of the handshake"
 
 
+def last_flight(server: Server, text: bytes, unwrap: bool = False) -> Stdlib:
+    """A client that says *text*, and with *unwrap* that it ends, in one piece with the end of its handshake."""
+    stranger = Stdlib(server.below, stdlib_client())
+    server.below.network.run()
+    stranger.turn()
+    stranger._in.write(server.below.take())
+    stranger.ssl.do_handshake()
+    stranger.done = True
+    stranger.ssl.write(text)
+    if unwrap:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            stranger.ssl.unwrap()
+    stranger.send()
+    return stranger
+
+
+def test_who_rests_hears_of_an_end_behind_what_came_before_it() -> None:
+    network = FakeNetwork(Clock())
+    server = Server(network, CONTEXTS)
+    established = server._established
+
+    def rest(transport: TlsTransport) -> Recorder | None:
+        transport.peer_ended = lambda: server.handler.saw.append("ended")
+        transport.pause()
+        return established(transport)
+
+    server.below.handler._role._established = rest  # type: ignore[attr-defined]
+    last_flight(server, b"all of it", unwrap=True)
+    assert server.handler.saw == []
+    server.tls.resume()
+    network.run()
+    assert (server.handler.data, server.handler.saw) == (b"all of it", ["data", "ended"])
+
+
+@pytest.mark.parametrize("end", [False, True])
+def test_large_first_words_cost_nothing_of_what_came_with_the_handshake(end: bool) -> None:
+    network = FakeNetwork(Clock())
+    server = Server(network, CONTEXTS)
+    established = server._established
+
+    def greet(transport: TlsTransport) -> Recorder | None:
+        transport.write(b"g" * 40_000)
+        if end:
+            transport.half_close()
+        return established(transport)
+
+    server.below.handler._role._established = greet  # type: ignore[attr-defined]
+    stranger = last_flight(server, b"at once")
+    network.run()
+    stranger.turn()
+    assert (server.handler.data, stranger.data, stranger.ended) == (b"at once", b"g" * 40_000, end)
+    stranger.write(b", and later")
+    assert server.handler.data == b"at once, and later"
+
+
+def test_who_closes_as_soon_as_the_handshake_is_done_hears_nothing_more() -> None:
+    network = FakeNetwork(Clock())
+    server = Server(network, CONTEXTS)
+    established = server._established
+
+    def leave(transport: TlsTransport) -> Recorder | None:
+        transport.close()
+        return established(transport)
+
+    server.below.handler._role._established = leave  # type: ignore[attr-defined]
+    last_flight(server, b"too late")
+    network.run()
+    assert server.handler.saw == ["lost closed locally"]
+
+
 def test_who_rests_before_the_handshake_is_done_does_not_hold_it_up() -> None:
     network = FakeNetwork(Clock())
     client, server = Client(network, ClientContext(upstream())), Server(network, CONTEXTS)
@@ -326,6 +396,16 @@ def test_half_of_it_can_end_without_words_of_tls() -> None:
     server.tls.write(b"still")
     server.below.network.run()
     assert server.below.written
+
+
+def test_nothing_is_kept_of_what_follows_the_end() -> None:
+    client, server = talk()
+    server.tls.peer_ended = lambda: None
+    client.tls.half_close()
+    carry(client, server)
+    for _ in range(10):
+        server.below.say(b"\x17\x03\x03\x10\0" + bytes(4096))
+    assert tls_engine.BIO_read(server.tls.engine.inward, tls_engine.SCRATCH, tls_engine.SIZE) <= 0
 
 
 def test_a_forged_record_ends_it() -> None:
