@@ -4,11 +4,12 @@ Rule 1. As in ``check``: works on the node tree, and skips what has an unexpecte
 Rule 2. ``cryptography`` is imported where a certificate is read, so that a configuration without any starts as fast as before.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shifter.config.check_texts import Texts
-from shifter.config.document import MapNode, TextNode, map_in, text_in
+from shifter.config.document import MapNode, map_in, text_in
 from shifter.config.judge import Judge
 from shifter.config.report import Report, shown
 from shifter.config.schema.base import names_of as names_of_message
@@ -30,16 +31,16 @@ class Certificates:
 
     def check(self, node: MapNode) -> list[str] | None:
         """Check a ``TlsCertificate``; return the names that it is for, ``None`` when that is not known."""
-        chain = self._chain(node)
-        self._key(node, chain)
+        leaf = self._chain(node)
+        self._key(node, leaf)
         self._staple(map_in(node, "ocsp_staple"))
-        return names_of(chain[0]) if chain else None
+        return leaf.names if leaf is not None else None
 
     def names(self, node: MapNode) -> list[str] | None:
         """Return the names that a ``TlsCertificate`` which was checked is for."""
         found = self._texts.content(map_in(node, "certificate_chain"))
-        chain = read_certificates(found[0]) if found is not None else None
-        return names_of(chain[0]) if isinstance(chain, list) and chain else None
+        leaf = read_leaf(found[0]) if found is not None else None
+        return leaf.names if isinstance(leaf, Leaf) else None
 
     def _staple(self, node: MapNode | None) -> None:
         found = self._texts.content(node)
@@ -51,32 +52,30 @@ class Certificates:
             except ValueError:
                 self._report.error(found[1], "there is no OCSP answer here that could be read", "DER is wanted, not PEM")
 
-    def _chain(self, node: MapNode) -> "list[Certificate] | None":
+    def _chain(self, node: MapNode) -> "Leaf | None":
         if "certificate_chain" not in node:
             if node.keys() <= _FIELDS:  # with an unknown word around, that word is the problem
                 self._report.error(node, "a certificate without its chain is none", "give `certificate_chain`")
             return None
-        found = self._texts.content(map_in(node, "certificate_chain"))
-        return self._certificates(*found) if found is not None else None
+        return self._certificate(map_in(node, "certificate_chain"))
 
-    def _certificates(self, content: bytes, spot: TextNode) -> "list[Certificate] | None":
-        chain = read_certificates(content)
-        if isinstance(chain, str):
-            self._report.error(spot, f"no certificate can be read here: {chain}", "PEM is wanted: -----BEGIN CERTIFICATE-----")
+    def _certificate(self, node: MapNode | None) -> "Leaf | None":
+        found = self._texts.content(node)
+        if found is None:
             return None
-        self._dates(chain[0], spot)
-        return chain
+        content, spot = found
+        leaf = read_leaf(content)
+        if isinstance(leaf, str):
+            self._report.error(spot, f"no certificate can be read here: {leaf}", "PEM is wanted: -----BEGIN CERTIFICATE-----")
+            return None
+        now = datetime.fromtimestamp(self._judge.now(), UTC) if self._judge.now is not None else None
+        if now is not None and leaf.until < now:
+            self._report.warn(spot, f"this certificate has expired on {leaf.until:%Y-%m-%d}")
+        elif now is not None and leaf.since > now:
+            self._report.warn(spot, f"this certificate is not valid before {leaf.since:%Y-%m-%d}")
+        return leaf
 
-    def _dates(self, certificate: "Certificate", spot: TextNode) -> None:
-        if self._judge.now is None:
-            return
-        now = datetime.fromtimestamp(self._judge.now(), UTC)
-        if certificate.not_valid_after_utc < now:
-            self._report.warn(spot, f"this certificate has expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
-        elif certificate.not_valid_before_utc > now:
-            self._report.warn(spot, f"this certificate is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}")
-
-    def _key(self, node: MapNode, chain: "list[Certificate] | None") -> None:
+    def _key(self, node: MapNode, leaf: "Leaf | None") -> None:
         if "private_key" not in node:
             if node.keys() <= _FIELDS:
                 self._report.error(node, "a certificate without its key cannot be shown to anybody", "give `private_key`")
@@ -101,16 +100,12 @@ class Certificates:
             why = "PEM is wanted: -----BEGIN PRIVATE KEY-----" if b"-----BEGIN" not in content else "the password may be wrong"
             self._report.error(spot, "there is no key here that could be read", why if password is not None or "PEM" in why else "")
             return
-        if chain:
-            own, certified = (one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in (key, chain[0]))
-            if own != certified:
-                self._report.error(spot, "this is not the key of the certificate", _whose(chain[0]))
+        if leaf is not None and key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != leaf.public_key:
+            self._report.error(spot, "this is not the key of the certificate", f"that is for {leaf.subject or ', '.join(leaf.names)}")
 
     def authorities(self, node: MapNode) -> None:
         """Check ``trusted_ca`` and ``crl`` of a ``CertificateValidationContext``."""
-        found = self._texts.content(map_in(node, "trusted_ca"))
-        if found is not None:
-            self._certificates(*found)
+        self._certificate(map_in(node, "trusted_ca"))
         found = self._texts.content(map_in(node, "crl"))
         if found is not None:
             from cryptography.x509 import load_pem_x509_crl
@@ -121,20 +116,34 @@ class Certificates:
                 self._report.error(found[1], "there is no list of revoked certificates here that could be read", "PEM is wanted")
 
 
-def read_certificates(content: bytes) -> "list[Certificate] | str":
-    """Return the certificates in *content*, PEM; or why there are none."""
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The first certificate of a chain: the DNS names it is for (lower case), its public key (DER), subject and time."""
+
+    names: list[str]
+    public_key: bytes
+    subject: str
+    since: datetime
+    until: datetime
+
+
+def read_leaf(content: bytes) -> Leaf | str:
+    """Return the first of the certificates in *content*, PEM, all of which can be read; or why not."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     from cryptography.x509 import load_pem_x509_certificates
 
     if not content.strip():
         return "it is empty"
     try:
-        return load_pem_x509_certificates(content)
-    except ValueError as error:
+        first = load_pem_x509_certificates(content)[0]
+        key = first.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return Leaf(_names_of(first), key, first.subject.rfc4514_string(), first.not_valid_before_utc, first.not_valid_after_utc)
+    except (ValueError, UnsupportedAlgorithm) as error:
         return str(error).split("\n", 1)[0].split(". See ", 1)[0]
 
 
-def names_of(certificate: "Certificate") -> list[str]:
-    """Return the DNS names that *certificate* is for, in lower case."""
+def _names_of(certificate: "Certificate") -> list[str]:
     from cryptography.x509 import DNSName, ExtensionNotFound, SubjectAlternativeName
     from cryptography.x509.oid import NameOID
 
@@ -143,7 +152,3 @@ def names_of(certificate: "Certificate") -> list[str]:
     except ExtensionNotFound:
         names = [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return [name.lower() for name in names]
-
-
-def _whose(certificate: "Certificate") -> str:
-    return f"that is for {certificate.subject.rfc4514_string() or ', '.join(names_of(certificate))}"
