@@ -21,6 +21,9 @@ from shifter.net.transport import Connector, Delayed, Handler, Transport
 __all__ = ["ClientContext", "ClientTls", "ServerContexts", "TlsFailure", "TlsSession", "TlsTransport", "accept_tls"]
 
 
+_LONGEST_NAME = 256
+
+
 class _Role(Role):
     """What both ends have: what was found against the other's certificate."""
 
@@ -166,8 +169,8 @@ class ClientTls(NamedTuple):
         examination = Examination(context.validation, self.server_name, name, self.name)
         engine = Engine(context.context, server=False, owner=examination)
         connection = engine.connection
-        if self.server_name and not _is_ip(self.server_name):
-            connection.set_tlsext_host_name(self.server_name.encode("idna" if not self.server_name.isascii() else "ascii"))
+        if sni := _sni(self.server_name):
+            connection.set_tlsext_host_name(sni)
         alpn = self.alpn or context.alpn
         if alpn:
             connection.set_alpn_protos(list(alpn))
@@ -180,9 +183,17 @@ class ClientTls(NamedTuple):
         return secured
 
 
-def _is_ip(name: str) -> bool:
+def _sni(name: str) -> bytes:
+    """Return *name* as it is asked for; empty for addresses (RFC 6066 section 3), and for what cannot be asked for: no certificate is for
+    such a name either."""
     try:
         ip_address(name)
     except ValueError:
-        return False
-    return True
+        pass
+    else:
+        return b""
+    try:
+        spelt = name.encode("ascii" if name.isascii() else "idna")
+    except UnicodeError:
+        return b""
+    return spelt if len(spelt) < _LONGEST_NAME and b"\0" not in spelt else b""

@@ -153,6 +153,20 @@ def test_an_address_is_no_server_name() -> None:
     assert client.failures[0].kind == "fail_verify_san"
 
 
+@pytest.mark.parametrize("name", ["", "x" * 300, "a\0b", "\udcff.example", "a..b.\u00e4", "." * 10])
+def test_names_that_cannot_be_asked_for_are_nobodys(name: str) -> None:
+    client, server = talk(server_name=name)
+    assert client.failures[0].kind == "fail_verify_san"
+    assert server.failures
+
+
+def test_names_beyond_ascii_are_asked_for_as_dns_has_them() -> None:
+    client, server = talk(downstream(leaf("xn--mller-kva.example")), server_name="m\u00fcller.example")
+    assert client.handler.saw == ["made"]
+    assert server.tls.tls is not None
+    assert server.tls.tls.server_name == "xn--mller-kva.example"
+
+
 def test_the_race_is_over_when_hands_were_shaken() -> None:
     network = FakeNetwork(Clock())
     how = ConnectOptions(tls=ClientTls(ClientContext(upstream()), "a.example"))
