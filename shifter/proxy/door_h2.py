@@ -384,7 +384,7 @@ class Http2Door:
                 self.runtime.stats.downstream_cx_protocol_error += 1
                 downstream.exchange.on_request_broken(ProtocolError(400, "http2.protocol_error"))
             else:
-                downstream.exchange.on_downstream_lost()
+                downstream.exchange.on_downstream_lost(reset=True)
 
     def _begin(self, number: int, head: RequestHead, data: bytes, end: bool) -> None:
         runtime = self.runtime

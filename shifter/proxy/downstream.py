@@ -92,8 +92,8 @@ class Exchange(Protocol):
     def on_request_broken(self, error: ProtocolError) -> None:
         """The body is not what its framing says: the request can never be whole."""
 
-    def on_downstream_lost(self) -> None:
-        """The client is gone: nothing can be sent to it any more."""
+    def on_downstream_lost(self, reset: bool = False) -> None:
+        """The client is gone: nothing can be sent to it any more. *reset*: this request alone was taken back."""
 
     def on_downstream_blocked(self) -> None:
         """The client does not take the answer as fast as it comes."""

@@ -22,7 +22,7 @@ from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
 from shifter.proxy.filterway import DATA, HEAD, TOO_LARGE, TRAILERS, Event, RequestWay, ResponseWay
 from shifter.proxy.local_reply import LocalReply, local_reply
-from shifter.proxy.outcome import blank, local_entry
+from shifter.proxy.outcome import CLIENT_GONE, TAKEN_BACK, blank, local_entry
 from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, ResponseHead, expects_continue, without
 from shifter.wire.h1 import REASONS
 
@@ -46,10 +46,41 @@ class FilteredExchange:
     """See the module. *leaf* is the one that was chosen, ``None`` when no route fits."""
 
     __slots__ = (
-        "_answered", "_bytes_received", "_bytes_sent", "_cleared", "_details", "_done", "_door", "_ended", "_entry", "_faulty",
-        "_filters", "_flags", "_gone", "_inner", "_inner_over", "_inner_status", "_leaf", "_on_start", "_open", "_paused", "_refusal",
-        "_request", "_request_done", "_response", "_rested", "_sent", "_started", "_state", "_told", "deadline", "head", "idle_timeout",
-        "runtime", "touched",
+        "_answered",
+        "_bytes_received",
+        "_bytes_sent",
+        "_cleared",
+        "_details",
+        "_done",
+        "_door",
+        "_ended",
+        "_entry",
+        "_faulty",
+        "_filters",
+        "_flags",
+        "_gone",
+        "_inner",
+        "_inner_over",
+        "_inner_status",
+        "_leaf",
+        "_on_start",
+        "_open",
+        "_paused",
+        "_refusal",
+        "_request",
+        "_request_done",
+        "_reset",
+        "_response",
+        "_rested",
+        "_sent",
+        "_started",
+        "_state",
+        "_told",
+        "deadline",
+        "head",
+        "idle_timeout",
+        "runtime",
+        "touched",
     )  # fmt: skip
 
     runtime: "ConnectionManager"
@@ -69,7 +100,7 @@ class FilteredExchange:
         self._faulty = False  # what comes back goes out without asking the filters
         self._inner_over = False
         self._inner_status = 0
-        self._gone = False
+        self._gone = self._reset = False
         self._ended = False
         self._done = False
         self._told = False  # the answer's head has passed the filters
@@ -214,10 +245,11 @@ class FilteredExchange:
             self._request.stop()
             self._inner.on_request_broken(error)
 
-    def on_downstream_lost(self) -> None:
+    def on_downstream_lost(self, reset: bool = False) -> None:
         if self._done:
             return
         self._gone = True
+        self._reset = reset
         self._request.stop()
         self._response.stop()
         if self._inner is None:
@@ -227,7 +259,7 @@ class FilteredExchange:
         elif self._inner_over:
             self._complete()
         else:
-            self._inner.on_downstream_lost()
+            self._inner.on_downstream_lost(reset)
 
     def on_downstream_blocked(self) -> None:
         self._rest(_BY_OTHER)
@@ -563,7 +595,7 @@ class FilteredExchange:
         entry.bytes_received = self._bytes_received
         entry.bytes_sent = self._bytes_sent
         if self._gone:
-            entry.flags, entry.details = b"DC", "downstream_remote_disconnect"
+            entry.flags, entry.details = TAKEN_BACK if self._reset else CLIENT_GONE
         elif self._details:
             entry.flags, entry.details = b"", self._details
         if self._flags:

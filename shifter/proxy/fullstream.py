@@ -164,11 +164,11 @@ class FullStream(ProxyStream):
         if self.following is None:
             super().on_request_broken(error)
 
-    def on_downstream_lost(self) -> None:
+    def on_downstream_lost(self, reset: bool = False) -> None:
         if self.following is not None:
-            self.following.on_downstream_lost()
+            self.following.on_downstream_lost(reset)
         else:
-            super().on_downstream_lost()
+            super().on_downstream_lost(reset)
 
     def on_downstream_blocked(self) -> None:
         if self.following is not None:

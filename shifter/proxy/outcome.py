@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 PROTOCOL_ERROR = b"DPE"
 """The response flag of requests that break the protocol."""
 
+CLIENT_GONE = (b"DC", "downstream_remote_disconnect")
+"""The response flag and the details of requests whose client has gone."""
+
+TAKEN_BACK = (b"DR", "http2.remote_reset")
+"""Those of requests whose client goes on with others."""
+
 HTTP_OF_GRPC = {
     b"0": 200, b"1": 499, b"3": 400, b"4": 504, b"5": 404, b"6": 409, b"7": 403, b"8": 429, b"9": 400, b"10": 409, b"11": 400,
     b"12": 501, b"14": 503, b"16": 401,

@@ -18,7 +18,16 @@ from shifter.filters.api import Reply
 from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.local_reply import local_reply
-from shifter.proxy.outcome import PROTOCOL_ERROR, answered_status, blank, log_entry, reset_details, transport_failure
+from shifter.proxy.outcome import (
+    CLIENT_GONE,
+    PROTOCOL_ERROR,
+    TAKEN_BACK,
+    answered_status,
+    blank,
+    log_entry,
+    reset_details,
+    transport_failure,
+)
 from shifter.routing.headers import HeaderEditor
 from shifter.routing.retry import may_repeat
 from shifter.upstream.interfaces import Failed, FailureKind, LeaseFailed, PickContext, UpstreamStream
@@ -210,14 +219,14 @@ class ProxyStream:
         self._let_go()
         self._reply(error.status, REASONS[error.status], b"DPE", error.detail)
 
-    def on_downstream_lost(self) -> None:
+    def on_downstream_lost(self, reset: bool = False) -> None:
         if self.over:
             return
         self.target.cluster.state.stats.upstream_rq_cancelled += 1
         self.runtime.stats.downstream_rq_rx_reset += 1
-        self.flags = b"DC"
+        self.flags, details = TAKEN_BACK if reset else CLIENT_GONE
         self._let_go()
-        self._end(0 if not self.responding else self.status, "downstream_remote_disconnect")
+        self._end(0 if not self.responding else self.status, details)
 
     def on_downstream_blocked(self) -> None:
         if self.upstream is not None:

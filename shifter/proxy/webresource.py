@@ -155,7 +155,7 @@ class WebExchange:
         if not self._over:
             self._answer(error.status, REASONS[error.status], error.detail, b"DPE")
 
-    def on_downstream_lost(self) -> None:
+    def on_downstream_lost(self, reset: bool = False) -> None:
         if not self._over:
             self._end(self._status, "downstream_remote_disconnect", b"DC")
             self._gone()

@@ -227,7 +227,7 @@ def test_a_call_that_is_cancelled(setting: Setting) -> None:
             break
     else:
         raise AssertionError("its endpoint never heard of it")
-    assert setting.proxy.logged("/only.Grpc/Rest")[2:4] == ["200", "DC"]
+    assert setting.proxy.logged("/only.Grpc/Rest")[2:4] == ["200", "DR"]
 
 
 @pytest.mark.parametrize(

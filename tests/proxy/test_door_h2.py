@@ -52,8 +52,8 @@ class Recorder:
         self._hears("broken", error.status)
         self.downstream.finished()
 
-    def on_downstream_lost(self) -> None:
-        self._hears("lost")
+    def on_downstream_lost(self, reset: bool = False) -> None:
+        self._hears("taken back" if reset else "lost")
         self.downstream.finished()
 
     def on_downstream_blocked(self) -> None:
@@ -394,7 +394,7 @@ def test_a_client_that_cancels(client: Client, end: bool) -> None:
     number, exchange = client.ask(POST, end)
     client.codec.reset(number)
     client.turn()
-    assert exchange.heard[-1] == ("lost",)
+    assert exchange.heard[-1] == ("taken back",)
     exchange.answer()
     client.turn()
     assert client.sees(number) == []
