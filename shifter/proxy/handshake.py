@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from shifter.net.transport import Handler, Transport
 from shifter.observe import ssl_stats
 from shifter.observe.stats import ListenerStats
-from shifter.proxy.filter_chain_match import Incoming
 from shifter.proxy.inspection import AcceptedTransport
 from shifter.proxy.worker import Worker
+from shifter.routing.filter_chain_match import Incoming
 
 if TYPE_CHECKING:  # who speaks no TLS does not load OpenSSL
     from shifter.net.tls_context import ServerContexts

@@ -13,7 +13,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.listener import Listener, ProxyProtocol
 from shifter.net.transport import Connector, Handler, Transport
 from shifter.observe.stats import ListenerStats
-from shifter.proxy.filter_chain_match import TLS, Incoming
+from shifter.routing.filter_chain_match import TLS, Incoming
 from shifter.wire.client_hello import ClientHelloTooLarge, NotTls, read_client_hello
 from shifter.wire.proxy_protocol import (
     SIGNATURE_V1,

@@ -17,10 +17,10 @@ from shifter.observe import ssl_stats
 from shifter.observe.logentry import LogEntry
 from shifter.observe.stats import ListenerStats
 from shifter.proxy.connection_manager import AccessLog
-from shifter.proxy.filter_chain_match import FilterChainIndex, Incoming
 from shifter.proxy.handshake import NOT_READY, UPDATED, Handshake, ServerTls, Sparing, tell_failure
 from shifter.proxy.inspection import AcceptedTransport, Count, Filters, Inspection
 from shifter.proxy.worker import Worker
+from shifter.routing.filter_chain_match import FilterChainIndex, Incoming
 
 if TYPE_CHECKING:
     from shifter.net.tls_failure import TlsFailure

@@ -12,7 +12,6 @@ from fractions import Fraction
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import DiscoveryType, UpstreamProtocol
-from shifter.model.listener import Listener
 from shifter.model.route import (
     DirectResponseAction,
     RedirectAction,
@@ -121,7 +120,7 @@ class Explanation:
 
     asked: Asked
     head: RequestHead | None
-    listener: Listener | None
+    scene: Scene
     found: Found | None
     misses: tuple[Miss, ...]
     ways: tuple[Way, ...]
@@ -156,24 +155,24 @@ def explaining(scene: Scene, asked: Asked) -> Generator[None, None, Explanation]
         forwarding.prepare(head, asked.client, lambda: NEW_ID)
     except (ProtocolError, RequestRefused) as refused:
         reply = Reply(refused.status, f"the request is refused: {refused.detail}")
-        return Explanation(asked, None, scene.listener, None, (), (), reply, notes)
+        return Explanation(asked, None, scene, None, (), (), reply, notes)
     except PathRedirect as redirect:
         reply = Reply(307, "the path has escaped slashes", ((b"location", redirect.location),))
-        return Explanation(asked, None, scene.listener, None, (), (), reply, notes)
+        return Explanation(asked, None, scene, None, (), (), reply, notes)
     table = Table(manager.route_config, scene.runtime, manager.suppress_envoy_headers)
     found = table.find(head)
     if found is None:
         reply = Reply(404, _no_host(manager.route_config, head.authority))
-        return Explanation(asked, head, scene.listener, None, (), (), reply, notes)
+        return Explanation(asked, head, scene, None, (), (), reply, notes)
     if table.needs_tls(found.host, head):
         location = (b"location", require_tls.https_location(head))
         why = f"the virtual host wants TLS (require_tls: {found.host.require_tls.value})"
-        return Explanation(asked, head, scene.listener, found, (), (), Reply(require_tls.STATUS, why, (location,)), notes)
+        return Explanation(asked, head, scene, found, (), (), Reply(require_tls.STATUS, why, (location,)), notes)
     peer = forwarding.remote(head) or asked.peer
     walk = _Walk(table, scene, asked, head, found.host, peer)
     yield from walk.run()
     reply_left = Reply(404, "no route fits", share=walk.left.share) if walk.left.share else None
-    return Explanation(asked, head, scene.listener, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
+    return Explanation(asked, head, scene, found, tuple(walk.misses), tuple(walk.ways), reply_left, notes)
 
 
 def _no_host(config: RouteConfiguration, authority: bytes) -> str:

@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.cluster import Cluster
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import Listener
+from shifter.model.listener import FilterChain, FilterChainMatch, Listener
+from shifter.model.tcp_proxy import TcpProxy
 from shifter.routing.errors import ShifterError
+from shifter.routing.filter_chain_match import RAW, TLS, FilterChainIndex, Incoming
 from shifter.routing.match_text import shown
 from shifter.routing.runtime import Runtime
+
+_BROWSERS_PROTOCOLS = (b"h2", b"http/1.1")
 
 
 class ExplainError(ShifterError):
@@ -24,7 +29,7 @@ class ExplainError(ShifterError):
 class Asked:
     """The request that is asked about. ``text`` is its head on the wire, ``port`` the one that its URL names.
 
-    ``now`` is the time for formats, in seconds since the epoch.
+    ``now`` is the time for formats, in seconds since the epoch; ``server_name`` is what a client would ask for in TLS.
     """
 
     text: bytes
@@ -33,6 +38,7 @@ class Asked:
     client: bytes = b"127.0.0.1"
     random: int | None = None
     now: float = 0.0
+    server_name: str = ""
 
     @property
     def peer(self) -> bytes:
@@ -44,7 +50,7 @@ class Asked:
 class Scene:
     """Where it is asked: a connection manager, its listener if it has one, all clusters by name if they are known.
 
-    ``own_address`` is the machine's own, as text, as in `Forwarding`.
+    ``own_address`` is the machine's own, as text, as in `Forwarding`; ``chain`` the filter chain that the manager belongs to.
     """
 
     manager: HttpConnectionManager
@@ -52,6 +58,7 @@ class Scene:
     listener: Listener | None = None
     clusters: Mapping[str, Cluster] | None = None
     own_address: bytes = b""
+    chain: FilterChain | None = None
 
 
 def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1", random: int | None = None, now: float = 0.0) -> Asked:
@@ -63,7 +70,7 @@ def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1
     rest = rest.partition("#")[0]
     end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
     authority, target = rest[:end], rest[end:]
-    port = authority.rpartition(":")[2]
+    authority_of_url, port = authority, authority.rpartition(":")[2]
     lines = []
     for header in headers:
         name, colon, value = header.partition(":")
@@ -82,7 +89,8 @@ def question(request: str, headers: Sequence[str] = (), client: str = "127.0.0.1
     except ValueError:
         raise ExplainError(f"{shown(client)!r} is no IP address that a request could come from") from None
     number = int(port) if port.isascii() and port.isdigit() else 0
-    return Asked(text.encode(), scheme.lower().encode(), number, client.encode(), random, now)
+    name = authority_of_url.rpartition(":")[0] if number else authority_of_url
+    return Asked(text.encode(), scheme.lower().encode(), number, client.encode(), random, now, name.lower())
 
 
 def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None = None, own_address: bytes = b"") -> Scene:
@@ -98,12 +106,41 @@ def scene_of(bootstrap: Bootstrap, asked: Asked | None = None, name: str | None 
         chosen = list(listeners) if len(listeners) == 1 or len(at_port) != 1 else at_port
     if len(chosen) != 1:
         raise ExplainError(f"there are several listeners, name one: {_names(listeners)}" if listeners else "there are no listeners")
-    managers = list(chosen[0].managers)
-    if len(managers) != 1:
-        many = len(managers) or "no"
-        raise ExplainError(f"the listener {shown(chosen[0].name)} has {many} connection managers, and only one can be asked")
     clusters = {cluster.name: cluster for cluster in bootstrap.clusters}
-    return Scene(managers[0], Runtime(bootstrap.runtime), chosen[0], clusters, own_address)
+    chain = _only_chain(chosen[0]) if asked is None else _chain_for(chosen[0], asked)
+    if isinstance(chain.filter, TcpProxy):
+        raise ExplainError(f"{_chain_words(chosen[0], chain)} is a TCP proxy: nobody looks at requests there")
+    return Scene(chain.filter, Runtime(bootstrap.runtime), chosen[0], clusters, own_address, chain)
+
+
+def _only_chain(listener: Listener) -> FilterChain:
+    chains = [chain for chain in listener.chains if isinstance(chain.filter, HttpConnectionManager)]
+    if len(chains) != 1:
+        many = len(chains) or "no"
+        raise ExplainError(f"the listener {shown(listener.name)} has {many} connection managers, and only one can be asked")
+    return chains[0]
+
+
+def _chain_for(listener: Listener, asked: Asked) -> FilterChain:
+    """Return the filter chain that a client would come to that sends what is *asked*: over TLS it asks for the host of its URL, and for
+    HTTP/2 first. Where there is one for all nothing is looked at."""
+    if len(listener.chains) == 1 and listener.chains[0].match == FilterChainMatch():
+        return listener.chains[0]
+    tls = asked.scheme == b"https"
+    source = SocketAddress(asked.client.decode("ascii"), 0)
+    incoming = Incoming(
+        listener.address, source, source, asked.server_name if tls else "", TLS if tls else RAW, _BROWSERS_PROTOCOLS if tls else ()
+    )
+    chain = FilterChainIndex([(chain.match, chain) for chain in listener.filter_chains], listener.default_filter_chain).find(incoming)
+    if chain is None:
+        how = f"over TLS with the server name {shown(asked.server_name)}" if tls else "without TLS"
+        raise ExplainError(f"the listener {shown(listener.name)} closes connections that come {how}: no filter chain fits them")
+    return chain
+
+
+def _chain_words(listener: Listener, chain: FilterChain) -> str:
+    name = f"the filter chain {shown(chain.name)} of " if chain.name else ""
+    return f"{name}the listener {shown(listener.name)}"
 
 
 def _names(listeners: Sequence[Listener]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from shifter.model.bootstrap import Bootstrap
-from shifter.model.listener import Listener
+from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
 from shifter.model.tcp_proxy import TcpProxy
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
@@ -73,8 +73,11 @@ class _Page:
             yield _line("", header)
         if told.head is not None and told.head.path != request.split(" ")[1].encode():
             yield _line("", f"path is read as {shown(told.head.path)}")
-        if told.listener is not None:
-            yield _line("listener", f"{shown(told.listener.name)} on {told.listener.address}", told.listener.place)
+        listener, chain = told.scene.listener, told.scene.chain
+        if listener is not None:
+            yield _line("listener", f"{shown(listener.name)} on {listener.address}", listener.place)
+            if chain is not None and len(listener.chains) > 1:
+                yield _line("filter chain", _chain(listener, chain), chain.place)
         for note in told.notes:
             yield _line("note", note)
         if told.found is not None:
@@ -194,11 +197,18 @@ def _common(one: bytes, two: bytes) -> int:
     return min(len(one), len(two))
 
 
+def _chain(listener: Listener, chain: FilterChain) -> str:
+    """What a filter chain is called, and whom it is for."""
+    names = ", ".join(map(shown, chain.match.server_names))
+    whom = f"for {names}" if names else "the default one" if chain is listener.default_filter_chain else "for all others"
+    return f"{shown(chain.name)}, {whom}" if chain.name else whom
+
+
 def as_dict(explanation: Explanation) -> dict[str, object]:
     """Return *explanation* as plain JSON-able values."""
     told = explanation
     request, *headers = told.asked.text.decode("utf-8", "replace").split("\r\n")
-    listener = told.listener
+    listener, chain = told.scene.listener, told.scene.chain
     return {
         "request": {
             "line": " ".join(request.split(" ")[:2]),
@@ -206,6 +216,7 @@ def as_dict(explanation: Explanation) -> dict[str, object]:
             "path": _text(told.head.path) if told.head is not None else None,
         },
         "listener": None if listener is None else {"name": listener.name, "address": str(listener.address), "place": listener.place},
+        "filter_chain": None if chain is None else {"name": chain.name, "place": chain.place},
         "virtual_host": None
         if told.found is None
         else {

@@ -1,13 +1,16 @@
 """Questions about routes: the request, and which listener is asked."""
 
+from dataclasses import replace
+
 import pytest
 
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import http_listener
+from shifter.model.listener import FilterChain, FilterChainMatch, Listener, http_listener
 from shifter.model.route import RouteConfiguration
+from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.routing.explain_question import Asked, ExplainError, question, scene_of
 
 
@@ -84,3 +87,41 @@ def test_the_listener_is_named_or_the_only_one_or_at_the_port() -> None:
 def test_no_listener(bootstrap: Bootstrap, name: str | None, words: str) -> None:
     with pytest.raises(ExplainError, match=words):
         scene_of(bootstrap, Asked(b"", b"http", 0), name)
+
+
+def chains() -> Bootstrap:
+    """A listener with a chain for one name, one for what comes without TLS, and a TCP proxy for the rest."""
+    shop, clear = (HttpConnectionManager(prefix, RouteConfiguration()) for prefix in ("shop", "clear"))
+    listener = Listener(
+        "front",
+        SocketAddress("192.0.2.1", 443),
+        (
+            FilterChain(shop, FilterChainMatch(server_names=("shop.test",)), name="shop"),
+            FilterChain(clear, FilterChainMatch(transport_protocol="raw_buffer"), name="clear"),
+            FilterChain(TcpProxy("rest", (TcpCluster("one"),)), FilterChainMatch(transport_protocol="tls"), name="rest"),
+        ),
+    )
+    return Bootstrap((listener,), (Cluster("one"),))
+
+
+@pytest.mark.parametrize(
+    ("url", "prefix"), [("https://Shop.test/", "shop"), ("https://shop.test:443/", "shop"), ("http://shop.test/", "clear")]
+)
+def test_the_filter_chain_is_the_one_that_a_client_would_come_to(url: str, prefix: str) -> None:
+    where = scene_of(chains(), question(url))
+    assert where.manager.stat_prefix == prefix
+    assert where.chain is not None
+    assert where.chain.name == prefix
+
+
+def test_not_every_connection_has_requests() -> None:
+    with pytest.raises(ExplainError, match="the filter chain rest of the listener front is a TCP proxy"):
+        scene_of(chains(), question("https://other.test/"))
+    [listener] = chains().listeners
+    only_shop = Bootstrap((replace(listener, filter_chains=listener.filter_chains[:1]),))
+    with pytest.raises(ExplainError, match="closes connections that come over TLS with the server name other.test"):
+        scene_of(only_shop, question("https://other.test/"))
+    with pytest.raises(ExplainError, match="closes connections that come without TLS"):
+        scene_of(only_shop, question("http://shop.test/"))
+    with pytest.raises(ExplainError, match="has 2 connection managers"):
+        scene_of(chains())

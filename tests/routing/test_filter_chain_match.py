@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shifter.model.address import SocketAddress
 from shifter.model.listener import ConnectionSourceType, FilterChainMatch
-from shifter.proxy.filter_chain_match import FilterChainIndex, Incoming, is_local
+from shifter.routing.filter_chain_match import FilterChainIndex, Incoming, is_local
 
 HERE = SocketAddress("192.0.2.1", 443)
 CLIENT = SocketAddress("198.51.100.7", 5000)
