@@ -119,7 +119,7 @@ def test_not_every_connection_has_requests() -> None:
         scene_of(chains(), question("https://other.test/"))
     [listener] = chains().listeners
     only_shop = Bootstrap((replace(listener, filter_chains=listener.filter_chains[:1]),))
-    with pytest.raises(ExplainError, match="closes connections that come over TLS with the server name other.test"):
+    with pytest.raises(ExplainError, match=r"closes connections that come over TLS with the server name other\.test"):
         scene_of(only_shop, question("https://other.test/"))
     with pytest.raises(ExplainError, match="closes connections that come without TLS"):
         scene_of(only_shop, question("http://shop.test/"))
