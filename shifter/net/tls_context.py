@@ -15,6 +15,7 @@ from re import DOTALL, findall
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from OpenSSL import SSL
@@ -98,7 +99,11 @@ class Identity:
         except (ValueError, TypeError) as error:
             raise TlsMaterialError(f"{self.source}: the private key cannot be read ({error})") from None
         self.leaf = Certificate(self.chain[0])
-        if self.key.public_key() != self.chain[0].public_key():
+        try:
+            theirs = self.chain[0].public_key()
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise TlsMaterialError(f"{self.source}: the certificate's key cannot be read ({error})") from None
+        if self.key.public_key() != theirs:
             raise TlsMaterialError(f"{self.source}: the private key does not belong to the certificate of {self.leaf.subject}")
         self.ecdsa = isinstance(self.key, ec.EllipticCurvePrivateKey)
         self.ocsp_staple = material.ocsp_staple
@@ -236,7 +241,7 @@ class ServerContexts:
             except SSL.Error as error:
                 raise TlsMaterialError(f"{identity.source}: OpenSSL does not take it ({error})") from None
         trusted = _trust(context, self.validation)
-        for one in {authority.subject: authority for authority in trusted}.values():
+        for one in {Certificate(authority).subject: authority for authority in trusted}.values():
             context.add_client_ca(one)
         mode = self.validation.mode
         if config.require_client_certificate:

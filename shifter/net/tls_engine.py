@@ -173,18 +173,29 @@ class Checks:
         it at that, 0 for nothing against it, or an error of OpenSSL's, negative to let the handshake go on all the same."""
         raise NotImplementedError
 
+    def unreadable(self, depth: int, damage: str) -> int:
+        """The same of one that OpenSSL can read and nobody else; *damage* says why."""
+        raise NotImplementedError
+
 
 def _verify(ok: int, store: Any) -> int:
     try:
         raw = lib.X509_STORE_CTX_get_current_cert(store)
         lib.X509_up_ref(raw)
         wrapped: Any = X509
-        certificate = wrapped._from_raw_x509_ptr(raw).to_cryptography()
+        certificate = wrapped._from_raw_x509_ptr(raw)
         index = lib.SSL_get_ex_data_X509_STORE_CTX_idx()
         known: Any = SSL.Connection
         connection = known._reverse_mapping[lib.X509_STORE_CTX_get_ex_data(store, index)]
         error = lib.X509_STORE_CTX_get_error(store)
-        verdict = connection.get_app_data().check(bool(ok), error, lib.X509_STORE_CTX_get_error_depth(store), certificate)
+        depth = lib.X509_STORE_CTX_get_error_depth(store)
+        checks: Checks = connection.get_app_data()
+        try:
+            parsed = certificate.to_cryptography()
+        except ValueError as damage:
+            verdict: int | None = checks.unreadable(depth, str(damage))
+        else:
+            verdict = checks.check(bool(ok), error, depth, parsed)
         if verdict is None:
             return ok
         lib.X509_STORE_CTX_set_error(store, abs(verdict))

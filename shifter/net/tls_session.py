@@ -1,7 +1,8 @@
 """What a TLS handshake came to, in Envoy's words.
 
 Rule 1. Nothing is parsed before it is asked for: most connections are never asked.
-Rule 2. What a certificate says is said as Envoy's access log and ``x-forwarded-client-cert`` say it: RFC 2253 subjects, serial numbers and
+Rule 2. What a certificate does not say in a way that can be read it does not say: a peer's may hold anything.
+Rule 3. What a certificate says is said as Envoy's access log and ``x-forwarded-client-cert`` say it: RFC 2253 subjects, serial numbers and
         digests in lower-case hexadecimal.
 """
 
@@ -11,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
@@ -68,22 +70,35 @@ class Certificate:
     @cached_property
     def spki_sha256(self) -> bytes:
         """SHA-256 of the public key's SubjectPublicKeyInfo (``verify_certificate_spki``)."""
+        try:
+            key = self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        except (ValueError, UnsupportedAlgorithm):
+            return b""
         digest = hashes.Hash(hashes.SHA256())
-        digest.update(self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        digest.update(key)
         return digest.finalize()
 
     @property
     def subject(self) -> str:
-        return rfc2253(self.parsed.subject)
+        try:
+            return rfc2253(self.parsed.subject)
+        except ValueError:
+            return ""
 
     @property
     def issuer(self) -> str:
-        return rfc2253(self.parsed.issuer)
+        try:
+            return rfc2253(self.parsed.issuer)
+        except ValueError:
+            return ""
 
     @property
     def common_name(self) -> str:
         """The subject's common name; empty when it has none."""
-        names = self.parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        try:
+            names = self.parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except ValueError:
+            return ""
         return str(names[0].value) if names else ""
 
     @property

@@ -168,6 +168,11 @@ class Examination(Checks):
         self.finding = self.finding or found
         return -found.code if validation.lenient else found.code
 
+    def unreadable(self, depth: int, damage: str) -> int:
+        detail = f"verify cert failed: certificate at depth {depth} cannot be read"
+        self.finding = self.finding or Finding(_BAD_NAME, "fail_verify_error", detail, f"the certificate at depth {depth}: {damage}")
+        return _BAD_NAME
+
 
 def is_for(certificate: x509.Certificate, name: str) -> bool:
     """Whether *certificate* is good for the host *name*, which may be an IP address (RFC 6125, RFC 2818)."""

@@ -4,6 +4,7 @@ from unittest.mock import Mock
 
 import pytest
 from OpenSSL._util import lib
+from OpenSSL.crypto import X509
 
 from shifter.model.tls import CertificateValidation
 from shifter.net.tls import ServerContexts
@@ -50,6 +51,14 @@ def test_a_check_that_fails_lets_nobody_in(monkeypatch: pytest.MonkeyPatch, logg
     assert client.handler.saw[-1].startswith("lost TLS_error")
     assert logged_failures
     logged_failures.clear()
+
+
+def test_a_certificate_that_only_openssl_can_read_is_refused_and_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(X509, "to_cryptography", Mock(side_effect=ValueError("negative serial number")))
+    client, _ = talk()
+    assert client.failures[0].kind == "fail_verify_error"
+    assert str(client.failures[0]).startswith("the certificate at depth ")
+    assert str(client.failures[0]).endswith(": negative serial number")
 
 
 def test_openssls_words() -> None:

@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from shifter.model.tls import CertificateValidation, TlsParameters, TlsVersion
@@ -109,6 +110,24 @@ def test_names_as_openssl_prints_them() -> None:
         ]
     )
     assert rfc2253(name) == 'CN=q\\"\\+\\<\\>\\;,UID=\\#7,emailAddress=a@example.org,DC=org'
+
+
+def test_what_cannot_be_read_is_not_said() -> None:
+    """A name that is not UTF-8, in a certificate that is otherwise whole."""
+    der = CA.issue(named=subject(common_name="damaged!")).certificate.public_bytes(Encoding.DER)
+    one = Certificate(
+        x509.load_der_x509_certificate(der.replace(b"damaged!", b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe").replace(b"Test CA", b"\xffest CA"))
+    )
+    assert (one.subject, one.issuer, one.common_name) == ("", "", "")
+    assert str(one) == "certificate of nobody, signed by nobody"
+
+
+def test_a_key_that_cannot_be_read_is_none_of_those_asked_for() -> None:
+    whole = CA.issue("a.example").certificate
+    point = whole.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)  # type: ignore[call-arg]
+    assert (
+        Certificate(x509.load_der_x509_certificate(whole.public_bytes(Encoding.DER).replace(point, b"\4" + b"\1" * 64))).spki_sha256 == b""
+    )
 
 
 def test_alternatives_that_cannot_be_read_are_none() -> None:
