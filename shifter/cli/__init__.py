@@ -52,10 +52,12 @@ def main(context: click.Context, version: bool, verbose: bool) -> None:
 def _version(verbose: bool) -> list[str]:
     lines = [f"shifter {__version__}"]
     if verbose:
+        from shifter.wire.h2_engine import ENGINE
         from shifter.wire.heads import IMPLEMENTATION
         from twisted import __version__ as twisted_version
 
         lines.append(f"Python {platform.python_version()} ({platform.python_implementation()}, {sys.platform})")
         lines.append(f"Twisted {twisted_version}")
         lines.append(f"head parser: {IMPLEMENTATION}")
+        lines.append(f"HTTP/2: {ENGINE}")
     return lines

@@ -15,6 +15,7 @@ from shifter.admin.dump import config_dump
 from shifter.cli import main
 from shifter.config import load
 from shifter.model.bootstrap import Snapshot
+from shifter.wire.h2_engine import ENGINE
 from shifter.wire.heads import IMPLEMENTATION
 from tests.support.configs import FILE_LOG_TYPE, GOOD
 from tests.support.programs import ROOT
@@ -144,6 +145,7 @@ def test_version() -> None:
     assert verbose[0] == f"shifter {__version__}"
     assert [line.split()[0] for line in verbose[1:3]] == ["Python", "Twisted"]
     assert verbose[3] == f"head parser: {IMPLEMENTATION}"
+    assert verbose[4] == f"HTTP/2: {ENGINE}"
 
 
 def test_as_a_program(folder: Path) -> None:
