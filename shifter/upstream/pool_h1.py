@@ -3,25 +3,15 @@
 Rule 1. The connection used last is used next, so that spare ones can grow old and are closed.
 """
 
-from collections.abc import Sequence
-
-from shifter.net.transport import Connector
 from shifter.upstream.connection import Http1Connection
-from shifter.upstream.host import Host
 from shifter.upstream.interfaces import PooledConnection, UpstreamStream
-from shifter.upstream.pool import EndpointPool
-from shifter.upstream.pool_key import DEFAULT, PoolKey
-from shifter.upstream.resources import ClusterState
+from shifter.upstream.pool_exclusive import ExclusivePool
 
 
-class Http1Pool(EndpointPool):
-    """See the module. ``idle`` are the connections that can be used at once, the last one first."""
+class Http1Pool(ExclusivePool[Http1Connection]):
+    """See the module."""
 
-    __slots__ = ()  # the place of `idle` is in the pool above, so that `pool_auto` can be both kinds
-
-    def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:
-        super().__init__(state, host, network, key)
-        self.idle: list[Http1Connection] = []
+    __slots__ = ()
 
     alpn: tuple[bytes, ...] = (b"http/1.1",)
 
@@ -41,11 +31,6 @@ class Http1Pool(EndpointPool):
         else:
             connection.idle_since = self.network.now
             self.idle.append(connection)
-
-    def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
-        if connection in self.idle:
-            self.idle.remove(connection)
-        super().remove(connection, remote, active)
 
     def _new_connection(self) -> PooledConnection:
         connection = Http1Connection(self)
@@ -67,18 +52,3 @@ class Http1Pool(EndpointPool):
             return False
         self._connect()
         return True
-
-    @property
-    def carried(self) -> int:
-        return len(self.connections) - len(self.started) - len(self.idle)
-
-    @property
-    def ready(self) -> bool:
-        return bool(self.idle)
-
-    @property
-    def room(self) -> int:
-        return len(self.started) + len(self.idle)
-
-    def _idle(self) -> Sequence[PooledConnection]:
-        return self.idle

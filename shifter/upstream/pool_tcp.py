@@ -6,35 +6,21 @@ Rule 3. What is in use stays in use when its host is found ill, unless ``close_c
 Rule 4. ``max_requests`` does not hold here, as in Envoy: the limit of what is under way is that of connections.
 """
 
-from collections.abc import Sequence
-
 from twisted.internet.defer import Deferred
 
-from shifter.net.transport import Connector
 from shifter.upstream.connection_tcp import TcpConnection
-from shifter.upstream.host import Health, Host
+from shifter.upstream.host import Health
 from shifter.upstream.interfaces import PooledConnection, UpstreamStream
-from shifter.upstream.pool import EndpointPool
-from shifter.upstream.pool_key import DEFAULT, PoolKey
-from shifter.upstream.resources import ClusterState
+from shifter.upstream.pool_exclusive import ExclusivePool
 
 
-class TcpPool(EndpointPool):
+class TcpPool(ExclusivePool[TcpConnection]):
     """See the module. What it leases are `TcpConnection`. ``idle`` are those that nobody has used."""
 
-    __slots__ = ("idle",)
-
-    def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:
-        super().__init__(state, host, network, key)
-        self.idle: list[TcpConnection] = []
+    __slots__ = ()
 
     def take(self) -> UpstreamStream | None:
         return self.idle.pop(0) if self.idle else None
-
-    def remove(self, connection: PooledConnection, remote: bool = False, active: bool = False) -> None:
-        if connection in self.idle:
-            self.idle.remove(connection)
-        super().remove(connection, remote, active)
 
     def renew(self, connecting: bool = False) -> None:
         super().renew(connecting)
@@ -65,18 +51,3 @@ class TcpPool(EndpointPool):
             connection, _ = self.started.popitem()
             self.remove(connection)
             connection.transport.abort()
-
-    @property
-    def carried(self) -> int:
-        return len(self.connections) - len(self.started) - len(self.idle)
-
-    @property
-    def ready(self) -> bool:
-        return bool(self.idle)
-
-    @property
-    def room(self) -> int:
-        return len(self.started) + len(self.idle)
-
-    def _idle(self) -> Sequence[PooledConnection]:
-        return self.idle
