@@ -56,6 +56,7 @@ class Listeners:
                 listener_filters_timeout=config.listener_filters_timeout,
                 per_connection_buffer_limit_bytes=config.per_connection_buffer_limit_bytes,
                 backlog=config.tcp_backlog_size,
+                max_client_hello_size=next((item.max_client_hello_size for item in filters if isinstance(item, schema.TlsInspector)), None),
             ),
         )
 

@@ -136,9 +136,7 @@ def _source(config: core.DataSource | None) -> str:
 
 def _in_file(config: tls.SdsSecretConfig, source: tls.SecretConfigSource) -> SdsSource:
     within = source.path_config_source
-    if within is None:
-        return SdsSource(config.name, source.path or "")
-    return SdsSource(config.name, within.path, within.watched_directory.path if within.watched_directory is not None else "")
+    return SdsSource(config.name, within.path if within is not None else source.path or "")
 
 
 def _parameters(config: tls.TlsParameters | None) -> TlsParameters:

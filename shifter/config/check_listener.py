@@ -15,7 +15,6 @@ from shifter.config.check_tls import Tls, tls_context
 from shifter.config.document import ListNode, MapNode, TextNode, is_true, map_in, maps, text_in
 from shifter.config.judge import number
 from shifter.config.report import Report, shown
-from shifter.config.schema.listener import HCM
 from shifter.config.schema.tcp_proxy import TcpProxy
 from shifter.config.schema.tls import DownstreamTlsContext
 
@@ -23,7 +22,6 @@ _MOST_COMBINATIONS = 100_000
 _RANGES = ("prefix_ranges", "direct_source_prefix_ranges", "source_prefix_ranges")
 _TEXTS = ("transport_protocol", "source_type")
 _IN_THE_CLEAR = frozenset(("http/1.0", "http/1.1", "h2c"))
-_INSPECTOR = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
 _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 
 
@@ -183,14 +181,6 @@ def type_of(extension: MapNode) -> str:
     typed = map_in(extension, "typed_config")
     url = text_in(typed, "@type") if typed is not None else None
     return url.rpartition("/")[2] if url is not None else ""
-
-
-def managers_of(chain: MapNode) -> Iterator[MapNode]:
-    """Iterate over the connection managers of *chain*."""
-    for network_filter in maps(chain.get("filters")):
-        typed = map_in(network_filter, "typed_config")
-        if typed is not None and type_of(network_filter) == HCM:
-            yield typed
 
 
 def _criteria(match: MapNode | None) -> Iterator[Collection[object]]:

@@ -41,7 +41,7 @@ _HARMLESS = {
     "envoy.extensions.filters.http.router.v3.Router": "start_child_span upstream_log upstream_log_options",
     "envoy.config.route.v3.VirtualHost": "include_is_timeout_retry_header",
     "envoy.config.route.v3.Route": "stat_prefix tracing",
-    # There is no early data without TLS.
+    # There is no early data here, also over TLS.
     "envoy.config.route.v3.RouteAction": "early_data_policy",
 }
 

@@ -102,8 +102,6 @@ _TYPES = {
     "transport_socket.tap.v2alpha": ("transport_sockets.tap.v3", "Tap"),
 }
 
-_TLS_TYPES = ("UpstreamTlsContext", "DownstreamTlsContext", "Secret")
-
 V2_TYPES: dict[str, str] = {
     f"{_V2}{old.rstrip('.')}.{name}": f"{_V3}{new}.{name}" for old, (new, names) in _TYPES.items() for name in names.split()
 } | {

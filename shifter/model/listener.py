@@ -72,7 +72,8 @@ class Listener:
     """``listener.v3.Listener``.
 
     ``tls_inspector`` and ``proxy_protocol`` are its listener filters; ``listener_filters_timeout`` is how long the bytes they look at
-    may take to come (0: for ever). ``access_log`` tells of each connection when it is gone, also of those that came to no filter chain.
+    may take to come (0: for ever), ``max_client_hello_size`` how many the first of them looks at. ``access_log`` tells of each
+    connection when it is gone, also of those that came to no filter chain.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Listener:
     filter_chains: tuple[FilterChain, ...] = ()
     default_filter_chain: FilterChain | None = None
     tls_inspector: bool = False
+    max_client_hello_size: int = 16384
     proxy_protocol: ProxyProtocol | None = None
     listener_filters_timeout: float = 15.0
     continue_on_listener_filters_timeout: bool = False

@@ -96,12 +96,10 @@ class CertificateValidation:
 
 @dataclass(frozen=True, slots=True)
 class SdsSource:
-    """``SdsSecretConfig`` with a ``path_config_source``: the secret ``name`` in the file *path*, which is watched (as is
-    ``watched_directory`` where it says one)."""
+    """``SdsSecretConfig`` with a ``path_config_source``: the secret ``name`` in the file ``path``, which is watched."""
 
     name: str
     path: str
-    watched_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

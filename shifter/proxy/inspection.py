@@ -92,9 +92,10 @@ def _may_be(data: bytes, signature: bytes) -> bool:
 
 
 class TlsInspector:
-    """``envoy.filters.listener.tls_inspector``."""
+    """``envoy.filters.listener.tls_inspector``, which looks at *longest* bytes at most."""
 
-    def __init__(self, count: Count) -> None:
+    def __init__(self, longest: int, count: Count) -> None:
+        self._longest = longest
         self._count = count
         for name in _INSPECTED:
             count(f"tls_inspector.{name}", 0)
@@ -102,7 +103,7 @@ class TlsInspector:
     def read(self, data: bytes, incoming: Incoming) -> Incoming | None:
         """Return *incoming* with what *data* says of TLS; ``None`` while more is needed. Raises `Refused`."""
         try:
-            hello = read_client_hello(data)
+            hello = read_client_hello(data, self._longest)
         except NotTls:
             self._count("tls_inspector.tls_not_found")
             return incoming
@@ -122,7 +123,7 @@ class Filters:
 
     def __init__(self, listener: Listener, count: Count) -> None:
         self.proxy_protocol = ProxyProtocolFilter(listener.proxy_protocol, count) if listener.proxy_protocol is not None else None
-        self.tls_inspector = TlsInspector(count) if listener.tls_inspector else None
+        self.tls_inspector = TlsInspector(listener.max_client_hello_size, count) if listener.tls_inspector else None
         self.timeout = listener.listener_filters_timeout
         self.go_on = listener.continue_on_listener_filters_timeout
 

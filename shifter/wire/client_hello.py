@@ -1,14 +1,14 @@
 """What a TLS client asks for, read out of the first bytes that it sends (RFC 8446 section 4.1.2, RFC 6066 section 3, RFC 7301).
 
 Rule 1. The bytes may end anywhere, and the message may lie in several records (RFC 8446 section 5.1): what is not there yet is waited
-        for, up to `LONGEST` bytes.
+        for, up to a limit.
 Rule 2. Nothing is judged here but the form: whoever does the handshake decides about versions and ciphers.
 """
 
 from typing import NamedTuple
 
 LONGEST = 16 * 1024
-"""How many bytes are looked at (Envoy ``tls_inspector.v3.TlsInspector.max_client_hello_size``)."""
+"""How many bytes are looked at by default (Envoy ``tls_inspector.v3.TlsInspector.max_client_hello_size``)."""
 
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
@@ -25,7 +25,7 @@ class NotTls(ClientHelloError):
 
 
 class ClientHelloTooLarge(ClientHelloError):
-    """They may be one, of more than `LONGEST` bytes."""
+    """They may be one, of more bytes than are looked at."""
 
 
 class ClientHello(NamedTuple):
@@ -37,11 +37,12 @@ class ClientHello(NamedTuple):
     versions: tuple[int, ...] = ()
 
 
-def read_client_hello(data: bytes) -> ClientHello | None:
-    """Return what the ClientHello at the head of *data* says; ``None`` while more of it is needed. Raises `ClientHelloError`."""
-    message = _message(data)
+def read_client_hello(data: bytes, longest: int = LONGEST) -> ClientHello | None:
+    """Return what the ClientHello at the head of *data* says; ``None`` while more of it is needed, up to *longest* bytes. Raises
+    `ClientHelloError`."""
+    message = _message(data, longest)
     if message is None:
-        if len(data) >= LONGEST:
+        if len(data) >= longest:
             raise ClientHelloTooLarge
         return None
     try:
@@ -78,7 +79,7 @@ class _Reader:
         return self.take(self.number(size))
 
 
-def _message(data: bytes) -> bytes | None:
+def _message(data: bytes, longest: int) -> bytes | None:
     """Return the body of the handshake message that the records at the head of *data* begin with; ``None`` while it is not whole."""
     parts = []
     gathered = 0
@@ -102,7 +103,7 @@ def _message(data: bytes) -> bytes | None:
                 raise NotTls
             if gathered >= 4:
                 wanted = 4 + int.from_bytes(begin[1:4], "big")
-                if wanted > LONGEST:
+                if wanted > longest:
                     raise ClientHelloTooLarge
         if 0 <= wanted <= gathered:
             return b"".join(parts)[4:wanted]

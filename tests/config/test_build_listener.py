@@ -85,6 +85,10 @@ def test_a_default_chain_is_enough() -> None:
     ("written", "fields"),
     [
         (f"{FILTER}tls_inspector.v3.TlsInspector}}}}]", {"tls_inspector": True}),
+        (
+            f"{FILTER}tls_inspector.v3.TlsInspector, max_client_hello_size: 300}}}}]",
+            {"tls_inspector": True, "max_client_hello_size": 300},
+        ),
         (f"{FILTER}http_inspector.v3.HttpInspector}}}}]", {}),
         (
             f"{FILTER}proxy_protocol.v3.ProxyProtocol, "
@@ -98,7 +102,7 @@ def test_a_default_chain_is_enough() -> None:
 )
 def test_listener(written: str, fields: dict[str, object]) -> None:
     plain, found = built(GOOD), built(listener(written))
-    names = ("tls_inspector", "proxy_protocol", "listener_filters_timeout", "continue_on_listener_filters_timeout", "access_log")
+    names = {"tls_inspector", "proxy_protocol", "listener_filters_timeout", "continue_on_listener_filters_timeout", "access_log", *fields}
     assert {name: getattr(found, name) for name in names} == {name: getattr(plain, name) for name in names} | fields
 
 

@@ -76,7 +76,7 @@ def of_endpoints(text: str) -> Cluster:
         (
             "tls_certificate_sds_secret_configs: "
             "[{name: a, sds_config: {path_config_source: {path: sds.yaml, watched_directory: {path: x}}}}]",
-            TlsContext(certificate_secrets=(SdsSource("a", "sds.yaml", "x"),)),
+            TlsContext(certificate_secrets=(SdsSource("a", "sds.yaml"),)),
         ),
         (
             f"{OWN}, validation_context_sds_secret_config: {{name: ca, sds_config: {{path: ca.yaml}}}}",

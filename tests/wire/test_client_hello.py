@@ -76,6 +76,9 @@ def test_it_is_not_waited_for_without_end() -> None:
     with pytest.raises(ClientHelloTooLarge):
         read_client_hello(drops)
     assert len(drops) > LONGEST
+    assert read_client_hello(RAW, len(RAW)) == SAID
+    with pytest.raises(ClientHelloTooLarge):
+        read_client_hello(RAW, 30)
 
 
 @given(st.binary(max_size=200), st.integers(0, len(RAW)))

@@ -33,7 +33,6 @@ from shifter.config.schema.dns import ConfigSource, WatchedDirectory
 from shifter.model.tls import SanType
 
 REDACTED = "[redacted]"
-_DIGITS_OF_HASH = 64
 _BYTES_OF_HASH = 32
 _LONGEST_SNI = 255
 _LONGEST_PROTOCOL = 255
