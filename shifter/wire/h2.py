@@ -99,8 +99,7 @@ class ServerConnection(Connection):
         options = self._options
         credit = self._credit - frames
         for event in happened:
-            kind = event.__class__
-            if kind is RequestReceived and isinstance(event, RequestReceived):
+            if type(event) is RequestReceived:
                 stream_id = event.stream_id
                 end = event.end_stream
                 self._last = stream_id
@@ -112,7 +111,7 @@ class ServerConnection(Connection):
                     live.add(stream_id)
                     credit += GIVEN_BY_HEAD
                     out.append((REQUEST, stream_id, head, end))
-            elif kind is DataReceived and isinstance(event, DataReceived):
+            elif type(event) is DataReceived:
                 data = event.data
                 stream_id = event.stream_id
                 if data:
@@ -124,7 +123,7 @@ class ServerConnection(Connection):
                     continue
                 if stream_id in live:
                     out.append((DATA, stream_id, data, event.end_stream))
-            elif kind is StreamClosed and isinstance(event, StreamClosed) and not event.error_code and event.stream_id in live:
+            elif type(event) is StreamClosed and not event.error_code and event.stream_id in live:
                 live.remove(event.stream_id)
             else:
                 credit -= self._translate_other(event, out)
@@ -193,8 +192,7 @@ class ClientConnection(Connection):
         live = self._live
         credit = self._credit - frames
         for event in happened:
-            kind = event.__class__
-            if kind is DataReceived and isinstance(event, DataReceived):
+            if type(event) is DataReceived:
                 data = event.data
                 stream_id = event.stream_id
                 if data:
@@ -206,13 +204,13 @@ class ClientConnection(Connection):
                     continue
                 if stream_id in live:
                     out.append((DATA, stream_id, data, event.end_stream))
-            elif kind is ResponseReceived and isinstance(event, ResponseReceived):
+            elif type(event) is ResponseReceived:
                 credit += self._response_received(event, out)
-            elif kind is StreamClosed and isinstance(event, StreamClosed) and not event.error_code and event.stream_id in live:
+            elif type(event) is StreamClosed and not event.error_code and event.stream_id in live:
                 live.remove(event.stream_id)
                 if self._head_requests:
                     self._head_requests.discard(event.stream_id)
-            elif kind is InformationalResponseReceived and isinstance(event, InformationalResponseReceived):
+            elif type(event) is InformationalResponseReceived:
                 self._interim_received(event, out)
             else:
                 credit -= self._translate_other(event, out)

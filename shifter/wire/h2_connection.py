@@ -189,7 +189,10 @@ class Connection:
             amount = held
         else:
             self._held[stream_id] = held - amount
-        self._give_back(stream_id, amount)
+        try:
+            self._engine.acknowledge_received_data(amount, stream_id)
+        except NGH2Error:
+            return  # the engine has ended; CLOSED is the next event, or was the last
 
     def tick(self) -> None:
         """About a second has passed: whoever does little may do that little for ever."""
