@@ -221,7 +221,7 @@ def client_resets_before_answer(c: ClientEnd, s: ServerEnd) -> None:
     c.head("POST", "/x", end=False)
     s.gets("head")
     c.reset(8)
-    s.ends()
+    s.breaks_off()
 
 
 @exchange()
@@ -229,7 +229,7 @@ def client_resets_whole_request(c: ClientEnd, s: ServerEnd) -> None:
     c.head("GET", "/x")
     s.gets("end")
     c.reset(8)
-    s.ends()
+    s.breaks_off()
 
 
 @exchange()
@@ -240,7 +240,7 @@ def client_resets_answer(c: ClientEnd, s: ServerEnd) -> None:
     s.data(b"begun")
     c.gets_data(5)
     c.reset(8)
-    s.ends()
+    s.breaks_off()
 
 
 @exchange()
@@ -250,7 +250,7 @@ def client_resets_with_no_error(c: ClientEnd, s: ServerEnd) -> None:
     s.head(200)
     c.gets("head")
     c.reset(0)
-    s.ends()
+    s.breaks_off()
 
 
 def _reset_by_the_server(code: int, begun: bool) -> None:

@@ -107,14 +107,6 @@ def expect_continue_streamed(c: ClientEnd, s: ServerEnd) -> None:
 
 
 @exchange()
-def expect_continue_body_at_once(c: ClientEnd, s: ServerEnd) -> None:
-    c.head("POST", "/x", ("expect", "100-continue"), CL5, end=False)
-    c.data(b"hello", True)
-    s.gets("end")
-    s.head(200, end=True)
-
-
-@exchange()
 def expect_continue_case(c: ClientEnd, s: ServerEnd) -> None:
     c.head("POST", "/x", ("expect", "100-Continue"), CL5, end=False)
     c.gets("interim", 100)

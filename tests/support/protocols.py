@@ -50,9 +50,9 @@ class End:
         self.world.poll(lambda: self.saw(*words) or self.over or self.world.over)
         return self.saw(*words)
 
-    def ends(self) -> None:
-        """Wait until the peer's message has ended, one way or the other."""
-        self.world.poll(lambda: self.over)
+    def breaks_off(self) -> None:
+        """Wait until the peer has cut its message off, or its connection."""
+        self.world.poll(lambda: any(event[0] in ("reset", "cut", "closed") for event in self.events))
 
     def gets_data(self, size: int) -> bool:
         """Wait until *size* bytes of body were seen; say whether they were."""
