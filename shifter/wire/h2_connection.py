@@ -217,6 +217,8 @@ class Connection:
             out += self._pull(self._pending)
         if out:
             self._guard.wrote(len(out))
+        else:
+            self._guard.unsent = 0  # what was given up before it was sent needs no words
         if self._full:
             self._find_drained()
         return out

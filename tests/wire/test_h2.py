@@ -272,6 +272,17 @@ def session(*more: bytes) -> bytes:
     )
 
 
+def test_requests_that_are_given_up_before_they_are_sent_are_no_flood() -> None:
+    """Nothing is said of them, so that nothing waits to be sent; others on the connection are not to pay."""
+    codec = client()
+    for _ in range(1200):
+        codec.reset(codec.send_request(RequestHead(b"GET", b"/", b"a.example"), True))
+        codec.data_to_send()
+    assert not codec.closed
+    assert codec.pending_control_frames == 0
+    assert codec.active == 1
+
+
 @given(st.lists(st.integers(0, len(session())), max_size=12), st.booleans())
 def test_cuts_do_not_matter(places: list[int], hostile: bool) -> None:
     data = session(*[raw.frame(raw.PING, payload=b"short"), raw.headers(GET, 11)] if hostile else [raw.headers(GET, 11)])
