@@ -173,30 +173,36 @@ class TcpConnection:
 
 
 class _Answering:
-    """A `TcpUser` that tells a `ResponseListener`; rule 4."""
+    """A `TcpUser` that tells a `ResponseListener`; rule 4. The answer begins at the end of the turn in which it was asked for, or with what
+    comes before: over TLS that may be in one piece with the end of the handshake."""
 
-    __slots__ = ("_ended", "_listener", "over")
+    __slots__ = ("_begun", "_ended", "_listener", "over")
 
     def __init__(self, listener: ResponseListener) -> None:
         self._listener = listener
+        self._begun = False
         self._ended = False  # the endpoint's direction
         self.over = False
 
     def flush(self) -> None:
         """The end of the turn in which the request was sent."""
-        if not self.over:
+        if not (self.over or self._begun):
+            self._begun = True
             self._listener.on_head(ResponseHead(200, b"", UNTIL_END), b"", False)
 
     def upstream_data(self, data: bytes) -> None:
+        self.flush()
         if not self.over:
             self._listener.on_data(data, False)
 
     def upstream_ended(self) -> None:
+        self.flush()
         if not self.over:
             self._ended = True
             self._listener.on_data(b"", True)
 
     def upstream_lost(self, reason: str) -> None:
+        self.flush()
         if self.over:
             return
         self.over = True

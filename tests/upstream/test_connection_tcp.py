@@ -104,6 +104,27 @@ def test_connect_is_answered_here_and_its_content_is_the_bytes() -> None:
     assert listener.saw == ["head 200", "data", "end"]
 
 
+def test_what_comes_at_once_comes_behind_the_head() -> None:
+    """With TLS the first words of an endpoint may come in one piece with the end of the handshake."""
+    one, connection, other_end = connected()
+    listener = RecordingListener()
+    connection.send(CONNECT, b"", False, listener)
+    connection.data_received(b"220 ready")
+    one.network.run()
+    assert (listener.saw, listener.body) == (["head 200", "data"], b"220 ready")
+    other_end.hang_up()
+    assert listener.saw == ["head 200", "data", "end"]
+
+
+@pytest.mark.parametrize("reason", ["closed", "reset"])
+def test_an_end_that_comes_at_once_comes_behind_the_head(reason: str) -> None:
+    _, connection, _ = connected()
+    listener = RecordingListener()
+    connection.send(CONNECT, b"", True, listener)
+    connection.connection_lost(reason)
+    assert listener.saw == ["head 200", "end" if reason == "closed" else "failed CONNECTION_TERMINATION ANSWER_BEGUN"]
+
+
 def test_trailers_are_an_end() -> None:
     one, stream, other_end, _ = asked()
     stream.send_trailers(b"\r\nx: y")
