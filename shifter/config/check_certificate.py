@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _FIELDS = names_of_message(TlsCertificate)
+_KEY = b" PRIVATE KEY-----"
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 class Certificates:
@@ -66,7 +68,8 @@ class Certificates:
         content, spot = found
         leaf = read_leaf(content)
         if isinstance(leaf, str):
-            self._report.error(spot, f"no certificate can be read here: {leaf}", "PEM is wanted: -----BEGIN CERTIFICATE-----")
+            why = "this is a key" if _KEY in content else "PEM is wanted: -----BEGIN CERTIFICATE-----"
+            self._report.error(spot, f"no certificate can be read here: {leaf}", why)
             return None
         now = datetime.fromtimestamp(self._judge.now(), UTC) if self._judge.now is not None else None
         if now is not None and leaf.until < now:
@@ -83,10 +86,10 @@ class Certificates:
         source = map_in(node, "private_key")
         found, password = self._texts.content(source), self._texts.content(map_in(node, "password"))
         name = text_in(source, "filename") if source is not None else None
-        if name and self._judge.readable_by_others is not None and self._judge.readable_by_others(str(name)):
-            self._report.warn(name, f"everybody on this machine can read the key in `{shown(name)}`", "chmod o-r")
         if found is None:
             return
+        if name and _KEY in found[0] and self._judge.readable_by_others is not None and self._judge.readable_by_others(str(name)):
+            self._report.warn(name, f"everybody on this machine can read the key in `{shown(name)}`", "chmod o-r")
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
         content, spot = found
@@ -97,8 +100,13 @@ class Certificates:
             self._report.error(spot, f"the key cannot be read: {wants}")
             return
         except Exception:
-            why = "PEM is wanted: -----BEGIN PRIVATE KEY-----" if b"-----BEGIN" not in content else "the password may be wrong"
-            self._report.error(spot, "there is no key here that could be read", why if password is not None or "PEM" in why else "")
+            if b"-----BEGIN" not in content:
+                why = "PEM is wanted: -----BEGIN PRIVATE KEY-----"
+            elif _KEY not in content:
+                why = "this is a certificate" if _CERTIFICATE in content else ""
+            else:
+                why = "the password may be wrong" if password is not None else ""
+            self._report.error(spot, "there is no key here that could be read", why)
             return
         if leaf is not None and key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != leaf.public_key:
             self._report.error(spot, "this is not the key of the certificate", f"that is for {leaf.subject or ', '.join(leaf.names)}")

@@ -11,10 +11,11 @@ from itertools import islice, product
 
 from shifter.config.check_endpoints import Ip, check_cidr, ip_address, socket_in
 from shifter.config.check_routes import Routes
-from shifter.config.check_tls import Tls, tls_context
+from shifter.config.check_tls import Tls, nobody_asks_for, tls_context
 from shifter.config.document import ListNode, MapNode, TextNode, is_true, map_in, maps, text_in
 from shifter.config.judge import number
 from shifter.config.report import Report, shown
+from shifter.config.schema.listener import HCM
 from shifter.config.schema.tcp_proxy import TcpProxy
 from shifter.config.schema.tls import DownstreamTlsContext
 
@@ -114,6 +115,9 @@ class Listeners:
         match = map_in(node, "filter_chain_match")
         if match is not None:
             self._match(match)
+            if match.get("server_names") and "transport_socket" not in node and any(type_of(one) == HCM for one in maps(filters)):
+                hint = "give a `transport_socket`, or pass the connections on with a TcpProxy"
+                self._report.warn(match.key("server_names"), "only TLS names servers, and this chain reads HTTP in the clear", hint)
 
     def _wants_tls(self, manager: MapNode) -> None:
         """Note virtual hosts that want TLS of clients whose own word for it (``x-forwarded-proto``) is not taken."""
@@ -142,6 +146,8 @@ class Listeners:
         for name in names if isinstance(names, ListNode) else ():
             if isinstance(name, TextNode) and "*" in name and not name.startswith("*."):
                 self._report.error(name, f"`{shown(name)}` is no server name", "a star stands for the first labels: *.example.com")
+            elif isinstance(name, TextNode) and nobody_asks_for(name):
+                self._report.warn(name, f"no client asks TLS for `{shown(name)}`", "server names have no scheme, port or path")
         protocols = node.get("application_protocols")
         if node.get("transport_protocol") == "raw_buffer":
             for protocol in protocols if isinstance(protocols, ListNode) else ():

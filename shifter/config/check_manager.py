@@ -6,7 +6,7 @@ Rule 1. As in ``check``: works on the node tree, and skips what has an unexpecte
 from shifter.config.check_endpoints import check_cidr
 from shifter.config.check_match import Matches
 from shifter.config.check_texts import Texts
-from shifter.config.document import MapNode, TextNode, is_true, map_in, maps, text_in
+from shifter.config.document import MapNode, TextNode, is_false, is_true, map_in, maps, text_in
 from shifter.config.judge import Judge, no_effect
 from shifter.config.report import Report, shown
 
@@ -109,3 +109,9 @@ class Managers:
             problem = self._judge.format_problem(str(line))
             if problem is not None:
                 self._report.error(line, f"this format cannot be used: {problem}")
+
+
+def lets_connect(owner: MapNode) -> bool:
+    """Say whether the ``upgrade_configs`` of *owner*, a connection manager or a ``RouteAction``, let CONNECT requests in."""
+    wanted = maps(owner.get("upgrade_configs"))
+    return any((text_in(one, "upgrade_type") or "").upper() == "CONNECT" and not is_false(one, "enabled") for one in wanted)

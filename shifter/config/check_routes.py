@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from shifter.config.build_action import HEALTH_AWARE_WEIGHTS, REDIRECT_CODES, SHIFTER
 from shifter.config.build_common import Sources
-from shifter.config.check_manager import Managers
+from shifter.config.check_manager import Managers, lets_connect
 from shifter.config.check_match import Matches, path_template
 from shifter.config.check_retry import Retries
 from shifter.config.check_texts import Texts
@@ -15,7 +15,7 @@ from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false,
 from shifter.config.http_filters import HttpFilters
 from shifter.config.judge import Judge, no_effect, number
 from shifter.config.report import Report, shown
-from shifter.config.unreachable import Reach
+from shifter.config.unreachable import PATHS, Reach
 from shifter.model.route import InternalRedirectPredicate
 
 _MAX_WEIGHTS = 2**32 - 1
@@ -37,6 +37,7 @@ class Routes:
         self._retries = Retries(report, self._matches)
         self._filters = HttpFilters(report, judge)
         self._may_be_unknown = False
+        self._lets_connect = True
         self._body_limit = _DEFAULT_BODY_LIMIT
 
     @property
@@ -55,6 +56,7 @@ class Routes:
         config = map_in(node, "route_config")
         if config is None:
             return
+        self._lets_connect = lets_connect(node)
         self._may_be_unknown = is_false(config, "validate_clusters")
         limit = number(config, "max_direct_response_body_size_bytes")
         self._body_limit = _DEFAULT_BODY_LIMIT if limit is None else limit
@@ -97,6 +99,7 @@ class Routes:
         match = map_in(node, "match")
         if match is not None:
             self._matches.route_match(match)
+            self._connect(match, map_in(node, "route"))
         self._texts.header_changes(node)
         template = path_template(match) if match is not None else None
         action = map_in(node, "route")
@@ -116,6 +119,14 @@ class Routes:
         special = map_in(node, "filter_action")
         self._texts.web_resource(map_in(special, "action") if special is not None else None)
         self._metadata(node)
+
+    def _connect(self, match: MapNode, action: MapNode | None) -> None:
+        """Warn about routes for CONNECT where none is let in."""
+        if map_in(match, "connect_matcher") is None or [key for key in match if key in PATHS] != ["connect_matcher"]:
+            return
+        if not self._lets_connect and (action is None or not lets_connect(action)):
+            hint = "write upgrade_configs: [{upgrade_type: CONNECT}] in the `route`"
+            self._report.warn(match.key("connect_matcher"), "CONNECT is not let in: every request here gets a 403", hint)
 
     def _action(self, node: MapNode, template: TextNode | None) -> None:
         self._cluster(text_in(node, "cluster"))

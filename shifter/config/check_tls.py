@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shifter.config.check_certificate import Certificates
+from shifter.config.check_endpoints import ip_address
 from shifter.config.check_texts import Texts
 from shifter.config.check_tls_words import CIPHERS, CURVES
 from shifter.config.document import ListNode, MapNode, Node, TextNode, is_true, map_in, maps, text_in
@@ -217,7 +218,7 @@ class Tls:
 
     def _covers(self, wanted: ListNode, names: list[str]) -> None:
         for name in wanted:
-            if isinstance(name, TextNode) and not any(covers(one, name.lower()) for one in names):
+            if isinstance(name, TextNode) and not nobody_asks_for(name) and not any(covers(one, name.lower()) for one in names):
                 self._report.warn(name, f"no certificate of this chain is for `{shown(name)}`", f"they are for {', '.join(names[:5])}")
 
 
@@ -231,6 +232,11 @@ def names_servers(cluster: MapNode) -> bool:
 
 def _accepts_all(validation: MapNode) -> bool:
     return (text_in(validation, "trust_chain_verification") or "").upper() == "ACCEPT_UNTRUSTED"
+
+
+def nobody_asks_for(name: str) -> bool:
+    """Say whether *name* cannot be what a client asks TLS for: an address, or more than a host's name (RFC 6066 section 3)."""
+    return ":" in name or "/" in name or ip_address(name) is not None
 
 
 def covers(name: str, wanted: str) -> bool:

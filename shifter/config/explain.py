@@ -95,6 +95,11 @@ def _unknown_field(
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
         return ()
     near = report.nearest(name, known | FIELDS.get(envoy, {}).keys())
+    if message is not None and near not in known:
+        within = tuple(field for field, child in children_of(message).items() if name in names_of(child))
+        if within:
+            report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in within)}")
+            return within
     if near is None and name in _owners():
         owners = _owners()[name]
         report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in owners)}")
@@ -145,7 +150,9 @@ def _explain(root: MapNode, loc: Loc, error: ErrorDetails) -> tuple[Spot, str, s
             return spot, f"`{name}` must not be empty", ""
         case "model_type" | "model_attributes_type" | "dict_type":
             what = "an item of " if loc and isinstance(loc[-1], int) else ""
-            return spot, f"{what}`{name}` wants a mapping, not {kind(node)}", "write field: value, one a line"
+            given = isinstance(node, TextNode) and str(context.get("class_name", "")).endswith("DataSource")
+            hint = "write {filename: …} around the name of a file" if given else "write field: value, one a line"
+            return spot, f"{what}`{name}` wants a mapping, not {kind(node)}", hint
         case "greater_than_equal":
             return spot, f"`{name}` is at least {_bound(context['ge'])}, not {kind(node)}", ""
         case "less_than_equal":

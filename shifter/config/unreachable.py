@@ -15,9 +15,9 @@ from itertools import combinations
 from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, map_in, plain, text_in, value_of
 from shifter.config.report import Report, Spot, shown
 
-_PATHS = ("prefix", "path", "safe_regex", "path_separated_prefix", "path_match_policy", "connect_matcher")
+PATHS = ("prefix", "path", "safe_regex", "path_separated_prefix", "path_match_policy", "connect_matcher")
 _LISTS = ("headers", "query_parameters", "cookies", "dynamic_metadata", "filter_state")
-_KNOWN = frozenset((*_PATHS, *_LISTS, "case_sensitive", "runtime_fraction", "grpc", "tls_context"))
+_KNOWN = frozenset((*PATHS, *_LISTS, "case_sensitive", "runtime_fraction", "grpc", "tls_context"))
 _DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 _MANY = 5
 _LITERAL = re.compile(r"(?:\\[./\-_]|[A-Za-z0-9/_\-~%])*")
@@ -125,7 +125,7 @@ class Reach:
         match = map_in(route, "match")
         if match is None or not match.keys() <= _KNOWN:
             return
-        kinds = [key for key in match if key in _PATHS]
+        kinds = [key for key in match if key in PATHS]
         paths = _paths(match, kinds[0]) if len(kinds) == 1 else None
         share = _share(match)
         if paths is None or share is None:

@@ -421,6 +421,10 @@ def _check_type(types: tuple[str, ...], data: MapNode, report: Report) -> None:
     name = url.rpartition("/")[2]
     if name in types:
         return
+    if any(name in message.types for message in Typed.__subclasses__() if not issubclass(message, Variants)):
+        near = report.nearest(name.rpartition(".")[2], [one.rpartition(".")[2] for one in types])
+        here = [one for one in types if one.rpartition(".")[2] == near] or types
+        raise wrong(f"`{shown(name)}` cannot stand here", f"write {' or '.join(here)}", url)
     if name in TYPES:
         raise wrong(f"Envoy knows `{shown(name)}`, shifter does not support it yet", f"supported here: {', '.join(types)}", url)
     near = report.nearest(name, types)

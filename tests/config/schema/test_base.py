@@ -25,6 +25,7 @@ from shifter.config.schema.base import (
     variant_of,
     word,
 )
+from shifter.config.schema.transport_socket import RawBuffer
 
 
 def read(kind: Any, text: str, *, plain: bool = True) -> tuple[Any, list[str]]:
@@ -190,8 +191,10 @@ def test_types(url: str) -> None:
 def test_other_types() -> None:
     assert told(node()) == ['this has no "@type", which says what it is']
     assert told(node(type="x/a.D")) == ['`a.D` is no "@type" that is known here']
-    known = "envoy.extensions.filters.http.fault.v3.HTTPFault"
+    known = "envoy.extensions.transport_sockets.alts.v3.Alts"
     assert told(node(type=f"x/{known}")) == [f"Envoy knows `{known}`, shifter does not support it yet"]
+    elsewhere = RawBuffer.envoy
+    assert told(node(type=f"x/{elsewhere}")) == [f"`{elsewhere}` cannot stand here"]
     odd = node()
     odd[TextNode("@type", 1, 1)] = ListNode(1, 1)
     assert told(odd) == ['the "@type" must be text, not a list']
