@@ -39,11 +39,12 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run: ``command[0]`` is a path; ``environment`` comes on top of our own."""
+    """What to run: ``command[0]`` is a path; ``environment`` comes on top of our own. ``directory``: where, if not in the crew's."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
@@ -188,7 +189,7 @@ class Crew:
         member = Member(program.name, self._on_lost)
         arguments = [sys.executable, "-I", "-S", str(ROOT / "demo/leash.py"), str(os.getpid()), *program.command]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **program.environment}
-        self._reactor.spawnProcess(member, sys.executable, arguments, environment, str(self._directory))
+        self._reactor.spawnProcess(member, sys.executable, arguments, environment, str(program.directory or self._directory))
         return member
 
     def _on_lost(self, member: Member) -> None:

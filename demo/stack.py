@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -142,7 +142,8 @@ class Stack:
         behind = [address for _, address, kind in self._place.sockets() if kind is socket.SOCK_STREAM][2:]
         await gatherResults([Deferred.fromCoroutine(self._crew.accepts(address)) for address in behind], consumeErrors=True)
         config = self._front_config()
-        [front] = self._crew.start(proxy(self._twistd, "front", config, "--dns-resolver", str(self._place.names)))
+        front_proxy = proxy(self._twistd, "front", config, "--dns-resolver", str(self._place.names))
+        [front] = self._crew.start(replace(front_proxy, directory=ROOT))  # a configuration may name files as `etc/…`
         await self._crew.accepts(Address("127.0.0.1", self._place.front))
         for path, headers in ("/service/1", {}), ("/service/1", {"x-canary-version": ["service1a"]}), ("/service/2", {}):
             await self._answers(path, Headers(headers))
