@@ -93,12 +93,20 @@ class ListeningPort:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             transport = TcpTransport(self._network, sock, UNHANDLED, SocketAddress(peer[0], peer[1]), self.buffer_limit)
-            handler = self._accept(transport)
+            handler = self._accepted(transport)
             if handler is None:
                 transport.abort()
                 continue
             transport.handler = handler
             transport.start()
+
+    def _accepted(self, transport: TcpTransport) -> Handler | None:
+        """Return the handler of *transport*. A fault of ours costs that connection, and not the port."""
+        try:
+            return self._accept(transport)
+        except Exception:
+            _log.failure("a connection failed as it was accepted; it is closed")
+            return None
 
     def _pause(self, error: OSError) -> None:
         self.paused_for_descriptors += 1

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional, Protocol
 
@@ -99,16 +100,26 @@ class Network:
         where: str | tuple[str, int]
         if isinstance(address, SocketAddress):
             where, peer = (address.host, address.port), address
-            sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         else:
             where, peer = "\0" + address.path[1:] if address.path.startswith("@") else address.path, SocketAddress(address.path, 0)
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            family = socket.AF_UNIX
+        limit = options.buffer_limit if options is not None else 0
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # out of descriptors: a connection that fails like any other
+            transport = TcpTransport(self, _NO_SOCKET, handler, peer, limit)
+            transport.connecting = True
+            transport.queue = []
+            self.mark(_Unmade(transport, _words(error.errno or 0)))
+            return transport if options is None or options.tls is None else options.tls.over(self, transport, handler)
         sock.setblocking(False)
         code = 0
-        if options is not None and isinstance(address, SocketAddress):
-            code = prepare(sock, options.socket)
-        transport = TcpTransport(self, sock, handler, peer, options.buffer_limit if options is not None else 0)
+        if isinstance(address, SocketAddress):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if options is not None:
+                code = prepare(sock, options.socket)
+        transport = TcpTransport(self, sock, handler, peer, limit)
         code = code or sock.connect_ex(where)
         if code in _IN_PROGRESS:
             transport.connecting = True
@@ -121,6 +132,36 @@ class Network:
         if options is not None and options.tls is not None:
             return options.tls.over(self, transport, handler)
         return transport
+
+
+class _NoSocket:
+    """Stands in for a socket that could not be made."""
+
+    def fileno(self) -> int:
+        return sys.maxsize  # nobody's; a negative one would be that of a transport that is closed
+
+    def getsockname(self) -> Any:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def setsockopt(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    recv = send = getsockname
+
+
+_NO_SOCKET: Any = _NoSocket()
+
+
+class _Unmade:
+    """The end of the turn for a transport that has no socket."""
+
+    def __init__(self, transport: "TcpTransport", why: str) -> None:
+        self._transport = transport
+        self._why = why
+
+    def flush(self) -> None:
+        self._transport.finish("aborted" if self._transport.closing else self._why)
 
 
 def _words(code: int) -> str:

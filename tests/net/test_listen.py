@@ -156,6 +156,25 @@ def test_a_client_that_gave_up_costs_nobody_else(listening: Listening) -> None:
     assert len(listening.accepted) == 1
 
 
+def test_a_fault_of_ours_costs_one_connection_and_not_the_port(listening: Listening, logged_failures: list[object]) -> None:
+    accept = listening.port._accept
+
+    def fault(transport: Transport) -> Handler | None:
+        raise RuntimeError("a fault")
+
+    listening.port._accept = fault
+    client = listening.connect()
+    listening.reactor.turn()
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert len(logged_failures) == 1
+    logged_failures.clear()
+    listening.port._accept = accept
+    listening.connect()
+    listening.reactor.turn()
+    assert len(listening.accepted) == 1
+
+
 def test_what_cannot_be_bound_is_named() -> None:
     taken = bind(SocketAddress("127.0.0.1", 0), 1)
     address = SocketAddress("127.0.0.1", taken.getsockname()[1])

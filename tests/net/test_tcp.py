@@ -423,6 +423,26 @@ def test_an_address_that_cannot_be_reached_at_all_fails_at_the_end_of_the_turn()
     assert handler.saw[0].startswith("lost ")
 
 
+@pytest.mark.parametrize("how", ["", "close", "abort", "resume", "write"])
+def test_without_a_descriptor_a_connection_fails_at_the_end_of_the_turn(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    reactor = HandDriven()
+    network = Network(reactor, reactor.seconds)
+    handler = Recorder()
+    monkeypatch.setattr(socket, "socket", full)
+    transport: TcpTransport = network.connect(SocketAddress("127.0.0.1", 80), handler)
+    assert (handler.saw, transport.local) == ([], SocketAddress("", 0))
+    if how:
+        getattr(transport, how)(*[b"x"] * (how == "write"))
+    network.flush()
+    network.flush()
+    assert handler.saw == ["lost aborted" if how in ("close", "abort") else "lost too many open files"]
+    assert not reactor.readers
+    assert not reactor.writers
+
+
 @pytest.mark.parametrize("how", ["close", "abort"])
 def test_giving_up_while_connecting(how: str) -> None:
     reactor = HandDriven()
