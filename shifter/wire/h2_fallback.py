@@ -4,26 +4,42 @@ Rule 1. It has the names and the behaviour of `ngh2` that `h2_connection` uses, 
 Rule 2. The library is given one frame at a time, for what it has understood is lost when it refuses what comes next.
 Rule 3. It knows no graceful end: to it, GOAWAY closes a connection at once, in either direction. So GOAWAY is read and written here.
 Rule 4. It checks no fields (`h2_heads` does) and no lengths (this module does): a message that breaks the rules costs its stream and
-        not the connection (RFC 9113 section 8.1.1).
+        not the connection (`h2_fallback_library`).
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from enum import Enum
 from typing import Any
 
 from h2 import events as h2_events
 from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.exceptions import DenialOfServiceError as TooMuch
-from h2.exceptions import FlowControlError, H2Error, StreamClosedError, StreamIDTooLowError
+from h2.exceptions import H2Error
 from h2.exceptions import ProtocolError as Refused
 from h2.settings import SettingCodes, Settings
-from h2.stream import H2Stream, StreamState
 from hpack.exceptions import HPACKError
-from hyperframe.frame import DataFrame, Frame, HeadersFrame
 
-Field = tuple[bytes, bytes]
+from shifter.wire.h2_fallback_events import (
+    Configuration,
+    ConnectionClosed,
+    ConnectionProtocolError,
+    DataReceived,
+    DenialOfServiceError,
+    Event,
+    Field,
+    GoAwayReceived,
+    InformationalResponseReceived,
+    NGH2Error,
+    RequestReceived,
+    ResponseReceived,
+    Role,
+    SettingsReceived,
+    StreamClosed,
+    StreamReset,
+    StreamUnavailableError,
+    TrailersReceived,
+)
+from shifter.wire.h2_fallback_library import Library
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEADER = 9
@@ -32,127 +48,8 @@ _MOST_SETTINGS = 32
 _LONGEST = 16384
 _LARGEST_TABLE = 4096
 _ANY_STREAM = 2**31 - 1
-_PROTOCOL_ERROR, _INTERNAL_ERROR, _STREAM_CLOSED = 1, 2, 5
+_PROTOCOL_ERROR, _INTERNAL_ERROR = 1, 2
 _FRAME_SIZE_ERROR, _REFUSED_STREAM, _COMPRESSION_ERROR = 6, 7, 9
-
-
-class Role(Enum):
-    """Whose end it is."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
-
-class Configuration:
-    """What `h2_connection` asks of an engine; what the library has no use for is left alone."""
-
-    def __init__(
-        self, *, max_inbound_header_list_size: int, max_inbound_header_count: int, max_send_header_block_length: int, **_others: object
-    ) -> None:
-        self.max_send_header_block_length = max_send_header_block_length
-        self.max_inbound_header_list_size = max_inbound_header_list_size
-        self.max_inbound_header_count = max_inbound_header_count
-
-
-class NGH2Error(Exception):
-    """The engine cannot do that."""
-
-
-class DenialOfServiceError(NGH2Error):
-    """The peer goes beyond a limit, and the engine has given up."""
-
-
-class ConnectionProtocolError(NGH2Error):
-    """The peer breaks the rules of the connection, and the engine has given up."""
-
-    def __init__(self, error_code: int, detail: str) -> None:
-        super().__init__(detail)
-        self.error_code = error_code
-
-
-class StreamUnavailableError(NGH2Error):
-    """There is no such stream any more."""
-
-
-class Event:
-    """Something that has happened; attributes as in `ngh2`."""
-
-    __slots__ = ()
-
-
-class RequestReceived(Event):
-    __slots__ = ("end_stream", "headers", "stream_id")
-
-    def __init__(self, stream_id: int, headers: tuple[Field, ...], end_stream: bool) -> None:
-        self.stream_id = stream_id
-        self.headers = headers
-        self.end_stream = end_stream
-
-
-class ResponseReceived(RequestReceived):
-    __slots__ = ()
-
-
-class InformationalResponseReceived(Event):
-    __slots__ = ("headers", "stream_id")
-
-    def __init__(self, stream_id: int, headers: tuple[Field, ...]) -> None:
-        self.stream_id = stream_id
-        self.headers = headers
-
-
-class TrailersReceived(InformationalResponseReceived):
-    __slots__ = ()
-
-
-class DataReceived(Event):
-    __slots__ = ("data", "end_stream", "stream_id")
-
-    def __init__(self, stream_id: int, data: bytes, end_stream: bool) -> None:
-        self.stream_id = stream_id
-        self.data = data
-        self.end_stream = end_stream
-
-
-class StreamReset(Event):
-    __slots__ = ("error_code", "stream_id")
-
-    def __init__(self, stream_id: int, error_code: int) -> None:
-        self.stream_id = stream_id
-        self.error_code = error_code
-
-
-class StreamClosed(Event):
-    __slots__ = ("error_code", "local_error", "stream_id")
-
-    def __init__(self, stream_id: int, error_code: int, local_error: NGH2Error | None = None) -> None:
-        self.stream_id = stream_id
-        self.error_code = error_code
-        self.local_error = local_error
-
-
-class SettingsReceived(Event):
-    __slots__ = ("settings",)
-
-    def __init__(self, settings: Mapping[int, int]) -> None:
-        self.settings = settings
-
-
-class GoAwayReceived(Event):
-    __slots__ = ("debug_data", "error_code", "last_stream_id")
-
-    def __init__(self, last_stream_id: int, error_code: int, debug_data: bytes) -> None:
-        self.last_stream_id = last_stream_id
-        self.error_code = error_code
-        self.debug_data = debug_data
-
-
-class ConnectionClosed(Event):
-    __slots__ = ("debug_data", "error_code")
-
-    def __init__(self, error_code: int, debug_data: bytes = b"") -> None:
-        self.error_code = error_code
-        self.debug_data = debug_data
 
 
 class _Stream:
@@ -171,58 +68,13 @@ class _Stream:
         self.to_head = False
 
 
-class _Library(H2Connection):
-    """The library, made to blame streams for messages that break the rules."""
-
-    def _begin_new_stream(self, stream_id: int, allowed_ids: Any) -> H2Stream:
-        stream = super()._begin_new_stream(stream_id, allowed_ids)
-        stream._initialize_content_length = lambda headers: None  # type: ignore[method-assign]  # rule 4
-        return stream
-
-    def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[Any]]:
-        try:
-            return super()._receive_headers_frame(frame)
-        except (StreamClosedError, StreamIDTooLowError, TooMuch):
-            raise
-        except Refused as error:
-            if isinstance(error.__cause__, HPACKError):
-                raise
-            return self._blamed(frame.stream_id, error)
-
-    def _receive_data_frame(self, frame: DataFrame) -> tuple[list[Frame], list[Any]]:
-        try:
-            return super()._receive_data_frame(frame)
-        except (StreamClosedError, FlowControlError):
-            raise
-        except Refused as error:
-            if error.error_code == _STREAM_CLOSED:
-                raise
-            return self._blamed(frame.stream_id, error)
-
-    def _handle_data_on_closed_stream(self, events: list[Any], exc: StreamClosedError, frame: DataFrame) -> tuple[list[Frame], list[Any]]:
-        if exc._events or not self._stream_is_closed_by_reset(exc.stream_id):
-            error = Refused("DATA behind the end of a stream")
-            error.error_code = exc.error_code  # RFC 9113 section 5.1
-            raise error
-        return super()._handle_data_on_closed_stream(events, exc, frame)
-
-    def _blamed(self, stream_id: int, error: Refused) -> tuple[list[Frame], list[Any]]:
-        stream = self.streams.get(stream_id)
-        if stream is None:
-            raise error
-        stream.state_machine.state = StreamState.OPEN  # what was refused has left it closed
-        event = h2_events.StreamReset(stream_id=stream_id)
-        event.error_code, event.remote_reset = _PROTOCOL_ERROR, False
-        return stream.reset_stream(_PROTOCOL_ERROR), [event]
-
-
 class Connection:
     """See the module."""
 
     def __init__(self, role: Role, config: Configuration) -> None:
         self._role = role
         self._config = config
-        self._h2 = _Library(
+        self._h2 = Library(
             H2Configuration(
                 client_side=role is Role.CLIENT,
                 header_encoding=None,
