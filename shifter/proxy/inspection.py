@@ -14,7 +14,7 @@ from shifter.model.listener import Listener, ProxyProtocol
 from shifter.net.transport import Connector, Handler, Transport
 from shifter.observe.stats import ListenerStats
 from shifter.routing.filter_chain_match import TLS, Incoming
-from shifter.wire.client_hello import ClientHelloTooLarge, NotTls, read_client_hello
+from shifter.wire.client_hello import ClientHelloTooLarge, NotTls, missing, read_client_hello
 from shifter.wire.proxy_protocol import (
     SIGNATURE_V1,
     SIGNATURE_V2,
@@ -95,7 +95,7 @@ class TlsInspector:
     """``envoy.filters.listener.tls_inspector``, which looks at *longest* bytes at most."""
 
     def __init__(self, longest: int, count: Count) -> None:
-        self._longest = longest
+        self.longest = longest
         self._count = count
         for name in _INSPECTED:
             count(f"tls_inspector.{name}", 0)
@@ -103,7 +103,7 @@ class TlsInspector:
     def read(self, data: bytes, incoming: Incoming) -> Incoming | None:
         """Return *incoming* with what *data* says of TLS; ``None`` while more is needed. Raises `Refused`."""
         try:
-            hello = read_client_hello(data, self._longest)
+            hello = read_client_hello(data, self.longest)
         except NotTls:
             self._count("tls_inspector.tls_not_found")
             return incoming
@@ -147,7 +147,7 @@ class Inspecting(Protocol):
 class Inspection:
     """One connection while it is looked at. See the module."""
 
-    __slots__ = ("_data", "_filters", "_header_read", "_incoming", "_listener", "since", "transport")
+    __slots__ = ("_data", "_enough", "_filters", "_header_read", "_incoming", "_listener", "since", "transport")
 
     def __init__(self, listener: Inspecting, filters: Filters, transport: AcceptedTransport, now: float) -> None:
         self.transport = transport
@@ -155,6 +155,7 @@ class Inspection:
         self._listener = listener
         self._filters = filters
         self._data = b""
+        self._enough = 0  # how many bytes there have to be for another look
         self._header_read = filters.proxy_protocol is None
         self._incoming = Incoming(transport.local, transport.peer, transport.peer)
         listener.inspections.add(self)
@@ -168,6 +169,8 @@ class Inspection:
         if self not in self._listener.inspections:
             return
         self._data += data
+        if len(self._data) < self._enough:
+            return
         try:
             if not self._header_read and not self._read_header():
                 return
@@ -180,6 +183,8 @@ class Inspection:
             self._incoming = found
             self.transport.server_name = found.server_name
             self._go_on()
+        elif self._data and inspector is not None:
+            self._enough = min(len(self._data) + missing(self._data), inspector.longest)
 
     def connection_lost(self, reason: str) -> None:
         if self._leave():

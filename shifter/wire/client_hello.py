@@ -51,6 +51,22 @@ def read_client_hello(data: bytes, longest: int = LONGEST) -> ClientHello | None
         raise NotTls from None
 
 
+def missing(data: bytes) -> int:
+    """Return how many bytes at least are to come yet where `read_client_hello` has found that *data* is not enough: whoever looks again
+    sooner looks in vain, which costs when somebody sends a message in records of one byte."""
+    begin = b""
+    at = gathered = 0
+    while at + 5 <= len(data):
+        start = at + 5
+        at = start + (data[start - 2] << 8 | data[start - 1])
+        end = min(at, len(data))
+        gathered += end - start
+        if len(begin) < 4:
+            begin += data[start : min(end, start + 4)]
+    header = at + 5 - len(data) if at <= len(data) else 0  # what is missing of the next record's
+    return header + (max(1, 4 + int.from_bytes(begin[1:4], "big") - gathered) if gathered >= 4 else 1)
+
+
 class _Reader:
     """Takes apart bytes that say how long they are. What is missing is an `IndexError`."""
 

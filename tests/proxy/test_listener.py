@@ -1,5 +1,6 @@
 """What happens between accepting a connection and its first request: first bytes are looked at, a filter chain is chosen, TLS spoken."""
 
+import contextlib
 import ssl
 from dataclasses import replace
 from typing import Any
@@ -18,11 +19,13 @@ from shifter.net.tls import ServerContexts
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
 from shifter.observe.stats import ListenerStats, counter
+from shifter.proxy import inspection
 from shifter.proxy.connection_manager import AccessLog, ConnectionManager
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
 from shifter.proxy.listener import ListenerRuntime, keyed_chains
 from shifter.proxy.tree import ListenerResource
+from shifter.wire.client_hello import ClientHello, read_client_hello
 from shifter.wire.proxy_protocol import v1_header, v2_header
 from tests.support.proxies import Memory, Proxy, forward, get
 from tests.support.tls_ends import Stdlib, authority, downstream, leaf, stdlib_client
@@ -262,6 +265,26 @@ def test_chains_are_chosen_by_server_name() -> None:
         ["https", "https", "TLSv1.3", "b"],
         ["http", "http", "-", "clear"],
     ]
+
+
+def test_a_client_hello_in_records_of_one_byte_is_looked_at_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def read(data: bytes, longest: int) -> ClientHello | None:
+        looks.append(len(data))
+        return read_client_hello(data, longest)
+
+    monkeypatch.setattr(inspection, "read_client_hello", read)
+    front = Front(chain("a", downstream(), FilterChainMatch(server_names=("a.example",))), tls_inspector=True)
+    client = front.connect()
+    stranger = Stdlib(client, stdlib_client())
+    with contextlib.suppress(ssl.SSLWantReadError):
+        stranger.ssl.do_handshake()
+    message = stranger._out.read()[5:]
+    for byte in b"".join(b"\x16\3\1\0\1" + message[at : at + 1] for at in range(len(message))):
+        client.say(bytes((byte,)))
+    assert len(looks) < 60
+    assert stranger.shake().done
 
 
 def test_a_connection_that_fits_nowhere_is_closed() -> None:

@@ -1,12 +1,13 @@
 """What a TLS client asks for is found however its bytes are cut; what is no TLS is known by its first bytes."""
 
 import ssl
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.wire.client_hello import LONGEST, ClientHello, ClientHelloError, ClientHelloTooLarge, NotTls, read_client_hello
+from shifter.wire.client_hello import LONGEST, ClientHello, ClientHelloError, ClientHelloTooLarge, NotTls, missing, read_client_hello
 
 
 def hello(name: str | None = "www.example.com", alpn: tuple[str, ...] = ("h2", "http/1.1")) -> bytes:
@@ -79,6 +80,26 @@ def test_it_is_not_waited_for_without_end() -> None:
     assert read_client_hello(RAW, len(RAW)) == SAID
     with pytest.raises(ClientHelloTooLarge):
         read_client_hello(RAW, 30)
+
+
+@given(st.lists(st.integers(1, len(BODY) - 1), max_size=50, unique=True), st.data())
+def test_who_waits_for_what_is_missing_misses_nothing(places: list[int], data: st.DataObject) -> None:
+    edges = [0, *sorted(places), len(BODY)]
+    raw = b"".join(record(BODY[a:b]) for a, b in pairwise(edges))
+    at = data.draw(st.integers(0, len(raw) - 1))
+    more = missing(raw[:at])
+    assert 1 <= more <= len(raw) - at
+    assert read_client_hello(raw[: at + more - 1]) is None
+
+
+def test_looking_again_is_rare_however_small_the_records() -> None:
+    raw = b"".join(record(BODY[at : at + 1]) for at in range(len(BODY)))
+    looks = at = 0
+    while read_client_hello(raw[:at]) is None:
+        at += missing(raw[:at])
+        looks += 1
+    assert at == len(raw)
+    assert looks < 60
 
 
 @given(st.binary(max_size=200), st.integers(0, len(RAW)))
