@@ -15,27 +15,25 @@ class AnySecret(Secret, Typed):
     """A ``Secret`` that says so."""
 
 
-class SecretsResponse(Message):
-    """``DiscoveryResponse`` whose resources are secrets. Only these mean something in a file."""
+class DiscoveryResponse(Message):
+    """``DiscoveryResponse``, without its resources. Only these mean something in a file."""
 
     envoy = "envoy.service.discovery.v3.DiscoveryResponse"
 
     version_info: Text = ""
+    canary: Bool = False
+    type_url: Text = ""
+    nonce: Text = ""
+    control_plane: Ignored = None
+
+
+class SecretsResponse(DiscoveryResponse):
+    """One whose resources are secrets."""
+
     resources: list[AnySecret] = Field(default_factory=list)
-    canary: Bool = False
-    type_url: Text = ""
-    nonce: Text = ""
-    control_plane: Ignored = None
 
 
-class AssignmentsResponse(Message):
-    """``DiscoveryResponse`` whose resources are assignments. Only these mean something in a file."""
+class AssignmentsResponse(DiscoveryResponse):
+    """One whose resources are assignments."""
 
-    envoy = "envoy.service.discovery.v3.DiscoveryResponse"
-
-    version_info: Text = ""
     resources: list[AnyAssignment] = Field(default_factory=list)
-    canary: Bool = False
-    type_url: Text = ""
-    nonce: Text = ""
-    control_plane: Ignored = None
