@@ -134,7 +134,7 @@ def ask(port: int, hello: Hello | None, request: bytes | list[tuple[str, str]], 
 def _why(error: OSError) -> str:
     if isinstance(error, (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return "closed"
-    return isinstance(error, ssl.SSLError) and error.reason or type(error).__name__
+    return (isinstance(error, ssl.SSLError) and error.reason) or type(error).__name__
 
 
 def _ask_http1(wire: Encrypted, request: bytes, told: Told) -> None:
