@@ -25,6 +25,7 @@ _CERTIFICATE = "tls_certificate"
 _VALIDATION = "validation_context"
 _VALIDATIONS = (_VALIDATION, "validation_context_sds_secret_config", "combined_validation_context")
 _VERIFIED_BY = frozenset(("trusted_ca", "system_root_certs", "verify_certificate_hash", "verify_certificate_spki"))
+_MISNAMED = {"http2": "h2", "http/2": "h2", "http/2.0": "h2", "http1": "http/1.1", "http1.1": "http/1.1", "http/1": "http/1.1"}
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -109,6 +110,10 @@ class Tls:
 
     def _offers_http2(self, node: MapNode, common: MapNode) -> None:
         offered = common.get("alpn_protocols")
+        for name in offered if isinstance(offered, ListNode) else ():
+            if isinstance(name, TextNode) and name.lower() in _MISNAMED:
+                self._report.warn(name, f"no client knows a protocol `{shown(name)}`", f"write {_MISNAMED[name.lower()]}")
+                return
         if isinstance(offered, ListNode) and "h2" in offered:
             return
         for network_filter in maps(node.get("filters")):

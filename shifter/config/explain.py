@@ -7,7 +7,7 @@ Rule 3. One mistake, one message: what is missing because it was misspelled is n
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -100,6 +100,8 @@ def _unknown_field(
         if within:
             report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in within)}")
             return within
+    if near is None:
+        near = _whole_of(name, known)
     if near is None and name in _owners():
         owners = _owners()[name]
         report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in owners)}")
@@ -116,6 +118,12 @@ def _unknown_field(
     else:
         report.error(spot, f"unknown field `{shown(name)}`", report.did_you_mean(name, known))
     return ()
+
+
+def _whole_of(name: str, known: Collection[str]) -> str | None:
+    """Return the one field of *known* that *name* is a part of, as ``key`` is of ``private_key``; ``None`` for none or several."""
+    found = [field for field in known if name in field] if len(name) > 2 else []
+    return found[0] if len(found) == 1 else None
 
 
 def _is_default(message: type[BaseModel] | None, name: str, value: Node | None) -> bool:

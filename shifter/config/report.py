@@ -16,6 +16,7 @@ MAX_PROBLEMS = 1000
 """A file with more problems than this is not a configuration; the rest is counted, not told."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+_PEM = "-----BEGIN "
 _MAX_SHOWN = 100
 _MAX_COMPARED = 120
 _MAX_LISTED = 40
@@ -151,7 +152,10 @@ class Report:
 
 
 def shown(value: str) -> str:
-    """Return *value* as a message may quote it: short, and without anything that a terminal would act upon."""
+    """Return *value* as a message may quote it: short, without anything that a terminal would act upon, and of PEM, which may be a key,
+    only what it is."""
+    if _PEM in value:
+        value = value[: value.find("-----", value.index(_PEM) + len(_PEM)) + 5] + "…"
     text = value if len(value) <= _MAX_SHOWN else value[: _MAX_SHOWN - 1] + "…"
     return "".join(char if char == " " or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
