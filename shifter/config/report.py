@@ -17,6 +17,7 @@ MAX_PROBLEMS = 1000
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _PEM = "-----BEGIN "
+_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----)(.*?)(?=-----END|$)")
 _MAX_SHOWN = 100
 _MAX_COMPARED = 120
 _MAX_LISTED = 40
@@ -171,7 +172,7 @@ def _render_one(problem: Problem, lines: Sequence[str]) -> str:
     head = f"{problem.level}: {problem.message}\n  --> {place}"
     if not 0 < place.line <= len(lines):
         return head + (f"\n      = {problem.hint}" if problem.hint else "")
-    line = lines[place.line - 1]
+    line = _KEY.sub(lambda key: key[1] + "*" * len(key[2]), lines[place.line - 1])
     # A window, so that a configuration on one line (JSON) does not fill the screen.
     start = max(0, place.column - 100) if len(line) > 200 else 0
     window = line[start : start + 200]

@@ -91,3 +91,12 @@ def test_any_place_can_be_drawn(text: str, line: int, column: int, width: int) -
     drawn = render([Problem("error", Place("f", line, column, width), "message")], text)
     assert drawn.startswith("error: message\n")
     assert all(char == "\n" or char == "\t" or char.isprintable() for char in drawn)
+
+
+def test_keys_are_not_shown() -> None:
+    line = 'private_key: {inline_string: "-----BEGIN EC PRIVATE KEY-----\\nMIGH\\n-----END EC PRIVATE KEY-----"}'
+    problem = Problem("error", Place("x.yaml", 1, 15, 10), "wrong")
+    said = render([problem], line)
+    assert "MIGH" not in said and "-----BEGIN EC PRIVATE KEY-----**" in said and "-----END EC" in said
+    assert shown("-----BEGIN PRIVATE KEY----- MIGH") == "-----BEGIN PRIVATE KEY-----…"
+    assert shown("-----BEGIN") == "-----BEGIN"
