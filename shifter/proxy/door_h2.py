@@ -21,6 +21,7 @@ from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.entry import exchange_for
 from shifter.proxy.local_reply import LocalReply
+from shifter.proxy.outcome import PROTOCOL_ERROR, local_entry
 from shifter.wire import h1
 from shifter.wire.events import HAS_UNDERSCORE, UPGRADE, ProtocolError, RequestHead, fields
 from shifter.wire.h2 import Http2Options, ServerConnection
@@ -461,12 +462,19 @@ class Http2Door:
         self.mark()
 
     def _refuse(self, number: int, error: ProtocolError) -> None:
-        """Answer a request that is too large to be looked at."""
+        """Answer a request that is too large to be looked at, or account for one that is malformed."""
         stats = self.runtime.stats
-        stats.downstream_rq_too_large += 1
         stats.downstream_rq_http2_total += 1
         downstream = Http2Downstream(self, number, False, False)
         head = RequestHead(b"", b"", b"", version=20)
+        if not error.status:
+            stats.downstream_cx_protocol_error += 1
+            stats.downstream_rq_rx_reset += 1
+            stats.codes[0] += 1
+            if self.runtime.access_logs:
+                self.runtime.log(local_entry(downstream, head, 0, PROTOCOL_ERROR, error.detail, 0.0))
+            return
+        stats.downstream_rq_too_large += 1
         body = h1.REASONS[error.status]
         exchange = downstream.exchange = LocalReply(head, downstream, Reply(error.status, body, flags=b"DPE", details=error.detail))
         exchange.begin(b"", False)

@@ -51,6 +51,9 @@ _STREAMS_BEFORE_SETTINGS = 1
 _ENABLE_CONNECT_PROTOCOL: Final = 8  # RFC 8441 section 3
 
 
+_RESET: Final = ProtocolError(0, "http2.invalid.header.field")
+
+
 class ServerConnection(Connection):
     """The downstream side: requests come in, answers go out."""
 
@@ -130,8 +133,15 @@ class ServerConnection(Connection):
         self._credit = credit if credit < MOST_CREDIT else MOST_CREDIT
         return credit
 
+    def _stream_closed(self, stream_id: int, code: int, locally: bool, out: list[Event]) -> int:
+        if code == PROTOCOL_ERROR and not locally and stream_id > self._last:
+            self._last = stream_id  # a request that the engine has refused by itself: nobody has heard of it
+            out.append((INVALID, stream_id, _RESET))
+        return super()._stream_closed(stream_id, code, locally, out)
+
     def _refuse(self, stream_id: int, error: ProtocolError, out: list[Event]) -> int:
         if error.status != 431:
+            out.append((INVALID, stream_id, _RESET))
             return self._malformed(stream_id)
         self._stats.header_overflow += 1
         self._live.add(stream_id)

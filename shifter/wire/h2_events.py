@@ -44,7 +44,8 @@ InterimEvent: TypeAlias = tuple[Literal[5], int, ResponseHead]
 DrainedEvent: TypeAlias = tuple[Literal[6], int]
 """``(DRAINED, stream)``: after `Connection.send_data` returned False, the stream takes more again."""
 InvalidEvent: TypeAlias = tuple[Literal[7], int, ProtocolError]
-"""``(INVALID, stream, error)``: a request that is refused with ``error.status``; answer it, then `Connection.finish`."""
+"""``(INVALID, stream, error)``: a request that is refused with ``error.status``; answer it, then `Connection.finish`. With status 0 it
+could not be read, its stream is reset, and there is nothing to be answered."""
 SettingsEvent: TypeAlias = tuple[Literal[8]]
 """``(SETTINGS,)``: the peer's settings arrived or changed; see `ClientConnection.can_request`."""
 GoAwayEvent: TypeAlias = tuple[Literal[9], int, int, str]

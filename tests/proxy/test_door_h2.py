@@ -10,7 +10,6 @@ from twisted.python.failure import Failure
 from shifter.model.address import SocketAddress
 from shifter.model.http2 import ConnectionKeepalive, Http2ProtocolOptions
 from shifter.model.http_connection_manager import HttpConnectionManager, Underscores
-from shifter.model.listener import http_listener
 from shifter.model.route import RouteConfiguration
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.connection_manager import ConnectionManager
@@ -23,6 +22,7 @@ from shifter.wire.events import NO_BODY, UNTIL_END, ProtocolError, RequestHead, 
 from shifter.wire.h2 import ClientConnection, Http2Options
 from tests.support import h2frames as raw
 from tests.support.h2ends import converse
+from tests.support.listeners import http_listener
 from tests.support.transports import FakeNetwork
 
 SETTINGS = HttpConnectionManager("test", route_config=RouteConfiguration("none", ()))
@@ -452,6 +452,22 @@ def test_a_request_that_is_too_large_is_refused(client: Client) -> None:
     stats = client.runtime.stats
     assert (stats.downstream_rq_too_large, stats.downstream_rq_active, stats.codes[431]) == (1, 0, 1)
     assert [(entry.status, entry.details, entry.protocol) for entry in client.log.entries] == [(431, "http2.too_many_headers", b"HTTP/2")]
+
+
+@pytest.mark.parametrize("fields", [b"\r\ntransfer-encoding: chunked", b"\r\nconnection: close"])
+def test_a_request_that_cannot_be_read_is_accounted_for(client: Client, fields: bytes) -> None:
+    good, _ = client.ask()
+    stats = client.runtime.stats
+    number = client.codec.send_request(RequestHead(b"GET", b"/", b"a", fields), True)
+    client.turn()
+    assert client.sees(number) == [("reset", ev.PROTOCOL_ERROR)]
+    (entry,) = client.log.entries
+    assert (entry.status, entry.flags, entry.details, entry.protocol) == (0, b"DPE", "http2.invalid.header.field", b"HTTP/2")
+    assert (stats.downstream_rq_total, stats.downstream_rq_active, stats.downstream_cx_protocol_error) == (2, 1, 1)
+    assert stats.downstream_rq_rx_reset == stats.http2.rx_messaging_error == 1
+    client.tree.exchanges[0].answer()
+    client.turn()
+    assert client.sees(good) == [("head", 200, True)]
 
 
 def test_a_fault_of_ours_costs_one_request(client: Client, logged_failures: list[Failure]) -> None:
