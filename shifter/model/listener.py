@@ -101,11 +101,6 @@ class Listener:
         return (chain.filter for chain in self.chains if isinstance(chain.filter, HttpConnectionManager))
 
 
-def http_listener(name: str, address: SocketAddress, manager: HttpConnectionManager) -> Listener:
-    """Return a listener that serves everybody by *manager*, as most do."""
-    return Listener(name, address, (FilterChain(manager),))
-
-
 def with_managers(listener: Listener, change: Callable[[HttpConnectionManager], HttpConnectionManager]) -> Listener:
     """Return *listener* with each of its connection managers changed."""
 

@@ -29,7 +29,7 @@ from shifter.model.http_connection_manager import (
     StripPort,
     Underscores,
 )
-from shifter.model.listener import Listener, http_listener
+from shifter.model.listener import Listener
 from shifter.model.load_balancing import LbPolicy, LeastRequestLbConfig
 from shifter.model.route import (
     AppendAction,
@@ -51,6 +51,7 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from tests.support.configs import CARES_TYPE, FILE_LOG_TYPE, GOOD, NAME, ROUTER_TYPE, UPSTREAM_TYPE, load_good, with_route
+from tests.support.listeners import http_listener
 
 RESOLVER = (
     f'typed_dns_resolver_config: {{name: a, typed_config: {{"@type": {CARES_TYPE}, '

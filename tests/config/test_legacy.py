@@ -8,10 +8,10 @@ import yaml
 
 from shifter.config import Loaded, load
 from shifter.model.bootstrap import Bootstrap
-from shifter.model.listener import http_listener
 from shifter.model.route import AppendAction, HeaderMatcher, RouteAction, StringMatcher, StringMatchKind
 from shifter.model.tcp_proxy import TcpProxy
 from tests.support.configs import FILE_LOG_TYPE, GOOD, HCM_TYPE, NAME, ROUTER_TYPE, load_good, marked, plant, with_manager, with_route
+from tests.support.listeners import http_listener
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "recipes" / "config"
 

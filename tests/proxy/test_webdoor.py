@@ -10,7 +10,6 @@ from twisted.web.server import Site
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import http_listener
 from shifter.model.route import (
     DirectResponseAction,
     HeaderMatcher,
@@ -32,6 +31,7 @@ from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.registry import Registry
+from tests.support.listeners import http_listener
 from tests.support.transports import FakeNetwork
 
 CANARY = HeaderMatcher(b"x-canary-version", StringMatcher(StringMatchKind.EXACT, b"service1a"))

@@ -11,7 +11,6 @@ from shifter.model.bootstrap import RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.filters import HttpFilter
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import http_listener
 from shifter.model.route import (
     DirectResponseAction,
     FractionalPercent,
@@ -37,6 +36,7 @@ from shifter.routing.explain import Copy, Explanation, explain
 from shifter.routing.explain_question import Scene, question
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, fields
+from tests.support.listeners import http_listener
 from tests.support.routes import requests, route_configurations
 
 ANY = RouteMatch(PathMatchKind.PREFIX, b"/")

@@ -8,10 +8,11 @@ from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import FilterChain, FilterChainMatch, Listener, http_listener
+from shifter.model.listener import FilterChain, FilterChainMatch, Listener
 from shifter.model.route import RouteConfiguration
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.routing.explain_question import Asked, ExplainError, question, scene_of
+from tests.support.listeners import http_listener
 
 
 @pytest.mark.parametrize(

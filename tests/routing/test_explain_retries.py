@@ -6,7 +6,6 @@ import pytest
 
 from shifter.model.address import SocketAddress
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import http_listener
 from shifter.model.retry import HedgePolicy, RetryPolicy
 from shifter.model.route import (
     HeaderMatcher,
@@ -26,6 +25,7 @@ from shifter.routing.explain_retries import Tries, tries_of
 from shifter.routing.explain_text import page
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead
+from tests.support.listeners import http_listener
 
 POLICY = RetryPolicy(frozenset(("reset", "5xx")), num_retries=2, per_try_timeout=1.0)
 GETS = HeaderMatcher(b":method", StringMatcher(StringMatchKind.EXACT, b"GET"))

@@ -9,10 +9,11 @@ from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.cluster import Cluster
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import Listener, http_listener
+from shifter.model.listener import Listener
 from shifter.model.load_balancing import LbPolicy
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.service.plan import diff
+from tests.support.listeners import http_listener
 
 MANAGER = HttpConnectionManager("ingress", RouteConfiguration())
 

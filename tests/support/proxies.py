@@ -9,7 +9,6 @@ from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster, LbEndpoint, UpstreamProtocol
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import http_listener
 from shifter.model.route import (
     DirectResponseAction,
     PathMatchKind,
@@ -37,6 +36,7 @@ from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.registry import Registry
+from tests.support.listeners import http_listener
 from tests.support.transports import FakeNetwork, FakeTransport
 
 WALL = 1_700_000_000.0
