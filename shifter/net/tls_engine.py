@@ -36,6 +36,8 @@ WANT_READ = 2
 CLOSED = 6
 """What `Engine.error` says when the peer has said that it ends (``close_notify``)."""
 _SENT_AND_RECEIVED = 3
+_GROUPS = {"x25519": "X25519", "secp256r1": "P-256", "prime256v1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+"""BoringSSL's names of what OpenSSL calls otherwise."""
 
 
 class Engine:
@@ -93,6 +95,11 @@ class Engine:
 
     def cipher(self) -> str:
         return self.connection.get_cipher_name() or ""
+
+    def group(self) -> str:
+        """What the keys were agreed on with, in Envoy's spelling; empty where the peers took none (RSA)."""
+        name = self.connection.get_group_name() or ""
+        return _GROUPS.get(name, name)
 
     def alpn(self) -> bytes:
         return self.connection.get_alpn_proto_negotiated()

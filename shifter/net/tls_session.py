@@ -181,8 +181,8 @@ class TlsSession:
     """
 
     __slots__ = (
-        "_chain", "_cipher", "_engine", "_id", "_local", "_peer", "_version", "alpn", "failure", "resumed", "server_name", "truncated",
-        "verified",
+        "_chain", "_cipher", "_engine", "_group", "_id", "_local", "_peer", "_version", "alpn", "failure", "resumed", "server_name",
+        "truncated", "verified",
     )  # fmt: skip
 
     def __init__(self, engine: "Engine", checks: bool) -> None:
@@ -190,7 +190,7 @@ class TlsSession:
         self._peer: Certificate | X509 | None = None
         self._local: Certificate | X509 | None = None
         self._chain: list[X509] = []
-        self._version = self._cipher = ""
+        self._version = self._cipher = self._group = ""
         self._id = b""
         self.alpn = engine.alpn()
         self.server_name = engine.server_name()
@@ -204,7 +204,7 @@ class TlsSession:
         engine = self._engine
         if engine is None:
             return
-        self._version, self._cipher, self._id = engine.version(), engine.cipher(), engine.session_id()
+        self._version, self._cipher, self._group, self._id = engine.version(), engine.cipher(), engine.group(), engine.session_id()
         self._local = self._local or engine.local_certificate()
         self._peer = self._peer or engine.peer_certificate()
         if self._peer is not None:
@@ -220,6 +220,11 @@ class TlsSession:
     def cipher(self) -> str:
         """The cipher suite, in OpenSSL's spelling, which is Envoy's."""
         return self._engine.cipher() if self._engine is not None else self._cipher
+
+    @property
+    def group(self) -> str:
+        """The group (curve) of the key exchange, in Envoy's spelling; empty when there was none."""
+        return self._engine.group() if self._engine is not None else self._group
 
     @property
     def session_id(self) -> str:

@@ -35,6 +35,9 @@ def count_handshake(counters: MutableMapping[str, int], session: Session, asked:
         counters["ssl.session_reused"] += 1
     for name in (f"ssl.ciphers.{session.cipher}", f"ssl.versions.{session.version}"):
         counters[name] = counters.get(name, 0) + 1
+    if group := session.group:
+        name = f"ssl.curves.{group}"
+        counters[name] = counters.get(name, 0) + 1
     if not asked or session.peer_certificate is None:
         counters["ssl.no_certificate"] += 1
 

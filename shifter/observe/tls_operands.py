@@ -52,6 +52,8 @@ class TlsFacts(Protocol):
     @property
     def cipher(self) -> str: ...
     @property
+    def group(self) -> str: ...
+    @property
     def session_id(self) -> str: ...
     @property
     def peer_certificate(self) -> CertificateFacts | None: ...
@@ -138,6 +140,7 @@ def _both_ways(which: str, tls: str) -> dict[str, str]:
         **{f"{which}_LOCAL_{word}": f"tls.local({tls}, {name!r})" for word, name in local_facts.items()},
         f"{which}_PEER_CERT": f"tls.pem({tls})",
         f"{which}_TLS_CIPHER": f"tls.fact({tls}, 'cipher')",
+        f"{which}_TLS_GROUP": f"tls.fact({tls}, 'group')",
         f"{which}_TLS_SESSION_ID": f"tls.fact({tls}, 'session_id')",
         f"{which}_TLS_VERSION": f"tls.fact({tls}, 'version')",
     }

@@ -47,6 +47,18 @@ def test_what_a_handshake_came_to(version: TlsVersion) -> None:
     assert version is TlsVersion.TLSv1_2 or (ours.session_id, theirs.session_id) == ("", "")
 
 
+@pytest.mark.parametrize("group", ["X25519", "P-256", "P-384", "P-521"])
+def test_groups_are_called_as_they_are_configured(group: str) -> None:
+    only = TlsParameters(ecdh_curves=(group,))
+    client, server = talk(downstream(parameters=only), upstream(parameters=only))
+    for end in (client, server):
+        session = end.tls.tls
+        assert session is not None
+        assert session.group == group
+        session.end()
+        assert session.group == group
+
+
 def test_an_anonymous_client_has_nothing() -> None:
     _, server = talk()
     ours = server.tls.tls

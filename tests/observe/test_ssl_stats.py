@@ -10,7 +10,9 @@ from shifter.observe import ssl_stats
 
 
 def session(**facts: Any) -> Any:
-    return SimpleNamespace(version="TLSv1.2", cipher="ECDHE-RSA-AES128-GCM-SHA256", resumed=False, peer_certificate=None, **facts)
+    return SimpleNamespace(
+        version="TLSv1.2", cipher="ECDHE-RSA-AES128-GCM-SHA256", group="X25519", resumed=False, peer_certificate=None, **facts
+    )
 
 
 def counters() -> defaultdict[str, int]:
@@ -33,6 +35,7 @@ def test_handshakes(asked: bool, shown: object, without: int) -> None:
         "ssl.handshake": 1,
         "ssl.session_reused": 1,
         "ssl.ciphers.ECDHE-RSA-AES128-GCM-SHA256": 1,
+        "ssl.curves.X25519": 1,
         "ssl.versions.TLSv1.2": 1,
         **({"ssl.no_certificate": 1} if without else {}),
     }

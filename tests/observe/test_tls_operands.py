@@ -21,8 +21,8 @@ def told(text: str, **facts: object) -> bytes:
 
 
 SESSION = SimpleNamespace(
-    version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256", session_id="", server_name="a", peer_certificate=MINE, local_certificate=MINE,
-    peer_chain=[MINE, MINE],
+    version="TLSv1.3", cipher="TLS_AES_128_GCM_SHA256", group="X25519", session_id="", server_name="a", peer_certificate=MINE,
+    local_certificate=MINE, peer_chain=[MINE, MINE],
 )  # fmt: skip
 
 
@@ -30,6 +30,7 @@ SESSION = SimpleNamespace(
     ("text", "expected"),
     [
         ("%DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER% %DOWNSTREAM_TLS_SESSION_ID%", "TLSv1.3 TLS_AES_128_GCM_SHA256 -"),
+        ("%DOWNSTREAM_TLS_GROUP% %UPSTREAM_TLS_GROUP%", "X25519 -"),
         ("%DOWNSTREAM_PEER_DNS_SAN% %DOWNSTREAM_PEER_URI_SAN%", "www.example.com spiffe://example.com/web"),
         ("%DOWNSTREAM_LOCAL_IP_SAN% %DOWNSTREAM_LOCAL_EMAIL_SAN%", "192.0.2.1 -"),
         ("%DOWNSTREAM_PEER_FINGERPRINT_256%", MINE.sha256),

@@ -107,9 +107,9 @@ class Lab:
         return Stdlib(below, context or server(), server=True).shake()
 
     def counted(self) -> dict[str, int]:
-        """What is counted of TLS, but for versions and ciphers."""
+        """What is counted of TLS, but for what was agreed on."""
         more = self.state.stats.more.items()
-        names = (".versions.", ".ciphers.")
+        names = (".versions.", ".ciphers.", ".curves.")
         return {
             name.removeprefix("ssl."): count
             for name, count in more
@@ -132,7 +132,7 @@ def test_a_request_waits_for_the_handshake_and_goes_over_it() -> None:
     end.write(EMPTY)
     assert listener.saw == ["head 200", "end"]
     assert lab.counted() == {"handshake": 1}
-    assert lab.state.stats.more["ssl.versions.TLSv1.3"] == 1
+    assert lab.state.stats.more["ssl.versions.TLSv1.3"] == lab.state.stats.more["ssl.curves.X25519"] == 1
     tls = asked.stream.transport.tls
     assert tls is not None and tls.version == "TLSv1.3" and tls.peer_certificate is not None
 
