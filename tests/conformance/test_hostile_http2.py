@@ -90,6 +90,8 @@ COUNTED = {
     "value-crlf": "http2.rx_messaging_error",
     "name-upper-case": "http2.tx_reset",
     "trailers-plain": "http2.trailers",
+    "connection": "http.front.downstream_cx_protocol_error",
+    "path-empty": "http.front.downstream_rq_rx_reset",
     "rapid-reset": "http.front.downstream_rq_too_many_premature_resets",
     "data-on-idle-stream": "http2.goaway_sent",
 }
