@@ -66,12 +66,13 @@ def test_what_comes_too_early_is_bounded(ends: Ends) -> None:
 
 
 @every_answered_pair
-def test_what_comes_too_early_is_nobodys_when_the_endpoint_refuses(ends: Ends) -> None:
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_what_comes_too_early_is_nobodys_when_the_endpoint_refuses(ends: Ends, pieces: int) -> None:
     tunnelled = Tunnelled(ends, early=b"GET /secret HTTP/1.1\r\nhost: a\r\n\r\n")
-    tunnelled.answer(403, b"no")
+    tunnelled.answer(403, b"NN", pieces)
     assert tunnelled.client.status == 403
     assert tunnelled.endpoint.heard == b""
-    assert b"no" in tunnelled.client.heard
+    assert tunnelled.client.heard.count(b"N") == 2
     assert b"secret" not in tunnelled.endpoint.head
     assert tunnelled.logged == ["403 - via_upstream"]
     tunnelled.at_rest()

@@ -231,8 +231,10 @@ class Tunnelled:
         """Answer that there is a tunnel; bare endpoints have nothing to say to that."""
         self.answer(200 if self.kind == CONNECT else 101)
 
-    def answer(self, status: int, body: bytes = b"") -> None:
-        """Answer with *status*."""
+    def answer(self, status: int, body: bytes = b"", pieces: int = 1) -> None:
+        """Answer with *status*; the *body* comes in so many *pieces*."""
+        size = -(-len(body) // pieces)
+        first, *rest = [body[at : at + size] for at in range(0, len(body), size)] if body else [b""]
         if isinstance(self.endpoint, StreamSide):
             codec = self.endpoint.codec
             assert isinstance(codec, ServerConnection)
@@ -241,11 +243,17 @@ class Tunnelled:
             else:
                 codec.send_response(self.endpoint.number, status, b"", not body)
                 if body:
-                    codec.send_data(self.endpoint.number, body, True)
+                    codec.send_data(self.endpoint.number, first, not rest)
         elif self.endpoint_speaks == "h1":
             fields = switching(b"websocket") if status == 101 else b"" if status == 200 else b"\r\ncontent-length: %d" % len(body)
-            self.endpoint.send(b"HTTP/1.1 %d Said%b\r\n\r\n%b" % (status, fields, body))
+            self.endpoint.send(b"HTTP/1.1 %d Said%b\r\n\r\n%b" % (status, fields, first))
         self.turn()
+        for number, piece in enumerate(rest, 1):
+            if isinstance(self.endpoint, StreamSide):
+                self.endpoint.codec.send_data(self.endpoint.number, piece, number == len(rest))
+            else:
+                self.endpoint.send(piece)
+            self.turn()
 
     def again(self) -> None:
         """Let the wait before the next try pass, and be there for it."""
