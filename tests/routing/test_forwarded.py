@@ -304,6 +304,13 @@ def test_who_is_internal(manager: HttpConnectionManager, chain: bytes | None, pe
     assert (b"x-envoy-internal", b"maybe") not in told
 
 
+def test_an_internal_client_cannot_speak_for_a_certificate_that_nobody_checked() -> None:
+    manager = dataclasses.replace(EDGE, internal_addresses=("10.0.0.0/8",))
+    told = prepared(manager, (b"x-forwarded-client-cert", b"By=me"), WISHES[0], peer=b"10.0.0.1")
+    assert WISHES[0] in told
+    assert b"x-forwarded-client-cert" not in dict(told)
+
+
 def test_an_internal_client_of_an_edge_keeps_its_id_and_has_no_external_address() -> None:
     told = prepared(INTERNAL_EDGE, (b"x-request-id", b"mine"))
     assert told == sorted(
