@@ -153,12 +153,14 @@ async def test_without_one_only_those_fail_who_cannot_be_helped(scene: Scene) ->
     lost = scene.killed.seen.lost
     sent = scene.killed.seen.targets + scene.moved.seen.targets
     fresh = {one.target for one in lost if one.fresh}
+    kept = {one.target for one in lost if not one.fresh}
     for target, status in clients.failed.items():
         assert status == 503
         if target.startswith("/POST/"):
             assert sent[target] <= 1  # what may not be repeated is never sent twice
         else:
-            assert target in fresh or not sent[target]
+            # seen once, on a kept connection: its fresh one died in the backlog, before anybody had read from it
+            assert target in fresh or not sent[target] or (target in kept and sent[target] == 1)
     # and those who were under way and could be helped have been
     posts = {one.target for one in lost if one.method == "POST"}
     assert posts <= set(clients.failed)
