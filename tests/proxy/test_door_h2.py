@@ -1,4 +1,7 @@
-"""One client connection that carries many requests: what exchanges and clients hear of each other."""
+"""One client connection that carries many requests: what exchanges and clients hear of each other.
+
+Over 600 lines, for a connection has one life: streams, windows, timeouts, drain and its end share one client and one scripted exchange.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

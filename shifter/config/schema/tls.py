@@ -28,8 +28,8 @@ from shifter.config.schema.base import (
     word,
     wrong,
 )
+from shifter.config.schema.config_source import ConfigSource, WatchedDirectory
 from shifter.config.schema.core import DataSource, StringMatcher
-from shifter.config.schema.dns import ConfigSource, WatchedDirectory
 from shifter.model.tls import SanType
 
 REDACTED = "[redacted]"
