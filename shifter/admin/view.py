@@ -1,4 +1,4 @@
-"""What the admin pages may know: one small interface that the service implements."""
+"""What the admin pages may know, and have done: one small interface that the service implements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from shifter.model.bootstrap import Snapshot
+from shifter.model.change import Actor, AuditEntry, ChangeResult
 from shifter.model.report import Report
 
 
@@ -45,3 +46,9 @@ class AdminView(Protocol):
 
     def info(self) -> ServerInfo:
         """Return facts about the process."""
+
+    def audit(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
+        """Fire with the last *count* changes that were taken, those with a number below *before* where that is given; the newest first."""
+
+    def reload(self, actor: Actor) -> Deferred[ChangeResult]:
+        """Read the configuration's files again and serve what they say, if that is good; never fails."""

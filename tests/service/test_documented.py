@@ -7,7 +7,7 @@ import pytest
 
 from shifter.admin.pages import COMMANDS
 from shifter.observe.stats import ClusterStats, HttpStats, ListenerStats, ServerStats, TcpStats
-from shifter.service.app import DRAIN_DEADLINE
+from shifter.service.ending import DRAIN_DEADLINE
 from shifter.service.plane import WARMING_DEADLINE
 from shifter.upstream.interfaces import FailureKind
 from tests.support.programs import ROOT

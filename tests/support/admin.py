@@ -11,6 +11,7 @@ from twisted.internet.testing import StringTransport
 
 from shifter.admin import AdminSite, AdminView, ServerInfo
 from shifter.model.bootstrap import Bootstrap, Snapshot
+from shifter.model.change import Actor, AuditEntry, ChangeResult
 from shifter.model.report import Report
 from tests.support.reports import a_report
 
@@ -23,6 +24,9 @@ class FixedView:
         self.told_snapshot: Snapshot | None = Snapshot(3, Bootstrap(node_id="front-1", node_cluster="front"), "etc/front.yaml", {})
         self.told_state = "LIVE"
         self.told_problems: Sequence[str] = ()
+        self.told_audit: list[AuditEntry] = []
+        self.told_result = ChangeResult(True, 4)
+        self.done: list[tuple[object, ...]] = []
 
     def report(self) -> Deferred[Report]:
         return succeed(a_report()) if self.told_report is None else self.told_report
@@ -38,6 +42,13 @@ class FixedView:
 
     def info(self) -> ServerInfo:
         return ServerInfo("1.2.3", "compiled", "lean epoll", 1, 30.0, 1795409043.5)
+
+    def audit(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
+        return succeed([one for one in self.told_audit if before is None or one.number < before][:count])
+
+    def reload(self, actor: Actor) -> Deferred[ChangeResult]:
+        self.done.append(("reload", actor))
+        return succeed(self.told_result)
 
 
 _: AdminView = FixedView()  # mypy proves the double is honest

@@ -1,0 +1,39 @@
+"""Where the admin listener listens; a configuration may move it."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.logger import Logger
+
+from shifter.admin import AdminSite, AdminView
+from shifter.model.address import SocketAddress
+
+_log = Logger()
+
+
+class AdminPort:
+    """See the module. *view* is asked for when there is somewhere to serve it."""
+
+    def __init__(self, reactor: Any, view: Callable[[], AdminView]) -> None:
+        self._reactor = reactor
+        self._view = view
+        self._port: Any = None
+
+    def serve(self, sock: socket.socket | None) -> None:
+        """Serve on *sock*, which listens, and no longer where it was."""
+        if self._port is not None:
+            self._port.stopListening()
+            self._port = None
+        if sock is not None:
+            self._port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, AdminSite(self._view()))
+            sock.close()  # the reactor has its own copy of the descriptor
+            _log.info("admin on {address}", address=str(self.address))
+
+    @property
+    def address(self) -> SocketAddress | None:
+        """Where it really listens."""
+        if self._port is None:
+            return None
+        host = self._port.getHost()
+        return SocketAddress(host.host, host.port)

@@ -1,0 +1,264 @@
+"""Every change of what is served, from wish to swap: files that are read again, runtime values, weights, what is taken back.
+
+Rule 1. One change is carried out at a time, in the order of the wishes; each either happens whole or not at all.
+Rule 2. A wish makes new `Inputs` of those in force, or says why not. Everything after that is the same for all of them: compose, lay
+        out, warm, write down, swap. What fails before the swap leaves all as it was.
+Rule 3. It is written down before it is put in force (`journal`): who learns of a change can rely on it.
+"""
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.logger import Logger
+
+from shifter.model.bootstrap import Snapshot
+from shifter.model.change import Actor, AuditEntry, ChangeKind, ChangeResult
+from shifter.net.listen import ListenError, bind
+from shifter.net.tls_context import TlsMaterialError
+from shifter.observe.accesslog import AccessLogError
+from shifter.observe.stats import ServerStats
+from shifter.proxy.filterchain import FilterError
+from shifter.routing.errors import RoutingError
+from shifter.service.changes import changes
+from shifter.service.composition import Composed, Inputs, compose
+from shifter.service.journal import Journal, JournalError
+from shifter.service.plane import DataPlane, Prepared
+from shifter.service.sources import Candidate
+
+CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError, JournalError)
+"""Why a configuration that was read without problems may still not be served here and now."""
+
+ADMIN_BACKLOG = 50
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a wish is not carried out."""
+
+    problems: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The inputs that a wish asks for, and what the audit log is to say of it."""
+
+    inputs: Inputs
+    target: str
+    before: object = None
+    after: object = None
+    undoes: int = 0
+    warnings: Sequence[str] = ()
+
+
+class Wish(Protocol):
+    """One kind of change that somebody can ask for."""
+
+    @property
+    def kind(self) -> ChangeKind: ...
+
+    def wanted(self, now: Inputs) -> "Deferred[Wanted | Refusal] | Wanted | Refusal":
+        """Return what is to follow *now*, or why nothing is; *now* itself when there is nothing to do."""
+
+
+@dataclass(slots=True)
+class _Change:
+    """A configuration on its way: what the data path prepared, and the admin listener's socket when that moves."""
+
+    composed: Composed
+    prepared: Prepared
+    admin: socket.socket | None
+    moves_admin: bool
+
+
+class Controller:
+    """See the module. *move_admin* serves the admin listener on a socket from then on (``None``: nowhere)."""
+
+    def __init__(
+        self,
+        plane: DataPlane,
+        journal: Journal,
+        stats: ServerStats,
+        wall: Callable[[], float],
+        move_admin: Callable[[socket.socket | None], None],
+    ) -> None:
+        self.snapshot: Snapshot | None = None
+        self.problems: tuple[str, ...] = ()
+        self._plane = plane
+        self._journal = journal
+        self._stats = stats
+        self._wall = wall
+        self._move_admin = move_admin
+        self._inputs: Inputs | None = None
+        self._waiting: deque[tuple[Wish, Actor, Deferred[ChangeResult]]] = deque()
+        self._changing = False
+        self._closed = False
+
+    # the first configuration
+
+    def lay_out(self, first: Candidate) -> Callable[[], Deferred[None]]:
+        """Make ready to serve *first*, and return what begins to. Raises one of `CANNOT`."""
+        change = self._lay_out(Inputs(first, self._journal.load()))
+
+        @inlineCallbacks
+        def begin() -> Any:
+            self._changing = True
+            yield self._plane.warm(change.prepared)
+            if self._closed:
+                self._discard(change)
+            else:
+                self._commit(change)
+            self._changing = False
+            self._next()
+
+        return begin
+
+    # the others
+
+    def change(self, wish: Wish, actor: Actor) -> Deferred[ChangeResult]:
+        """Carry out *wish* when those before it are done; fires with what came of it and never fails."""
+        done: Deferred[ChangeResult] = Deferred()
+        self._waiting.append((wish, actor, done))
+        self._next()
+        return done
+
+    def close(self) -> None:
+        """Change nothing any more: the process is about to end."""
+        self._closed = True
+
+    def _next(self) -> None:
+        if self._changing or not self._waiting:
+            return
+        wish, actor, done = self._waiting.popleft()
+        self._changing = True
+
+        def finished(result: ChangeResult) -> None:
+            self._changing = False
+            done.callback(result)
+            self._next()
+
+        self._carry_out(wish, actor).addErrback(self._failed).addCallback(finished)
+
+    def _failed(self, failure: Any) -> ChangeResult:
+        _log.failure("a change failed; nothing is changed", failure)
+        return self._refused((f"it failed: {failure.getErrorMessage()}; the log has more",))
+
+    @inlineCallbacks
+    def _carry_out(self, wish: Wish, actor: Actor) -> Any:
+        if self._closed or self._inputs is None or self.snapshot is None:
+            return ChangeResult(False, self._version, problems=("the proxy is ending",))
+        wanted: Wanted | Refusal = yield maybeDeferred(wish.wanted, self._inputs)
+        reads_files = wish.kind is ChangeKind.CONFIG
+        if isinstance(wanted, Refusal):
+            return self._refused(wanted.problems, reads_files)
+        try:
+            change = self._lay_out(wanted.inputs)
+        except CANNOT as error:
+            return self._refused((str(error),), reads_files)
+        entry: AuditEntry | None = None
+        try:
+            yield self._plane.warm(change.prepared)
+            lines = changes(self.snapshot.bootstrap, change.composed.bootstrap)
+            if lines or not reads_files:
+                after = AuditEntry(
+                    *(0, self._wall(), wish.kind, actor, wanted.target, tuple(lines), wanted.before, wanted.after),
+                    version=self._version + 1,
+                    undoes=wanted.undoes,
+                )
+                entry = yield self._journal.append(after, change.composed.inputs.overrides)
+        except JournalError as error:
+            self._discard(change)
+            return self._refused((str(error),), reads_files)
+        except BaseException:
+            self._discard(change)
+            raise
+        if self._closed:
+            self._discard(change)
+            return ChangeResult(False, self._version, problems=("the proxy is ending",))
+        self._commit(change)
+        said = "; ".join(lines) or "it says what the old one said"
+        _log.info("configuration {version} is served: {changes}", version=self._version, changes=said)
+        self._stats.config_reload_success += 1
+        warnings = (*wanted.warnings, *change.composed.warnings)
+        for warning in change.composed.warnings:
+            _log.warn("{warning}", warning=warning)
+        return ChangeResult(True, self._version, entry, warnings=warnings)
+
+    # steps
+
+    @property
+    def _version(self) -> int:
+        return 0 if self.snapshot is None else self.snapshot.version
+
+    def _lay_out(self, inputs: Inputs) -> _Change:
+        composed = compose(inputs)
+        candidate = composed.inputs.candidate
+        snapshot = Snapshot(self._version + 1, composed.bootstrap, candidate.source, candidate.document)
+        old = self.snapshot.bootstrap.admin if self.snapshot else None
+        new = snapshot.bootstrap.admin
+        admin = bind(new.address, ADMIN_BACKLOG) if new is not None and new != old else None
+        try:
+            return _Change(composed, self._plane.lay_out(snapshot), admin, new != old)
+        except Exception:
+            if admin is not None:
+                admin.close()
+            raise
+
+    def _commit(self, change: _Change) -> None:
+        snapshot = change.prepared.snapshot
+        self._plane.commit(change.prepared)
+        if change.moves_admin:
+            self._move_admin(change.admin)
+        self.snapshot = snapshot
+        self._inputs = change.composed.inputs
+        self.problems = ()
+        self._stats.config_version = snapshot.version
+        self._stats.config_time = self._wall()
+        self._stats.config_problems = 0
+
+    def _discard(self, change: _Change) -> None:
+        self._plane.discard(change.prepared)
+        if change.admin is not None:
+            change.admin.close()
+
+    def _refused(self, problems: Sequence[str], of_files: bool = False) -> ChangeResult:
+        """Nothing is changed. What is wrong with the files is remembered until they are good."""
+        if of_files:
+            self.problems = tuple(problems)
+            self._stats.config_reload_rejected += 1
+            self._stats.config_problems = len(problems)
+            for problem in problems:
+                _log.error("{problem}", problem=problem)
+            _log.error("the new configuration is refused, the old one goes on")
+        return ChangeResult(False, self._version, problems=tuple(problems))
+
+
+class Reload:
+    """The wish that what the files say now is served."""
+
+    kind = ChangeKind.CONFIG
+
+    def __init__(self, read: Callable[[], Deferred[Candidate]]) -> None:
+        self._read = read
+
+    @inlineCallbacks
+    def _wanted(self, now: Inputs) -> Any:
+        candidate: Candidate = yield self._read()
+        for warning in candidate.warnings:
+            _log.warn("{warning}", warning=warning)
+        if candidate.bootstrap is None:
+            return Refusal(candidate.problems)
+        return Wanted(Inputs(candidate, now.overrides), candidate.source, warnings=candidate.warnings)
+
+    def wanted(self, now: Inputs) -> Deferred[Wanted | Refusal]:
+        """See `Wish`."""
+        wanted: Deferred[Wanted | Refusal] = self._wanted(now)
+        return wanted
+
+
+_: Wish = Reload(lambda: succeed(Candidate("", None, None, (), (), "")))
