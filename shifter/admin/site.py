@@ -2,11 +2,13 @@
 
 Rule 1. A browser that was lured to a name of somebody else's must not read these pages (DNS rebinding). Such a name has a dot
         and is not ours; addresses, single-label names (``localhost``, a compose service) and configured names are answered.
-Rule 2. Only GET and HEAD: nothing here changes anything. What a client sends beside its head is thrown away as it comes.
-Rule 3. An answer that fails is one event in the log and a 503; it is never a traceback for the client.
+Rule 2. What shows something is asked for with GET or HEAD, what changes something with POST; anything else is a 405.
+        A POST that a page of another site had a browser send is refused (cross-site request forgery).
+Rule 3. A body is kept in memory up to `page.MAX_BODY`; of a longer one nothing is kept, and it is a 413.
+Rule 4. An answer that fails is one event in the log and a 503; it is never a traceback for the client.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 from io import BytesIO
 from ipaddress import ip_address
@@ -19,9 +21,10 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from shifter.admin.page import BadQuery, Page, Query
+from shifter.admin.page import MAX_BODY, Answer, BadQuery, Page, Query, Stream
 from shifter.admin.pages import COMMANDS, help_text
 from shifter.admin.view import AdminView
+from shifter.model.address import SocketAddress
 
 IDLE_TIMEOUT = 30.0
 """Seconds that a client may keep a connection without sending anything."""
@@ -29,6 +32,7 @@ IDLE_TIMEOUT = 30.0
 _log = Logger()
 _COMMANDS = {command.path.encode(): command for command in COMMANDS}
 _MANY = 50
+_METHODS = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
 
 def is_own_host(authority: str, names: Collection[str] = ()) -> bool:
@@ -46,6 +50,16 @@ def is_own_host(authority: str, names: Collection[str] = ()) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_own_page(headers: Any, hosts: Sequence[str]) -> bool:
+    """Whether a request did not come from a page of another site: what has no browser does not say, and is believed."""
+    sites = headers.getRawHeaders("sec-fetch-site", [])
+    origins = headers.getRawHeaders("origin", [])
+    own = [host.strip().lower() for host in hosts]
+    return all(site.strip() in ("same-origin", "none") for site in sites) and all(
+        origin.strip().lower().partition("://")[2] in own for origin in origins
+    )
 
 
 class AdminResource(Resource):
@@ -66,17 +80,23 @@ class AdminResource(Resource):
         answered.addErrback(lambda failure: _log.failure("admin page {path} could not be sent", failure, path=request.path))
         return NOT_DONE_YET
 
-    def _page(self, request: Any) -> Deferred[Page]:
+    def _page(self, request: Any) -> Deferred[Answer]:
         hosts = request.requestHeaders.getRawHeaders("host", [])
         if len(hosts) > 1 or not all(is_own_host(host, self._names) for host in hosts):
             return succeed(Page("This Host is not one of the admin listener's.\n", status=403))
         command = _COMMANDS.get(request.path)
         if command is None:
             return succeed(Page(f"invalid path. {help_text()}", status=404))
-        if request.method not in (b"GET", b"HEAD"):
-            method = request.method.decode("ascii", "replace")
-            return succeed(Page(f"Method {method} not allowed, GET required.\n", status=405, headers=(("allow", "GET, HEAD"),)))
-        return command.answer(self._view, _query(request.uri))
+        method = request.method.decode("ascii", "replace")
+        if command.method == "POST" and not is_own_page(request.requestHeaders, hosts):
+            return succeed(Page("This page of somebody else's must not change anything here.\n", status=403))
+        if method not in _METHODS[command.method]:
+            words = f"Method {method} not allowed, {command.method} required."
+            return succeed(Page(words, status=405, headers=(("allow", ", ".join(_METHODS[command.method])),)))
+        body = request.content
+        if isinstance(body, _Body) and body.too_long:
+            return succeed(Page(f"The body is longer than {MAX_BODY} bytes.\n", status=413))
+        return command.answer(self._view, _query(request, method))
 
 
 class AdminSite(Site):
@@ -85,7 +105,7 @@ class AdminSite(Site):
     def __init__(self, view: AdminView, names: Collection[str] = (), reactor: Any = None) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Twisted has no types there
             AdminResource(view, names),
-            requestFactory=_BodilessRequest,
+            requestFactory=_BoundedRequest,
             parsePOSTFormSubmission=False,
             timeout=IDLE_TIMEOUT,
             reactor=reactor,
@@ -103,27 +123,44 @@ class AdminSite(Site):
         """No line per request."""
 
 
-class _BodilessRequest(Request):
+class _BoundedRequest(Request):
     def gotLength(self, length: int | None) -> None:
-        self.content = _Nowhere()
+        self.content = _Body()
 
 
-class _Nowhere(BytesIO):
-    """A file that keeps nothing; Twisted would put bodies of any size on the disk."""
+class _Body(BytesIO):
+    """A file in memory that forgets all when it gets too long; Twisted would put bodies of any size on the disk."""
+
+    too_long = False
 
     def write(self, data: Any) -> int:
-        return len(data)
+        if not self.too_long and self.tell() + len(data) > MAX_BODY:
+            self.too_long = True
+            self.seek(0)
+            self.truncate()
+        return len(data) if self.too_long else super().write(data)
 
 
-def _query(uri: bytes) -> Query:
+def _query(request: Any, method: str) -> Query:
     try:
-        pairs = parse_qsl(uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MANY)
+        pairs = parse_qsl(request.uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MANY)
     except ValueError as error:
         raise BadQuery("too many parameters\n") from error
-    return Query(pairs)
+    peer = request.getClientAddress()
+    where = str(SocketAddress(peer.host, peer.port)) if hasattr(peer, "port") else "a Unix domain socket"
+    origin = f"{method} {request.path.decode('ascii', 'replace')} from {where}"
+    return Query(
+        pairs, body=request.content.read(), origin=origin, by=_field(request, b"x-shifter-by"), why=_field(request, b"x-shifter-why")
+    )
 
 
-def _unanswered(failure: Failure, request: Any) -> Page | None:
+def _field(request: Any, name: bytes) -> str:
+    """Return the first header field *name*, as text; empty when there is none."""
+    values: list[bytes] = request.requestHeaders.getRawHeaders(name, [b""])
+    return values[0].decode("utf-8", "replace")
+
+
+def _unanswered(failure: Failure, request: Any) -> Answer | None:
     if failure.check(BadQuery):
         return Page(str(failure.value), status=400)
     if failure.check(CancelledError):
@@ -132,19 +169,72 @@ def _unanswered(failure: Failure, request: Any) -> Page | None:
     return Page("the figures are not available; the reason is in the log\n", status=503)
 
 
-def _send(page: Page | None, request: Any) -> None:
-    if page is None:
+def _send(answer: Answer | None, request: Any) -> None:
+    if answer is None:
         return
-    body = page.body.encode("utf-8", "replace")
-    request.setResponseCode(page.status, HTTPStatus(page.status).phrase.encode())
     headers = {
-        "content-type": page.content_type,
+        "content-type": answer.content_type,
         "cache-control": "no-cache, max-age=0",
         "x-content-type-options": "nosniff",
         "server": "shifter",
-        "content-length": str(len(body)),
     }
-    for name, value in (*headers.items(), *page.headers):
+    for name, value in (*headers.items(), *answer.headers):
         request.setHeader(name, value)
+    if isinstance(answer, Stream):
+        _stream(answer, request)
+        return
+    body = answer.body if isinstance(answer.body, bytes) else answer.body.encode("utf-8", "replace")
+    request.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
+    request.setHeader("content-length", str(len(body)))
     request.write(body)
     request.finish()
+
+
+def _stream(answer: Stream, request: Any) -> None:
+    request.setResponseCode(200, b"OK")
+    if request.method == b"HEAD":
+        request.finish()
+        return
+    sink = _Sink(request)
+    request.registerProducer(sink, True)
+    request.write(b"")  # the head, so that the client knows that it was heard
+    stop = answer.start(sink)
+    if sink.ended:
+        stop()
+    else:
+        sink.stop = stop
+
+
+class _Sink:
+    """Where a stream's pieces go: Twisted tells it, as it tells a producer, whether the client keeps up."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self.full = False
+        self.ended = False
+        self.stop: Callable[[], None] | None = None
+        request.notifyFinish().addBoth(lambda _: self._end())
+
+    def write(self, piece: bytes) -> None:
+        if not self.ended:
+            self._request.write(piece)
+
+    def finish(self) -> None:
+        if not self.ended:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def pauseProducing(self) -> None:
+        self.full = True
+
+    def resumeProducing(self) -> None:
+        self.full = False
+
+    def stopProducing(self) -> None:
+        self.full = True
+
+    def _end(self) -> None:
+        self.ended = True
+        if self.stop is not None:
+            self.stop()
+            self.stop = None

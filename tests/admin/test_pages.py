@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shifter.admin.pages import COMMANDS, help_text
+from shifter.model.change import Actor, ChangeResult
 from tests.support.admin import Asker, FixedView
 
 
@@ -95,7 +96,7 @@ def test_the_first_of_a_repeated_parameter_counts() -> None:
 def test_help_lists_every_path_with_its_parameters() -> None:
     text = Asker().ask("/help").body
     assert text == help_text()
-    assert [line.strip().split(":")[0] for line in text.splitlines() if line.startswith("  /")] == [one.path for one in COMMANDS]
+    assert [line.strip().split(":")[0].split()[0] for line in text.splitlines() if line.startswith("  /")] == [one.path for one in COMMANDS]
     assert sorted(COMMANDS, key=lambda one: one.path) == list(COMMANDS)
     assert "      usedonly: " in text
 
@@ -105,10 +106,26 @@ def test_the_home_page_links_to_every_path_and_runs_nothing() -> None:
     assert answer.headers["content-type"] == "text/html; charset=UTF-8"
     assert answer.headers["content-security-policy"] == "default-src 'none'"
     for command in COMMANDS:
-        assert f'<a href="{command.path}">' in answer.body
+        assert (f'<a href="{command.path}">' in answer.body) is (command.method == "GET")
 
 
 def test_config_dump_before_there_is_a_configuration() -> None:
     view = FixedView()
     view.told_snapshot = None
     assert json.loads(Asker(view).ask("/config_dump").body) == {"configs": []}
+
+
+def test_reload_tells_what_came_of_it() -> None:
+    view = FixedView()
+    answer = Asker(view).ask("/reload?by=ann&why=new+canary", "POST")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert json.loads(answer.body)["version"] == 4
+    assert view.done == [("reload", Actor("ann", "new canary", "POST /reload from 192.168.1.1:54321"))]
+
+
+def test_reload_that_is_refused_is_a_400() -> None:
+    view = FixedView()
+    view.told_result = ChangeResult(False, 3, problems=("front.yaml:23:40: unknown field 'wieght'",))
+    answer = Asker(view).ask("/reload", "POST")
+    assert answer.status == 400
+    assert json.loads(answer.body)["problems"] == ["front.yaml:23:40: unknown field 'wieght'"]
