@@ -247,6 +247,10 @@ class ClusterReport:
         }
 
 
+Part = ListenerReport | HttpReport | TcpReport | ClusterReport
+"""What somebody may look at by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class VirtualClusterReport:
     """One virtual cluster (``vhost.<host>.vcluster.<name>.``), by the name of its virtual host."""

@@ -21,7 +21,7 @@ from shifter.model.bootstrap import Snapshot
 from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
 from shifter.model.http_connection_manager import FileAccessLog, HttpConnectionManager
 from shifter.model.listener import Listener
-from shifter.model.report import Report, VirtualClusterReport
+from shifter.model.report import ClusterReport, HttpReport, ListenerReport, Part, Report, TcpReport, VirtualClusterReport
 from shifter.model.tcp_proxy import TcpProxy
 from shifter.model.tls import SdsSource
 from shifter.net.listen import ListeningPort, bind
@@ -345,22 +345,33 @@ class DataPlane:
         stats.access_log_writes = sum(writer.writes for writer in writers)
         stats.access_log_failures = sum(writer.failures for writer in writers)
         stats.access_log_lost = sum(writer.lost for writer in writers)
-        listeners = []
-        managers = []
-        tcp = []
-        for address, runtime in self._runtimes.items():
-            port = self._ports.get(address)
-            at = port.address if port else address
-            listeners.append(runtime.listener_stats.report(runtime.listener.name, at.host, at.port))
-            managers += [one.stats.report(one.settings.stat_prefix, runtime.listener.name) for one in self._managers(runtime)]
-            proxies = (one for one in runtime.services.values() if isinstance(one, TcpProxyRuntime))
-            tcp += [one.measure().report(one.settings.stat_prefix, runtime.listener.name) for one in proxies]
-        clusters = [cluster.report() for cluster in self._clusters.values()]
+        parts = tuple(self.parts())
+        listeners = [part for part in parts if isinstance(part, ListenerReport)]
+        managers = [part for part in parts if isinstance(part, HttpReport)]
+        tcp = [part for part in parts if isinstance(part, TcpReport)]
+        clusters = [part for part in parts if isinstance(part, ClusterReport)]
         contexts = [*(held.current for held in self._tls.values()), *self._registry.client_contexts()]
         certificates = [known for one in contexts if (known := certificates_in(one)) is not None]
         memory = {"physical_size": _resident()}
         named = self._virtual_clusters()
         return stats.report(self._wall(), listeners, managers, clusters, named, tcp=tcp, certificates=certificates, memory=memory)
+
+    def parts(self) -> Iterator[Part]:
+        """Iterate over what `report` says of listeners, of what they do with connections, and of clusters, each when it is asked for.
+
+        Who goes through them a few at a time does not keep traffic waiting.
+        """
+        for address, runtime in list(self._runtimes.items()):
+            port = self._ports.get(address)
+            at = port.address if port else address
+            yield runtime.listener_stats.report(runtime.listener.name, at.host, at.port)
+            for service in list(runtime.services.values()):
+                if isinstance(service, ConnectionManager):
+                    yield service.stats.report(service.settings.stat_prefix, runtime.listener.name)
+                elif isinstance(service, TcpProxyRuntime):
+                    yield service.measure().report(service.settings.stat_prefix, runtime.listener.name)
+        for cluster in list(self._clusters.values()):
+            yield cluster.report()
 
     # inside
 
