@@ -3,6 +3,7 @@
 Rule 1. What is not there, or is not of the kind that is asked for, leaves the default of whoever asks.
 Rule 2. A number where a share is wanted is a percentage; above 100 it means always (``Runtime::Snapshot::featureEnabled``). What
         it has behind the point is cut off, wherever a whole number is wanted.
+Rule 3. Who asks does so each time: the values are exchanged while everything that was made with them goes on (`Runtime.take`).
 """
 
 from collections.abc import Iterable
@@ -20,8 +21,14 @@ class Runtime:
 
     def __init__(self, layers: Iterable[RuntimeLayer] = ()) -> None:
         self._values: dict[str, RuntimeValue] = {}
+        self.take(layers)
+
+    def take(self, layers: Iterable[RuntimeLayer]) -> None:
+        """Have the values of *layers*, and of no others, from now on."""
+        values: dict[str, RuntimeValue] = {}
         for layer in layers:
-            self._values.update(layer.values)
+            values.update(layer.values)
+        self._values = values
 
     def integer(self, key: str, default: int) -> int:
         """Return the whole number, 0 or more, under *key*."""

@@ -9,11 +9,12 @@ Rule 3. It is written down before it is put in force (`journal`): who learns of 
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from shifter.model.bootstrap import Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeKind, ChangeResult
@@ -25,7 +26,7 @@ from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
 from shifter.service.changes import changes
 from shifter.service.composition import Composed, Inputs, compose
-from shifter.service.journal import Journal, JournalError
+from shifter.service.journal import Held, Journal, JournalError
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.sources import Candidate
 
@@ -109,6 +110,7 @@ class Controller:
         def begin() -> Any:
             self._changing = True
             yield self._plane.warm(change.prepared)
+            yield self._journal.begin(_held(change.composed.inputs)).addErrback(_unwritten)
             if self._closed:
                 self._discard(change)
             else:
@@ -170,7 +172,7 @@ class Controller:
                     version=self._version + 1,
                     undoes=wanted.undoes,
                 )
-                entry = yield self._journal.append(after, change.composed.inputs.overrides)
+                entry = yield self._journal.append(after, _held(change.composed.inputs))
         except JournalError as error:
             self._discard(change)
             return self._refused((str(error),), reads_files)
@@ -238,6 +240,16 @@ class Controller:
         return ChangeResult(False, self._version, problems=tuple(problems))
 
 
+def _held(inputs: Inputs) -> Held:
+    return Held(inputs.overrides, inputs.candidate.texts)
+
+
+def _unwritten(failure: Failure) -> None:
+    """What is served at the start does not wait for a disk that has no room: only changes do."""
+    failure.trap(JournalError)
+    _log.error("{problem}; what is served now cannot be gone back to", problem=failure.getErrorMessage())
+
+
 class Reload:
     """The wish that what the files say now is served."""
 
@@ -253,7 +265,7 @@ class Reload:
             _log.warn("{warning}", warning=warning)
         if candidate.bootstrap is None:
             return Refusal(candidate.problems)
-        return Wanted(Inputs(candidate, now.overrides), candidate.source, warnings=candidate.warnings)
+        return Wanted(replace(now, candidate=candidate), candidate.source, warnings=candidate.warnings)
 
     def wanted(self, now: Inputs) -> Deferred[Wanted | Refusal]:
         """See `Wish`."""

@@ -4,8 +4,8 @@ import gc
 import os
 import stat
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shifter.config import CustomFilters, Judge, Loaded, load, render
@@ -33,6 +33,8 @@ class Candidate:
     warnings: Sequence[str]
     text: str
     """All of them as one page, with the lines they are about."""
+    texts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What its files said, by path, the main file first: what it takes to serve it again."""
 
 
 class FileSource:
@@ -53,10 +55,17 @@ def read(path: str) -> Candidate:
     except (OSError, ValueError) as error:
         problem = f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         return Candidate(path, None, None, (problem,), (), problem)
+    return loaded_again({path: text})
+
+
+def loaded_again(texts: Mapping[str, bytes]) -> Candidate:
+    """Return the candidate that files with these *texts* make, by path, the main file first."""
+    path, text = next(iter(texts.items()))
     loaded = load_checked(text, path)
     errors = [str(problem) for problem in loaded.problems if problem.level == "error"]
     warnings = [str(problem) for problem in loaded.problems if problem.level != "error"]
-    return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, render(loaded.problems, text.decode("utf-8", "replace")))
+    page = render(loaded.problems, text.decode("utf-8", "replace"))
+    return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, page, texts)
 
 
 def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loaded:
