@@ -20,6 +20,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.sync.client import connect
 
+from tests.support.programs import PATIENCE
 from tests.support.proxy import Proxy, bootstrap, cluster, http2, listener, route
 from tests.support.tunnels import Endpoint, Http1Client, Http2Client
 
@@ -144,7 +145,7 @@ def spoken(case: Case, port: int, over: str) -> bytes:
     """What comes back, from the server's first frame to its last byte."""
     pieces: list[bytes | str | int] = ["head", *case.pieces]
     if over == "h1":
-        client = Http1Client(port)
+        client = Http1Client(port, quiet=PATIENCE)
         lines = [b"%b: %b\r\n" % one for one in (*request(case.deflate), (b"sec-websocket-key", KEY))]
         head = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n%b\r\n" % b"".join(lines)
         seen = client.run([head, *pieces])
@@ -152,7 +153,7 @@ def spoken(case: Case, port: int, over: str) -> bytes:
         assert ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") in seen.fields
     else:
         pseudo = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/")]
-        seen = Http2Client(port, fields=[*pseudo, *request(case.deflate)]).run(pieces)
+        seen = Http2Client(port, quiet=PATIENCE, fields=[*pseudo, *request(case.deflate)]).run(pieces)
         assert seen.start == "200"
         assert "sec-websocket-accept" not in dict(seen.fields)
     assert case.deflate == ("sec-websocket-extensions" in dict(seen.fields))

@@ -286,6 +286,8 @@ class Client:
 
     port: int
     seen: Seen = field(default_factory=Seen)
+    quiet: float = QUIET
+    """Seconds without a byte after which nothing more is expected."""
 
     def run(self, steps: Iterable[bytes | str | int]) -> Seen:
         with socket.create_connection(("127.0.0.1", self.port)) as self.sock:
@@ -294,7 +296,7 @@ class Client:
                 self.begin()
                 for step in steps:
                     self._step(step)
-                while self.more(QUIET):
+                while self.more(self.quiet):
                     pass
             except ConnectionError:
                 self.seen.end = "reset"
@@ -304,10 +306,10 @@ class Client:
         if isinstance(step, bytes):
             self.send(step)
         elif isinstance(step, int):
-            while len(self.seen.data) < step and self.more(QUIET):
+            while len(self.seen.data) < step and self.more(self.quiet):
                 pass
         elif step == "head":
-            while not self.seen.start and self.more(QUIET):
+            while not self.seen.start and self.more(self.quiet):
                 pass
         elif step == "fin":
             self.finish()
@@ -379,7 +381,7 @@ class Http2Client(Client):
         self._engine = ngh2.Connection(ngh2.Role.CLIENT, ngh2.Configuration())
         self._engine.initiate_connection({2: 0})
         self.settings: dict[int, int] | None = None
-        while self.settings is None and self.more(QUIET):
+        while self.settings is None and self.more(self.quiet):
             pass
         self.number = self._engine.send_request(self.fields, end_stream=self.whole)
         self._flush()
