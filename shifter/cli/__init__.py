@@ -1,7 +1,7 @@
 """The ``shifter`` command: one module per subcommand.
 
-Exit codes of them all: 0 all is well, 1 a configuration has errors, 2 the command line is wrong or a file cannot be read, 3 the
-proxy cannot be reached.
+Exit codes of them all (`exits`): 0 all is well, 1 the answer is no (a configuration has errors, a change is refused, the proxy is
+not live), 2 the command line is wrong or a file cannot be read, 3 the proxy cannot be reached.
 
 Rule 1. A subcommand NAME is the ``click`` command called ``command`` in the module ``shifter.cli.NAME``, and a word of ``_COMMANDS``.
 Rule 2. Its module is imported when it is called, so that ``shifter check`` starts as fast as it can.
@@ -15,9 +15,9 @@ from importlib import import_module
 import click
 
 from shifter import __version__
-from shifter.cli.common import EXIT_USAGE
+from shifter.cli.exits import EXIT_USAGE
 
-_COMMANDS = ("check", "convert", "routes", "run", "schema")
+_COMMANDS = ("check", "convert", "reload", "routes", "run", "schema", "status")
 """In the order of the help."""
 
 

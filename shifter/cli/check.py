@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 
-from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, tell, title
+from shifter.cli.common import read, tell, title
+from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE
 from shifter.cli.running import Unreachable, address, configuration
 from shifter.config import Problem
 from shifter.model.bootstrap import Bootstrap

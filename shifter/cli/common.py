@@ -1,4 +1,4 @@
-"""What several commands share: exit codes, reading a file, and saying what was found in it."""
+"""What several commands share: reading a configuration, and saying what was found in it."""
 
 import sys
 from collections.abc import Sequence
@@ -7,10 +7,6 @@ import click
 
 from shifter.config import Problem, render
 from shifter.service.sources import MAX_BYTES, read_bounded
-
-EXIT_ERRORS = 1
-EXIT_USAGE = 2
-EXIT_UNREACHABLE = 3
 
 
 def read(name: str) -> bytes | None:

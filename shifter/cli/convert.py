@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from shifter.cli.common import EXIT_ERRORS, EXIT_USAGE, read, reason, tell, title
+from shifter.cli.common import read, reason, tell, title
+from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE
 from shifter.config.convert import convert
 from shifter.service.sources import load_checked
 

@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 
 import click
 
-from shifter.cli.common import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE, read, tell, title
+from shifter.cli.common import read, tell, title
+from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE
 from shifter.config.route_tests import load_tests
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.http_connection_manager import HttpConnectionManager
