@@ -1,14 +1,15 @@
 """What the admin pages may know, and have done: one small interface that the service implements."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from shifter.admin.page import Stream
 from shifter.model.bootstrap import Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeResult
-from shifter.model.report import Report
+from shifter.model.report import Part, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class ServerInfo:
 
     ``head_parser`` says which HTTP/1.1 head parser is in use, ``reactor`` which reactor. ``concurrency`` is the number of
     processes that serve, ``drain_time`` how many seconds requests may take to finish at the end. ``config_time`` is when the
-    configuration in use was taken, in seconds of the wall clock; ``now`` is what that says.
+    configuration in use was taken, ``started`` when the process was, in seconds of the wall clock; ``now`` is what that says.
     """
 
     version: str
@@ -27,6 +28,7 @@ class ServerInfo:
     drain_time: float = 0.0
     config_time: float = 0.0
     now: float = 0.0
+    started: float = 0.0
 
 
 class AdminView(Protocol):
@@ -34,6 +36,12 @@ class AdminView(Protocol):
 
     def report(self) -> Deferred[Report]:
         """Fire with the figures of all processes that serve."""
+
+    def parts(self) -> Iterator[Part]:
+        """Iterate over parts of a report, each made when it is asked for, so that something else may come in between."""
+
+    def listen(self, after: str) -> Stream | None:
+        """Return the stream of all that the live page shows, from behind the event *after* on; ``None`` when as many listen as may."""
 
     def snapshot(self) -> Snapshot | None:
         """Return the configuration in use; ``None`` before the first is."""
@@ -52,3 +60,20 @@ class AdminView(Protocol):
 
     def reload(self, actor: Actor) -> Deferred[ChangeResult]:
         """Read the configuration's files again and serve what they say, if that is good; never fails."""
+
+    def drain_listeners(self, graceful: bool, skip_exit: bool, inbound_only: bool) -> None:
+        """Take no new connections: at once, or (*graceful*) when the drain time has passed, and with *skip_exit* never. Until then, and
+        for those that are there, answers end their connections. *inbound_only* leaves listeners that are not for inbound traffic.
+        """
+
+    def fail_health_checks(self, failing: bool) -> None:
+        """Answer health checks as if all were not well, and end connections behind their answers, until it is called with ``False``."""
+
+    def reopen_logs(self) -> None:
+        """Open all log files anew, under the names they have."""
+
+    def reset_counters(self) -> None:
+        """Set all counters to zero, and forget what histograms have gathered; gauges stay."""
+
+    def quit(self) -> None:
+        """End the process, at once."""

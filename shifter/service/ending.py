@@ -46,3 +46,17 @@ class Ending:
                 self._reactor.stop()
 
         self._plane.drain().addCallback(drained)
+
+    def drain_listeners(self, graceful: bool, skip_exit: bool, inbound_only: bool) -> None:
+        """Take no new connections, and have those that are there end behind their next answers."""
+        self._plane.drain()
+
+    def fail_health_checks(self, failing: bool) -> None:
+        """Say that all is not well, or that it is again."""
+        if not self._draining:
+            self._stats.state = "DRAINING" if failing else "LIVE"
+
+    def quit(self) -> None:
+        """End at once."""
+        _log.info("asked to quit: ending at once")
+        self._reactor.stop()

@@ -1,6 +1,6 @@
 """A double for the service, and requests to the admin listener without a network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email.message import Message
 from email.parser import BytesParser
 from typing import Any, NamedTuple
@@ -10,9 +10,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from shifter.admin import AdminSite, AdminView, ServerInfo
+from shifter.admin.events import Feed
+from shifter.admin.page import Stream
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeResult
-from shifter.model.report import Report
+from shifter.model.report import Part, Report
 from tests.support.reports import a_report
 
 
@@ -27,9 +29,19 @@ class FixedView:
         self.told_audit: list[AuditEntry] = []
         self.told_result = ChangeResult(True, 4)
         self.done: list[tuple[object, ...]] = []
+        self.told_parts: list[Part] = []
+        self.told_now = 1795409043.5
+        self.clock = Clock()
+        self.feed = Feed(self, self.clock)
 
     def report(self) -> Deferred[Report]:
         return succeed(a_report()) if self.told_report is None else self.told_report
+
+    def parts(self) -> Iterator[Part]:
+        return iter(self.told_parts)
+
+    def listen(self, after: str) -> Stream | None:
+        return self.feed.listen(after)
 
     def snapshot(self) -> Snapshot | None:
         return self.told_snapshot
@@ -41,7 +53,7 @@ class FixedView:
         return self.told_problems
 
     def info(self) -> ServerInfo:
-        return ServerInfo("1.2.3", "compiled", "lean epoll", 1, 30.0, 1795409043.5)
+        return ServerInfo("1.2.3", "compiled", "lean epoll", 1, 30.0, 1795409043.5, self.told_now, 1795405443.5)
 
     def audit(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
         return succeed([one for one in self.told_audit if before is None or one.number < before][:count])
@@ -49,6 +61,21 @@ class FixedView:
     def reload(self, actor: Actor) -> Deferred[ChangeResult]:
         self.done.append(("reload", actor))
         return succeed(self.told_result)
+
+    def drain_listeners(self, graceful: bool, skip_exit: bool, inbound_only: bool) -> None:
+        self.done.append(("drain_listeners", graceful, skip_exit, inbound_only))
+
+    def fail_health_checks(self, failing: bool) -> None:
+        self.done.append(("fail_health_checks", failing))
+
+    def reopen_logs(self) -> None:
+        self.done.append(("reopen_logs",))
+
+    def reset_counters(self) -> None:
+        self.done.append(("reset_counters",))
+
+    def quit(self) -> None:
+        self.done.append(("quit",))
 
 
 _: AdminView = FixedView()  # mypy proves the double is honest
