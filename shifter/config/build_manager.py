@@ -3,29 +3,33 @@
 Rule 1. As in ``build``: nothing can fail here, and no default of the model is repeated.
 """
 
+from collections.abc import Callable
+
 from shifter.config.build_access_log import access_logs
 from shifter.config.build_common import Sources, encoded, given
 from shifter.config.build_local_reply import local_reply_config
 from shifter.config.build_protocol import http2_options
 from shifter.config.build_route import route_configuration
-from shifter.config.document import MapNode
+from shifter.config.document import MapNode, routes_in
 from shifter.config.schema import listener as schema
 from shifter.model.http2 import DOWNSTREAM_HTTP2
 from shifter.model.http_connection_manager import ClientCertDetails, EscapedSlashes, HttpConnectionManager, PathNormalization, StripPort
-from shifter.model.route import UpgradeConfig
+from shifter.model.route import RouteConfiguration, UpgradeConfig
+
+RoutesInFile = Callable[[schema.Rds], RouteConfiguration]
+"""Returns the routes that an ``Rds`` asks for."""
 
 
-def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sources: Sources) -> HttpConnectionManager:
+def connection_manager(
+    config: schema.HttpConnectionManager, node: MapNode, sources: Sources, routes_in_file: RoutesInFile
+) -> HttpConnectionManager:
     """Return *config*, which stands at *node*, as the model."""
-    assert config.route_config is not None
-    routes = node["route_config"]
-    assert isinstance(routes, MapNode)
     common, http1, scheme = config.common_http_protocol_options, config.http_protocol_options, config.scheme_header_transformation
     return HttpConnectionManager(
         stat_prefix=config.stat_prefix,
-        route_config=route_configuration(config.route_config, routes, sources),
+        route_config=_routes(config, node, sources, routes_in_file),
         codec_type=config.codec_type,
-        access_log=access_logs(config.access_log),
+        access_log=access_logs(config.access_log, sources),
         path_normalization=_path_normalization(config),
         suppress_envoy_headers=sources.filters.suppresses_envoy_headers(config.http_filters),
         http_filters=sources.filters.chain(config.http_filters),
@@ -61,11 +65,21 @@ def connection_manager(config: schema.HttpConnectionManager, node: MapNode, sour
             request_timeout=config.request_timeout,
             request_headers_timeout=config.request_headers_timeout,
             delayed_close_timeout=config.delayed_close_timeout,
+            drain_timeout=config.drain_timeout,
+            max_connection_duration=common.max_connection_duration if common is not None else None,
             accept_http_10=http1.accept_http_10 if http1 is not None else None,
             default_host_for_http_10=http1.default_host_for_http_10.encode() if http1 is not None else None,
             enable_trailers=http1.enable_trailers if http1 is not None else None,
         ),
     )
+
+
+def _routes(config: schema.HttpConnectionManager, node: MapNode, sources: Sources, routes_in_file: RoutesInFile) -> RouteConfiguration:
+    if config.rds is not None:
+        return routes_in_file(config.rds)
+    routes = routes_in(node)
+    assert config.route_config is not None and routes is not None
+    return route_configuration(config.route_config, routes, sources)
 
 
 def _client_cert_details(config: schema.SetCurrentClientCertDetails | None) -> ClientCertDetails:

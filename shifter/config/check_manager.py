@@ -24,10 +24,7 @@ class Managers:
 
     def check(self, node: MapNode) -> None:
         """Report what does not fit together in the connection manager *node*."""
-        no_effect(self._report, node, "drain_timeout", "connections that drain are closed behind their next answer")
-        common, http1 = map_in(node, "common_http_protocol_options"), map_in(node, "http_protocol_options")
-        if common is not None:
-            no_effect(self._report, common, "max_connection_duration", "`max_requests_per_connection` bounds a client's connection")
+        http1 = map_in(node, "http_protocol_options")
         for owner, field in ((node, _STREAM_ERROR), (http1, f"override_{_STREAM_ERROR}")):
             if owner is not None and is_true(owner, field):
                 no_effect(self._report, owner, field, "what is no HTTP/1.1 ends its connection, and only its stream in HTTP/2")
@@ -56,7 +53,7 @@ class Managers:
         for upgrade in maps(owner.get("upgrade_configs")):
             name = text_in(upgrade, "upgrade_type")
             if name and seen.setdefault(name.lower(), name) is not name:
-                hint = f"first given at line {seen[name.lower()].line}"
+                hint = f"first given at {self._report.line(seen[name.lower()], name)}"
                 self._report.error(name, f"the upgrade `{shown(name)}` is given twice", hint)
             if name and name.upper() != "CONNECT" and "connect_config" in upgrade:
                 self._report.error(
@@ -83,11 +80,14 @@ class Managers:
             if header is not None:
                 self._matches.header(header)
             self._matches.share(map_in(with_share, "percent_sampled") if with_share is not None else None)
+            with_metadata = map_in(one, "metadata_filter")
+            self._matches.metadata(map_in(with_metadata, "matcher") if with_metadata is not None else None)
             for name in ("and_filter", "or_filter"):
                 several = map_in(one, name)
                 waiting.extend(maps(several.get("filters")) if several is not None else ())
 
     def _access_log(self, node: MapNode) -> None:
+        self._filter(map_in(node, "filter"))
         typed = map_in(node, "typed_config")
         if typed is None:
             return
@@ -96,15 +96,10 @@ class Managers:
             self._report.error(node.key("typed_config"), "`path` is missing: which file to write", "/dev/stdout is one, too")
         elif "path" in typed and url.endswith((".StdoutAccessLog", ".StderrAccessLog")):
             self._report.error(typed.key("path"), "this access log has no `path`")
+        for name in ("json_format", "typed_json_format"):
+            self._texts.leaves(map_in(typed, name))
+        self._texts.substitution(map_in(typed, "log_format"))
         line = text_in(typed, "format")
-        log_format = map_in(typed, "log_format")
-        if log_format is not None:
-            source = map_in(log_format, "text_format_source")
-            line = text_in(source, "inline_string") if source is not None else text_in(log_format, "text_format")
-            if source is not None:
-                for other in ("filename", "inline_bytes"):
-                    if other in source:
-                        self._report.error(source.key(other), f"shifter does not support `{other}` here yet", "write inline_string:")
         if line is not None and self._judge.format_problem is not None:
             problem = self._judge.format_problem(str(line))
             if problem is not None:

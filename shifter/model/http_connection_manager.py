@@ -1,10 +1,10 @@
 """The connection manager: how HTTP is spoken to clients (Envoy ``http_connection_manager.v3``). Durations are seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from shifter.model.filters import HttpFilter
-from shifter.model.format import SubstitutionFormat
+from shifter.model.format import Json, SubstitutionFormat
 from shifter.model.http2 import DOWNSTREAM_HTTP2, Http2ProtocolOptions
 from shifter.model.logfilter import LogFilter
 from shifter.model.route import HeaderValueOption, RouteConfiguration, UpgradeConfig
@@ -100,10 +100,17 @@ DEFAULT_ACCESS_LOG_FORMAT = (
 
 @dataclass(frozen=True, slots=True)
 class FileAccessLog:
-    """``access_loggers.file.v3.FileAccessLog`` (``/dev/stdout`` and ``/dev/stderr`` included)."""
+    """``access_loggers.file.v3.FileAccessLog`` (``/dev/stdout`` and ``/dev/stderr`` included), with the filter that stands beside it.
+
+    ``json``, where it is given, stands for ``format``. With ``omit_empty_values`` a value that is not known is an empty text instead
+    of ``-``, and leaves its key out of ``json``. ``filter`` says of what there are lines; ``None``: of everything.
+    """
 
     path: str
     format: str = DEFAULT_ACCESS_LOG_FORMAT
+    json: dict[str, Json] | None = field(default=None, hash=False)
+    omit_empty_values: bool = False
+    filter: LogFilter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,7 @@ class HttpConnectionManager:
     ``idle_timeout``: a connection without a request. ``stream_idle_timeout``: a request on which nothing moves.
     ``request_timeout``: from the first byte of a request to its last. ``request_headers_timeout``: to its last header.
     ``delayed_close_timeout``: how long the client may take to read an answer after which the connection closes.
+    ``drain_timeout``: how long a connection that is to end may wait for a request more. ``max_connection_duration``: it is to end then.
     ``max_stream_duration``: a whole exchange. ``http_filters`` are those before the router. ``internal_addresses`` are the CIDR
     ranges of ``internal_address_config``: who comes from there may use ``x-envoy-*`` control fields.
     ``stream_flush_timeout``: how long an HTTP/2 answer may wait for the client to take its end; ``None``: as ``stream_idle_timeout``.
@@ -152,6 +160,8 @@ class HttpConnectionManager:
     request_timeout: float = 0.0
     request_headers_timeout: float = 60.0
     delayed_close_timeout: float = 1.0
+    drain_timeout: float = 5.0
+    max_connection_duration: float = 0.0
     accept_http_10: bool = False
     default_host_for_http_10: bytes = b""
     enable_trailers: bool = False

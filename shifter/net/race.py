@@ -77,6 +77,9 @@ class Race:
     def half_close(self) -> None:
         """Nobody ends what has not begun."""
 
+    def unread(self) -> bool:
+        return False
+
     def write(self, data: bytes) -> None:
         self._written.append(data)
 

@@ -393,6 +393,12 @@ class TcpTransport:
             self.reading = True
             self.network.reactor.addReader(self)
 
+    def unread(self) -> bool:
+        try:
+            return self.fd >= 0 and bool(self._recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def half_close(self) -> None:
         if self.fd < 0 or self.closing or self._ending:
             return

@@ -399,6 +399,9 @@ class TlsTransport:
             if not (self._lost or self._closing):
                 self._read(0)
 
+    def unread(self) -> bool:
+        return bool(self._held) or self._owed != 0 or self.below.unread()
+
     def half_close(self) -> None:
         if self._closing or self._lost or self._ending or self._role is not None:
             return

@@ -59,6 +59,9 @@ class Transport(Protocol):
     def resume(self) -> None:
         """Undo `pause`."""
 
+    def unread(self) -> bool:
+        """Whether the peer has said something that nobody has read yet. One that has ended its direction has not."""
+
     def half_close(self) -> None:
         """Send what is queued, then end our direction (FIN); the peer's goes on. Nothing may be written after it. When both have
         ended the connection is lost for the reason ``"closed"``. Not before the connection is made."""

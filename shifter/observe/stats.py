@@ -106,6 +106,7 @@ class HttpStats:
     downstream_cx_delayed_close_timeout: int = 0
     downstream_cx_drain_close: int = 0
     downstream_cx_idle_timeout: int = 0
+    downstream_cx_max_duration_reached: int = 0
     downstream_cx_max_requests_reached: int = 0
     downstream_cx_protocol_error: int = 0
     downstream_cx_upgrades_total: int = 0
@@ -444,6 +445,7 @@ class ServerStats:
     access_log_lines: int = 0
     access_log_writes: int = 0
     access_log_failures: int = 0
+    access_log_reopen_failures: int = 0
     access_log_lost: int = 0
     filters: dict[str, int] = field(default_factory=dict)
     """What HTTP filters count that Envoy does not name after the connection manager."""
@@ -472,6 +474,7 @@ class ServerStats:
             "filesystem.write_buffered": self.access_log_lines,
             "filesystem.write_completed": self.access_log_writes,
             "filesystem.write_failed": self.access_log_failures,
+            "filesystem.reopen_failed": self.access_log_reopen_failures,
             "listener_manager.listener_added": self.listener_added,
             "listener_manager.listener_modified": self.listener_modified,
             "listener_manager.listener_removed": self.listener_removed,

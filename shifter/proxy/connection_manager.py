@@ -11,10 +11,11 @@ from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import FilterChain as ListenerChain
 from shifter.model.listener import Listener
 from shifter.net.transport import Handler, Transport
-from shifter.observe.accesslog import AccessLogWriter
-from shifter.observe.logformat import Formatter, LogEntry
+from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
+from shifter.proxy.access_log import AccessLog
 from shifter.proxy.client_certificate import compile_client_certificates
+from shifter.proxy.draining import Drain
 from shifter.proxy.filterchain import FilterChain
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tree import ListenerResource
@@ -31,36 +32,19 @@ class Door(Protocol):
         """End the connection if it idles, or has sent half a head, for too long."""
 
     def drain(self) -> None:
-        """Close when the request under way is answered; at once when there is none."""
+        """Close when the request under way is answered, or when none has come for ``drain_timeout``."""
 
     def drop(self) -> None:
         """Close now, whatever is under way."""
-
-
-class AccessLog:
-    """One access log of a connection manager: a compiled format and the file it goes to.
-
-    *asks_for_more* as `logformat.asks_for_more` says of the format.
-    """
-
-    __slots__ = ("_format", "asks_for_more", "writer")
-
-    def __init__(self, formatter: Formatter, writer: AccessLogWriter, asks_for_more: bool = True) -> None:
-        self._format = formatter
-        self.writer = writer
-        self.asks_for_more = asks_for_more
-
-    def write(self, entry: LogEntry) -> None:
-        self.writer.write(self._format(entry))
 
 
 class ConnectionManager:
     """See the module. ``make_door`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "access_logs", "chain_name", "client_certificates", "doors", "draining", "ended", "entry", "filters", "forwarding",
-        "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure", "server_line",
-        "settings", "stats", "tree", "worker",
+        "_next_id", "_told", "access_logs", "chain_name", "client_certificates", "doors", "draining", "ended", "entry", "filters",
+        "forwarding", "gone", "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure",
+        "server_line", "settings", "stats", "tree", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +66,9 @@ class ConnectionManager:
         self.listener_stats = listener_stats if listener_stats is not None else ListenerStats()
         self.doors: set[Door] = set()
         self.ended: Callable[[Transport], None] | None = None
-        self.draining = False
+        self.draining = False  # answers may have to end their connections: `closes` knows
+        self.gone = False  # idle connections are closed, too
+        self._told: Drain | None = None
         self.make_door = make_door
         self._next_id = 0
         self.configure(listener, settings, tree, access_logs, filters, chain)
@@ -162,9 +148,18 @@ class ConnectionManager:
         for door in list(self.doors):
             door.sweep(now)
 
+    def tell(self, drain: Drain | None) -> None:
+        """Have answers end their connections as *drain* says, and no more (``None``), while connections go on to come."""
+        self._told = drain
+        self.draining = self.gone or drain is not None
+
+    def closes(self) -> bool:
+        """Whether the answer that is about to be given ends its connection; to be asked while ``draining``."""
+        return self.gone or (self._told is not None and self._told.closes(self.worker.now))
+
     def drain(self) -> None:
-        """Have every connection close behind its next answer, idle ones at once."""
-        self.draining = True
+        """Have every connection close behind its next answer, and those for which none is asked after ``drain_timeout``."""
+        self.draining = self.gone = True
         for door in list(self.doors):
             door.drain()
 

@@ -4,7 +4,9 @@ Rule 1. Requests are answered in the order in which they came; the next one is n
         (RFC 9112 section 9.3.2). What comes ahead is kept up to `_AHEAD` bytes, then reading pauses.
 Rule 2. What cannot be read as exactly one request is refused and the connection closed; nothing of it goes upstream.
 Rule 3. A connection that we close is given time to read our last bytes (``delayed_close_timeout``).
-Rule 4. A connection that begins with the HTTP/2 preface is handed over whole (``codec_type: AUTO``).
+Rule 4. A connection that is to end does so behind an answer that says so. One that nothing is asked of ends when it has been idle for
+        ``drain_timeout``, and never while bytes wait to be read: what a client sends meanwhile is answered, not lost.
+Rule 5. A connection that begins with the HTTP/2 preface is handed over whole (``codec_type: AUTO``).
 """
 
 from collections.abc import Callable
@@ -35,7 +37,6 @@ from shifter.wire.heads import parse_request
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 _AHEAD = 64 * 1024
-_JUST_NOW = 1.0
 
 # why reading is paused; any of them is enough
 _BY_UPSTREAM, _BY_PIPELINE, _BY_OUTPUT = 1, 2, 4
@@ -50,8 +51,9 @@ class Http1Door:
     """See the module. A `Handler` for its transport, a `Downstream` for the exchange under way."""
 
     __slots__ = (
-        "_blocked", "_buffer", "_close", "_connecting", "_decoder", "_framing", "_host", "_id", "_keep_alive_10", "_no_body", "_paused",
-        "_peer_over", "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime", "transport",
+        "_aged", "_blocked", "_born", "_buffer", "_close", "_connecting", "_decoder", "_framing", "_host", "_id", "_keep_alive_10",
+        "_no_body", "_paused", "_peer_over", "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, take_over: TakeOver | None) -> None:
@@ -75,7 +77,8 @@ class Http1Door:
         self._no_body = False
         self._version = 11
         self._keep_alive_10 = False
-        self._since = runtime.worker.now  # when it became idle, or its half head began
+        self._born = self._since = runtime.worker.now  # the latter: when it became idle, or its half head began
+        self._aged = False  # it has been there for ``max_connection_duration``: the next answer is the last
         runtime.doors.add(self)
 
     @property
@@ -137,27 +140,39 @@ class Http1Door:
     # Door
 
     def sweep(self, now: float) -> None:
+        settings = self.runtime.settings
+        if settings.max_connection_duration and not self._aged and now - self._born >= settings.max_connection_duration:
+            self._aged = True
+            self.runtime.stats.downstream_cx_max_duration_reached += 1
         if self.exchange is not None or self._close:
             return
-        settings = self.runtime.settings
         if self._buffer:
             limit = settings.request_headers_timeout
             if limit and now - self._since >= limit:
                 self.runtime.stats.downstream_rq_header_timeout += 1
                 self._refuse(ProtocolError(408, "request_header_timeout"))
         elif settings.idle_timeout and now - self._since >= settings.idle_timeout:
-            self.runtime.stats.downstream_cx_idle_timeout += 1
-            self._close = True
-            self.transport.close(settings.delayed_close_timeout)
-        elif self.runtime.draining:
+            if self._leave():
+                self.runtime.stats.downstream_cx_idle_timeout += 1
+        elif self.runtime.gone:
             self.drain()
+        elif self._aged and now - self._since >= settings.drain_timeout:
+            self._leave()
 
     def drain(self) -> None:
         # A client that was busy just now is likely to have its next request on the way: that one's answer tells it.
-        if self.exchange is None and not self._buffer and not self._close and self.runtime.worker.now - self._since >= _JUST_NOW:
-            self.runtime.stats.downstream_cx_drain_close += 1
-            self._close = True
-            self.transport.close(self.runtime.settings.delayed_close_timeout)
+        if self.exchange is None and not self._buffer and not self._close:
+            runtime = self.runtime
+            if runtime.worker.now - self._since >= runtime.settings.drain_timeout and self._leave():
+                runtime.stats.downstream_cx_drain_close += 1
+
+    def _leave(self) -> bool:
+        """Close an idle connection; False when its next request is there after all."""
+        if self.transport.unread():
+            return False
+        self._close = True
+        self.transport.close(self.runtime.settings.delayed_close_timeout)
+        return True
 
     def drop(self) -> None:
         self._close = True
@@ -382,7 +397,9 @@ class Http1Door:
             # answered before the request was whole: what is left of it is not worth reading as the next request
             self._close = True
             self.runtime.stats.downstream_rq_response_before_rq_complete += 1
-        elif self.runtime.draining:
+        elif self._aged:
+            self._close = True
+        elif self.runtime.draining and self.runtime.closes():
             self._close = True
             self.runtime.stats.downstream_cx_drain_close += 1
         tail = b"\r\n\r\n"

@@ -8,6 +8,8 @@ Rule 3. What is written in one turn of the reactor leaves in one piece at its en
         client takes it. What it does not take stays in the codec, which asks the upstreams to rest.
 Rule 4. Reading never pauses: what a client may make us hold is bounded by streams and windows, and it must be able to open its
         own windows. What it may make us do is bounded by the codec (`wire.h2` rule 4).
+Rule 5. A connection that is to end says so twice (RFC 9113 section 6.8): requests that were on their way are served, and when the client
+        has been heard to know, at the latest after ``drain_timeout``, no more are. It closes when the last one is answered.
 """
 
 from twisted.logger import Logger
@@ -25,7 +27,20 @@ from shifter.proxy.outcome import PROTOCOL_ERROR, local_entry
 from shifter.wire import h1
 from shifter.wire.events import HAS_UNDERSCORE, UPGRADE, ProtocolError, RequestHead, fields
 from shifter.wire.h2 import Http2Options, ServerConnection
-from shifter.wire.h2_events import CLOSED, CONNECT_ERROR, DATA, DRAINED, INTERNAL_ERROR, INVALID, NO_ERROR, REQUEST, RESET, TRAILERS, Event
+from shifter.wire.h2_events import (
+    CLOSED,
+    CONNECT_ERROR,
+    DATA,
+    DRAINED,
+    INTERNAL_ERROR,
+    INVALID,
+    NO_ERROR,
+    REQUEST,
+    RESET,
+    TOLD,
+    TRAILERS,
+    Event,
+)
 from shifter.wire.h2_keepalive import Keepalive
 
 _log = Logger()
@@ -77,6 +92,8 @@ class Http2Downstream:
         door = self._door
         codec = door.codec
         door.mark()
+        if self.runtime.draining and self.runtime.closes():
+            door.drain()
         if not self.request_done:
             self.runtime.stats.downstream_rq_response_before_rq_complete += 1
         if self._no_body or status == 204 or status == 304:
@@ -174,8 +191,8 @@ class Http2Door:
     """See the module. A `Handler` for its transport."""
 
     __slots__ = (
-        "_blocked", "_draining", "_first", "_head_since", "_host", "_id", "_keepalive", "_marked", "_resumed", "_since", "_streams",
-        "_unsent", "codec", "requests", "runtime", "transport",
+        "_blocked", "_born", "_draining", "_first", "_head_since", "_host", "_id", "_keepalive", "_marked", "_noticed", "_resumed",
+        "_since", "_streams", "_unsent", "codec", "requests", "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, first: bytes) -> None:
@@ -208,7 +225,8 @@ class Http2Door:
         self._draining = 0  # 1: the client was asked to open no more streams, 2: told that none will be served
         self._marked = False
         self._blocked = False
-        self._since = runtime.worker.now  # when it became idle
+        self._noticed = 0.0  # when the client was asked
+        self._born = self._since = runtime.worker.now  # the latter: when it became idle
         self._head_since: float | None = None  # since when fields have been coming that are not all there
         runtime.doors.add(self)
         self.mark()
@@ -270,10 +288,14 @@ class Http2Door:
                 self.transport.abort()
                 return
             self.mark()
-        if self._draining == 1:
-            self._draining = 2
-            codec.goaway()
-            self.mark()
+        if not self._draining:
+            if self.runtime.gone:
+                self.drain()
+            elif settings.max_connection_duration and now - self._born >= settings.max_connection_duration:
+                self.runtime.stats.downstream_cx_max_duration_reached += 1
+                self._notice()
+        if self._draining == 1 and now - self._noticed >= settings.drain_timeout:
+            self._take_no_more()
         elif not codec.greeted:
             if settings.request_headers_timeout and now - self._since >= settings.request_headers_timeout:
                 self.runtime.stats.downstream_rq_header_timeout += 1
@@ -286,20 +308,27 @@ class Http2Door:
             limit = settings.stream_idle_timeout if flush is None else flush
             if limit:
                 self._give_up_unsent(now, limit)
-        elif settings.idle_timeout and now - self._since >= settings.idle_timeout:
+        elif settings.idle_timeout and now - self._since >= settings.idle_timeout and not self._draining:
             self.runtime.stats.downstream_cx_idle_timeout += 1
-            self._end(NO_ERROR, "idle timeout")
+            self._notice()
 
     def drain(self) -> None:
         if not self._draining:
             self.runtime.stats.downstream_cx_drain_close += 1
-            if self._streams:
-                self._draining = 1
-                self.codec.drain()
-            else:
-                self._draining = 2
-                self.codec.goaway()
-            self.mark()
+            self._notice()
+
+    def _notice(self) -> None:
+        """Begin rule 5."""
+        self._draining = 1
+        self._noticed = self.runtime.worker.now
+        self.codec.drain()
+        self.mark()
+
+    def _take_no_more(self) -> None:
+        """End rule 5: the codec closes the connection when the last stream is gone."""
+        self._draining = 2
+        self.codec.goaway()
+        self.mark()
 
     def drop(self) -> None:
         self.transport.abort()
@@ -386,6 +415,8 @@ class Http2Door:
                 downstream.exchange.on_request_broken(ProtocolError(400, "http2.protocol_error"))
             else:
                 downstream.exchange.on_downstream_lost(reset=True)
+        elif event[0] == TOLD and self._draining == 1:
+            self._take_no_more()
 
     def _begin(self, number: int, head: RequestHead, data: bytes, end: bool) -> None:
         runtime = self.runtime
@@ -394,9 +425,8 @@ class Http2Door:
         limit = runtime.settings.max_requests_per_connection
         if limit and self.requests == limit:
             runtime.stats.downstream_cx_max_requests_reached += 1
-            self._draining = 2
-            self.codec.goaway()
-            self.mark()
+            if not self._draining:
+                self._notice()
         if head.flags & HAS_UNDERSCORE:
             self._count_underscores(head)
         downstream = Http2Downstream(self, number, head.method == b"HEAD", end)

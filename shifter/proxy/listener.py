@@ -16,7 +16,8 @@ from shifter.net.transport import Handler, Transport
 from shifter.observe import ssl_stats
 from shifter.observe.logentry import LogEntry
 from shifter.observe.stats import ListenerStats
-from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.access_log import AccessLog
+from shifter.proxy.draining import Drain
 from shifter.proxy.handshake import NOT_READY, UPDATED, Handshake, ServerTls, Sparing, tell_failure
 from shifter.proxy.inspection import AcceptedTransport, Count, Filters, Inspection
 from shifter.proxy.worker import Worker
@@ -30,6 +31,8 @@ ChainKey = tuple[str | FilterChainMatch, bool, bool]
 
 _PATIENCE = 1.0
 """Seconds that a connection has to say its first words to a listener that is going."""
+_PATIENCE_WITH_HANDSHAKES = 5.0
+"""Seconds that a handshake may take at such a listener."""
 
 
 def keyed_chains(listener: Listener) -> Iterator[tuple[ChainKey, FilterChain]]:
@@ -57,6 +60,9 @@ class Service(Protocol):
 
     def sweep(self, now: float) -> None:
         """Have every connection look at its own timeouts (about once a second)."""
+
+    def tell(self, drain: Drain | None) -> None:
+        """Have answers end their connections as *drain* says, and no more (``None``)."""
 
     def drain(self) -> None:
         """Have every connection close as soon as nobody misses it."""
@@ -264,13 +270,22 @@ class ListenerRuntime:
             inspection.sweep(now)
             if self._draining and now - inspection.since >= _PATIENCE:
                 inspection.refuse()
+        if self._draining:
+            for handshake in list(self.handshakes):
+                if now - handshake.since >= _PATIENCE_WITH_HANDSHAKES:
+                    handshake.transport.abort()
         for service in (*self.services.values(), *self.leaving):
             service.sweep(now)
         if self.leaving:
             self.leaving = [service for service in self.leaving if service.doors]
 
+    def tell(self, drain: Drain | None) -> None:
+        """Have answers end their connections as *drain* says, and no more (``None``)."""
+        for service in self.services.values():
+            service.tell(drain)
+
     def drain(self) -> None:
-        """Have every connection close behind its next answer, idle ones at once."""
+        """Have every connection close behind its next answer, and those for which none is asked after a while."""
         self._draining = True
         for service in self.services.values():
             service.drain()

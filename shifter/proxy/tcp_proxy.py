@@ -19,7 +19,8 @@ from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import ListenerStats, TcpStats
-from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.access_log import AccessLog
+from shifter.proxy.draining import Drain
 from shifter.proxy.tcp_session import TcpSession
 from shifter.proxy.worker import Worker
 from shifter.routing.weights import Split
@@ -170,6 +171,9 @@ class TcpProxyRuntime:
                 session.close()
             elif session.deadline <= now or session.touched + session.idle_timeout <= now:
                 session.timed_out(now)
+
+    def tell(self, drain: Drain | None) -> None:
+        """There are no answers here."""
 
     def drain(self) -> None:
         """Let the connections go on, for `DRAIN_TIME` at most: nobody can tell when one of them could be done without."""

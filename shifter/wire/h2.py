@@ -20,6 +20,7 @@ from shifter.wire import h2_engine
 from shifter.wire.events import ProtocolError, RequestHead
 from shifter.wire.field_lists import request_fields, request_head, response_fields, response_head
 from shifter.wire.h2_connection import (
+    BEHIND_NOTICE,
     COST_OF_EMPTY,
     COST_OF_MALFORMED,
     GIVEN_BY_HEAD,
@@ -92,10 +93,12 @@ class ServerConnection(Connection):
         self._release(stream_id)
 
     def drain(self) -> None:
-        """Ask the client to open no new streams; `goaway` some round trips later makes it final (RFC 9113 section 6.8)."""
+        """Ask the client to open no new streams; TOLD says when it knows. `goaway` makes it final then (RFC 9113 section 6.8)."""
         if not self._deaf:
             self._stats.goaway_sent += 1
             self._engine.send_shutdown_notice()
+            self._out += self._pull(self._pending)  # the engine would send PING first
+            self._engine.ping(BEHIND_NOTICE)
 
     def _translate(self, happened: list[h2_engine.Event], out: list[Event], frames: int) -> int:
         live = self._live

@@ -17,6 +17,7 @@ from shifter.wire.h2_engine import (
     DenialOfServiceError,
     GoAwayReceived,
     NGH2Error,
+    PingAcknowledged,
     Role,
     SettingsReceived,
     StreamClosed,
@@ -32,6 +33,7 @@ from shifter.wire.h2_events import (
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     RESET,
+    TOLD,
     TRAILERS,
     Event,
 )
@@ -52,6 +54,9 @@ GIVEN_PER_BYTES = 9  # as a shift: one for each 512 bytes of body
 _COST_OF_RESET = 10
 COST_OF_MALFORMED = 20
 COST_OF_EMPTY = 4
+
+BEHIND_NOTICE: Final = b"draining"
+"""What the PING holds that goes out behind the notice of a drain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +346,9 @@ class Connection:
                 return _COST_OF_RESET
         elif isinstance(event, SettingsReceived):
             self._settings_received(event, out)
+        elif isinstance(event, PingAcknowledged):
+            if event.opaque_data == BEHIND_NOTICE:
+                out.append((TOLD,))
         elif isinstance(event, GoAwayReceived):
             self._left = True
             self._goaway_received(event, out)

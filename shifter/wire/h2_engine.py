@@ -34,6 +34,7 @@ Event = _engine.Event
 GoAwayReceived = _engine.GoAwayReceived
 InformationalResponseReceived = _engine.InformationalResponseReceived
 NGH2Error = _engine.NGH2Error
+PingAcknowledged = _engine.PingAcknowledged
 RequestReceived = _engine.RequestReceived
 ResponseReceived = _engine.ResponseReceived
 Role = _engine.Role

@@ -27,6 +27,7 @@ INVALID: Final = 7
 SETTINGS: Final = 8
 GOAWAY: Final = 9
 CLOSED: Final = 10
+TOLD: Final = 11
 
 DataEvent: TypeAlias = tuple[Literal[0], int, bytes, bool]
 """``(DATA, stream, data, end)``. *data* counts against the windows until it is `Connection.consumed`."""
@@ -52,6 +53,8 @@ GoAwayEvent: TypeAlias = tuple[Literal[9], int, int, str]
 """``(GOAWAY, last, code, detail)``: the peer takes no new streams; those above *last* come with RESET events of their own."""
 ClosedEvent: TypeAlias = tuple[Literal[10], int, str]
 """``(CLOSED, code, detail)``: the last event. Send `Connection.data_to_send` and close; every open stream is lost."""
+ToldEvent: TypeAlias = tuple[Literal[11]]
+"""``(TOLD,)``: the client has read what `ServerConnection.drain` said, and everything that it had sent before that is here."""
 
 Event: TypeAlias = (
     DataEvent
@@ -65,4 +68,5 @@ Event: TypeAlias = (
     | SettingsEvent
     | GoAwayEvent
     | ClosedEvent
+    | ToldEvent
 )

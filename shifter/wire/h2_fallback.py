@@ -30,6 +30,7 @@ from shifter.wire.h2_fallback_events import (
     GoAwayReceived,
     InformationalResponseReceived,
     NGH2Error,
+    PingAcknowledged,
     RequestReceived,
     ResponseReceived,
     Role,
@@ -200,8 +201,8 @@ class Connection:
         self._reset(stream_id, error_code)
         self._over(stream_id, error_code)
 
-    def ping(self) -> None:
-        self._h2.ping(b"shifter\n")
+    def ping(self, opaque_data: bytes = bytes(8)) -> None:
+        self._h2.ping(opaque_data)
 
     def send_shutdown_notice(self) -> None:
         self._say_goaway(_ANY_STREAM, 0)
@@ -298,6 +299,8 @@ class Connection:
             if event.remote_reset:
                 self._events.append(StreamReset(event.stream_id, code))
             self._over(event.stream_id, code)
+        elif isinstance(event, h2_events.PingAckReceived):
+            self._events.append(PingAcknowledged(event.ping_data))
         elif isinstance(event, h2_events.RemoteSettingsChanged):
             if self._h2.encoder.header_table_size > _LARGEST_TABLE:
                 self._h2.encoder.header_table_size = _LARGEST_TABLE  # what a peer allows is memory of ours

@@ -108,6 +108,13 @@ class SettingsReceived(Event):
         self.settings = settings
 
 
+class PingAcknowledged(Event):
+    __slots__ = ("opaque_data",)
+
+    def __init__(self, opaque_data: bytes) -> None:
+        self.opaque_data = opaque_data
+
+
 class GoAwayReceived(Event):
     __slots__ = ("debug_data", "error_code", "last_stream_id")
 

@@ -53,7 +53,8 @@ def fits(written: str) -> str:
             "`CANCELLED` is none of the values of `statuses`",
             "did you mean `CANCELED`?",
         ),
-        (fits("«metadata_filter»: {}"), "Envoy knows `metadata_filter`, shifter does not support it yet", ""),
+        (fits("«extension_filter»: {}"), "Envoy knows `extension_filter`, shifter does not support it yet", ""),
+        (fits("log_type_filter: {types: [«DownstreamEnds»]}"), "`DownstreamEnds` is none of the values of `types`", "DownstreamEnd"),
         (fits("traceable_filter: {}, «runtime_filter»: {runtime_key: a}"), "`runtime_filter` cannot stand beside `traceable_filter`", ""),
     ],
 )
@@ -75,8 +76,6 @@ def test_errors(fields: str, message: str, hint: str) -> None:
             fits("header_filter: {header: {name: a, «range_match»: {start: 5}}}"),
             "this range is empty: `end` is the first number that is too large",
         ),
-        ("«drain_timeout»: 5s", "`drain_timeout` has no effect"),
-        ("common_http_protocol_options: {«max_connection_duration»: 5s}", "`max_connection_duration` has no effect"),
         ("«stream_error_on_invalid_http_message»: true", "`stream_error_on_invalid_http_message` has no effect"),
         (
             "http_protocol_options: {«override_stream_error_on_invalid_http_message»: true}",

@@ -620,6 +620,19 @@ def half_closing(pair: Pair) -> list[str]:
     return pair.handler.saw
 
 
+def test_it_is_known_whether_something_waits_to_be_read(pair: Pair) -> None:
+    assert not pair.transport.unread()
+    pair.peer.sendall(b"question")
+    assert pair.transport.unread()
+    assert pair.transport.unread()  # nothing was taken
+    pair.reactor.turn()
+    assert not pair.transport.unread()
+    pair.peer.close()
+    assert not pair.transport.unread()
+    pair.reactor.turn()
+    assert not pair.transport.unread()
+
+
 def test_a_peer_that_has_ended_its_direction_still_hears_us(pair: Pair) -> None:
     saw = half_closing(pair)
     pair.peer.sendall(b"question")

@@ -16,6 +16,7 @@ from shifter.net.transport import Handler, Transport
 from shifter.proxy import door as module
 from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import PREFACE
+from shifter.proxy.draining import Drain, DrainStrategy
 from tests.support.proxies import ONE, Proxy, forward, get, local, passed
 from tests.support.transports import LARGE, FakeTransport
 from tests.support.turns import Recorder
@@ -435,8 +436,8 @@ def test_the_last_words_of_a_closed_connection_have_their_time() -> None:
 def test_drain_closes_idle_connections_and_others_behind_their_answer() -> None:
     proxy = Proxy()
     idle, busy, half = proxy.connect(), proxy.connect(get(b"/one") + get(b"/direct")), proxy.connect(b"GET /direct ")
-    proxy.wait(2.0)
-    fresh = proxy.connect()
+    proxy.wait(6.0)
+    fresh, late = proxy.connect(), proxy.connect()
     proxy.runtime.drain()
     proxy.network.run()
     assert idle.end == "fin"
@@ -447,10 +448,73 @@ def test_drain_closes_idle_connections_and_others_behind_their_answer() -> None:
     half.say(b"HTTP/1.1\r\nhost: a\r\n\r\n")
     assert half.take() == local(b"403 Forbidden", b"no entry", close=True)
     assert half.end == "fin"
-    proxy.wait(2.0)  # it might have had a request on the way
+    proxy.wait(4.0)  # one may be on the way
+    assert (fresh.end, late.end) == ("", "")
+    late.say(get(b"/direct"))
+    assert late.take() == local(b"403 Forbidden", b"no entry", close=True)
+    proxy.wait(2.0)
     assert fresh.end == "fin"
-    assert proxy.stats.downstream_cx_drain_close == 4
-    proxy.settled(c200=1, c403=1)
+    assert proxy.stats.downstream_cx_drain_close == 5
+    proxy.settled(c200=1, c403=2)
+
+
+def test_an_idle_connection_whose_next_request_has_come_is_not_closed() -> None:
+    proxy = Proxy(idle_timeout=60.0)
+    client = proxy.connect()
+    proxy.clock.advance(60.0)
+    proxy.worker.tick()
+    client.arrive(get(b"/direct"))
+    proxy.runtime.sweep(proxy.worker.now)
+    proxy.network.run()
+    assert client.take() == DIRECT
+    proxy.wait(10.0)
+    client.arrive(get(b"/direct"))
+    proxy.runtime.drain()
+    proxy.network.run()
+    assert client.take() == local(b"403 Forbidden", b"no entry", close=True)
+    assert (proxy.stats.downstream_cx_idle_timeout, proxy.stats.downstream_cx_drain_close) == (0, 1)
+
+
+def test_told_gradually_one_answer_after_another_ends_its_connection() -> None:
+    proxy = Proxy()
+    chances = iter([0.5, 0.5])
+    client = proxy.connect()
+    proxy.runtime.tell(Drain(DrainStrategy.GRADUAL, proxy.clock.seconds(), 10.0, lambda: int(next(chances) * 2**63)))
+    proxy.wait(4.0)
+    client.say(get(b"/direct"))
+    assert client.take() == DIRECT
+    proxy.wait(2.0)
+    client.say(get(b"/direct"))
+    assert client.take() == local(b"403 Forbidden", b"no entry", close=True)
+    assert proxy.stats.downstream_cx_drain_close == 1
+    proxy.settled(c403=2)
+
+
+def test_who_is_told_no_more_stays() -> None:
+    proxy = Proxy()
+    client = proxy.connect()
+    proxy.runtime.tell(Drain(DrainStrategy.IMMEDIATE, 0.0, 10.0, lambda: 0))
+    proxy.runtime.tell(None)
+    client.say(get(b"/direct"))
+    assert client.take() == DIRECT
+
+
+def test_a_connection_grows_only_so_old() -> None:
+    proxy = Proxy(max_connection_duration=60.0, drain_timeout=2.0)
+    idle, busy = proxy.connect(), proxy.connect()
+    proxy.wait(59.0)
+    for client in (idle, busy):
+        client.say(get(b"/direct"))
+        assert client.take() == DIRECT
+    proxy.wait(2.0)
+    busy.say(get(b"/direct"))
+    assert busy.take() == local(b"403 Forbidden", b"no entry", close=True)
+    assert (busy.end, idle.end) == ("fin", "")
+    proxy.wait(2.0)
+    assert idle.end == "fin"
+    assert proxy.stats.downstream_cx_max_duration_reached == 2
+    assert proxy.stats.downstream_cx_drain_close == 0
+    proxy.settled(c403=3)
 
 
 def test_drop_ends_everything() -> None:

@@ -18,6 +18,7 @@ from shifter.observe.logformat import LogEntry
 from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door_h2 import Http2Door, take_over
 from shifter.proxy.downstream import Downstream, Exchange
+from shifter.proxy.draining import Drain, DrainStrategy
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
 from shifter.wire import h2_events as ev
@@ -30,6 +31,7 @@ from tests.support.transports import FakeNetwork
 
 SETTINGS = HttpConnectionManager("test", route_config=RouteConfiguration("none", ()))
 GET = RequestHead(b"GET", b"/", b"a.example")
+ANY_STREAM = 2**31 - 1
 POST = RequestHead(b"POST", b"/", b"a.example", length=UNTIL_END)
 
 
@@ -487,27 +489,78 @@ def test_a_fault_of_ours_costs_one_request(client: Client, logged_failures: list
     logged_failures.clear()
 
 
-def test_an_idle_connection_drains_at_once(client: Client) -> None:
+def test_an_idle_connection_drains(client: Client) -> None:
+    """This client takes the notice for the end, and says nothing more."""
     client.door.drain()
     client.turn()
-    assert (ev.GOAWAY, 0, 0, "") in client.heard
-    assert client.closed
+    assert (ev.GOAWAY, ANY_STREAM, 0, "") in client.heard
+    assert client.closes_after(5)
     assert client.runtime.stats.downstream_cx_drain_close == 1
 
 
 def test_a_busy_connection_drains_when_it_is_done(client: Client) -> None:
     number, exchange = client.ask()
     client.door.drain()
+    client.door.drain()
     client.turn()
-    assert (ev.GOAWAY, 2**31 - 1, 0, "") in client.heard
+    assert [event[1] for event in client.heard if event[0] == ev.GOAWAY] == [ANY_STREAM, 1]  # the second as soon as it knew of the first
     assert client.transport.open
-    client.wait(1)
-    client.turn()
-    assert (ev.GOAWAY, 1, 0, "") in client.heard
     exchange.answer(data=b"bye")
     client.turn()
     assert client.sees(number) == [("head", 200, False), ("data", b"bye", True)]
     assert client.closed
+    assert client.runtime.stats.downstream_cx_drain_close == 1
+
+
+def test_requests_that_cross_the_notice_are_served(client: Client) -> None:
+    client.ask()[1].answer()
+    client.turn()
+    number = client.codec.send_request(GET, True)
+    client.transport.arrive(client.codec.data_to_send())
+    client.door.drain()
+    client.network.flush()
+    client.turn()
+    assert [event[1] for event in client.heard if event[0] == ev.GOAWAY] == [ANY_STREAM, number]
+    client.tree.exchanges[-1].answer()
+    client.turn()
+    assert client.sees(number) == [("head", 200, True)]
+    assert client.closed
+
+
+def test_an_answer_may_be_where_a_drain_begins() -> None:
+    client = Client()
+    client.runtime.tell(Drain(DrainStrategy.GRADUAL, 0.0, 10.0, lambda: 1 << 62))
+    client.ask()[1].answer()
+    client.wait(4)
+    client.turn()
+    assert client.transport.open and client.runtime.stats.downstream_cx_drain_close == 0
+    client.wait(1.5)
+    number, exchange = client.ask()
+    exchange.answer()
+    client.turn()
+    assert client.sees(number) == [("head", 200, True)]
+    assert client.runtime.stats.downstream_cx_drain_close == 1
+    assert (ev.GOAWAY, ANY_STREAM, 0, "") in client.heard
+
+
+def test_a_connection_grows_only_so_old() -> None:
+    client = Client(replace(SETTINGS, max_connection_duration=60.0, drain_timeout=2.0))
+    number, exchange = client.ask()
+    client.wait(60)
+    client.turn()
+    assert client.codec.going_away
+    assert client.runtime.stats.downstream_cx_max_duration_reached == 1
+    exchange.answer()
+    client.turn()
+    assert client.sees(number) == [("head", 200, True)]
+    assert client.closed
+
+
+def test_a_connection_that_came_as_the_listener_went(client: Client) -> None:
+    client.runtime.gone = True
+    client.wait(1)
+    client.turn()
+    assert client.codec.going_away
 
 
 def test_requests_are_counted_per_connection() -> None:
@@ -530,7 +583,8 @@ def test_idle_connections_close(client: Client) -> None:
     assert client.transport.open
     exchange.answer()
     client.turn()
-    assert client.closes_after(3600)
+    client.wait(3600)
+    assert client.closes_after(5)
     assert client.runtime.stats.downstream_cx_idle_timeout == 1
 
 

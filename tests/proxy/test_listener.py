@@ -20,7 +20,8 @@ from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
 from shifter.observe.stats import ListenerStats, counter
 from shifter.proxy import inspection
-from shifter.proxy.connection_manager import AccessLog, ConnectionManager
+from shifter.proxy.access_log import AccessLog
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
 from shifter.proxy.listener import ListenerRuntime, keyed_chains
@@ -247,6 +248,16 @@ def test_a_listener_that_drains_waits_for_first_words_a_moment_only() -> None:
     assert (client.end, front.runtime.connections) == ("fin", 0)
 
 
+def test_a_listener_that_drains_does_not_wait_long_for_handshakes() -> None:
+    front = Front(chain(tls=downstream()))
+    client = front.connect(b"\x16\x03\x01")
+    front.runtime.drain()
+    front.wait(4.0)
+    assert (client.lost, front.runtime.connections) == (None, 1)
+    front.wait(2.5)
+    assert (client.end, front.runtime.connections) == ("reset", 0)
+
+
 # choosing
 
 
@@ -442,7 +453,7 @@ def test_chains_that_stay_keep_their_connections() -> None:
     front = Front(first, second, tls_inspector=True)
     stays, goes = front.shake("a.example"), front.shake("b.example")
     half = front.connect(b"\x16")
-    front.wait(2.0)
+    front.wait(6.0)
     front.reload(first, tls_inspector=True)
     front.wait(2.0)
     assert (stays.below.open, goes.below.open, half.open) == (True, False, True)

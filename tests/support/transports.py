@@ -77,6 +77,9 @@ class FakeTransport:
     def resume(self) -> None:
         self.paused = False
 
+    def unread(self) -> bool:
+        return bool(self._inbox)
+
     def half_close(self) -> None:
         if not self.closing and self.lost is None and not self._ending:
             self._ending = True

@@ -827,9 +827,11 @@ def test_goaway_in_two_steps() -> None:
 def test_a_server_drains() -> None:
     codec = server(raw.headers())
     codec.drain()
-    (notice,) = sent(codec)
-    assert (notice.kind, notice.payload[:4]) == (raw.GOAWAY, b"\x7f\xff\xff\xff")
+    notice, ping = sent(codec)
+    assert (notice.kind, notice.payload[:4], ping.kind) == (raw.GOAWAY, b"\x7f\xff\xff\xff", raw.PING)
     assert [event[0] for event in codec.receive(raw.headers(stream=3))] == [ev.REQUEST]
+    assert codec.receive(raw.frame(raw.PING, raw.ACK, payload=b"somebody")) == []
+    assert codec.receive(raw.frame(raw.PING, raw.ACK, payload=ping.payload)) == [(ev.TOLD,)]
     codec.goaway()
     (final,) = sent(codec)
     assert (final.kind, final.payload[:4]) == (raw.GOAWAY, b"\0\0\0\3")
