@@ -8,7 +8,7 @@ import ipaddress
 from shifter.config.build_access_log import access_logs
 from shifter.config.build_cluster import socket_address
 from shifter.config.build_common import Sources, given, pairs
-from shifter.config.build_manager import connection_manager
+from shifter.config.build_manager import RoutesInFile, connection_manager
 from shifter.config.build_tcp_proxy import tcp_proxy
 from shifter.config.build_tls import TlsBuilder
 from shifter.config.document import MapNode, map_in, maps
@@ -29,12 +29,13 @@ def address(written: core.Address) -> SocketAddress:
 
 
 class Listeners:
-    """Builds listeners; *names* are those that are taken, for those that have none."""
+    """Builds listeners; *names* are those that are taken, for those that have none; *routes* returns those in a file."""
 
-    def __init__(self, sources: Sources, tls: TlsBuilder, names: set[str]) -> None:
+    def __init__(self, sources: Sources, tls: TlsBuilder, names: set[str], routes: RoutesInFile) -> None:
         self._sources = sources
         self._tls = tls
         self._used = names
+        self._routes = routes
 
     def listener(self, config: listener_schema.Listener, node: MapNode) -> Listener:
         """Return *config*, which stands at *node*, as the model."""
@@ -50,7 +51,7 @@ class Listeners:
             tls_inspector=any(isinstance(item, schema.TlsInspector) for item in filters) or any(map(needs_tls_inspector, chains)),
             proxy_protocol=next((_proxy_protocol(item) for item in filters if isinstance(item, schema.ProxyProtocol)), None),
             continue_on_listener_filters_timeout=config.continue_on_listener_filters_timeout,
-            access_log=access_logs(config.access_log),
+            access_log=access_logs(config.access_log, self._sources),
             place=self._sources.place(node),
             **given(
                 listener_filters_timeout=config.listener_filters_timeout,
@@ -76,9 +77,9 @@ class Listeners:
 
     def _filter(self, config: object, node: object) -> HttpConnectionManager | TcpProxy:
         if isinstance(config, tcp_schema.TcpProxy):
-            return tcp_proxy(config)
+            return tcp_proxy(config, self._sources)
         assert isinstance(config, listener_schema.HttpConnectionManager) and isinstance(node, MapNode)
-        return connection_manager(config, node, self._sources)
+        return connection_manager(config, node, self._sources, self._routes)
 
     def _unused(self, name: str) -> str:
         """Several nameless listeners may ask for "any free port" of one address."""

@@ -34,7 +34,7 @@ class Matches:
             self._texts.string(map_in(cookie, "string_match"))
         self._runtime_fraction(node)
         for matcher in maps(node.get("dynamic_metadata")):
-            self._value(map_in(matcher, "value"))
+            self.metadata(matcher)
         tls = map_in(node, "tls_context")
         for name in ("presented", "validated"):
             if tls is not None and is_true(tls, name):
@@ -81,6 +81,10 @@ class Matches:
         if denominator is not None and numerator > denominator:
             spot = text_in(node, "numerator") or node
             self._report.warn(spot, f"a share of {numerator} in {denominator} is more than all: it means always")
+
+    def metadata(self, node: MapNode | None) -> None:
+        """Check a ``MetadataMatcher``."""
+        self._value(map_in(node, "value") if node is not None else None)
 
     def _value(self, node: MapNode | None) -> None:
         """Check a ``ValueMatcher``."""

@@ -117,10 +117,12 @@ class Texts:
         source = map_in(node, "text_format_source")
         if source is not None:
             self._format_source(source)
-        json = map_in(node, "json_format")
-        if json is not None:
-            for leaf in _leaves(json):
-                self.template(leaf)
+        self.leaves(map_in(node, "json_format"))
+
+    def leaves(self, node: MapNode | None) -> None:
+        """Check the formats in a ``json_format``."""
+        for leaf in _leaves(node) if node is not None else ():
+            self.template(leaf)
 
     def _format_source(self, node: MapNode) -> None:
         content, spot = self.data(node)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from shifter.model.route import HeaderMatcher, RuntimeFraction
+from shifter.model.route import HeaderMatcher, MetadataMatcher, RuntimeFraction
 
 
 class Comparison(Enum):
@@ -40,12 +40,12 @@ class NotHealthCheckFilter:
 
 @dataclass(frozen=True, slots=True)
 class TraceableFilter:
-    """``TraceableFilter``: the request is traced; while there is no tracing, none is."""
+    """``TraceableFilter``: the request is traced; without ``tracing``, none is."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeFilter:
-    """``RuntimeFilter``: this share of requests."""
+    """``RuntimeFilter``: this share of requests, by their ids, so that every hop that uses the same id takes the same ones."""
 
     fraction: RuntimeFraction
     use_independent_randomness: bool = False
@@ -74,6 +74,23 @@ class GrpcStatusFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataFilter:
+    """``MetadataFilter``: what filters left fits ``matcher``. Where nothing is left under its path, ``match_if_key_not_found`` decides;
+    without a matcher it alone does."""
+
+    matcher: MetadataMatcher | None = None
+    match_if_key_not_found: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LogTypeFilter:
+    """``LogTypeFilter``: the line is of one of these types (``%ACCESS_LOG_TYPE%``); of none of them with ``exclude``."""
+
+    types: frozenset[str]
+    exclude: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AndFilter:
     """``AndFilter``: all fit."""
 
@@ -96,6 +113,8 @@ LogFilter = (
     | HeaderFilter
     | ResponseFlagFilter
     | GrpcStatusFilter
+    | MetadataFilter
+    | LogTypeFilter
     | AndFilter
     | OrFilter
 )

@@ -32,13 +32,15 @@ _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
 _CONTROLS = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"
 
 
-def compile_format(text: str, *, hostname: str = "-", find: Finder | None = None, log_type: bytes = b"DownstreamEnd") -> Formatter:
+def compile_format(
+    text: str, *, hostname: str = "-", find: Finder | None = None, log_type: bytes = b"DownstreamEnd", unknown: bytes = b"-"
+) -> Formatter:
     """Return a function that makes the log line of an entry in the format *text* (Envoy's command operators).
 
     *hostname* is what ``%HOSTNAME%`` prints, *find* a faster finder than this room's own, *log_type* what ``%ACCESS_LOG_TYPE%`` prints
-    (``TcpConnectionEnd`` for connections). Raises `FormatError`.
+    (``TcpConnectionEnd`` for connections), *unknown* stands for what is not known. Raises `FormatError`.
     """
-    parts = _Parts(text, b"-", Code(find or find_field, hostname, log_type))
+    parts = _Parts(text, unknown, Code(find or find_field, hostname, log_type))
     code = parts.code
     code.constants |= {"FORMAT": parts.form, "SAFE": _SAFE, "EXPECTED": parts.literals.translate(None, _SAFE), "escaped": _escaped}
     made = code.function(
@@ -123,13 +125,13 @@ class _Parts:
             if piece.name == "LOCAL_REPLY_BODY":
                 self.bodies = (*self.bodies, self.operators)
             self.operators += 1
-            conversion, argument = _argument(code, piece, unknown)
+            conversion, value = argument(code, piece, unknown)
             self.form += conversion
-            arguments += f"{argument}, "
+            arguments += f"{value}, "
         self.arguments = f"({arguments})"
 
 
-def _argument(code: Code, operator: Operator, unknown: bytes) -> tuple[bytes, str]:
+def argument(code: Code, operator: Operator, unknown: bytes) -> tuple[bytes, str]:
     """Return the conversion for an operator's value, and the code of what is converted."""
     kind, expression = code.operand(operator, repr(unknown))
     if kind is Kind.NUMBER:

@@ -54,6 +54,11 @@ class EventLogs:
         for writer in self._open.values():
             writer.flush()
 
+    def reopen(self) -> None:
+        """Open every file anew by its name."""
+        for writer in self._open.values():
+            writer.reopen()
+
     def close(self) -> None:
         """Write nothing more."""
         _close(self._open.values())

@@ -21,7 +21,7 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.observe.logformat import compile_format
-from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.access_log import AccessLog
 from shifter.proxy.door import Http1Door
 from shifter.proxy.tree import ListenerResource, RouteResource
 from shifter.upstream.host import HealthFlag

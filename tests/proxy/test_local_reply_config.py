@@ -20,7 +20,7 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.observe.logformat import LogEntry, compile_format
-from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.access_log import AccessLog
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, fields

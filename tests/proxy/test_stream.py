@@ -19,7 +19,7 @@ from shifter.model.route import (
 )
 from shifter.observe.logformat import compile_format
 from shifter.proxy import stream as module
-from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.access_log import AccessLog
 from tests.support.proxies import CLUSTERS, DATE, ONE, REQUEST_ID, ROUTES, SERVED, TWO, Proxy, forward, get, local, passed
 from tests.support.transports import LARGE, FakeTransport
 

@@ -36,7 +36,7 @@ def fits(log_filter: LogFilter, status: int = 404, flags: bytes = b"", random: i
     for name, value in attributes.items():
         setattr(entry, name, value)
     head = RequestHead(b"GET", b"/", b"h", b"\r\nx-map: yes")
-    head.random = random
+    entry.request_block = b"\r\nx-request-id: %08x-4f2e" % random if random >= 0 else b"\r\nx-request-id: no"
     return compile_filter(log_filter, RUNTIME, lambda: 99)(entry, head)
 
 
@@ -66,7 +66,7 @@ def test_runtime_says_another_number() -> None:
 
 def test_shares() -> None:
     tenth = RuntimeFilter(RuntimeFraction(FractionalPercent(100), "share"))
-    assert [fits(tenth, random=number) for number in (0, 9, 10, 99)] == [True, True, False, False]
+    assert [fits(tenth, random=number) for number in (0, 9, 110, 99, -1)] == [True, True, False, False, False]
     assert not fits(RuntimeFilter(RuntimeFraction(FractionalPercent(99)), use_independent_randomness=True))
     assert fits(RuntimeFilter(RuntimeFraction(FractionalPercent(100)), use_independent_randomness=True))
 

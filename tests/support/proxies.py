@@ -24,7 +24,8 @@ from shifter.net.transport import Handler, Transport
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
 from shifter.observe.stats import ListenerStats, counter
-from shifter.proxy.connection_manager import AccessLog, ConnectionManager
+from shifter.proxy.access_log import AccessLog
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import Http1Door, TakeOver
 from shifter.proxy.filterchain import make_chain
 from shifter.proxy.listener import ListenerRuntime, keyed_chains

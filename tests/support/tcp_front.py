@@ -10,7 +10,7 @@ from shifter.model.listener import FilterChain, Listener
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.observe.accesslog import AccessLogWriter
 from shifter.observe.logformat import compile_format
-from shifter.proxy.connection_manager import AccessLog
+from shifter.proxy.access_log import AccessLog
 from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.weights import Split

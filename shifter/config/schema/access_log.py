@@ -1,24 +1,14 @@
 """Access logs: ``accesslog.v3.AccessLog``, and the files and streams they are written to."""
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from shifter.config.schema.base import Bool, Choice, Message, Name, OneOf, Text, Typed, only
-from shifter.config.schema.core import DataSource
+from shifter.config.schema.base import Message, Name, OneOf, Struct, Text, Typed
+from shifter.config.schema.core import SubstitutionFormatString
+from shifter.config.schema.log_filter import AccessLogFilter
 
 FILE_LOG = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 STDOUT_LOG = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 STDERR_LOG = "envoy.extensions.access_loggers.stream.v3.StderrAccessLog"
-
-
-class SubstitutionFormat(Choice):
-    """``core.v3.SubstitutionFormatString``, text only."""
-
-    envoy = "envoy.config.core.v3.SubstitutionFormatString"
-    one_of = (OneOf(("text_format", "text_format_source"), ("json_format",), "this names no format"),)
-
-    text_format: Text | None = None
-    text_format_source: DataSource | None = None
-    omit_empty_values: Annotated[Bool, only(False)] = False
 
 
 class AccessLogConfig(Typed):
@@ -26,11 +16,13 @@ class AccessLogConfig(Typed):
 
     envoy = FILE_LOG
     types: ClassVar[tuple[str, ...]] = (FILE_LOG, STDOUT_LOG, STDERR_LOG)
-    one_of = (OneOf(("format", "log_format"), ("json_format", "typed_json_format")),)
+    one_of = (OneOf(("format", "json_format", "typed_json_format", "log_format")),)
 
     path: Name | None = None
     format: Text | None = None
-    log_format: SubstitutionFormat | None = None
+    json_format: Struct | None = None
+    typed_json_format: Struct | None = None
+    log_format: SubstitutionFormatString | None = None
 
 
 class AccessLog(Message):
@@ -39,4 +31,5 @@ class AccessLog(Message):
     envoy = "envoy.config.accesslog.v3.AccessLog"
 
     name: Text = ""
+    filter: AccessLogFilter | None = None
     typed_config: AccessLogConfig

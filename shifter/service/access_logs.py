@@ -1,0 +1,109 @@
+"""The files that get a line for each request or connection.
+
+Rule 1. Those of a configuration are opened before it serves, and one that cannot be opened refuses it. A file that several logs, or two
+        configurations, have in common is opened once.
+Rule 2. A file is closed when nothing is left that may still write to it; what it counted still counts.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from twisted.logger import Logger
+
+from shifter.model.bootstrap import Bootstrap
+from shifter.model.http_connection_manager import FileAccessLog
+from shifter.observe.accesslog import AccessLogWriter
+from shifter.observe.stats import ServerStats
+from shifter.proxy.access_log import AccessLog, compile_access_log
+from shifter.routing.logfilter import compile_filter
+from shifter.routing.runtime import Runtime
+
+_log = Logger()
+_WARN_EVERY = 60.0
+
+
+class AccessLogs:
+    """See the module. *random* returns 63 random bits, *monotonic* the seconds of some clock."""
+
+    def __init__(self, hostname: str, random: Callable[[], int], monotonic: Callable[[], float]) -> None:
+        self._hostname = hostname
+        self._random = random
+        self._monotonic = monotonic
+        self._open: dict[str, AccessLogWriter] = {}
+        self._to_be: dict[str, AccessLogWriter] = {}
+        self._closed: list[AccessLogWriter] = []
+        self._told = 0
+        self._quiet_until = 0.0
+
+    def prepare(self, bootstrap: Bootstrap, runtime: Runtime) -> None:
+        """Open what *bootstrap* wants besides what is open. Raises `AccessLogError` and `RoutingError`; `discard` undoes the rest."""
+        for config in _wanted(bootstrap):
+            if config.filter is not None:  # compiled again behind `commit`, which is too late to find out that it cannot be
+                compile_filter(config.filter, runtime, self._random)
+            if config.path not in self._open and config.path not in self._to_be:
+                self._to_be[config.path] = AccessLogWriter(config.path)
+
+    def discard(self) -> None:
+        """Undo `prepare`."""
+        for writer in self._to_be.values():
+            writer.close()
+        self._to_be = {}
+
+    def commit(self) -> None:
+        """What was prepared is in force."""
+        self._open |= self._to_be
+        self._to_be = {}
+
+    def compile(self, configs: Sequence[FileAccessLog], runtime: Runtime, log_type: bytes = b"DownstreamEnd") -> list[AccessLog]:
+        """Return *configs* at run time, with lines of the type *log_type* (``%ACCESS_LOG_TYPE%``)."""
+        return [
+            compile_access_log(config, self._open[config.path], runtime, self._random, hostname=self._hostname, log_type=log_type)
+            for config in configs
+        ]
+
+    def flush(self, used: Iterable[AccessLog]) -> None:
+        """Have the lines so far written, and close the files that are in none of the *used* logs."""
+        for writer in self._open.values():
+            writer.flush()
+        writers = {access_log.writer for access_log in used}
+        for path in [path for path, writer in self._open.items() if writer not in writers]:
+            writer = self._open.pop(path)
+            writer.close()
+            self._closed.append(writer)
+        self._warn()
+
+    def reopen(self) -> None:
+        """Open every file anew by its name, for who rotates them."""
+        for writer in self._open.values():
+            writer.reopen()
+
+    def close(self) -> None:
+        """Write what can be written, and nothing more."""
+        for writer in self._open.values():
+            writer.close()
+
+    def count(self, stats: ServerStats) -> None:
+        """Have *stats* say what became of the lines."""
+        writers = [*self._open.values(), *self._closed]
+        stats.access_log_lines = sum(writer.lines for writer in writers)
+        stats.access_log_writes = sum(writer.writes for writer in writers)
+        stats.access_log_failures = sum(writer.failures for writer in writers)
+        stats.access_log_reopen_failures = sum(writer.reopen_failures for writer in writers)
+        stats.access_log_lost = sum(writer.lost for writer in writers)
+
+    def _warn(self) -> None:
+        """Say that lines are lost, at most once a minute."""
+        lost = sum(writer.lost for writer in self._open.values())
+        now = self._monotonic()
+        if lost > self._told and now >= self._quiet_until:
+            worst = max(self._open.values(), key=lambda writer: writer.lost)
+            _log.warn("{count} access log lines were lost, most of them of {path}", count=lost - self._told, path=worst.path)
+            self._quiet_until = now + _WARN_EVERY
+            self._told = lost
+
+
+def _wanted(bootstrap: Bootstrap) -> Iterator[FileAccessLog]:
+    for listener in bootstrap.listeners:
+        yield from listener.access_log
+        for chain in (*listener.filter_chains, listener.default_filter_chain):
+            if chain is not None:
+                yield from chain.filter.access_log
