@@ -16,6 +16,7 @@ from shifter.filters.registry import make_factory, override_config
 from shifter.model.filters import FilterOverride, HttpFilter
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.route import RouteAction, RouteConfiguration
+from shifter.model.steps import Steps, at_once
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
 from shifter.proxy.filtered import FilteredExchange
@@ -36,6 +37,11 @@ def make_chain(manager: HttpConnectionManager, context: FactoryContext) -> "Filt
 
     Raises `FilterError`.
     """
+    return at_once(making_chain(manager, context))
+
+
+def making_chain(manager: HttpConnectionManager, context: FactoryContext) -> Steps["FilterChain"]:
+    """`make_chain`, one route a step."""
     factories = []
     context = replace(context, ignore_path_parameters=manager.route_config.ignore_path_parameters_in_path_matching)
     for one in manager.http_filters:
@@ -43,7 +49,9 @@ def make_chain(manager: HttpConnectionManager, context: FactoryContext) -> "Filt
             factories.append(make_factory(one.config, replace(context, name=one.name)))
         except ValueError as error:
             raise FilterError(f"the filter {one.name!r} cannot be used: {error}") from error
-    return FilterChain(manager.http_filters, factories, manager.route_config)
+    chain = FilterChain.__new__(FilterChain)
+    yield from chain.fill(manager.http_filters, factories, manager.route_config)
+    return chain
 
 
 class FilterChain:
@@ -55,6 +63,10 @@ class FilterChain:
     __slots__ = ("_compiled", "_config", "_factories", "_filters", "_plans", "default")
 
     def __init__(self, filters: Sequence[HttpFilter], factories: Sequence[FilterFactory[Any]], config: RouteConfiguration) -> None:
+        at_once(self.fill(filters, factories, config))
+
+    def fill(self, filters: Sequence[HttpFilter], factories: Sequence[FilterFactory[Any]], config: RouteConfiguration) -> Steps[None]:
+        """Become what the class says: the constructor, one route a step."""
         self._filters = tuple(filters)
         self._factories = tuple(factories)
         self._config = config  # keeps alive what `_plans` knows by identity
@@ -65,6 +77,7 @@ class FilterChain:
             around = [level for level in (host.filters, config.filters) if level]
             of_host = self._plan(around) if around else None
             for route in host.routes:
+                yield
                 if route.filters:
                     self._plans[id(route)] = self._plan((route.filters, *around))
                 elif of_host is not None:

@@ -4,9 +4,11 @@ Rule 1. Every branch answers one question, ``locate(head)``; a rule looks at the
         segment, so that ``/service/1`` also matches ``/service/10`` as in Envoy.
 Rule 2. A leaf starts the exchange that serves a request; it holds what its configuration says, compiled, and the clusters
         that were alive when the tree was made. A tree is never changed: a reload makes a new one.
+Rule 3. No branch knows itself, not even by a method it has taken hold of: a tree that nobody uses any more is gone at once, without
+        the garbage collector, whose look at a large configuration takes longer than a request may wait.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -27,6 +29,7 @@ from shifter.model.route import (
     WebResourceAction,
     WeightedCluster,
 )
+from shifter.model.steps import Steps, at_once
 from shifter.proxy.cluster_choice import ChoosingResource, EntryLeaf, LateBoundResource, MissingClusterResource, WeightedResource, adding
 from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
@@ -62,6 +65,7 @@ from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
 
+_Locate = Callable[[RequestHead], Leaf | None]
 _NO_RUNTIME = Runtime()
 _NOTHING_MORE = Inherited()
 
@@ -94,9 +98,19 @@ class ListenerResource:
     ``upgradable``: some route lets a request switch protocols. ``connects``: some route is for CONNECT requests.
     """
 
-    __slots__ = ("_hosts", "config", "connects", "locate", "runtime", "upgradable")
+    __slots__ = ("config", "connects", "locate", "runtime", "upgradable")
 
     def __init__(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime = _NO_RUNTIME) -> None:
+        at_once(self._fill(manager, find_cluster, runtime))
+
+    @classmethod
+    def in_steps(cls, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime) -> "Steps[ListenerResource]":
+        """Return the same, made one route a step."""
+        tree = cls.__new__(cls)
+        yield from tree._fill(manager, find_cluster, runtime)
+        return tree
+
+    def _fill(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime) -> Steps[None]:
         self.config = config = manager.route_config
         self.runtime = runtime
         self.connects = any(route.match.kind is PathMatchKind.CONNECT for host in config.virtual_hosts for route in host.routes)
@@ -106,74 +120,86 @@ class ListenerResource:
             upgrades=manager.upgrades if self.upgradable else None,
             has_internal_callers=bool(manager.internal_addresses),
         )
-        hosts = [
-            VirtualHostResource(
-                host,
-                Surroundings(
-                    (host.headers, config.headers),
-                    find_cluster,
-                    manager.suppress_envoy_headers,
-                    runtime,
-                    config.ignore_path_parameters_in_path_matching,
-                    config.most_specific_header_mutations_wins,
-                    replace(
-                        inherited,
-                        mirrors=host.mirrors or config.mirrors,
-                        count_attempts=host.include_request_attempt_count,
-                        tell_attempts=host.include_attempt_count_in_response,
-                        virtual_clusters=VirtualClusters(host.name, host.virtual_clusters) if host.virtual_clusters else None,
-                    ),
-                ),
+        hosts = []
+        for host in config.virtual_hosts:
+            more = replace(
+                inherited,
+                mirrors=host.mirrors or config.mirrors,
+                count_attempts=host.include_request_attempt_count,
+                tell_attempts=host.include_attempt_count_in_response,
+                virtual_clusters=VirtualClusters(host.name, host.virtual_clusters) if host.virtual_clusters else None,
             )
-            for host in config.virtual_hosts
-        ]
-        self._hosts = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
-        self.locate: Callable[[RequestHead], Leaf | None] = self._locate_any if self.connects else self._locate
+            around = Surroundings(
+                (host.headers, config.headers),
+                find_cluster,
+                manager.suppress_envoy_headers,
+                runtime,
+                config.ignore_path_parameters_in_path_matching,
+                config.most_specific_header_mutations_wins,
+                more,
+            )
+            hosts.append((yield from VirtualHostResource.in_steps(host, around)))
+        table = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
+        self.locate: _Locate = (_locate_any if self.connects else _locate)(table)
         """Return the leaf of the first matching route of the virtual host that *head* names, or ``None``."""
 
-    def _locate(self, head: RequestHead) -> Leaf | None:
-        host = self._hosts.find(head.authority)
+
+def _locate(hosts: "HostTable[VirtualHostResource]") -> _Locate:
+    def locate(head: RequestHead) -> Leaf | None:
+        host = hosts.find(head.authority)
         return None if host is None else host.locate(head)
 
-    def _locate_any(self, head: RequestHead) -> Leaf | None:
-        host = self._hosts.find(head.authority)
+    return locate
+
+
+def _locate_any(hosts: "HostTable[VirtualHostResource]") -> _Locate:
+    def locate(head: RequestHead) -> Leaf | None:
+        host = hosts.find(head.authority)
         if host is None:
             return None
         # no other route is for a CONNECT, whatever it says of paths: there is none
         return host.locate_connect(head) if head.method == b"CONNECT" else host.locate(head)
 
+    return locate
+
 
 class VirtualHostResource:
-    """The routes of one virtual host, in order."""
+    """The routes of one virtual host, in order; made by `in_steps`."""
 
     __slots__ = ("config", "locate", "locate_connect")
 
-    def __init__(self, config: VirtualHost, around: Surroundings) -> None:
+    def __init__(self, config: VirtualHost, locate: "_Locate", locate_connect: "_Locate") -> None:
         self.config = config
-        self.locate = self._compile([route for route in config.routes if route.match.kind is not PathMatchKind.CONNECT], around)
+        self.locate = locate
+        self.locate_connect = locate_connect
+
+    @classmethod
+    def in_steps(cls, config: VirtualHost, around: Surroundings) -> "Steps[VirtualHostResource]":
+        """Return the resource for *config*, made one route a step."""
+        others = [route for route in config.routes if route.match.kind is not PathMatchKind.CONNECT]
+        locate = yield from cls._compile(config, others, around)
         connects = [route for route in config.routes if route.match.kind is PathMatchKind.CONNECT]
-        self.locate_connect = self._compile(connects, around, refuse_connect if self._refuses(around) else make_leaf)
+        make = refuse_connect if cls._refuses(around) else make_leaf
+        return cls(config, locate, (yield from cls._compile(config, connects, around, make)))
 
     @staticmethod
     def _refuses(around: Surroundings) -> bool:
         """Whether the connection manager lets no CONNECT pass: only routes that forward can say otherwise."""
         return not any(one.enabled for one in around.inherited.upgrades or () if one.type == b"connect")
 
+    @staticmethod
     def _compile(
-        self, routes: Sequence[Route], around: Surroundings, make: "Callable[[Route, Surroundings], Leaf] | None" = None
-    ) -> Callable[[RequestHead], Leaf | None]:
-        found = RouteList(
-            [(route.match, (make or make_leaf)(route, around)) for route in routes],
-            around.runtime,
-            around.ignore_path_parameters,
-            [compile_weights(route.action, around.runtime) for route in routes],
-        )
-        locate: Callable[[RequestHead], Leaf | None] = found.locate
-        needs_tls = compile_tls_requirement(self.config.require_tls)
+        config: VirtualHost, routes: Sequence[Route], around: Surroundings, make: "Callable[[Route, Surroundings], Leaf] | None" = None
+    ) -> "Steps[_Locate]":
+        leaves: Iterator[tuple[RouteMatch, Leaf]] = ((route.match, (make or make_leaf)(route, around)) for route in routes)
+        conditions = (compile_weights(route.action, around.runtime) for route in routes)
+        found = yield from RouteList.in_steps(leaves, around.runtime, around.ignore_path_parameters, conditions)
+        locate: _Locate = found.locate
+        needs_tls = compile_tls_requirement(config.require_tls)
         return locate if needs_tls is None else _only_with_tls(locate, needs_tls)
 
 
-def _only_with_tls(locate: Callable[[RequestHead], Leaf | None], needs_tls: Matcher) -> Callable[[RequestHead], Leaf | None]:
+def _only_with_tls(locate: _Locate, needs_tls: Matcher) -> _Locate:
     """Return *locate* for requests that came with TLS, or may come without (``VirtualHost.require_tls``)."""
     to_https = TlsRedirectResource()
     return lambda head: to_https if needs_tls(head) else locate(head)

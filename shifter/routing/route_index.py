@@ -18,6 +18,7 @@ from heapq import merge
 from typing import Generic, TypeVar
 
 from shifter.model.route import HeaderMatcher, RouteMatch, StringMatchKind
+from shifter.model.steps import Steps, at_once
 from shifter.routing.match_header import Matcher, header_values
 from shifter.routing.match_path import ENDS, PathCondition, compared_path, path_matcher
 from shifter.wire.events import RequestHead
@@ -69,11 +70,22 @@ class RouteIndex(Generic[T]):
     __slots__ = ("_bare", "_folded", "_nodes", "_texts")
 
     def __init__(self, routes: Sequence[Indexed[T]], ignore_parameters: bool = False) -> None:
+        at_once(self._fill(routes, ignore_parameters))
+
+    @classmethod
+    def in_steps(cls, routes: Sequence[Indexed[T]], ignore_parameters: bool = False) -> "Steps[RouteIndex[T]]":
+        """Return the same, made one route a step."""
+        index = cls.__new__(cls)
+        yield from index._fill(routes, ignore_parameters)
+        return index
+
+    def _fill(self, routes: Sequence[Indexed[T]], ignore_parameters: bool) -> Steps[None]:
         self._bare = compared_path(True) if ignore_parameters else None
         self._folded = any(route.path.folded for route in routes)
         beginning: dict[bytes, list[tuple[_Row[T], RouteMatch]]] = {b"": []}
         ending: dict[bytes, list[tuple[_Row[T], RouteMatch]]] = {}
         for number, route in enumerate(routes):
+            yield
             text, left = self._left_to_look_at(route, ignore_parameters)
             beginning.setdefault(text, [])
             (ending.setdefault(text, []) if route.path.exact else beginning[text]).append(((number, left, route.entry), route.match))
@@ -82,14 +94,15 @@ class RouteIndex(Generic[T]):
         sources: dict[bytes, list[_Rows[T] | _Source[T]]] = {}
         line: list[_Node[T]] = []  # the texts that the present one begins with
         for text in self._texts:
+            yield
             while line and not text.startswith(line[-1].text):
                 line.pop()
             node: _Node[T] = _Node(text, line[-1] if line else None)
             inherited = sources[line[-1].text] if line else []
             line.append(node)
             self._nodes.append(node)
-            below = sources[text] = _together([*inherited, *_by_field(beginning[text])])
-            at_end = _together([*below, *_by_field(ending.get(text, []))])
+            below = sources[text] = _together([*inherited, *(yield from _by_field(beginning[text]))])
+            at_end = _together([*below, *(yield from _by_field(ending.get(text, [])))])
             node.below, node.below_of = _ready(below)
             node.at_end, node.at_end_of = _ready(at_end)
 
@@ -190,17 +203,21 @@ def _after(ask: _Source[T], rest: _Rows[T]) -> _Finder[T]:
     return after
 
 
-def _by_field(routes: list[tuple[_Row[T], RouteMatch]]) -> list[_Rows[T] | _Source[T]]:
+def _by_field(routes: list[tuple[_Row[T], RouteMatch]]) -> Steps[list[_Rows[T] | _Source[T]]]:
     """Return the rows of *routes*; where they are many, divided by the value of the field that most of them ask for."""
     sources: list[_Rows[T] | _Source[T]] = []
     while len(routes) > FEW:
-        asked = Counter(name for _, match in routes for name in {header.name.lower() for header in match.headers if _is_exact(header)})
+        asked: Counter[bytes] = Counter()
+        for _, match in routes:
+            yield
+            asked.update({header.name.lower() for header in match.headers if _is_exact(header)})
         name, count = asked.most_common(1)[0] if asked else (b"", 0)
         if count <= FEW:
             break
         by_value: dict[bytes, list[tuple[_Row[T], RouteMatch]]] = {}
         others: list[tuple[_Row[T], RouteMatch]] = []
         for route in routes:
+            yield
             value = next((_text(header) for header in route[1].headers if header.name.lower() == name and _is_exact(header)), None)
             (others if value is None else by_value.setdefault(value, [])).append(route)
         sources.append(_lookup(name, {value: tuple(row for row, _ in found) for value, found in by_value.items()}))

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from shifter.model.route import RouteMatch
+from shifter.model.steps import Steps, at_once
 from shifter.routing.match import Matcher, all_of, compile_conditions, never
 from shifter.routing.match_path import compile_path, path_matcher
 from shifter.routing.route_index import FEW, Indexed, RouteIndex
@@ -81,9 +82,32 @@ class RouteList(Generic[T]):
         ignore_path_parameters: bool = False,
         conditions: Sequence[Matcher | None] = (),
     ) -> None:
+        at_once(self._fill(entries, runtime, ignore_path_parameters, conditions))
+
+    @classmethod
+    def in_steps(
+        cls,
+        entries: Iterable[tuple[RouteMatch, T]],
+        runtime: Runtime = _NO_RUNTIME,
+        ignore_path_parameters: bool = False,
+        conditions: Iterable[Matcher | None] = (),
+    ) -> "Steps[RouteList[T]]":
+        """Return the same, made one route a step; *entries* and *conditions* are asked for one by one."""
+        routes = cls.__new__(cls)
+        yield from routes._fill(entries, runtime, ignore_path_parameters, conditions)
+        return routes
+
+    def _fill(
+        self,
+        entries: Iterable[tuple[RouteMatch, T]],
+        runtime: Runtime,
+        ignore_path_parameters: bool,
+        conditions: Iterable[Matcher | None],
+    ) -> Steps[None]:
         self._size = 0
         routes: list[Indexed[T]] = []
         for (match, entry), further in zip_longest(entries, conditions):
+            yield
             self._size += 1
             path = compile_path(match, ignore_path_parameters)
             rest = all_of([compile_conditions(match, runtime), further])
@@ -93,7 +117,7 @@ class RouteList(Generic[T]):
         if len(routes) <= FEW:
             table = RouteScan([_as_compiled(route, ignore_path_parameters) for route in routes])
         else:
-            table = RouteIndex(routes, ignore_path_parameters)
+            table = yield from RouteIndex.in_steps(routes, ignore_path_parameters)
         self.locate: Callable[[RequestHead], T | None] = table.locate
 
     def __len__(self) -> int:

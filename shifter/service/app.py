@@ -6,7 +6,6 @@ Rule 2. It wires together and decides nothing: changes are `controller`'s, the e
 Rule 3. SIGHUP reads the configuration again; so does a file of it that has changed.
 """
 
-import gc
 import random
 import signal
 import socket
@@ -23,6 +22,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.change import Actor, ChangeResult
 from shifter.observe.stats import ServerStats
 from shifter.service.admin_port import AdminPort
+from shifter.service.collector import Collector
 from shifter.service.controller import CANNOT, Controller, Reload
 from shifter.service.ending import Ending
 from shifter.service.journal import Journal, MemoryJournal
@@ -59,9 +59,10 @@ class ShifterService(MultiService):
         self._journal = journal if journal is not None else MemoryJournal()
         self._plane = DataPlane(reactor, monotonic, wall, partial(random.getrandbits, 63), self._stats, dns_servers, socket.gethostname())
         self._admin = AdminPort(reactor, lambda: self._view)
-        self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve)
+        self._collector = Collector()
+        self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve, self._collector)
         self._ending = Ending(reactor, self._plane, self._controller, self._stats)
-        self._view = ServiceView(reactor, self._plane, self._controller, self._journal, self._stats, wall, self.reload)
+        self._view = ServiceView(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload)
         self._old_handlers: list[tuple[int, Any]] = []
         self._begin = self._controller.lay_out(first)
         self._unread: list[Deferred[ChangeResult]] = []
@@ -85,6 +86,7 @@ class ShifterService(MultiService):
         self._old_handlers = []
         self._controller.close()
         done = maybeDeferred(super().stopService)
+        done.addCallback(lambda _: self._view.feed.stop())
         done.addCallback(lambda _: self._admin.serve(None))
         done.addCallback(lambda _: self._plane.stop())
         return done.addCallback(lambda _: self._journal.close())
@@ -98,11 +100,10 @@ class ShifterService(MultiService):
         self._old_handlers.append((number, old))
 
     def _begun(self, _: object) -> None:
-        # what exists by now stays: keep the collector from walking over it again and again
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
+        self._collector.settle()
         self._stats.state = "LIVE"
+        if self._admin.address is not None:
+            self._view.feed.start()
         _log.info("shifter {version} serves {source}", version=__version__, source=self._source.path)
         self.started.callback(None)
 

@@ -31,6 +31,7 @@ from shifter.model.route import (
     WebResourceAction,
     WeightedCluster,
 )
+from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 
 T = TypeVar("T")
@@ -38,6 +39,8 @@ _Key: TypeAlias = Callable[[T], Hashable]
 _Entry: TypeAlias = WeightedCluster | TcpCluster
 
 _LONG = 60
+_PAUSE = None
+"""What stands among the lines where work may pause."""
 _SIGNS = {
     StringMatchKind.EXACT: "=",
     StringMatchKind.PREFIX: "^=",
@@ -49,22 +52,39 @@ _SIGNS = {
 
 def changes(old: Bootstrap, new: Bootstrap) -> list[str]:
     """Return what is to be said about going from *old* to *new*; empty when they mean the same."""
-    lines = list(_clusters(old.clusters, new.clusters))
+    return at_once(telling(old, new))
+
+
+def telling(old: Bootstrap, new: Bootstrap) -> Steps[list[str]]:
+    """`changes`, one cluster or route a step."""
+    lines: list[str] = []
+    for line in _lines(old, new):
+        if line is None:
+            yield
+        else:
+            lines.append(line)
+    return lines
+
+
+def _lines(old: Bootstrap, new: Bootstrap) -> Iterator[str | None]:
+    yield from _clusters(old.clusters, new.clusters)
     before, after = ({listener.address: listener for listener in config.listeners} for config in (old, new))
-    lines += [f"+ listener {listener.name} on {address}" for address, listener in after.items() if address not in before]
+    lines = [f"+ listener {listener.name} on {address}" for address, listener in after.items() if address not in before]
     lines += [f"- listener {listener.name} on {address}" for address, listener in before.items() if address not in after]
+    yield from lines
     several = len(before.keys() | after.keys()) > 1
     for address, listener in after.items():
-        if address in before and before[address] != listener:
-            lines += _listener(before[address], listener, several=several)
+        if address in before and before[address] is not listener:
+            yield from _listener(before[address], listener, several=several)
     rest = replace(old, clusters=(), listeners=()), replace(new, clusters=(), listeners=())
-    return lines + [f"~ {difference}" for difference in _differences(*rest)]
+    yield from (f"~ {difference}" for difference in _differences(*rest))
 
 
-def _clusters(old: Iterable[Cluster], new: Iterable[Cluster]) -> Iterator[str]:
+def _clusters(old: Iterable[Cluster], new: Iterable[Cluster]) -> Iterator[str | None]:
     before, after = {cluster.name: cluster for cluster in old}, {cluster.name: cluster for cluster in new}
     yield from (f"+ cluster {name}" for name in after if name not in before)
     for name, cluster in after.items():
+        yield _PAUSE
         if name in before and before[name] != cluster:
             what = [*_endpoints(before[name].endpoints, cluster.endpoints)]
             what += _differences(replace(before[name], endpoints=()), replace(cluster, endpoints=()))
@@ -81,7 +101,7 @@ def _endpoints(old: Iterable[LbEndpoint], new: Iterable[LbEndpoint]) -> Iterator
             yield f"{address} {' '.join(_differences(before[address], endpoint))}"
 
 
-def _listener(old: Listener, new: Listener, *, several: bool) -> Iterator[str]:
+def _listener(old: Listener, new: Listener, *, several: bool) -> Iterator[str | None]:
     on = f" on {new.address}" if several else ""
     bare_old, bare_new = (replace(one, filter_chains=(), default_filter_chain=None) for one in (old, new))
     for difference in _differences(bare_old, bare_new):
@@ -90,11 +110,11 @@ def _listener(old: Listener, new: Listener, *, several: bool) -> Iterator[str]:
     yield from (f"+ filter chain {_chain_name(key[0])} of listener {new.name}" for key in after if key not in before)
     yield from (f"- filter chain {_chain_name(key[0])} of listener {new.name}" for key in before if key not in after)
     for key, chain in after.items():
-        if key in before and before[key] != chain:
+        if key in before and before[key] is not chain:
             yield from _chain(before[key], chain, new.name, on)
 
 
-def _chain(old: FilterChain, new: FilterChain, listener: str, on: str) -> Iterator[str]:
+def _chain(old: FilterChain, new: FilterChain, listener: str, on: str) -> Iterator[str | None]:
     for difference in _differences(old, replace(new, filter=old.filter)):
         yield f"~ listener {listener}: {difference}"
     if isinstance(old.filter, HttpConnectionManager) and isinstance(new.filter, HttpConnectionManager):
@@ -111,7 +131,7 @@ def _chain(old: FilterChain, new: FilterChain, listener: str, on: str) -> Iterat
         yield f"~ listener {listener}: {type(old.filter).__name__} -> {type(new.filter).__name__}"
 
 
-def _routes(old: RouteConfiguration, new: RouteConfiguration, on: str) -> Iterator[str]:
+def _routes(old: RouteConfiguration, new: RouteConfiguration, on: str) -> Iterator[str | None]:
     for difference in _differences(replace(old, virtual_hosts=()), replace(new, virtual_hosts=())):
         yield f"~ routes{on}: {difference}"
     before, after = _numbered(old.virtual_hosts, _host_key), _numbered(new.virtual_hosts, _host_key)
@@ -119,21 +139,24 @@ def _routes(old: RouteConfiguration, new: RouteConfiguration, on: str) -> Iterat
     yield from (f"+ virtual host {host.name} ({_domains(host)}){on}" for key, host in after.items() if key not in before)
     yield from (f"- virtual host {host.name} ({_domains(host)}){on}" for key, host in before.items() if key not in after)
     for key, host in after.items():
-        if key in before and before[key] != host:
+        if key in before and before[key] is not host:
             yield from _host(before[key], host, on, several=several)
 
 
-def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iterator[str]:
+def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iterator[str | None]:
+    yield _PAUSE
     if old.domains != new.domains:
         yield f"~ virtual host {new.name}{on}: domains {_domains(old)} -> {_domains(new)}"
     for difference in _differences(replace(old, routes=(), domains=()), replace(new, routes=(), domains=())):
         yield f"~ virtual host {new.name}{on}: {difference}"
     where = f" in {new.name}{on}" if several else on
-    pairs = _paired(old.routes, new.routes)
+    pairs: list[tuple[Route, Route]] = []
+    yield from _pairing(old.routes, new.routes, pairs)
     kept = {id(route): earlier for earlier, route in pairs}
     gone = {id(earlier) for earlier, _ in pairs}
     yield from (f"+ route {_title(route)}{where} -> {_target(route)}" for route in new.routes if id(route) not in kept)
     for route in new.routes:
+        yield _PAUSE
         if id(route) in kept and kept[id(route)] != route:
             yield f"~ route {_title(route)}{where}: {', '.join(_route(kept[id(route)], route))}"
     yield from (f"- route {_title(route)}{where}" for route in old.routes if id(route) not in gone)
@@ -143,18 +166,22 @@ def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iter
         yield f"~ virtual host {new.name}{on}: its routes are asked in another order"
 
 
-def _paired(old: tuple[Route, ...], new: tuple[Route, ...]) -> list[tuple[Route, Route]]:
-    """Return which route of *new* is which of *old*: by name, and what is left by what it matches."""
-    pairs: list[tuple[Route, Route]] = []
+def _pairing(old: tuple[Route, ...], new: tuple[Route, ...], pairs: list[tuple[Route, Route]]) -> Iterator[None]:
+    """Find out which route of *new* is which of *old*: by name, and what is left by what it matches."""
     left_old, left_new = list(old), list(new)
     for key in (_route_key, _match_key):
-        before, after = _numbered(left_old, key), _numbered(left_new, key)
-        found = [(before[name], after[name]) for name in after if name in before]
-        pairs += found
-        taken = {id(route) for pair in found for route in pair}
+        before: dict[tuple[Hashable, int], Route] = {}
+        after: dict[tuple[Hashable, int], Route] = {}
+        yield from _numbering(left_old, key, before)
+        yield from _numbering(left_new, key, after)
+        taken: set[int] = set()
+        for name, route in after.items():
+            yield _PAUSE
+            if name in before:
+                pairs.append((before[name], route))
+                taken |= {id(before[name]), id(route)}
         left_old = [route for route in left_old if id(route) not in taken]
         left_new = [route for route in left_new if id(route) not in taken]
-    return pairs
 
 
 def _route_key(route: Route) -> Hashable:
@@ -178,13 +205,19 @@ def _host_key(host: VirtualHost) -> Hashable:
 
 
 def _numbered(items: Iterable[T], key: _Key[T]) -> dict[tuple[Hashable, int], T]:
-    seen: Counter[Hashable] = Counter()
     found: dict[tuple[Hashable, int], T] = {}
+    for _ in _numbering(items, key, found):
+        pass
+    return found
+
+
+def _numbering(items: Iterable[T], key: _Key[T], found: dict[tuple[Hashable, int], T]) -> Iterator[None]:
+    seen: Counter[Hashable] = Counter()
     for item in items:
+        yield _PAUSE
         name = key(item)
         found[name, seen[name]] = item
         seen[name] += 1
-    return found
 
 
 def _route(old: Route, new: Route) -> Iterator[str]:

@@ -3,7 +3,9 @@
 Rule 1. One change is carried out at a time, in the order of the wishes; each either happens whole or not at all.
 Rule 2. A wish makes new `Inputs` of those in force, or says why not. Everything after that is the same for all of them: compose, lay
         out, warm, write down, swap. What fails before the swap leaves all as it was.
-Rule 3. It is written down before it is put in force (`journal`): who learns of a change can rely on it.
+Rule 3. What takes long is done in slices between requests (`DataPlane.prepare`, `DataPlane.let_go`). The next change begins when
+        nothing of the one before it is left to do; its author hears of it as soon as it is in force.
+Rule 4. It is written down before it is put in force (`journal`): who learns of a change can rely on it.
 """
 
 import socket
@@ -12,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -24,7 +26,8 @@ from shifter.observe.accesslog import AccessLogError
 from shifter.observe.stats import ServerStats
 from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
-from shifter.service.changes import changes
+from shifter.service.changes import telling
+from shifter.service.collector import Collector
 from shifter.service.composition import Composed, Inputs, compose
 from shifter.service.journal import Held, Journal, JournalError
 from shifter.service.plane import DataPlane, Prepared
@@ -34,6 +37,11 @@ CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialErr
 """Why a configuration that was read without problems may still not be served here and now."""
 
 ADMIN_BACKLOG = 50
+
+WRITTEN = 500
+"""Lines that the audit log has of one change at most."""
+SAID = 20
+"""Lines that the log has of one change at most."""
 
 _log = Logger()
 
@@ -68,13 +76,18 @@ class Wish(Protocol):
 
 
 @dataclass(slots=True)
-class _Change:
-    """A configuration on its way: what the data path prepared, and the admin listener's socket when that moves."""
+class _Draft:
+    """A configuration on its way: what is to be served, and the admin listener's socket when that moves."""
 
     composed: Composed
-    prepared: Prepared
+    snapshot: Snapshot
     admin: socket.socket | None
     moves_admin: bool
+
+    def close(self) -> None:
+        """It is not going to be served."""
+        if self.admin is not None:
+            self.admin.close()
 
 
 class Controller:
@@ -87,6 +100,7 @@ class Controller:
         stats: ServerStats,
         wall: Callable[[], float],
         move_admin: Callable[[socket.socket | None], None],
+        collector: Collector | None = None,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.problems: tuple[str, ...] = ()
@@ -95,26 +109,33 @@ class Controller:
         self._stats = stats
         self._wall = wall
         self._move_admin = move_admin
+        self._collector = collector or Collector()
         self._inputs: Inputs | None = None
         self._waiting: deque[tuple[Wish, Actor, Deferred[ChangeResult]]] = deque()
         self._changing = False
         self._closed = False
+        self._over: list[object] = []
 
     # the first configuration
 
     def lay_out(self, first: Candidate) -> Callable[[], Deferred[None]]:
         """Make ready to serve *first*, and return what begins to. Raises one of `CANNOT`."""
-        change = self._lay_out(Inputs(first, self._journal.load()))
+        draft = self._draft(Inputs(first, self._journal.load()))
+        try:
+            prepared = self._plane.lay_out(draft.snapshot)
+        except BaseException:
+            draft.close()
+            raise
 
         @inlineCallbacks
         def begin() -> Any:
             self._changing = True
-            yield self._plane.warm(change.prepared)
-            yield self._journal.begin(_held(change.composed.inputs)).addErrback(_unwritten)
+            yield self._plane.warm(prepared)
+            yield self._journal.begin(_held(draft.composed.inputs)).addErrback(_unwritten)
             if self._closed:
-                self._discard(change)
+                self._discard(draft, prepared)
             else:
-                self._commit(change)
+                self._commit(draft, prepared)
             self._changing = False
             self._next()
 
@@ -138,10 +159,16 @@ class Controller:
             return
         wish, actor, done = self._waiting.popleft()
         self._changing = True
+        self._collector.hold()
 
-        def finished(result: ChangeResult) -> None:
-            self._changing = False
+        def finished(result: ChangeResult) -> Deferred[None]:
+            gone = self._plane.let_go(self._over)
             done.callback(result)
+            return gone.addCallback(rested)
+
+        def rested(_: object) -> None:
+            self._collector.release()
+            self._changing = False
             self._next()
 
         self._carry_out(wish, actor).addErrback(self._failed).addCallback(finished)
@@ -153,41 +180,50 @@ class Controller:
     @inlineCallbacks
     def _carry_out(self, wish: Wish, actor: Actor) -> Any:
         if self._closed or self._inputs is None or self.snapshot is None:
-            return ChangeResult(False, self._version, problems=("the proxy is ending",))
+            return self._ending()
         wanted: Wanted | Refusal = yield maybeDeferred(wish.wanted, self._inputs)
         reads_files = wish.kind is ChangeKind.CONFIG
         if isinstance(wanted, Refusal):
             return self._refused(wanted.problems, reads_files)
+        self._over.append(wanted.inputs)
         try:
-            change = self._lay_out(wanted.inputs)
+            draft = self._draft(wanted.inputs)
         except CANNOT as error:
             return self._refused((str(error),), reads_files)
+        try:
+            prepared: Prepared = yield self._plane.prepare(draft.snapshot)
+        except (*CANNOT, CancelledError) as error:
+            draft.close()
+            return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)
+        except BaseException:
+            draft.close()
+            raise
         entry: AuditEntry | None = None
         try:
-            yield self._plane.warm(change.prepared)
-            lines = changes(self.snapshot.bootstrap, change.composed.bootstrap)
+            yield self._plane.warm(prepared)
+            lines = yield self._plane.meanwhile(telling(self.snapshot.bootstrap, draft.composed.bootstrap))
             if lines or not reads_files:
                 after = AuditEntry(
-                    *(0, self._wall(), wish.kind, actor, wanted.target, tuple(lines), wanted.before, wanted.after),
+                    *(0, self._wall(), wish.kind, actor, wanted.target, tuple(_some(lines, WRITTEN)), wanted.before, wanted.after),
                     version=self._version + 1,
                     undoes=wanted.undoes,
                 )
-                entry = yield self._journal.append(after, _held(change.composed.inputs))
-        except JournalError as error:
-            self._discard(change)
-            return self._refused((str(error),), reads_files)
+                entry = yield self._journal.append(after, _held(draft.composed.inputs))
+        except (JournalError, CancelledError) as error:
+            self._discard(draft, prepared)
+            return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)
         except BaseException:
-            self._discard(change)
+            self._discard(draft, prepared)
             raise
         if self._closed:
-            self._discard(change)
-            return ChangeResult(False, self._version, problems=("the proxy is ending",))
-        self._commit(change)
-        said = "; ".join(lines) or "it says what the old one said"
+            self._discard(draft, prepared)
+            return self._ending()
+        self._commit(draft, prepared)
+        said = "; ".join(_some(lines, SAID)) or "it says what the old one said"
         _log.info("configuration {version} is served: {changes}", version=self._version, changes=said)
         self._stats.config_reload_success += 1
-        warnings = (*wanted.warnings, *change.composed.warnings)
-        for warning in change.composed.warnings:
+        warnings = (*wanted.warnings, *draft.composed.warnings)
+        for warning in draft.composed.warnings:
             _log.warn("{warning}", warning=warning)
         return ChangeResult(True, self._version, entry, warnings=warnings)
 
@@ -197,36 +233,35 @@ class Controller:
     def _version(self) -> int:
         return 0 if self.snapshot is None else self.snapshot.version
 
-    def _lay_out(self, inputs: Inputs) -> _Change:
+    def _ending(self) -> ChangeResult:
+        return ChangeResult(False, self._version, problems=("the proxy is ending",))
+
+    def _draft(self, inputs: Inputs) -> _Draft:
         composed = compose(inputs)
         candidate = composed.inputs.candidate
         snapshot = Snapshot(self._version + 1, composed.bootstrap, candidate.source, candidate.document)
         old = self.snapshot.bootstrap.admin if self.snapshot else None
         new = snapshot.bootstrap.admin
         admin = bind(new.address, ADMIN_BACKLOG) if new is not None and new != old else None
-        try:
-            return _Change(composed, self._plane.lay_out(snapshot), admin, new != old)
-        except Exception:
-            if admin is not None:
-                admin.close()
-            raise
+        return _Draft(composed, snapshot, admin, new != old)
 
-    def _commit(self, change: _Change) -> None:
-        snapshot = change.prepared.snapshot
-        self._plane.commit(change.prepared)
-        if change.moves_admin:
-            self._move_admin(change.admin)
+    def _commit(self, draft: _Draft, prepared: Prepared) -> None:
+        snapshot = draft.snapshot
+        self._plane.commit(prepared)
+        if draft.moves_admin:
+            self._move_admin(draft.admin)
+        self._over += [self.snapshot, self._inputs]
         self.snapshot = snapshot
-        self._inputs = change.composed.inputs
+        self._inputs = draft.composed.inputs
         self.problems = ()
         self._stats.config_version = snapshot.version
         self._stats.config_time = self._wall()
         self._stats.config_problems = 0
 
-    def _discard(self, change: _Change) -> None:
-        self._plane.discard(change.prepared)
-        if change.admin is not None:
-            change.admin.close()
+    def _discard(self, draft: _Draft, prepared: Prepared) -> None:
+        self._plane.discard(prepared)
+        draft.close()
+        self._over += [draft.snapshot, draft.composed]
 
     def _refused(self, problems: Sequence[str], of_files: bool = False) -> ChangeResult:
         """Nothing is changed. What is wrong with the files is remembered until they are good."""
@@ -238,6 +273,11 @@ class Controller:
                 _log.error("{problem}", problem=problem)
             _log.error("the new configuration is refused, the old one goes on")
         return ChangeResult(False, self._version, problems=tuple(problems))
+
+
+def _some(lines: Sequence[str], most: int) -> Sequence[str]:
+    """Return *lines*, or the first *most* of them and how many more there are."""
+    return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def _held(inputs: Inputs) -> Held:

@@ -4,6 +4,8 @@ Rule 1. In come snapshots (`DataPlane.lay_out`, `DataPlane.warm`, `DataPlane.com
         `Report`. Nobody reaches past this class, so that it can run in a process of its own.
 Rule 2. A snapshot is prepared beside the one that serves: sockets bound, names resolved, logs opened. Only then is it
         committed, which cannot fail.
+Rule 3. What takes long because a configuration is large is done in slices (`service.slices`), for requests wait meanwhile: preparing
+        the new one, and letting go of the old one. Between them is one moment, in which only what must change at once is changed.
 """
 
 import resource
@@ -11,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
@@ -22,19 +25,19 @@ from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
 from shifter.model.http_connection_manager import FileAccessLog, HttpConnectionManager
 from shifter.model.listener import Listener
 from shifter.model.report import ClusterReport, HttpReport, ListenerReport, Part, Report, TcpReport, VirtualClusterReport
+from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpProxy
 from shifter.model.tls import SdsSource
 from shifter.net.listen import ListeningPort, bind
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.net.tls_context import TlsMaterialError
-from shifter.observe.accesslog import AccessLogWriter
-from shifter.observe.logformat import asks_for_more, compile_format
 from shifter.observe.stats import HttpStats, ListenerStats, ServerStats, counter
-from shifter.proxy.connection_manager import AccessLog, ConnectionManager
+from shifter.proxy.access_log import AccessLog
+from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
-from shifter.proxy.filterchain import FilterChain, make_chain
+from shifter.proxy.filterchain import FilterChain, making_chain
 from shifter.proxy.listener import ChainKey, ListenerRuntime, Service, keyed_chains
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
@@ -43,12 +46,15 @@ from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import TICK, Worker
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import Split
+from shifter.service.access_logs import AccessLogs
 from shifter.service.assignments import AssignmentFile
 from shifter.service.event_logs import EventLogs
 from shifter.service.filewatch import FileWatch
-from shifter.service.plan import Plan, diff
+from shifter.service.leftovers import taking_apart
+from shifter.service.plan import Plan, comparing
 from shifter.service.secrets import Secrets, sources_in
 from shifter.service.server_tls import HeldTls, certificates_in
+from shifter.service.slices import Slices
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery, StaticDiscovery
 from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
@@ -61,12 +67,12 @@ from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.pool_tcp import TcpPool
 from shifter.upstream.preconnect import make_cluster
 from shifter.upstream.registry import Registry
-from shifter.wire.heads import first_value
 
 WARMING_DEADLINE = 5.0
 """Seconds that finding a new cluster's endpoints and checking each once may take before it is served without that."""
 
 S = TypeVar("S", bound=Service)
+T = TypeVar("T")
 
 _log = Logger()
 _FLUSH_EVERY = 1.0
@@ -94,13 +100,12 @@ class Prepared:
 
     snapshot: Snapshot
     plan: Plan
-    clusters: dict[str, LiveCluster]
-    fresh: list[LiveCluster]
+    clusters: dict[str, LiveCluster] = field(default_factory=dict)
+    fresh: list[LiveCluster] = field(default_factory=list)
     sockets: dict[SocketAddress, Any] = field(default_factory=dict)
     managers: dict[tuple[SocketAddress, ChainKey], "PreparedManager"] = field(default_factory=dict)
     tls: dict[tuple[SocketAddress, ChainKey], HeldTls] = field(default_factory=dict)
     targets: dict[tuple[SocketAddress, ChainKey], Split[Target]] = field(default_factory=dict)  # of TCP proxies
-    logs: dict[str, AccessLogWriter] = field(default_factory=dict)
 
 
 class DataPlane:
@@ -121,21 +126,25 @@ class DataPlane:
         self._random = random
         self._stats = stats
         self._dns_servers = tuple(dns_servers)
-        self._hostname = hostname
         self._network = Network(reactor, monotonic)
+        self._slices = Slices(reactor, monotonic)
         self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
         self._registry = Registry(self._network, _POOLS)
+        self._runtime = self._registry.runtime
         self._resolvers: dict[tuple[tuple[SocketAddress, ...], bool], Resolver] = {}
         self._files = FileWatch(reactor)
         self._secrets = Secrets(self._files, counter(stats.filters), (TlsMaterialError,))
         self._registry.fill = self._secrets.fill
         self._tls: dict[tuple[SocketAddress, ChainKey], HeldTls] = {}
         self._clusters: dict[str, LiveCluster] = {}
+        self._old_clusters: list[LiveCluster] = []
+        self._to_balance: list[LiveCluster] = []
+        self._left: list[object] = []  # what nobody needs any more: of the old snapshot, and of listeners
+        self._gone: list[object] = []
         self._ports: dict[SocketAddress, ListeningPort] = {}
         self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
         self._leaving: list[ListenerRuntime] = []
-        self._logs: dict[str, AccessLogWriter] = {}
-        self._closed_logs: list[AccessLogWriter] = []
+        self._access_logs = AccessLogs(hostname, random, monotonic)
         self._event_logs = EventLogs(wall)
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
@@ -157,27 +166,28 @@ class DataPlane:
 
         Raises `ListenError`, `AccessLogError` and `FilterError`; what had been made by then is undone.
         """
+        return at_once(self._laying_out(snapshot))
+
+    def prepare(self, snapshot: Snapshot) -> Deferred[Prepared]:
+        """`lay_out` while requests are served. Cancelling it undoes what has been made."""
+        return self._slices.run(self._laying_out(snapshot))
+
+    def _laying_out(self, snapshot: Snapshot) -> Steps[Prepared]:
         bootstrap = snapshot.bootstrap
-        self._secrets.want(self._named_secrets() | sources_in(bootstrap))
-        plan = diff(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
-        fresh = [
-            make_cluster(cluster, self._registry, self._discovery(cluster), self._event_logs.outlier, self._event_logs.check)
-            for cluster in plan.clusters_added
-        ]
-        for cluster in fresh:
-            if cluster.name in self._clusters:
-                cluster.inherit(self._clusters[cluster.name])
-        clusters = {name: self._clusters[name] for name in plan.clusters_kept} | {cluster.name: cluster for cluster in fresh}
-        prepared = Prepared(snapshot, plan, clusters, fresh)
-        runtime = Runtime(bootstrap.runtime)
+        plan = yield from comparing(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
+        prepared = Prepared(snapshot, plan)
+        runtime = self._runtime
+        if self._snapshot is None:
+            runtime.take(bootstrap.runtime)  # nothing is served by it yet
         try:
+            self._secrets.want(self._named_secrets() | sources_in(bootstrap))
             self._event_logs.prepare(bootstrap)
+            self._access_logs.prepare(bootstrap, runtime)
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
+            clusters = yield from self._making_clusters(prepared)
             for listener in bootstrap.listeners:
-                self._open_logs(prepared, listener.access_log)
                 for key, chain in keyed_chains(listener):
-                    self._open_logs(prepared, chain.filter.access_log)
                     if chain.tls is not None:
                         at = (listener.address, key)
                         prepared.tls[at] = HeldTls(chain.tls, self._secrets, self._tls.get(at))
@@ -187,30 +197,47 @@ class DataPlane:
                         served = self._served(ConnectionManager, listener.address, key)
                         stats = served.stats if served is not None else HttpStats()
                         prepared.managers[listener.address, key] = PreparedManager(
-                            ListenerResource(chain.filter, clusters.__getitem__, runtime),
+                            (yield from ListenerResource.in_steps(chain.filter, clusters.__getitem__, runtime)),
                             stats,
-                            self._filter_chain(chain.filter, stats, runtime, bootstrap.node_cluster) if chain.filter.http_filters else None,
+                            (yield from self._making_chain(chain.filter, stats, runtime, bootstrap.node_cluster)),
                         )
                         if chain.filter.local_reply is not None:
                             # made again by `commit`, which is too late to find out that it cannot be made
                             LocalReplies(chain.filter.local_reply, runtime, self._random)
-        except Exception:
+        except BaseException:  # also when it is closed
             self.discard(prepared)
             raise
         return prepared
 
+    def _making_clusters(self, prepared: Prepared) -> Steps[dict[str, LiveCluster]]:
+        """Return all clusters of *prepared* by name, and make those that are new."""
+        for name in prepared.plan.clusters_kept:
+            prepared.clusters[name] = self._clusters[name]
+        for config in prepared.plan.clusters_added:
+            yield
+            cluster = make_cluster(config, self._registry, self._discovery(config), self._event_logs.outlier, self._event_logs.check)
+            prepared.fresh.append(cluster)
+            prepared.clusters[config.name] = cluster
+            if config.name in self._clusters:
+                cluster.inherit(self._clusters[config.name])
+        return prepared.clusters
+
     def warm(self, prepared: Prepared) -> Deferred[Prepared]:
         """Wait until the endpoints of new clusters are found and have been checked once, at most `WARMING_DEADLINE`."""
         missing = dict.fromkeys(cluster.name for cluster in prepared.fresh)
+        started: list[Deferred[object]] = []
 
         def found(result: object, name: str) -> object:
             del missing[name]
             return result
 
-        started = [cluster.start().addBoth(found, cluster.name) for cluster in prepared.fresh]
-        if not started:
+        def starting() -> Steps[None]:
+            for cluster in prepared.fresh:
+                yield
+                started.append(cluster.start().addBoth(found, cluster.name))
+
+        if not prepared.fresh:
             return succeed(prepared)
-        warming: Deferred[Any] = DeferredList(started, consumeErrors=True)
         warmed: Deferred[Prepared] = Deferred()
 
         def ready(_: object) -> None:
@@ -223,8 +250,17 @@ class DataPlane:
             warmed.callback(prepared)
 
         late = self._reactor.callLater(WARMING_DEADLINE, too_late)
-        warming.addCallback(ready)
-        return warmed
+        warming: Deferred[Any] = self._slices.run(starting()).addCallback(lambda _: DeferredList(started, consumeErrors=True))
+        warming.addBoth(ready)
+        return warmed.addCallback(lambda _: self._slices.run(self._activating(prepared)))
+
+    def _activating(self, prepared: Prepared) -> Steps[Prepared]:
+        """Have those clusters be in force that replace none: it makes no difference yet."""
+        for cluster in prepared.fresh:
+            if cluster.name not in self._clusters:
+                yield
+                cluster.activate()
+        return prepared
 
     def discard(self, prepared: Prepared) -> None:
         """Undo `lay_out`."""
@@ -232,29 +268,33 @@ class DataPlane:
             cluster.stop()
         for sock in prepared.sockets.values():
             sock.close()
-        for writer in prepared.logs.values():
-            writer.close()
+        self._access_logs.discard()
+        for cluster in prepared.fresh:
+            if cluster.name not in self._clusters:
+                self._registry.forget(cluster.name)
         self._event_logs.discard()
         self._secrets.want(self._named_secrets())
 
     def commit(self, prepared: Prepared) -> None:
-        """Serve *prepared* from the next request on, and let go of what only the old snapshot used."""
+        """Serve *prepared*, which is warm, from the next request on. `let_go` does the rest."""
         plan = prepared.plan
-        self._logs |= prepared.logs
+        before = self._snapshot
+        self._left += [before, *(thing for runtime in self._runtimes.values() for thing in self._trees(runtime))]
+        self._access_logs.commit()
         self._event_logs.commit(prepared.snapshot.bootstrap)
-        self._registry.runtime = Runtime(prepared.snapshot.bootstrap.runtime)
+        self._runtime.take(prepared.snapshot.bootstrap.runtime)
+        replaced = {name: self._clusters[name] for name in plan.clusters_removed}
         for cluster in prepared.fresh:
-            cluster.activate()
-        for cluster in prepared.clusters.values():
-            cluster.rebalance()
-        old_clusters = [self._clusters[name] for name in plan.clusters_removed]
+            if cluster.name in replaced:
+                cluster.activate()
+        self._old_clusters += replaced.values()
         self._clusters = prepared.clusters
         self._tls = prepared.tls
         for listener in plan.listeners_kept:
             runtime = self._runtimes[listener.address]
             services = self._services(listener, prepared, runtime.listener_stats)
             tls = self._secured(listener, runtime.listener_stats)
-            runtime.configure(listener, services, tls=tls, access_logs=self._access_logs(listener.access_log, b"NotSet"))
+            runtime.configure(listener, services, tls=tls, access_logs=self._logs_of(listener.access_log, b"NotSet"))
             self._ports[listener.address].buffer_limit = listener.per_connection_buffer_limit_bytes
         for listener in plan.listeners_added:
             listener_stats = ListenerStats()
@@ -264,7 +304,7 @@ class DataPlane:
                 self._worker,
                 listener_stats,
                 tls=self._secured(listener, listener_stats),
-                access_logs=self._access_logs(listener.access_log, b"NotSet"),
+                access_logs=self._logs_of(listener.access_log, b"NotSet"),
                 count=counter(self._stats.filters),
             )
             self._runtimes[listener.address] = runtime
@@ -279,21 +319,45 @@ class DataPlane:
             runtime = self._runtimes.pop(address)
             runtime.drain()
             self._leaving.append(runtime)
-        for cluster in old_clusters:
-            cluster.stop(self._clusters.get(cluster.name))
-            if cluster.name not in self._clusters:
-                self._registry.forget(cluster.name)
         self._snapshot = prepared.snapshot
         self._secrets.users = [self._registry.refill, *(held.refill for held in self._tls.values())]
         self._secrets.want(self._named_secrets())
         self._secrets.tell_users()  # of what has changed while this was prepared
         stats = self._stats
-        stats.cluster_added += sum(cluster.name not in plan.clusters_removed for cluster in plan.clusters_added)
-        stats.cluster_modified += sum(cluster.name in plan.clusters_removed for cluster in plan.clusters_added)
-        stats.cluster_removed += sum(name not in self._clusters for name in plan.clusters_removed)
+        modified = sum(cluster.name in replaced for cluster in plan.clusters_added)
+        stats.cluster_added += len(plan.clusters_added) - modified
+        stats.cluster_modified += modified
+        stats.cluster_removed += len(replaced) - modified
         stats.listener_added += len(plan.listeners_added)
         stats.listener_modified += len(plan.listeners_kept)
         stats.listener_removed += len(plan.listeners_removed)
+        if before is not None and before.bootstrap.runtime != prepared.snapshot.bootstrap.runtime:
+            self._to_balance = list(self._clusters.values())
+
+    def let_go(self, things: list[object]) -> Deferred[None]:
+        """Let go of what only the old snapshot used, behind a `commit`, and of *things*, which is empty then; fires when that is done.
+
+        No other snapshot may be prepared before.
+        """
+        self._left += things
+        things.clear()
+        return self._slices.run(self._letting_go()).addErrback(_not_cancelled)
+
+    def meanwhile(self, steps: Steps[T]) -> Deferred[T]:
+        """Do some work in slices between requests; it is cancelled when the process ends."""
+        return self._slices.run(steps)
+
+    def _letting_go(self) -> Steps[None]:
+        while self._to_balance:  # runtime has a say in who is used
+            yield
+            self._to_balance.pop().rebalance()
+        while self._old_clusters:
+            yield
+            old = self._old_clusters.pop()
+            old.stop(self._clusters.get(old.name))
+            if old.name not in self._clusters:
+                self._registry.forget(old.name)
+        yield from taking_apart(self._left)
 
     def drain(self) -> Deferred[None]:
         """Accept no more connections, close each behind its next answer; fires when none is left."""
@@ -308,14 +372,20 @@ class DataPlane:
         self._drained.append(waiting)
         return waiting
 
+    def reopen_logs(self) -> None:
+        """Open the files of all logs anew by their names, for who rotates them."""
+        self._access_logs.reopen()
+        self._event_logs.reopen()
+
     def stop(self) -> None:
         """Drop what is left and let go of the reactor."""
+        self._slices.stop()
         for port in self._ports.values():
             port.stop()
         for runtime in [*self._runtimes.values(), *self._leaving]:
             runtime.drop()
         self._network.flush()
-        for cluster in self._clusters.values():
+        for cluster in [*self._clusters.values(), *self._old_clusters]:
             cluster.stop()
         self._registry.close()
         self._network.flush()
@@ -324,8 +394,7 @@ class DataPlane:
         for looping in (self._ticker, self._flusher):
             if looping.running:
                 looping.stop()
-        for writer in self._logs.values():
-            writer.close()
+        self._access_logs.close()
         self._event_logs.close()
         self._secrets.stop()
         self._network.close()
@@ -340,11 +409,7 @@ class DataPlane:
     def report(self) -> Report:
         """Return what this process has counted, and what it serves."""
         stats = self._stats
-        writers = [*self._logs.values(), *self._closed_logs]
-        stats.access_log_lines = sum(writer.lines for writer in writers)
-        stats.access_log_writes = sum(writer.writes for writer in writers)
-        stats.access_log_failures = sum(writer.failures for writer in writers)
-        stats.access_log_lost = sum(writer.lost for writer in writers)
+        self._access_logs.count(stats)
         parts = tuple(self.parts())
         listeners = [part for part in parts if isinstance(part, ListenerReport)]
         managers = [part for part in parts if isinstance(part, HttpReport)]
@@ -393,14 +458,14 @@ class DataPlane:
             one.serve(stats)
         return held
 
-    def _open_logs(self, prepared: Prepared, configs: Sequence[FileAccessLog]) -> None:
-        """Open those access logs that are not open yet. Raises `AccessLogError`."""
-        for access_log in configs:
-            if access_log.path not in self._logs and access_log.path not in prepared.logs:
-                prepared.logs[access_log.path] = AccessLogWriter(access_log.path)
-
     def _connections(self) -> int:
         return sum(runtime.connections for runtime in [*self._runtimes.values(), *self._leaving])
+
+    def _trees(self, runtime: ListenerRuntime) -> Iterator[object]:
+        """Return what is large of what *runtime* serves."""
+        for manager in self._managers(runtime):
+            yield manager.tree
+            yield manager.filters
 
     def _managers(self, runtime: ListenerRuntime) -> Iterator[ConnectionManager]:
         return (service for service in runtime.services.values() if isinstance(service, ConnectionManager))
@@ -419,7 +484,7 @@ class DataPlane:
                 services[key] = self._tcp_proxy(listener, key, chain.filter, prepared.targets[listener.address, key], stats)
                 continue
             ready = prepared.managers[listener.address, key]
-            logs = self._access_logs(chain.filter.access_log)
+            logs = self._logs_of(chain.filter.access_log)
             served = self._served(ConnectionManager, listener.address, key)
             if served is not None:
                 served.configure(listener, chain.filter, ready.tree, logs, ready.filters, chain)
@@ -431,7 +496,7 @@ class DataPlane:
     def _tcp_proxy(
         self, listener: Listener, key: ChainKey, settings: TcpProxy, split: Split[Target], stats: ListenerStats
     ) -> TcpProxyRuntime:
-        logs = self._access_logs(settings.access_log, b"TcpConnectionEnd")
+        logs = self._logs_of(settings.access_log, b"TcpConnectionEnd")
         served = self._served(TcpProxyRuntime, listener.address, key)
         name = key[0] if isinstance(key[0], str) else ""
         if served is None:
@@ -453,8 +518,12 @@ class DataPlane:
         kind = LogicalDnsDiscovery if cluster.type is DiscoveryType.LOGICAL_DNS else StrictDnsDiscovery
         return kind(cluster, resolver, self._reactor, self._random, stats)
 
-    def _filter_chain(self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime, node_cluster: str) -> FilterChain:
-        return make_chain(
+    def _making_chain(
+        self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime, node_cluster: str
+    ) -> Steps[FilterChain | None]:
+        if not manager.http_filters:
+            return None
+        chain = yield from making_chain(
             manager,
             FactoryContext(
                 name="",
@@ -469,24 +538,22 @@ class DataPlane:
                 node_cluster=node_cluster,
             ),
         )
+        return chain
 
-    def _access_logs(self, configs: Sequence[FileAccessLog], log_type: bytes = b"DownstreamEnd") -> list[AccessLog]:
-        return [
-            AccessLog(
-                compile_format(config.format, hostname=self._hostname, find=first_value, log_type=log_type),
-                self._logs[config.path],
-                asks_for_more(config.format),
-            )
-            for config in configs
-        ]
+    def _logs_of(self, configs: Sequence[FileAccessLog], log_type: bytes = b"DownstreamEnd") -> list[AccessLog]:
+        return self._access_logs.compile(configs, self._runtime, log_type)
 
     def _tick(self) -> None:
         worker = self._worker
         worker.tick()
         self._registry.tick(worker.now)
+        if self._gone:
+            self._slices.run(taking_apart(self._gone)).addErrback(_not_cancelled)
         for runtime in [runtime for runtime in self._leaving if not runtime.connections]:
             self._leaving.remove(runtime)
             worker.listeners.remove(runtime)
+            self._gone += self._trees(runtime)
+            runtime.services = {}
         if self._drained and not self._connections():
             waiting, self._drained = self._drained, []
             for deferred in waiting:
@@ -494,17 +561,16 @@ class DataPlane:
         self._network.flush()  # what timeouts wrote does not wait for the next event
 
     def _flush_logs(self) -> None:
-        for writer in self._logs.values():
-            writer.flush()
         self._event_logs.flush()
         runtimes = [*self._runtimes.values(), *self._leaving]
         services = [service for runtime in runtimes for service in (*runtime.services.values(), *runtime.leaving)]
         logs = [*(service.access_logs for service in services), *(runtime.access_logs for runtime in runtimes)]
-        used = {access_log.writer for one in logs for access_log in one}
-        for path in [path for path, writer in self._logs.items() if writer not in used]:
-            writer = self._logs.pop(path)
-            writer.close()
-            self._closed_logs.append(writer)  # what it counted still counts
+        self._access_logs.flush(access_log for one in logs for access_log in one)
+
+
+def _not_cancelled(failure: Failure) -> None:
+    """The process ends: what was to be done need not be."""
+    failure.trap(CancelledError)
 
 
 def _resident() -> int:
