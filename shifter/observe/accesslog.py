@@ -3,18 +3,22 @@
 Rule 1. `AccessLogWriter.write` is called once a request: it appends to a buffer and, one time in hundreds, writes it out.
 Rule 2. After opening, nothing here raises and nothing waits. A full disk or a reader that does not read costs log lines,
         which are counted (`AccessLogWriter.lost`), never requests; the buffer is bounded.
-Rule 3. Lines are written whole and in order. Only a file that is exchanged while half a line is written loses the other half.
+Rule 3. A regular file is written by a thread (`writerthread`), for a disk may take its time; everything else can say that it would block.
+        A pipe that nobody reads yet is opened when somebody does.
+Rule 4. Lines are written whole and in order. Only a file that is exchanged while half a line is written loses the other half.
 """
 
 import contextlib
+import errno
 import os
 import select
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from shifter.observe.logformat import ShifterError
+from shifter.observe.errors import ShifterError
+from shifter.observe.writerthread import FileThread
 
 _BLOCK = 64 * 1024
 _LIMIT = 1024 * 1024
@@ -40,7 +44,13 @@ def open_sink(path: str) -> Sink:
     standard = {"/dev/stdout": 1, "/dev/stderr": 2}.get(path)
     flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     if standard is None:
-        return _Descriptor(os.open(path, flags | os.O_CREAT, 0o644))
+        try:
+            fd = os.open(path, flags | os.O_CREAT, 0o644)
+        except OSError as error:
+            if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
+                return _Unread(path, flags)
+            raise
+        return FileThread(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else _Descriptor(fd)
     kind = os.fstat(standard).st_mode
     if stat.S_ISSOCK(kind):
         return _Socket(standard)
@@ -51,24 +61,27 @@ def open_sink(path: str) -> Sink:
             return _Descriptor(os.open(path, flags))
         return _Polite(os.dup(standard))
     # The same place in the same file as everything else that is printed, or one would overwrite the other.
-    return _Descriptor(os.dup(standard))
+    return FileThread(os.dup(standard))
 
 
 class AccessLogWriter:
-    """One access log. ``lines`` counts lines taken, ``lost`` lines given up, ``writes`` and ``failures`` attempts to write.
+    """One access log. ``lines`` counts lines taken, ``writes`` blocks handed on.
 
     *opener* makes the sink for *path*. Raises `AccessLogError` when it cannot.
     """
 
-    __slots__ = ("_blocked", "_buffer", "_opener", "_sink", "_torn", "failures", "lines", "lost", "path", "reopen_failures", "writes")
+    __slots__ = (
+        "_blocked", "_buffer", "_failures", "_former", "_lost", "_opener", "_sink", "_torn", "lines", "path", "reopen_failures", "writes",
+    )  # fmt: skip
 
     def __init__(self, path: str, opener: Callable[[str], Sink] = open_sink) -> None:
         self.path = path
         self.lines = 0
-        self.lost = 0
         self.writes = 0
-        self.failures = 0
         self.reopen_failures = 0
+        self._lost = 0
+        self._failures = 0
+        self._former: list[FileThread] = []
         self._opener = opener
         self._buffer = bytearray()
         self._blocked = False
@@ -101,7 +114,7 @@ class AccessLogWriter:
                 if not written:
                     break
         except OSError:
-            self.failures += 1
+            self._failures += 1
         self._blocked = bool(buffer)
 
     def reopen(self) -> None:
@@ -116,17 +129,32 @@ class AccessLogWriter:
             # The first half of this line is in the old file.
             del self._buffer[: self._buffer.find(b"\n") + 1]
             self._torn = False
-            self.lost += 1
+            self._lost += 1
         self._close_sink()
         self._sink = sink
         self.flush()
 
     def close(self) -> None:
-        """Write what can be written and close; what could not is lost. Nothing may be written afterwards."""
+        """Write what can be written without waiting and close; what cannot be is lost. Nothing may be written afterwards."""
         self.flush()
-        self.lost += self._buffer.count(b"\n")
+        self._lost += self._buffer.count(b"\n")
         self._buffer.clear()
         self._close_sink()
+
+    def join(self, seconds: float) -> None:
+        """Wait until what was handed to threads is written, *seconds* at most for each file. For who is about to end."""
+        for thread in self._former:
+            thread.join(seconds)
+
+    @property
+    def lost(self) -> int:
+        """How many lines were given up."""
+        return self._lost + sum(thread.lost for thread in self._threads())
+
+    @property
+    def failures(self) -> int:
+        """How many attempts to write have failed."""
+        return self._failures + sum(thread.failures for thread in self._threads())
 
     def __repr__(self) -> str:
         return f"<AccessLogWriter {self.path!r} lines={self.lines} lost={self.lost} waiting={len(self._buffer)}>"
@@ -137,12 +165,23 @@ class AccessLogWriter:
             self.flush()
         if len(self._buffer) > _LIMIT:
             del self._buffer[-len(line) :]
-            self.lost += 1
+            self._lost += 1
+
+    def _threads(self) -> Iterator[FileThread]:
+        yield from self._former
+        if isinstance(self._sink, FileThread):
+            yield self._sink
 
     def _close_sink(self) -> None:
         if self._sink is not None:
             with contextlib.suppress(OSError):
                 self._sink.close()
+            for thread in [one for one in self._former if one.join(0)]:
+                self._former.remove(thread)
+                self._lost += thread.lost
+                self._failures += thread.failures
+            if isinstance(self._sink, FileThread):
+                self._former.append(self._sink)
         self._sink = None
 
 
@@ -157,6 +196,24 @@ class _Descriptor:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+class _Unread:
+    """A named pipe that nobody reads: until somebody does it takes nothing."""
+
+    def __init__(self, path: str, flags: int) -> None:
+        self._path = path
+        self._flags = flags
+        self._pipe: _Descriptor | None = None
+
+    def write(self, data: bytes) -> int:
+        if self._pipe is None:
+            self._pipe = _Descriptor(os.open(self._path, self._flags))
+        return self._pipe.write(data)
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
 
 
 class _Polite(_Descriptor):

@@ -17,6 +17,9 @@ from shifter.proxy.access_log import AccessLog, compile_access_log
 from shifter.routing.logfilter import compile_filter
 from shifter.routing.runtime import Runtime
 
+LAST = 5.0
+"""Seconds that a disk may take for the last lines."""
+
 _log = Logger()
 _WARN_EVERY = 60.0
 
@@ -77,9 +80,11 @@ class AccessLogs:
             writer.reopen()
 
     def close(self) -> None:
-        """Write what can be written, and nothing more."""
+        """Write what can be written, for `LAST` seconds at most, and nothing more."""
         for writer in self._open.values():
             writer.close()
+        for writer in (*self._open.values(), *self._closed):
+            writer.join(LAST)
 
     def count(self, stats: ServerStats) -> None:
         """Have *stats* say what became of the lines."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from shifter.model.bootstrap import Bootstrap
 from shifter.observe.accesslog import AccessLogWriter
+from shifter.service.access_logs import LAST
 from shifter.upstream.health_check import HealthCheckEvent
 from shifter.upstream.outlier_events import OutlierEvent
 
@@ -62,6 +63,8 @@ class EventLogs:
     def close(self) -> None:
         """Write nothing more."""
         _close(self._open.values())
+        for writer in self._open.values():
+            writer.join(LAST)
 
     def _write(self, path: str, line: bytes) -> None:
         writer = self._open.get(path) or self._to_be.get(path)

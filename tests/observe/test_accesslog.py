@@ -149,6 +149,7 @@ def test_a_real_file_is_appended_to(tmp_path: Path) -> None:
     writer.reopen()
     writer.write(b"two\n")
     writer.close()
+    writer.join(60)
     assert (tmp_path / "access.log.1").read_bytes() == b"zero\none\n"
     assert path.read_bytes() == b"two\n"
 
@@ -186,9 +187,9 @@ from shifter.observe.accesslog import AccessLogWriter
 writer = AccessLogWriter('/dev/stdout')
 os.write(1, b'first\\n')
 writer.write(b'second\\n')
-writer.flush()
-os.write(1, b'third\\n')
 writer.close()
+writer.join(60)
+os.write(1, b'third\\n')
 """
     with path.open("wb") as stream:
         subprocess.run([sys.executable, "-c", code], stdout=stream, check=True, cwd=Path(__file__).parents[2])
@@ -252,3 +253,27 @@ def test_standard_output_that_is_a_socket_does_not_block() -> None:
             assert os.get_blocking(1)
             sink.close()
         assert ours.recv(100) == LINE
+
+
+def test_a_named_pipe_is_written_when_somebody_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = AccessLogWriter(str(path))
+    writer.write(b"one\n")
+    writer.flush()
+    assert (writer.lost, writer.failures) == (0, 1)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        writer.write(b"two\n")
+        writer.flush()
+        assert reader.read(100) == b"one\ntwo\n"
+        writer.close()
+        assert reader.read(100) == b""
+
+
+def test_a_named_pipe_that_nobody_reads_can_be_closed(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = AccessLogWriter(str(path))
+    writer.write(b"one\n")
+    writer.close()
+    assert writer.lost == 1
