@@ -3,7 +3,8 @@
 Rule 1. It leads: it reads configurations, hands them to the data path, serves the admin listener, and reacts to signals.
         It holds nothing that a request needs.
 Rule 2. It wires together and decides nothing: changes are `controller`'s, the end is `ending`'s, what is told is `view`'s.
-Rule 3. SIGHUP reads the configuration again; so does a file of it that has changed.
+Rule 3. SIGHUP reads the configuration again; so does a file of it that has changed. SIGUSR1 opens the log files anew, besides what
+        twistd does then with its own.
 """
 
 import random
@@ -75,6 +76,7 @@ class ShifterService(MultiService):
         super().startService()  # type: ignore[no-untyped-call]
         self._plane.start()
         self._catch(signal.SIGHUP, partial(self.reload, Actor("operator", origin="SIGHUP")))
+        self._catch(signal.SIGUSR1, self._plane.reopen_logs, signal.getsignal(signal.SIGUSR1))
         self._catch(signal.SIGTERM, self._ending.terminate)
         # a reactor that starts puts its own handler for SIGTERM in place of whatever is there
         self._reactor.callWhenRunning(self._catch, signal.SIGTERM, self._ending.terminate)
@@ -87,14 +89,21 @@ class ShifterService(MultiService):
         self._controller.close()
         done = maybeDeferred(super().stopService)
         done.addCallback(lambda _: self._view.feed.stop())
+        done.addCallback(lambda _: self._view.levels.close())
         done.addCallback(lambda _: self._admin.serve(None))
         done.addCallback(lambda _: self._plane.stop())
         return done.addCallback(lambda _: self._journal.close())
 
-    def _catch(self, number: int, react: Callable[[], object]) -> None:
-        """Have the reactor call *react* on a signal, as Twisted does for its own."""
+    def _catch(self, number: int, react: Callable[[], object], before: Any = None) -> None:
+        """Have the reactor call *react* on a signal, as Twisted does for its own; *before* is a handler that has its turn first."""
+
+        def caught(*details: Any) -> None:
+            if callable(before):
+                before(*details)
+            self._reactor.callFromThread(react)
+
         try:
-            old = signal.signal(number, lambda *_: self._reactor.callFromThread(react))
+            old = signal.signal(number, caught)
         except ValueError:
             return  # not the main thread: signals are somebody else's business
         self._old_handlers.append((number, old))
