@@ -5,7 +5,7 @@ Rule 1. As in ``check``: works on the node tree, and skips what has an unexpecte
 
 from shifter.config.build_runtime import is_share
 from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
-from shifter.config.judge import no_effect, number
+from shifter.config.judge import number
 from shifter.config.report import Report, shown
 from shifter.config.schema.core import Denominator
 
@@ -22,12 +22,11 @@ def check_runtime(root: MapNode, report: Report) -> None:
     for layer in maps(runtime.get("layers")) if runtime is not None else ():
         name = text_in(layer, "name")
         if name and names.setdefault(name, name) is not name:
-            report.error(name, f"a second layer is named `{shown(name)}`", f"the first stands at line {names[name].line}")
+            report.error(name, f"a second layer is named `{shown(name)}`", f"the first stands at {report.line(names[name], name)}")
         if "admin_layer" in layer:
             if admin is not None:
-                report.error(layer.key("admin_layer"), "there can be one `admin_layer`", f"the first stands at line {admin.line}")
+                report.error(layer.key("admin_layer"), "there can be one `admin_layer`", f"the first stands at {report.line(admin, layer)}")
             admin = layer
-            no_effect(report, layer, "admin_layer", "runtime values cannot be changed by the admin pages")
         values = map_in(layer, "static_layer")
         if values is not None:
             _values(values, report)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
@@ -19,12 +20,38 @@ class Admin:
 RuntimeValue = bool | int | float | str | FractionalPercent
 
 
+class LayerKind(Enum):
+    """Which of the kinds of ``bootstrap.v3.RuntimeLayer`` is set: where the values of a layer come from."""
+
+    STATIC = "static_layer"
+    DISK = "disk_layer"
+    ADMIN = "admin_layer"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLayer:
+    """``RuntimeLayer.DiskLayer``: values stand in the files below ``directory``, each by the file's path with dots in it.
+
+    ``directory`` is ``<symlink_root>/<subdirectory>``, with the node's cluster below that if ``append_service_cluster`` is set;
+    ``symlink_root`` is turned to another directory as a whole.
+    """
+
+    symlink_root: str
+    directory: str
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeLayer:
-    """``bootstrap.v3.RuntimeLayer.static_layer``: values by their dotted keys. A later layer hides an earlier one."""
+    """``bootstrap.v3.RuntimeLayer``: values by their dotted keys. A later layer hides an earlier one.
+
+    What a file or a request says (``kind`` is not ``STATIC``) is in ``texts``, too, as it was written.
+    """
 
     name: str
     values: Mapping[str, RuntimeValue] = field(default_factory=dict)
+    kind: LayerKind = LayerKind.STATIC
+    disk: DiskLayer | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

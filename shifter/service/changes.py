@@ -33,6 +33,7 @@ from shifter.model.route import (
 )
 from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
+from shifter.service.runtime_changes import runtime_lines
 
 T = TypeVar("T")
 _Key: TypeAlias = Callable[[T], Hashable]
@@ -76,7 +77,8 @@ def _lines(old: Bootstrap, new: Bootstrap) -> Iterator[str | None]:
     for address, listener in after.items():
         if address in before and before[address] is not listener:
             yield from _listener(before[address], listener, several=several)
-    rest = replace(old, clusters=(), listeners=()), replace(new, clusters=(), listeners=())
+    yield from runtime_lines(old, new)
+    rest = replace(old, clusters=(), listeners=(), runtime=()), replace(new, clusters=(), listeners=(), runtime=())
     yield from (f"~ {difference}" for difference in _differences(*rest))
 
 
@@ -154,12 +156,12 @@ def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iter
     yield from _pairing(old.routes, new.routes, pairs)
     kept = {id(route): earlier for earlier, route in pairs}
     gone = {id(earlier) for earlier, _ in pairs}
-    yield from (f"+ route {_title(route)}{where} -> {_target(route)}" for route in new.routes if id(route) not in kept)
+    yield from (f"+ route {title_of(route)}{where} -> {_target(route)}" for route in new.routes if id(route) not in kept)
     for route in new.routes:
         yield _PAUSE
         if id(route) in kept and kept[id(route)] != route:
-            yield f"~ route {_title(route)}{where}: {', '.join(_route(kept[id(route)], route))}"
-    yield from (f"- route {_title(route)}{where}" for route in old.routes if id(route) not in gone)
+            yield f"~ route {title_of(route)}{where}: {', '.join(_route(kept[id(route)], route))}"
+    yield from (f"- route {title_of(route)}{where}" for route in old.routes if id(route) not in gone)
     places = {id(route): number for number, route in enumerate(old.routes)}
     order = [places[id(kept[id(route)])] for route in new.routes if id(route) in kept]
     if order != sorted(order):
@@ -272,7 +274,8 @@ def _name(entry: _Entry) -> str:
     return entry.name if isinstance(entry, TcpCluster) else entry.name or f"the cluster that {_shown(entry.cluster_header)} names"
 
 
-def _title(route: Route) -> str:
+def title_of(route: Route) -> str:
+    """Return what a route is called: by its name, or by what it matches."""
     return route.name or _matched(route.match)
 
 

@@ -2,13 +2,20 @@
 
 Rule 1. Files first, then runtime values, then weights. What is made is a whole configuration as if a file had said all of it, so
         that everything after this (plan, warming, swap, explanations, dumps) knows no difference.
+Rule 2. What holds over the files ends when they say something else of the same thing; it is told why.
 """
 
 from dataclasses import dataclass, field, replace
 
-from shifter.model.bootstrap import Bootstrap
+from shifter.config.build_runtime import ValueTextError, runtime_value
+from shifter.model.bootstrap import Bootstrap, LayerKind, RuntimeLayer
 from shifter.service.journal import Overrides
 from shifter.service.sources import Candidate
+from shifter.service.weights import overridden, weightless
+
+
+class CompositionError(Exception):
+    """What the files say and what holds over them do not go together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,48 @@ class Composed:
 
 
 def compose(inputs: Inputs) -> Composed:
-    """Return what follows from *inputs*, whose candidate has a configuration."""
-    assert inputs.candidate.bootstrap is not None
-    return Composed(replace(inputs.candidate.bootstrap), inputs)
+    """Return what follows from *inputs*, whose candidate has a configuration. Raises `CompositionError`."""
+    said = inputs.candidate.bootstrap
+    assert said is not None
+    overrides = inputs.overrides
+    ended: list[str] = []
+    if overrides.runtime and not has_admin_layer(said):
+        ended.append("the runtime values that were set end: the configuration has no `admin_layer` any more")
+        overrides = replace(overrides, runtime={})
+    with_runtime = replace(said, runtime=_layers(said, inputs.candidate, overrides))
+    bootstrap, weights, others = overridden(with_runtime, overrides.weights)
+    ended += others
+    if len(weights) != len(overrides.weights):
+        overrides = replace(overrides, weights=weights)
+    without = weightless(bootstrap)
+    if without:
+        raise CompositionError("; ".join(without))
+    return Composed(bootstrap, inputs if overrides is inputs.overrides else replace(inputs, overrides=overrides), tuple(ended))
+
+
+def has_admin_layer(bootstrap: Bootstrap) -> bool:
+    """Say whether runtime values can be set while *bootstrap* is served."""
+    return any(layer.kind is LayerKind.ADMIN for layer in bootstrap.runtime)
+
+
+def _layers(bootstrap: Bootstrap, candidate: Candidate, overrides: Overrides) -> tuple[RuntimeLayer, ...]:
+    """Return the layers with what files and requests put into them; as in Envoy without those whose directory does not exist."""
+    layers = []
+    for layer in bootstrap.runtime:
+        if layer.disk is not None:
+            read = candidate.disk.get(layer.disk.directory)
+            if read is not None and read.exists:
+                layers.append(replace(layer, texts=read.texts, values=read.values))
+        elif layer.kind is LayerKind.ADMIN:
+            layers.append(_admin_layer(layer, overrides))
+        else:
+            layers.append(layer)
+    return tuple(layers)
+
+
+def _admin_layer(layer: RuntimeLayer, overrides: Overrides) -> RuntimeLayer:
+    try:
+        values = {key: runtime_value(text) for key, text in overrides.runtime.items()}
+    except ValueTextError as error:
+        raise CompositionError(f"a runtime value that was set cannot be read: {error}") from error
+    return replace(layer, texts=overrides.runtime, values=values)

@@ -28,12 +28,12 @@ from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
 from shifter.service.changes import telling
 from shifter.service.collector import Collector
-from shifter.service.composition import Composed, Inputs, compose
+from shifter.service.composition import Composed, CompositionError, Inputs, compose
 from shifter.service.journal import Held, Journal, JournalError
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.sources import Candidate
 
-CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError, JournalError)
+CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError, JournalError, CompositionError)
 """Why a configuration that was read without problems may still not be served here and now."""
 
 ADMIN_BACKLOG = 50
@@ -185,6 +185,8 @@ class Controller:
         reads_files = wish.kind is ChangeKind.CONFIG
         if isinstance(wanted, Refusal):
             return self._refused(wanted.problems, reads_files)
+        if wanted.inputs is self._inputs:
+            return ChangeResult(True, self._version, warnings=tuple(wanted.warnings))
         self._over.append(wanted.inputs)
         try:
             draft = self._draft(wanted.inputs)
@@ -202,13 +204,17 @@ class Controller:
         try:
             yield self._plane.warm(prepared)
             lines = yield self._plane.meanwhile(telling(self.snapshot.bootstrap, draft.composed.bootstrap))
-            if lines or not reads_files:
+            held, overrides = _held(draft.composed.inputs), self._inputs.overrides
+            if lines or not reads_files or held.overrides != overrides:
+                told = (*_some(lines, WRITTEN), *draft.composed.warnings)
                 after = AuditEntry(
-                    *(0, self._wall(), wish.kind, actor, wanted.target, tuple(_some(lines, WRITTEN)), wanted.before, wanted.after),
+                    *(0, self._wall(), wish.kind, actor, wanted.target, told, wanted.before, wanted.after),
                     version=self._version + 1,
                     undoes=wanted.undoes,
                 )
-                entry = yield self._journal.append(after, _held(draft.composed.inputs))
+                entry = yield self._journal.append(after, held)
+            else:
+                yield self._journal.begin(held)
         except (JournalError, CancelledError) as error:
             self._discard(draft, prepared)
             return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)

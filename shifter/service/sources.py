@@ -17,6 +17,7 @@ from shifter.observe.logformat import FormatError, compile_format, template_prob
 from shifter.routing.errors import RoutingError
 from shifter.routing.regex import RegexError, compile_substitution, regex_problem
 from shifter.routing.template import compile_template, compile_template_rewrite
+from shifter.service.disk_values import DiskValues, read_values
 
 MAX_BYTES = 4 * MAX_CHARACTERS + 1
 """More bytes than any configuration that is not refused for its size."""
@@ -35,6 +36,8 @@ class Candidate:
     """All of them as one page, with the lines they are about."""
     texts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """What its files said, by path, the main file first: what it takes to serve it again."""
+    disk: Mapping[str, DiskValues] = field(default_factory=dict, repr=False)
+    """What the files of runtime values said, by their directory."""
 
 
 class FileSource:
@@ -65,7 +68,7 @@ def loaded_again(texts: Mapping[str, bytes]) -> Candidate:
     errors = [str(problem) for problem in loaded.problems if problem.level == "error"]
     warnings = [str(problem) for problem in loaded.problems if problem.level != "error"]
     page = render(loaded.problems, text.decode("utf-8", "replace"))
-    return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, page, texts)
+    return Candidate(path, loaded.bootstrap, loaded.document, errors, warnings, page, texts, read_values(loaded.bootstrap))
 
 
 def load_checked(text: bytes, name: str, *, routes_alone: bool = False) -> Loaded:

@@ -19,13 +19,14 @@ def values(written: str) -> str:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        (layers("«{»name: a}"), "this layer has no values", "give one of `static_layer`, `admin_layer`"),
+        (layers("«{»name: a}"), "this layer has no values", "give one of `static_layer`, `disk_layer`, `admin_layer`"),
         (layers("«{»admin_layer: {}}"), "`name` is missing", ""),
         (layers("{name: «''», static_layer: {}}"), "`name` must not be empty", ""),
         (layers("{name: a, static_layer: {}}, {name: «a», static_layer: {}}"), "a second layer is named `a`", "the first stands at line"),
         (layers("{name: a, static_layer: {}, «admin_layer»: {}}"), "`admin_layer` cannot stand beside `static_layer`", ""),
         (layers("{name: a, static_layer: «5»}"), "a mapping is wanted here, not `5`", ""),
         (layers("{name: a, «rtds_layer»: {name: b}}"), "Envoy knows `rtds_layer`, shifter does not support it yet", ""),
+        (layers("{name: a, «disk_layer»: {subdirectory: x}}"), "`symlink_root` is missing in `disk_layer`", ""),
         (values("«x»: [1]"), "a runtime value cannot be a list: `x`", ""),
         (values("x: {y: {«z»: [1]}}"), "a runtime value cannot be a list: `x.y.z`", ""),
         (values("x: {numerator: 5, denominator: «THOUSAND»}"), "`THOUSAND` is none of the values of `denominator`", "TEN_THOUSAND"),
@@ -45,7 +46,6 @@ def test_errors(text: str, message: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (layers("{name: a, «admin_layer»: {}}"), "`admin_layer` has no effect"),
         (values("«envoy.reloadable_features.x»: true"), "`envoy.reloadable_features.x` has no effect"),
         (values("envoy: {restart_features: {«x»: true}}"), "`envoy.restart_features.x` has no effect"),
         (values("«outlier_detection.consecutive_5xx»: 2"), "`outlier_detection.consecutive_5xx` has no effect"),

@@ -127,8 +127,8 @@ ERRORS = {
     "network filters": (CLUSTER, CLUSTER + "    «filters»: [{name: a}]\n", NOT_YET.format("filters"), ""),
     "runtime": (
         "admin:",
-        "layered_runtime: {layers: [{name: a, «disk_layer»: {symlink_root: /x}}]}\nadmin:",
-        NOT_YET.format("disk_layer"),
+        "layered_runtime: {layers: [{name: a, «rtds_layer»: {name: x}}]}\nadmin:",
+        NOT_YET.format("rtds_layer"),
         "",
     ),
     "enum value of Envoy's": (

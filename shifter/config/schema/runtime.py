@@ -11,14 +11,25 @@ class AdminLayer(Message):
     envoy = "envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer"
 
 
+class DiskLayer(Message):
+    """``RuntimeLayer.DiskLayer``."""
+
+    envoy = "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer"
+
+    symlink_root: Name
+    subdirectory: str = ""
+    append_service_cluster: bool = False
+
+
 class RuntimeLayer(Choice):
     """``bootstrap.v3.RuntimeLayer``."""
 
     envoy = "envoy.config.bootstrap.v3.RuntimeLayer"
-    one_of = (OneOf(("static_layer", "admin_layer"), ("disk_layer", "rtds_layer"), "this layer has no values"),)
+    one_of = (OneOf(("static_layer", "disk_layer", "admin_layer"), ("rtds_layer",), "this layer has no values"),)
 
     name: Name
     static_layer: Struct | None = None
+    disk_layer: DiskLayer | None = None
     admin_layer: AdminLayer | None = None
 
 
