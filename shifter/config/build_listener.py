@@ -52,6 +52,7 @@ class Listeners:
             proxy_protocol=next((_proxy_protocol(item) for item in filters if isinstance(item, schema.ProxyProtocol)), None),
             continue_on_listener_filters_timeout=config.continue_on_listener_filters_timeout,
             access_log=access_logs(config.access_log, self._sources),
+            inbound=config.traffic_direction is listener_schema.TrafficDirection.INBOUND,
             place=self._sources.place(node),
             **given(
                 listener_filters_timeout=config.listener_filters_timeout,

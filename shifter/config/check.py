@@ -12,14 +12,19 @@ from shifter.config.check_routes import Routes
 from shifter.config.check_runtime import check_runtime
 from shifter.config.check_texts import Texts
 from shifter.config.check_tls import Tls
+from shifter.config.discovered import Discovered, ResourceKind
 from shifter.config.document import MapNode, map_in, maps
 from shifter.config.judge import Judge
 from shifter.config.report import Report
 from shifter.config.secrets import check_files
 
 
-def check(root: MapNode, report: Report, judge: Judge) -> Sources:
-    """Report what does not fit together; return what was found out about *root* beside that, for ``build``."""
+def check(root: MapNode, report: Report, judge: Judge, discovered: Discovered | None = None) -> Sources:
+    """Report what does not fit together; return what was found out about *root* beside that, for ``build``.
+
+    *discovered* is what stands in the files that *root* names.
+    """
+    found = Discovered(report) if discovered is None else discovered
     check_runtime(root, report)
     static = root.get("static_resources")
     if not isinstance(static, MapNode):
@@ -30,17 +35,17 @@ def check(root: MapNode, report: Report, judge: Judge) -> Sources:
     tls = Tls(report, texts, judge, named)
     tls.secrets(static)
     clusters = Clusters(report, texts, tls, named)
-    for cluster in maps(static.get("clusters")):
+    for cluster in (*maps(static.get("clusters")), *found.clusters):
         clusters.add(cluster)
     manager = map_in(root, "cluster_manager")
     if manager is not None:
         clusters.manager(manager)
     clusters.resolvers(root)
-    if not static.get("listeners"):
+    if not static.get("listeners") and not any(True for _ in found.of(ResourceKind.LDS)):
         report.warn(root.key("static_resources"), "there are no `listeners`, so nobody can connect")
-    routes = Routes(report, judge, clusters.names, texts)
+    routes = Routes(report, judge, clusters.names, texts, found.routes_of)
     listeners = Listeners(report, routes, tls, clusters.names)
-    for listener in maps(static.get("listeners")):
+    for listener in (*maps(static.get("listeners")), *found.listeners):
         listeners.add(listener)
     listeners.finish()
     check_files(tls.files, report, judge)

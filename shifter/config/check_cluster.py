@@ -49,7 +49,7 @@ class Clusters:
         if name is not None:
             first = self.names.setdefault(name, name)
             if first is not name:
-                self._report.error(name, f"a second cluster is named `{shown(name)}`", f"the first stands at line {first.line}")
+                self._report.error(name, f"a second cluster is named `{shown(name)}`", self._report.first_at(first, name))
         discovery = self._discovery(node)
         if discovery is not None:
             self._hosts(node, discovery, name)

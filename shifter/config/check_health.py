@@ -33,7 +33,7 @@ class Health:
             if len(checks) > 1 and not name:
                 self._report.error(one, "this health check has no `name`: where there are several, each needs one")
             elif len(checks) > 1 and name is not None and seen.setdefault(name, name) is not name:
-                hint = f"the first stands at line {seen[name].line}"
+                hint = f"the first stands at {self._report.line(seen[name], name)}"
                 self._report.error(name, f"a second health check is named `{shown(name)}`", hint)
         outliers = map_in(node, "outlier_detection")
         if outliers is not None:

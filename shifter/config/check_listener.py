@@ -45,7 +45,7 @@ class Listeners:
         if name:
             first = self._names.setdefault(name, name)
             if first is not name:
-                self._report.error(name, f"a second listener is named `{shown(name)}`", f"the first stands at line {first.line}")
+                self._report.error(name, f"a second listener is named `{shown(name)}`", self._report.first_at(first, name))
         if not node.get("filter_chains") and "default_filter_chain" not in node:
             at = node.key("filter_chains") if "filter_chains" in node else name or node
             self._report.error(at, "this listener has no filter chain", "give `filter_chains`")
@@ -83,7 +83,7 @@ class Listeners:
         elif port:
             first = self._addresses.setdefault((str(ip), port), host)
             if first is not host:
-                self._report.error(host, f"{ip} port {port} is taken already", f"by line {first.line}")
+                self._report.error(host, f"{ip} port {port} is taken already", f"by {self._report.line(first, host)}")
         return ip
 
     def _listener_filters(self, node: MapNode) -> None:
@@ -93,7 +93,8 @@ class Listeners:
             typed = map_in(listener_filter, "typed_config")
             url = text_in(typed, "@type") if typed is not None else None
             if kind == _PROXY_PROTOCOL and url is not None and seen.setdefault(kind, url) is not url:
-                self._report.error(url, "a connection has one PROXY header", f"the first filter for it stands at line {seen[kind].line}")
+                hint = f"the first filter for it stands at {self._report.line(seen[kind], url)}"
+                self._report.error(url, "a connection has one PROXY header", hint)
             if kind == _PROXY_PROTOCOL and typed is not None:
                 versions = typed.get("disallowed_versions")
                 if isinstance(versions, ListNode) and len({str(one).upper() for one in versions}) > 1:
@@ -121,7 +122,7 @@ class Listeners:
 
     def _wants_tls(self, manager: MapNode) -> None:
         """Note virtual hosts that want TLS of clients whose own word for it (``x-forwarded-proto``) is not taken."""
-        routes = map_in(manager, "route_config")
+        routes = self._routes.of(manager)
         if routes is None or not is_true(manager, "use_remote_address") or number(manager, "xff_num_trusted_hops"):
             return
         for host in maps(routes.get("virtual_hosts")):
@@ -168,7 +169,7 @@ class Listeners:
                 if first is chain:
                     self._report.error(match, "this match says the same twice", "Envoy refuses that")
                 elif first is not None:
-                    self._report.error(match, "two filter chains fit the same connections", f"the other one stands at line {first.line}")
+                    self._report.error(match, "two filter chains fit the same connections", self._report.first_at(first, match))
                 if first is not None:
                     break
                 seen[combination] = chain

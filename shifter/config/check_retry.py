@@ -81,6 +81,6 @@ class Retries:
             if "metadata_match" in typed and not omits:
                 self._report.error(typed.key("metadata_match"), "this predicate has no `metadata_match`")
             elif omits and first is not None:
-                hint = f"the first is at line {first.line}"
+                hint = f"the first is at {self._report.line(first, url)}"
                 self._report.error(url, "shifter does not support a second predicate of this type yet", hint)
             first = url if omits else first

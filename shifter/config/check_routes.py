@@ -3,7 +3,7 @@
 Rule 1. As in ``check``: works on the node tree, and takes no more than n log n time.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from shifter.config.build_action import HEALTH_AWARE_WEIGHTS, REDIRECT_CODES, SHIFTER
 from shifter.config.build_common import Sources
@@ -11,7 +11,7 @@ from shifter.config.check_manager import Managers, lets_connect
 from shifter.config.check_match import Matches, path_template
 from shifter.config.check_retry import Retries
 from shifter.config.check_texts import Texts
-from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, plain, text_in
+from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, is_true, map_in, maps, plain, routes_in, text_in
 from shifter.config.http_filters import HttpFilters
 from shifter.config.judge import Judge, no_effect, number
 from shifter.config.report import Report, shown
@@ -28,14 +28,23 @@ _REDIRECT_CODES = tuple(map(str, REDIRECT_CODES))
 class Routes:
     """Checks connection managers and their routes, one after the other."""
 
-    def __init__(self, report: Report, judge: Judge, clusters: Collection[str], texts: Texts | None = None) -> None:
+    def __init__(
+        self,
+        report: Report,
+        judge: Judge,
+        clusters: Collection[str],
+        texts: Texts | None = None,
+        of: Callable[[MapNode], MapNode | None] = routes_in,
+    ) -> None:
+        self.of = of
+        """Returns the route configuration of a connection manager, wherever it stands."""
         self._report = report
         self._clusters = clusters
         self._texts = Texts(report, judge) if texts is None else texts
         self._matches = Matches(report, self._texts)
         self._managers = Managers(report, judge, self._texts, self._matches)
         self._retries = Retries(report, self._matches)
-        self._filters = HttpFilters(report, judge)
+        self._filters = HttpFilters(report, judge, of)
         self._may_be_unknown = False
         self._lets_connect = True
         self._body_limit = _DEFAULT_BODY_LIMIT
@@ -53,7 +62,7 @@ class Routes:
         """Report what does not fit together in the connection manager *node*."""
         self._managers.check(node)
         self._filters.manager(node)
-        config = map_in(node, "route_config")
+        config = self.of(node)
         if config is None:
             return
         self._lets_connect = lets_connect(node)
@@ -68,7 +77,7 @@ class Routes:
         for host in maps(config.get("virtual_hosts")):
             name = text_in(host, "name")
             if name is not None and names.setdefault(name, name) is not name:
-                self._report.warn(name, f"a second virtual host is named `{shown(name)}`", f"the first stands at line {names[name].line}")
+                self._report.warn(name, f"a second virtual host is named `{shown(name)}`", self._report.first_at(names[name], name))
             self._domains(host, domains)
             self._texts.header_changes(host)
             self._mirrors(host)
@@ -89,7 +98,9 @@ class Routes:
             lower = domain.lower()
             first = seen.setdefault(lower, domain)
             if first is not domain:
-                self._report.error(domain, f"the domain `{shown(domain)}` is given twice", f"first given at line {first.line}")
+                self._report.error(
+                    domain, f"the domain `{shown(domain)}` is given twice", self._report.first_at(first, domain, "first given at")
+                )
             if "*" in lower[1:-1] or (lower.startswith("*") and lower.endswith("*") and len(lower) > 1):
                 self._report.error(domain, f"`{shown(domain)}`: one star, at the beginning or at the end", "*.example.com, example.*, or *")
             elif "://" in lower or "/" in lower:
@@ -202,7 +213,9 @@ class Routes:
         copied = node.get("response_headers_to_copy")
         for name in copied if isinstance(copied, ListNode) else ():
             if isinstance(name, TextNode) and seen.setdefault(name.lower(), name) is not name:
-                self._report.error(name, f"the header `{shown(name)}` is given twice", f"first given at line {seen[name.lower()].line}")
+                self._report.error(
+                    name, f"the header `{shown(name)}` is given twice", self._report.first_at(seen[name.lower()], name, "first given at")
+                )
         for predicate in maps(node.get("predicates")):
             typed = map_in(predicate, "typed_config")
             url = text_in(typed, "@type") if typed is not None else None

@@ -55,7 +55,7 @@ class Tls:
         for secret in maps(static.get("secrets")):
             name = text_in(secret, "name")
             if name is not None and name in self._secrets:
-                hint = f"the first stands at line {self._secrets[name].line}"
+                hint = f"the first stands at {self._report.line(self._secrets[name], name)}"
                 self._report.error(name, f"a second secret is named `{shown(name)}`", hint)
             self._secrets[str(name or "")] = secret
             self.secret(secret)
@@ -179,7 +179,7 @@ class Tls:
             return None
         found = map_in(secret, kind)
         if found is None:
-            self._report.error(name, f"the secret `{shown(name)}` is no `{kind}`", f"it stands at line {secret.line}")
+            self._report.error(name, f"the secret `{shown(name)}` is no `{kind}`", f"it stands at {self._report.line(secret, name)}")
         return found
 
     def _in_file(self, name: TextNode, source: MapNode, kind: str) -> None:

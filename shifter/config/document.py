@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from shifter.config.report import Report, ShifterError, shown
+from shifter.config.report import FILE_LINES, Report, ShifterError, shown
 
 MAX_CHARACTERS = 8 << 20
 MAX_NODES = 500_000
@@ -140,6 +140,7 @@ def parse(text: str, report: Report, merged: Merged | None = None) -> Node | Non
     try:
         return _parse(text, report, merged)
     except Refused as refusal:
+        refusal.line = refusal.line % FILE_LINES + report.base
         report.error(refusal, refusal.message, refusal.hint)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -147,6 +148,7 @@ def parse(text: str, report: Report, merged: Merged | None = None) -> Node | Non
         last = len(_LINE_BREAK.findall(text)) + 1
         if spot.line > last:  # libyaml counts a line behind the last when it misses something there
             spot = TextNode("", last, 1)
+        spot.line += report.base
         hint = ""
         if mark is not None and text[mark.index : mark.index + 1] == "\t":
             hint = "indent with spaces: YAML allows no tab here"
@@ -207,6 +209,11 @@ def map_in(node: MapNode, key: str) -> MapNode | None:
     """Return the mapping at *key*, if there is one."""
     value = node.get(key)
     return value if isinstance(value, MapNode) else None
+
+
+def routes_in(manager: MapNode) -> MapNode | None:
+    """Return the route configuration that stands in a connection manager itself."""
+    return map_in(manager, "route_config")
 
 
 def is_false(node: MapNode, key: str) -> bool:
@@ -271,6 +278,7 @@ class _Builder:
     def __init__(self, report: Report, merged: Merged | None) -> None:
         self.report = report
         self._merged = merged
+        self._first = report.base + 1
         self.root: Node | None = None
         self._documents = 0
         self._count = 0
@@ -296,12 +304,12 @@ class _Builder:
     def _begin(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
         if self._documents > 1:
-            raise Refused("a second document begins here: a configuration is one document", *_start(event))
+            raise Refused("a second document begins here: a configuration is one document", *self._start(event))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         start, end = event.start_mark, event.end_mark
         assert start is not None and end is not None
-        line, column = start.line + 1, start.column + 1
+        line, column = start.line + self._first, start.column + 1
         if event.tag is not None:
             raise Refused(f"tags such as {shown(event.tag)} are not allowed in a configuration", line, column)
         if len(event.value) > MAX_TEXT:
@@ -314,7 +322,7 @@ class _Builder:
         self._add(node, 1, 1, end.index)
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
-        line, column = _start(event)
+        line, column = self._start(event)
         if event.tag is not None:
             raise Refused(f"tags such as {shown(event.tag)} are not allowed in a configuration", line, column)
         if len(self._stack) >= MAX_DEPTH:
@@ -341,7 +349,7 @@ class _Builder:
         self._add(frame.node, frame.size, frame.height, frame.node.end)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        line, column = _start(event)
+        line, column = self._start(event)
         name = event.anchor or ""
         if name not in self._anchors:
             raise Refused(f"the alias *{shown(name)} has no anchor &{shown(name)} before it", line, column)
@@ -400,7 +408,7 @@ class _Builder:
                 frame.keys = {name: name for name in owner if isinstance(name, TextNode)}
             first = frame.keys[key]
             self.report.error(
-                key, f"`{shown(key)}` is given twice", f"first given at line {first.line}; Envoy would take the last, silently"
+                key, f"`{shown(key)}` is given twice", f"first given at {self.report.line(first, key)}; Envoy would take the last, silently"
             )
         elif is_null(node):
             frame.keys = {name: name for name in owner if isinstance(name, TextNode)} if frame.keys is None else frame.keys
@@ -424,8 +432,7 @@ class _Builder:
             for name, value in source.items():
                 owner.setdefault(name, value)
 
-
-def _start(event: yaml.Event) -> tuple[int, int]:
-    mark = event.start_mark
-    assert mark is not None
-    return mark.line + 1, mark.column + 1
+    def _start(self, event: yaml.Event) -> tuple[int, int]:
+        mark = event.start_mark
+        assert mark is not None
+        return mark.line + self._first, mark.column + 1

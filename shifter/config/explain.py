@@ -111,7 +111,8 @@ def _unknown_field(
     if near is not None and near not in known:
         report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? Envoy knows it, shifter does not support it yet")
     elif near is not None and near in owner:
-        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? It is given at line {owner.key(near).line} already")
+        where = report.line(owner.key(near), spot)
+        report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`? It is given at {where} already")
     elif near is not None:
         report.error(spot, f"unknown field `{shown(name)}`", f"did you mean `{near}`?")
         return (near,)

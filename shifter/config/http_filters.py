@@ -6,12 +6,13 @@ Rule 3. What a route says must be meant for a filter that stands in ``http_filte
         and a misspelled one leaves a route without the protection that its author wrote down.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from shifter.config.build_common import Sources
 from shifter.config.build_filters import FoundFilters
-from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, map_in, maps, plain, text_in
+from shifter.config.document import ListNode, MapNode, Node, TextNode, is_false, map_in, maps, plain, routes_in, text_in
 from shifter.config.explain import validate
 from shifter.config.filters import KINDS
 from shifter.config.filters.base import FilterKind
@@ -42,12 +43,13 @@ class FilterConfig(Typed):
 
 class HttpFilters:
     """Checks the filters of connection managers, one after the other. ``found`` is for `build`; *judge* knows files, patterns
-    and filters from other packages."""
+    and filters from other packages, *routes_of* the routes of a manager."""
 
-    def __init__(self, report: Report, judge: Judge) -> None:
+    def __init__(self, report: Report, judge: Judge, routes_of: Callable[[MapNode], MapNode | None] = routes_in) -> None:
         self.found = FoundFilters()
         self._report = report
         self._judge = judge
+        self._routes_of = routes_of
         self._contents: dict[str, bytes] = {}
         self._sources = Sources(report, self._contents)
 
@@ -57,7 +59,7 @@ class HttpFilters:
         kinds: Kinds | None = self._chain(filters) if isinstance(filters, ListNode) and filters else {}
         if "@type" not in node:
             kinds = None  # a route configuration in a file of its own: its filters stand elsewhere
-        config = map_in(node, "route_config")
+        config = self._routes_of(node)
         if config is None:
             return
         self._levels(config, kinds)
@@ -81,7 +83,7 @@ class HttpFilters:
                 continue
             first = seen.setdefault(name, name)
             if first is not name:
-                self._report.error(name, f"a second filter is named `{shown(name)}`", f"the first stands at line {first.line}")
+                self._report.error(name, f"a second filter is named `{shown(name)}`", self._report.first_at(first, name))
             typed = map_in(node, "typed_config")
             if typed is None:
                 kinds[str(name)] = ""

@@ -24,10 +24,8 @@ _ACCESS_LOGS = renamed("envoy.access_loggers.")
 
 def modernise(root: MapNode, report: Report, edits: Edits | None = None) -> None:
     """Rewrite *root* in place; with *edits*, note what that means for the text."""
-    static = map_in(root, "static_resources")
-    if static is None:
-        return
     old = _BootstrapRewriter(report, edits)
+    static = map_in(root, "static_resources") or MapNode(root.line, root.column)
     for cluster in maps(static.get("clusters")):
         old.cluster(cluster)
     for listener in maps(static.get("listeners")):
@@ -50,10 +48,32 @@ def modernise_secrets(resources: Node | None, report: Report) -> None:
     """Rewrite secrets of a file in place."""
     old = _BootstrapRewriter(report, None)
     for secret in maps(resources):
-        url = secret.get("@type")
-        if isinstance(url, TextNode) and url.rpartition("/")[2] in V2_TYPES:
-            old.typed(secret, "@type", secret, None)
+        old.resource(secret)
         old.secret(secret)
+
+
+def modernise_clusters(resources: Node | None, report: Report) -> None:
+    """Rewrite clusters of a file in place."""
+    old = _BootstrapRewriter(report, None)
+    for cluster in maps(resources):
+        old.resource(cluster)
+        old.cluster(cluster)
+
+
+def modernise_listeners(resources: Node | None, report: Report) -> None:
+    """Rewrite listeners of a file in place."""
+    old = _BootstrapRewriter(report, None)
+    for listener in maps(resources):
+        old.resource(listener)
+        old.listener(listener)
+
+
+def modernise_route_configurations(resources: Node | None, report: Report) -> None:
+    """Rewrite route configurations of a file in place."""
+    old = _BootstrapRewriter(report, None)
+    for routes in maps(resources):
+        old.resource(routes)
+        old.routes(routes)
 
 
 def modernise_tests(root: MapNode, report: Report) -> None:
@@ -68,6 +88,12 @@ def modernise_tests(root: MapNode, report: Report) -> None:
 
 class _BootstrapRewriter(ClusterRewriter):
     """Rewrites clusters, listeners and what is in them."""
+
+    def resource(self, node: MapNode) -> None:
+        """Rewrite what *node*, which stands in a file of resources, says it is."""
+        url = node.get("@type")
+        if isinstance(url, TextNode) and url.rpartition("/")[2] in V2_TYPES:
+            self.typed(node, "@type", node, None)
 
     def listener(self, node: MapNode) -> None:
         """Rewrite a listener."""
@@ -159,7 +185,8 @@ class _BootstrapRewriter(ClusterRewriter):
                 if typed is not None:
                     self.filter_config(typed)
                     self.headers_within(typed)
-        if not filters and "route_config" in manager:
+        given = next((name for name in ("route_config", "rds") if name in manager), None)
+        if not filters and given is not None:
             at = owner.key("typed_config")
             written = f'{{name: envoy.filters.http.router, typed_config: {{"@type": {TYPE_PREFIX}{ROUTER}}}}}'
             self._alias(at, "there is no router among the `http_filters`; it is taken for granted", f"write http_filters: [{written}]")
@@ -168,4 +195,4 @@ class _BootstrapRewriter(ClusterRewriter):
             if "http_filters" in manager:
                 self.put(manager, "http_filters", "http_filters", lambda _: router)
             else:
-                self.insert(manager, "route_config", "http_filters", router, at)
+                self.insert(manager, given, "http_filters", router, at)

@@ -3,17 +3,22 @@
 Rule 1. Every problem has a place; a place points into the text the user wrote, also when the node was rewritten since.
 Rule 2. Nothing here raises: a ``Report`` collects, and whoever started it looks at ``failed`` when all are done.
 Rule 3. The same words about the same place are said once, and at most ``MAX_PROBLEMS`` times something is said at all.
+Rule 4. Files that are read together are numbered one behind the other, as if each began `FILE_LINES` lines behind the one before:
+        so a line of a node says which file it stands in, and a node can be moved into the tree of another file.
 """
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, Protocol
 
 MAX_PROBLEMS = 1000
 """A file with more problems than this is not a configuration; the rest is counted, not told."""
+
+FILE_LINES = 1 << 24
+"""More lines than any file has (``document.MAX_CHARACTERS``)."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _PEM = "-----BEGIN "
@@ -71,18 +76,32 @@ class Problem:
 
 
 class Report:
-    """Collects the problems of one file."""
+    """Collects the problems of one file, or of several that are read together (`begin`); *name* is that of the first."""
 
-    __slots__ = ("_patience", "_said", "errors", "fixes", "name", "unsaid")
+    __slots__ = ("_names", "_patience", "_said", "errors", "fixes", "unsaid")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self._names = [name]
         self.errors = 0
         self.unsaid = 0
         self.fixes: list[tuple[Spot, str]] = []
         """Places of texts, and what to write there."""
         self._patience = _PATIENCE
-        self._said: dict[tuple[int, int, str], Problem] = {}
+        self._said: dict[tuple[int, int, str], tuple[int, Problem]] = {}
+
+    def begin(self, name: str) -> None:
+        """Have what is read from here on stand in another file, *name*."""
+        self._names.append(name)
+
+    @property
+    def name(self) -> str:
+        """The file that is being read."""
+        return self._names[-1]
+
+    @property
+    def base(self) -> int:
+        """What is added to the lines of the file that is being read."""
+        return FILE_LINES * (len(self._names) - 1)
 
     @property
     def failed(self) -> bool:
@@ -95,8 +114,25 @@ class Report:
         return len(self._said) >= MAX_PROBLEMS
 
     def place(self, spot: Spot) -> Place:
-        """Return *spot* with the name of the file."""
-        return Place(self.name, spot.line, spot.column, spot.width)
+        """Return *spot* with the name of its file, and the line in that."""
+        return Place(self.file(spot), spot.line % FILE_LINES, spot.column, spot.width)
+
+    def file(self, spot: Spot) -> str:
+        """Return the name of the file that *spot* is in."""
+        return self._names[spot.line // FILE_LINES]
+
+    def line(self, spot: Spot, beside: Spot) -> str:
+        """Return how a message about *beside* speaks of the line of *spot*: with the file when that is another one."""
+        line = spot.line % FILE_LINES
+        return f"line {line}" if spot.line // FILE_LINES == beside.line // FILE_LINES else f"line {line} of {shown(self.file(spot))}"
+
+    def first_at(self, first: Spot, second: Spot, words: str = "the first stands at") -> str:
+        """Return the hint for *second*, where something is given that was given at *first* already."""
+        return f"{words} {self.line(first, second)}"
+
+    def failed_in(self) -> frozenset[str]:
+        """Return the names of the files that errors were reported in."""
+        return frozenset(problem.place.file for _, problem in self._said.values() if problem.level == "error")
 
     def error(self, spot: Spot, message: str, hint: str = "") -> None:
         """The configuration must not start because of this."""
@@ -132,8 +168,9 @@ class Report:
         return f"known: {', '.join(map(shown, sorted(known)))}" if known else "none is known"
 
     def problems(self) -> list[Problem]:
-        """Return everything in the order of the file; errors before warnings about the same place."""
-        found = sorted(self._said.values(), key=lambda problem: (problem.place.line, problem.place.column, problem.level))
+        """Return everything in the order of the files and their lines; errors before warnings about the same place."""
+        said = sorted(self._said.values(), key=lambda one: (one[0], one[1].place.column, one[1].level))
+        found = [problem for _, problem in said]
         if self.unsaid:
             where = found[-1].place
             found.append(Problem("error", where, f"{self.unsaid} more problems are not listed"))
@@ -149,7 +186,7 @@ class Report:
             # A warning must not push out an error, nor hide behind the limit that the configuration is refused.
             self.unsaid += 1
             return
-        self._said[key] = Problem(level, self.place(spot), message, hint, alias)
+        self._said[key] = spot.line, Problem(level, self.place(spot), message, hint, alias)
 
 
 def shown(value: str) -> str:
@@ -161,10 +198,18 @@ def shown(value: str) -> str:
     return "".join(char if char == " " or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-def render(problems: Sequence[Problem], text: str) -> str:
-    """Return *problems* for a terminal: message, place, the line of *text* and a caret with the cure beside it."""
-    lines = _LINE_BREAK.split(text.removeprefix("\ufeff"))
-    return "\n".join(_render_one(problem, lines) for problem in problems)
+def render(problems: Sequence[Problem], text: str | Mapping[str, bytes]) -> str:
+    """Return *problems* for a terminal: message, place, the line of *text* and a caret with the cure beside it.
+
+    With problems of several files, *text* has those of all of them by their names.
+    """
+    texts = {problem.place.file: text if isinstance(text, str) else text.get(problem.place.file, b"") for problem in problems}
+    lines = {file: _lines(content if isinstance(content, str) else content.decode("utf-8", "replace")) for file, content in texts.items()}
+    return "\n".join(_render_one(problem, lines[problem.place.file]) for problem in problems)
+
+
+def _lines(text: str) -> list[str]:
+    return _LINE_BREAK.split(text.removeprefix("\ufeff"))
 
 
 def _render_one(problem: Problem, lines: Sequence[str]) -> str:

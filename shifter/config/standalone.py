@@ -27,6 +27,7 @@ def root_of(text: str | bytes, report: Report, what: str, first: str) -> MapNode
         try:
             text = decode(text)
         except Refused as refusal:
+            refusal.line += report.base
             report.error(refusal, refusal.message, refusal.hint)
             return None
     root = parse(text, report)
@@ -35,7 +36,7 @@ def root_of(text: str | bytes, report: Report, what: str, first: str) -> MapNode
     if root is not None:
         report.error(root, f"{what} is a mapping, not {kind(root)}", f"begin with `{first}:`")
     elif not report.failed:
-        report.error(Place(report.name, 1, 1), "the file is empty", f"begin with `{first}:`")
+        report.error(Place(report.name, report.base + 1, 1), "the file is empty", f"begin with `{first}:`")
     return None
 
 

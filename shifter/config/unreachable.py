@@ -137,7 +137,7 @@ class Reach:
         for fewer in _subsets(conditions):
             earlier = self._taken[fewer].find(paths) if fewer in self._taken else None
             if earlier is not None:
-                hint = f"line {earlier.spot.line} ({earlier.says}) matches all of it before"
+                hint = f"{self._report.line(earlier.spot, spot)} ({earlier.says}) matches all of it before"
                 self._report.warn(spot, "this route is never reached", hint)
                 return
         name = text_in(route, "name")

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from shifter.config.schema.base import Ignored, Message, Text
 from shifter.config.schema.cluster import Cluster
+from shifter.config.schema.config_source import ResourceConfigSource
 from shifter.config.schema.connection import BindConfig
 from shifter.config.schema.core import Address, Node
 from shifter.config.schema.dns import DnsResolutionConfig, TypedDnsResolver
@@ -20,6 +21,15 @@ class StaticResources(Message):
     listeners: list[Listener] = Field(default_factory=list)
     clusters: list[Cluster] = Field(default_factory=list)
     secrets: list[Secret] = Field(default_factory=list)
+
+
+class DynamicResources(Message):
+    """``Bootstrap.DynamicResources``: files with clusters and listeners, read again when they change."""
+
+    envoy = "envoy.config.bootstrap.v3.Bootstrap.DynamicResources"
+
+    lds_config: ResourceConfigSource | None = None
+    cds_config: ResourceConfigSource | None = None
 
 
 class Admin(Message):
@@ -60,6 +70,7 @@ class Bootstrap(Message):
 
     node: Node | None = None
     static_resources: StaticResources
+    dynamic_resources: DynamicResources | None = None
     admin: Admin | None = None
     layered_runtime: LayeredRuntime | None = None
     cluster_manager: ClusterManager | None = None

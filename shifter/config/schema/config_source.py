@@ -1,4 +1,4 @@
-"""``core.v3.ConfigSource``: where what is not in the configuration itself is found, endpoints and secrets."""
+"""``core.v3.ConfigSource``: where what is not in the configuration itself is found: endpoints, secrets, and whole resources."""
 
 from enum import Enum
 from typing import Annotated
@@ -42,3 +42,9 @@ class ConfigSource(Choice):
     path_config_source: PathConfigSource | None = None
     initial_fetch_timeout: Ignored = None
     resource_api_version: Annotated[ApiVersion, word(ApiVersion, "V2")] = ApiVersion.AUTO
+
+
+class ResourceConfigSource(ConfigSource):
+    """``core.v3.ConfigSource``, of clusters, listeners or routes."""
+
+    one_of = (OneOf(("path_config_source", "path"), ("api_config_source", "ads", "self"), "nothing says which file that is"),)

@@ -3,7 +3,10 @@
 from pydantic import Field
 
 from shifter.config.schema.base import Bool, Ignored, Message, Text, Typed
+from shifter.config.schema.cluster import Cluster
 from shifter.config.schema.endpoint import ClusterLoadAssignment
+from shifter.config.schema.listener import Listener
+from shifter.config.schema.route import RouteConfiguration
 from shifter.config.schema.tls import Secret
 
 
@@ -13,6 +16,18 @@ class AnyAssignment(ClusterLoadAssignment, Typed):
 
 class AnySecret(Secret, Typed):
     """A ``Secret`` that says so."""
+
+
+class AnyCluster(Cluster, Typed):
+    """A ``Cluster`` that says so."""
+
+
+class AnyListener(Listener, Typed):
+    """A ``Listener`` that says so."""
+
+
+class AnyRouteConfiguration(RouteConfiguration, Typed):
+    """A ``RouteConfiguration`` that says so."""
 
 
 class DiscoveryResponse(Message):
@@ -37,3 +52,21 @@ class AssignmentsResponse(DiscoveryResponse):
     """One whose resources are assignments."""
 
     resources: list[AnyAssignment] = Field(default_factory=list)
+
+
+class ClustersResponse(DiscoveryResponse):
+    """One whose resources are clusters."""
+
+    resources: list[AnyCluster] = Field(default_factory=list)
+
+
+class ListenersResponse(DiscoveryResponse):
+    """One whose resources are listeners."""
+
+    resources: list[AnyListener] = Field(default_factory=list)
+
+
+class RoutesResponse(DiscoveryResponse):
+    """One whose resources are route configurations."""
+
+    resources: list[AnyRouteConfiguration] = Field(default_factory=list)

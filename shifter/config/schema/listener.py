@@ -25,6 +25,7 @@ from shifter.config.schema.base import (
     word,
     wrong,
 )
+from shifter.config.schema.config_source import ResourceConfigSource
 from shifter.config.schema.core import (
     Address,
     CidrRange,
@@ -55,6 +56,14 @@ class DrainType(Enum):
     """``Listener.DrainType``."""
 
     DEFAULT = "DEFAULT"
+
+
+class TrafficDirection(Enum):
+    """``core.v3.TrafficDirection``."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    INBOUND = "INBOUND"
+    OUTBOUND = "OUTBOUND"
 
 
 class Router(Typed):
@@ -123,15 +132,25 @@ class SchemeHeaderTransformation(Message):
     match_upstream: Annotated[Bool, only(False)] = False
 
 
+class Rds(Message):
+    """``Rds``: the routes stand in a file of their own, which is read again when it changes."""
+
+    envoy = "envoy.extensions.filters.network.http_connection_manager.v3.Rds"
+
+    config_source: ResourceConfigSource
+    route_config_name: Text = ""
+
+
 class HttpConnectionManager(Typed):
     """``HttpConnectionManager``. What is not given has the default of ``shifter.model.http_connection_manager``."""
 
     envoy = HCM
-    one_of = (OneOf(("route_config",), ("rds", "scoped_routes"), "there are no routes"),)
+    one_of = (OneOf(("route_config", "rds"), ("scoped_routes",), "there are no routes"),)
 
     codec_type: Annotated[CodecType, word(CodecType, "HTTP3")] = CodecType.AUTO
     stat_prefix: Name
     route_config: RouteConfiguration | None = None
+    rds: Rds | None = None
     http_filters: list[HttpFilter] = Field(default_factory=list)
     common_http_protocol_options: DownstreamHttpOptions | None = None
     http_protocol_options: DownstreamHttp1Options | None = None
@@ -219,7 +238,7 @@ class Listener(Message):
     drain_type: Annotated[DrainType, word(DrainType, "MODIFY_ONLY")] = DrainType.DEFAULT
     stat_prefix: Ignored = None
     metadata: Ignored = None
-    traffic_direction: Ignored = None
+    traffic_direction: Annotated[TrafficDirection, word(TrafficDirection)] = TrafficDirection.UNSPECIFIED
     reuse_port: Ignored = None
     enable_reuse_port: Ignored = None
     ignore_global_conn_limit: Ignored = None

@@ -21,6 +21,10 @@ _FIELDS = {
         "grpc_async_client_manager_config memory_allocator_manager enable_worker_cpu_affinity="
     ),
     "envoy.config.bootstrap.v3.Bootstrap.StaticResources": "listeners* clusters* secrets*",
+    "envoy.config.bootstrap.v3.Bootstrap.DynamicResources": (
+        "lds_config lds_resources_locator= cds_config cds_resources_locator= ads_config"
+    ),
+    "envoy.extensions.filters.network.http_connection_manager.v3.Rds": "config_source route_config_name=",
     "envoy.config.bootstrap.v3.Admin": (
         "access_log* access_log_path= profile_path= address socket_options* ignore_global_conn_limit= allow_paths*"
     ),
