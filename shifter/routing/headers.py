@@ -99,7 +99,7 @@ class _Addition:
 class _Level:
     """The edits of one level to one kind of message."""
 
-    __slots__ = ("_appends", "_overwrites", "_remove", "_response", "lines", "run")
+    __slots__ = ("_appends", "_formats", "_overwrites", "_remove", "_response", "lines")
 
     def __init__(self, add: Iterable[HeaderValueOption], remove: Iterable[bytes], joined: frozenset[bytes]) -> None:
         self._remove = [name.lower() for name in remove]
@@ -111,13 +111,17 @@ class _Level:
         self._overwrites = [addition for addition in additions if addition.overwrites]
         self._appends = [addition for addition in additions if not addition.overwrites]
         self._response = joined is JOINED_IN_RESPONSES
-        formats = any(addition.made is not None for addition in additions)
-        self.run: Edit = self._run_with_formats if formats else self._run
+        self._formats = any(addition.made is not None for addition in additions)
         self.lines: bytes | None = None
         """What this level appends, when appending the same lines is all that it ever does."""
         plain = all(one.action is AppendAction.APPEND_IF_EXISTS_OR_ADD and not one.joins for one in self._appends)
-        if not self._remove and not self._overwrites and not formats and plain:
+        if not self._remove and not self._overwrites and not self._formats and plain:
             self.lines = b"".join([b"\r\n" + one.name + b": " + one.value for one in self._appends])
+
+    @property
+    def run(self) -> Edit:
+        """The edits as a function."""
+        return self._run_with_formats if self._formats else self._run
 
     def _run(self, block: bytes, subject: Subject) -> bytes:
         """Return *block* after the edits of this level."""
@@ -207,5 +211,7 @@ class HeaderEditor:
     __slots__ = ("request", "response")
 
     def __init__(self, levels: Sequence[HeaderMutations]) -> None:
-        self.request = _compiled([_Level(level.request_add, level.request_remove, JOINED) for level in levels])
-        self.response = _compiled([_Level(level.response_add, level.response_remove, JOINED_IN_RESPONSES) for level in levels])
+        asked = [(level.request_add, level.request_remove) for level in levels if level.request_add or level.request_remove]
+        answered = [(level.response_add, level.response_remove) for level in levels if level.response_add or level.response_remove]
+        self.request = _compiled([_Level(add, remove, JOINED) for add, remove in asked]) if asked else None
+        self.response = _compiled([_Level(add, remove, JOINED_IN_RESPONSES) for add, remove in answered]) if answered else None

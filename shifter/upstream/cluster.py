@@ -139,6 +139,9 @@ class LiveCluster(Leasing):
             if self.available:
                 _send_away(set(leaving).difference(successor.pools))
         self._members.release(leaving)
+        # what holds this cluster is not to be held by it, so that it is gone when the last request that asks it is
+        self._members.close()
+        self._checker = self._detector = self._high = None
 
     def update(self, endpoints: Iterable[LbEndpoint]) -> None:
         """Serve these endpoints from now on; see ``Membership``."""

@@ -124,6 +124,10 @@ class Membership:
         pools, self.pools = list(self.pools.values()), {}
         return [self._without(pool) for pool in pools]
 
+    def close(self) -> None:
+        """Tell nobody of anything any more."""
+        self._changed = _nobody
+
     def reconsider(self, host: Host) -> None:
         """The health of *host* is another, or why it is: let go of it if only that kept it."""
         if not self._updating:
@@ -141,6 +145,10 @@ class Membership:
         del self._described[pool.address]
         self.pending.discard(pool.address)
         return pool
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 def _each_once(endpoints: Iterable[LbEndpoint]) -> dict[Address, tuple[LbEndpoint, int]]:

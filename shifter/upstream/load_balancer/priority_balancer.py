@@ -138,8 +138,8 @@ class PriorityBalancer(Generic[E]):
         kind = (priority, health, self._slow_until is not None)
         if health is None:
             if self._policy.fail_traffic_on_panic:
-                return self._fail_in_panic
-            return partial(self._pick_in_panic, self._turns_of(kind, hosts.hosts).pick)
+                return partial(_fail_in_panic, self._stats)
+            return partial(_pick_in_panic, self._stats, self._turns_of(kind, hosts.hosts).pick)
         well = hosts.healthy if health is Health.HEALTHY else hosts.degraded
         if self._policy.locality_weight is not None and well:
             everywhere = by_locality(hosts.hosts)
@@ -181,14 +181,6 @@ class PriorityBalancer(Generic[E]):
             self._settle()
             return self.pick()
         return pick()
-
-    def _pick_in_panic(self, pick: Pick[E]) -> E | None:
-        self._stats.lb_healthy_panic += 1
-        return pick()
-
-    def _fail_in_panic(self) -> E | None:
-        self._stats.lb_healthy_panic += 1
-        return None
 
     def pick_for(self, context: PickContext) -> E | None:
         pick = self._without(context.priorities_tried) if context.priorities_tried else self.pick
@@ -236,6 +228,15 @@ class PriorityBalancer(Generic[E]):
 
     def __repr__(self) -> str:
         return f"<PriorityBalancer endpoints={len(self._everyone)} priorities={len(self._sets)}>"
+
+
+def _pick_in_panic(stats: ClusterStats, pick: Pick[E]) -> E | None:
+    stats.lb_healthy_panic += 1
+    return pick()
+
+
+def _fail_in_panic(stats: ClusterStats) -> None:
+    stats.lb_healthy_panic += 1
 
 
 def _pick_part(parts: tuple[Pick[E], ...], draw: Callable[[], float]) -> E | None:
