@@ -1,9 +1,17 @@
-"""Listening sockets."""
+"""Listening sockets.
+
+Rule 1. Two sockets cannot listen on one port when the address of one is among those of the other, as 127.0.0.1 is among 0.0.0.0; not
+        even for the moment in which one takes the other's place. Linux makes an exception for sockets that have SO_REUSEPORT. Ours
+        have it only while one takes another's place: nobody else is to share a port by mistake.
+Rule 2. As soon as a socket listens it takes the connections to its address from those whose address is a wider one. So one that takes
+        the place of such a socket, or of its like, is bound beforehand and listens when it begins to accept (`ListeningPort.start`).
+Rule 3. A socket that is closed resets the connections that nobody has accepted yet. So they are accepted first.
+"""
 
 import errno
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
@@ -27,19 +35,51 @@ class ListenError(Exception):
         self.address = address
 
 
-def bind(address: SocketAddress, backlog: int) -> socket.socket:
-    """Return a non-blocking listening socket. Raises `ListenError`."""
+def bind(address: SocketAddress, backlog: int, leaving: "Iterable[ListeningPort]" = ()) -> socket.socket:
+    """Return a non-blocking socket for *address*, which listens unless it takes the place of one of *leaving* (rule 2). Raises
+    `ListenError`.
+
+    *leaving* are to be stopped when it begins to accept.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
+    replaced = [port for port in leaving if _is_among(address, port.address) or _is_among(port.address, address)]
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)
+        if replaced:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for port in replaced:
+            port.share()
         sock.bind((address.host, address.port))
-        sock.listen(backlog)
+        if not any(_is_among(address, port.address) for port in replaced):
+            sock.listen(backlog)
     except OSError as error:
         sock.close()
+        for port in replaced:
+            port.share(False)
         raise ListenError(address, error.strerror or str(error)) from None
     return sock
+
+
+def _is_among(address: SocketAddress, wider: SocketAddress) -> bool:
+    """Whether who listens on *wider* gets what comes to *address*."""
+    if address.port != wider.port or not address.port:
+        return False
+    return wider.host in (address.host, "::") or (wider.host == "0.0.0.0" and ":" not in address.host)  # noqa: S104
+
+
+class Listen(Protocol):
+    """Where listening sockets come from: `listen`, or `inherited.Inherited.listen`."""
+
+    def __call__(self, address: SocketAddress, backlog: int, name: str = "", leaving: "Iterable[ListeningPort]" = (), /) -> socket.socket:
+        """Return a non-blocking listening socket for *address*, and for who goes by *name*; *leaving* as in `bind`. Raises
+        `ListenError`."""
+
+
+def listen(address: SocketAddress, backlog: int, name: str = "", leaving: "Iterable[ListeningPort]" = (), /) -> socket.socket:
+    """`bind`, whatever the *name*."""
+    return bind(address, backlog, leaving)
 
 
 @implementer(IReadDescriptor)
@@ -47,10 +87,14 @@ class ListeningPort:
     """Accepts connections on one socket and hands each to *accept*, which returns its handler (or ``None`` to refuse). ``buffer_limit``
     is that of connections accepted from now on (`buffers`).
 
-    When the process is out of descriptors accepting pauses for a moment instead of spinning; the kernel's backlog waits.
+    When the process is out of descriptors accepting pauses for a moment instead of spinning; the kernel's backlog waits. *backlog* is
+    how many connections that may be (``tcp_backlog_size``).
     """
 
-    def __init__(self, network: Network, sock: socket.socket, accept: Callable[[TcpTransport], Handler | None]) -> None:
+    def __init__(
+        self, network: Network, sock: socket.socket, accept: Callable[[TcpTransport], Handler | None], backlog: int = 4096
+    ) -> None:
+        self._backlog = backlog
         self._network = network
         self._sock = sock
         self._accept = accept
@@ -61,17 +105,42 @@ class ListeningPort:
         self.address = SocketAddress(host, port)
 
     def start(self) -> None:
+        """Begin to accept."""
+        self._sock.listen(self._backlog)
+        self.share(False)
         self._network.reactor.addReader(self)
 
+    def resize(self, backlog: int) -> None:
+        """Have the kernel's backlog be of another size from now on."""
+        if backlog != self._backlog and self._sock.fileno() >= 0:
+            self._backlog = backlog
+            self._sock.listen(backlog)
+
+    def share(self, on: bool = True) -> None:
+        """Let another socket of this process be bound to the same port, or no longer."""
+        if self._sock.fileno() >= 0:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, on)
+
     def stop(self) -> None:
-        """Stop accepting and close the socket; connections already accepted go on."""
+        """Accept what has come by now, then no more, and close the socket; connections already accepted go on."""
         if self._sock.fileno() < 0:
             return
+        while self._accept_one():
+            pass
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
         self._network.reactor.removeReader(self)
         self._sock.close()
+
+    @property
+    def open(self) -> bool:
+        """Whether connections are accepted."""
+        return self._sock.fileno() >= 0
+
+    def copy(self) -> socket.socket:
+        """Return another handle on the socket, for somebody else."""
+        return self._sock.dup()
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -81,24 +150,30 @@ class ListeningPort:
 
     def doRead(self) -> None:
         for _ in range(_ACCEPTS_PER_EVENT):
-            try:
-                sock, peer = self._sock.accept()
-            except BlockingIOError:
+            if not self._accept_one():
                 return
-            except OSError as error:
-                if error.errno in _OUT_OF_DESCRIPTORS:
-                    self._pause(error)
-                    return
-                continue  # the client gave up between SYN and accept
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = TcpTransport(self._network, sock, UNHANDLED, SocketAddress(peer[0], peer[1]), self.buffer_limit)
-            handler = self._accepted(transport)
-            if handler is None:
-                transport.abort()
-                continue
-            transport.handler = handler
-            transport.start()
+
+    def _accept_one(self) -> bool:
+        """Accept one connection; return whether there may be more."""
+        try:
+            sock, peer = self._sock.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno in _OUT_OF_DESCRIPTORS:
+                self._pause(error)
+                return False
+            return True  # the client gave up between SYN and accept
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport = TcpTransport(self._network, sock, UNHANDLED, SocketAddress(peer[0], peer[1]), self.buffer_limit)
+        handler = self._accepted(transport)
+        if handler is None:
+            transport.abort()
+            return True
+        transport.handler = handler
+        transport.start()
+        return True
 
     def _accepted(self, transport: TcpTransport) -> Handler | None:
         """Return the handler of *transport*. A fault of ours costs that connection, and not the port."""

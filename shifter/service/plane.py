@@ -28,7 +28,8 @@ from shifter.model.report import ClusterReport, HttpReport, ListenerReport, Part
 from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpProxy
 from shifter.model.tls import SdsSource
-from shifter.net.listen import ListeningPort, bind
+from shifter.net.inherited import Handed
+from shifter.net.listen import Listen, ListeningPort, listen
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.net.tls_context import TlsMaterialError
@@ -37,13 +38,14 @@ from shifter.proxy.access_log import AccessLog
 from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import make_door
 from shifter.proxy.door_h2 import take_over
+from shifter.proxy.draining import Drain, DrainStrategy
 from shifter.proxy.filterchain import FilterChain, making_chain
 from shifter.proxy.listener import ChainKey, ListenerRuntime, Service, keyed_chains
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
-from shifter.proxy.worker import TICK, Worker
+from shifter.proxy.worker import DRAIN_TIME, TICK, Worker
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import Split
 from shifter.service.access_logs import AccessLogs
@@ -120,6 +122,9 @@ class DataPlane:
         stats: ServerStats,
         dns_servers: Sequence[SocketAddress] = (),
         hostname: str = "-",
+        *,
+        listen: Listen = listen,
+        drain_time: float = DRAIN_TIME,
     ) -> None:
         self._reactor = reactor
         self._wall = wall
@@ -129,6 +134,8 @@ class DataPlane:
         self._network = Network(reactor, monotonic)
         self._slices = Slices(reactor, monotonic)
         self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
+        self._worker.drain_time = drain_time
+        self._listen = listen
         self._registry = Registry(self._network, _POOLS)
         self._runtime = self._registry.runtime
         self._resolvers: dict[tuple[tuple[SocketAddress, ...], bool], Resolver] = {}
@@ -148,6 +155,8 @@ class DataPlane:
         self._event_logs = EventLogs(wall)
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
+        self._drain: tuple[Drain | None, bool] = (None, False)
+        self._failing = False
         self._make_door = make_door(take_over)
         self._ticker = LoopingCall(self._tick)
         self._ticker.clock = reactor
@@ -183,8 +192,9 @@ class DataPlane:
             self._secrets.want(self._named_secrets() | sources_in(bootstrap))
             self._event_logs.prepare(bootstrap)
             self._access_logs.prepare(bootstrap, runtime)
+            leaving = [self._ports[address] for address in plan.listeners_removed]
             for listener in plan.listeners_added:
-                prepared.sockets[listener.address] = bind(listener.address, listener.backlog)
+                prepared.sockets[listener.address] = self._listen(listener.address, listener.backlog, listener.name, leaving)
             clusters = yield from self._making_clusters(prepared)
             for listener in bootstrap.listeners:
                 for key, chain in keyed_chains(listener):
@@ -268,6 +278,8 @@ class DataPlane:
             cluster.stop()
         for sock in prepared.sockets.values():
             sock.close()
+        for address in prepared.plan.listeners_removed if prepared.sockets else ():
+            self._ports[address].share(False)
         self._access_logs.discard()
         for cluster in prepared.fresh:
             if cluster.name not in self._clusters:
@@ -295,7 +307,9 @@ class DataPlane:
             services = self._services(listener, prepared, runtime.listener_stats)
             tls = self._secured(listener, runtime.listener_stats)
             runtime.configure(listener, services, tls=tls, access_logs=self._logs_of(listener.access_log, b"NotSet"))
-            self._ports[listener.address].buffer_limit = listener.per_connection_buffer_limit_bytes
+            port = self._ports[listener.address]
+            port.buffer_limit = listener.per_connection_buffer_limit_bytes
+            port.resize(listener.backlog)
         for listener in plan.listeners_added:
             listener_stats = ListenerStats()
             runtime = ListenerRuntime(
@@ -309,7 +323,7 @@ class DataPlane:
             )
             self._runtimes[listener.address] = runtime
             self._worker.listeners.append(runtime)
-            port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept)
+            port = ListeningPort(self._network, prepared.sockets[listener.address], runtime.accept, listener.backlog)
             port.buffer_limit = listener.per_connection_buffer_limit_bytes
             self._ports[listener.address] = port
             port.start()
@@ -319,6 +333,7 @@ class DataPlane:
             runtime = self._runtimes.pop(address)
             runtime.drain()
             self._leaving.append(runtime)
+        self._tell_runtimes()
         self._snapshot = prepared.snapshot
         self._secrets.users = [self._registry.refill, *(held.refill for held in self._tls.values())]
         self._secrets.want(self._named_secrets())
@@ -359,13 +374,34 @@ class DataPlane:
                 self._registry.forget(old.name)
         yield from taking_apart(self._left)
 
+    def stop_accepting(self, inbound_only: bool = False) -> None:
+        """Close the listening sockets (*inbound_only*: those of listeners for inbound traffic); connections go on."""
+        for address in self._concerned(inbound_only):
+            self._ports[address].stop()
+
+    def tell(self, strategy: DrainStrategy, seconds: float, inbound_only: bool = False) -> None:
+        """Have answers end their connections from now on, as `proxy.draining` says; connections go on to come."""
+        self._drain = Drain(strategy, self._worker.monotonic(), seconds, self._random), inbound_only
+        self._tell_runtimes()
+
+    def fail_health_checks(self, failing: bool) -> None:
+        """Answer health checks with 503 while *failing*, and end each connection behind its next answer."""
+        self._failing = failing
+        self._tell_runtimes()
+
+    def drain_listeners(self, inbound_only: bool = False) -> None:
+        """Accept no more connections, close each behind its next answer."""
+        self.stop_accepting(inbound_only)
+        for address in self._concerned(inbound_only):
+            self._runtimes[address].drain()
+
     def drain(self) -> Deferred[None]:
-        """Accept no more connections, close each behind its next answer; fires when none is left."""
-        for port in self._ports.values():
-            port.stop()
-        self._ports = {}
-        for runtime in self._runtimes.values():
-            runtime.drain()
+        """`drain_listeners`, all of them; fires when no connection is left."""
+        self.drain_listeners()
+        return self.emptied()
+
+    def emptied(self) -> Deferred[None]:
+        """Fire when no connection is left."""
         if not self._connections():
             return succeed(None)
         waiting: Deferred[None] = Deferred()
@@ -402,21 +438,39 @@ class DataPlane:
     # reading it
 
     @property
+    def sockets(self) -> list[Handed]:
+        """Copies of the listening sockets, for somebody else."""
+        return [Handed(port.copy(), address, self._runtimes[address].listener.name) for address, port in self._ports.items() if port.open]
+
+    @property
+    def connections(self) -> int:
+        """How many client connections are open."""
+        return self._connections()
+
+    @property
     def addresses(self) -> dict[str, SocketAddress]:
         """Where each listener listens, by name: the port is the real one where the configuration says 0."""
         return {self._runtimes[address].listener.name: port.address for address, port in self._ports.items()}
 
     def report(self) -> Report:
         """Return what this process has counted, and what it serves."""
+        return at_once(self.reporting())
+
+    def reporting(self) -> Steps[Report]:
+        """Make a `report` part by part: who has it done `meanwhile` keeps nobody waiting. Parts may be a few milliseconds apart."""
         stats = self._stats
         self._access_logs.count(stats)
-        parts = tuple(self.parts())
+        parts: list[Part] = []
+        for part in self.parts():
+            parts.append(part)
+            yield
         listeners = [part for part in parts if isinstance(part, ListenerReport)]
         managers = [part for part in parts if isinstance(part, HttpReport)]
         tcp = [part for part in parts if isinstance(part, TcpReport)]
         clusters = [part for part in parts if isinstance(part, ClusterReport)]
         contexts = [*(held.current for held in self._tls.values()), *self._registry.client_contexts()]
         certificates = [known for one in contexts if (known := certificates_in(one)) is not None]
+        yield
         memory = {"physical_size": _resident()}
         named = self._virtual_clusters()
         return stats.report(self._wall(), listeners, managers, clusters, named, tcp=tcp, certificates=certificates, memory=memory)
@@ -457,6 +511,18 @@ class DataPlane:
         for one in held.values():
             one.serve(stats)
         return held
+
+    def _concerned(self, inbound_only: bool) -> list[SocketAddress]:
+        """The listeners, or those of them that are for inbound traffic."""
+        return [address for address, runtime in self._runtimes.items() if runtime.listener.inbound or not inbound_only]
+
+    def _tell_runtimes(self) -> None:
+        drain, inbound_only = self._drain
+        if self._failing:
+            drain, inbound_only = Drain(DrainStrategy.IMMEDIATE, 0.0, 0.0, self._random), False
+        concerned = self._concerned(inbound_only)
+        for address, runtime in self._runtimes.items():
+            runtime.tell(drain if address in concerned else None)
 
     def _connections(self) -> int:
         return sum(runtime.connections for runtime in [*self._runtimes.values(), *self._leaving])
@@ -536,6 +602,7 @@ class DataPlane:
                 count=counter(stats.filters),
                 count_global=counter(self._stats.filters),
                 node_cluster=node_cluster,
+                failing=lambda: self._failing,
             ),
         )
         return chain

@@ -183,3 +183,72 @@ def test_what_cannot_be_bound_is_named() -> None:
     assert caught.value.address == address
     with pytest.raises(ListenError):
         bind(SocketAddress("192.0.2.1", 0), 1)
+
+
+MOVES = [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("::", "127.0.0.1"), ("127.0.0.1", "::"), ("0.0.0.0", "::"), ("::", "0.0.0.0")]
+
+
+@pytest.mark.parametrize(("before", "after"), MOVES)
+def test_an_address_moves_within_its_port_and_no_connection_is_lost(before: str, after: str) -> None:
+    old, new = Listening(before), Listening()
+    new.port.stop()
+    port = old.port.address.port
+    with pytest.raises(ListenError, match="in use"):
+        bind(SocketAddress(after, port), 10)
+    new.port = ListeningPort(new.network, bind(SocketAddress(after, port), 10, [old.port]), new.accept, 10)
+    waiting = socket.create_connection(("127.0.0.1", port), PATIENCE)  # it still comes to the old one, which goes before it is accepted
+    new.port.start()
+    old.port.stop()
+    assert len(old.accepted) == 1
+    assert not new.accepted
+    old.accepted[0].write(b"from the old one")
+    old.network.flush()
+    assert waiting.recv(100) == b"from the old one"
+    with socket.create_connection(("127.0.0.1", port), PATIENCE):
+        new.reactor.turn()
+        assert len(new.accepted) == 1
+    new.port.stop()
+    for each in (old, new):
+        for transport in each.accepted:
+            transport.abort()
+        each.network.flush()
+    waiting.close()
+
+
+def test_a_port_whose_move_fails_is_shared_with_nobody(listening: Listening) -> None:
+    port = listening.port.address.port
+    kept = bind(SocketAddress("127.0.0.2", port), 10)
+    with pytest.raises(ListenError, match="in use"):
+        bind(SocketAddress("0.0.0.0", port), 10, [listening.port])
+    with socket.socket() as another, pytest.raises(OSError, match="in use"):
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        another.bind(("127.0.0.1", port))
+    kept.close()
+
+
+def test_the_backlog_can_be_another(listening: Listening) -> None:
+    listening.port.resize(0)
+    clients = [socket.socket() for _ in range(3)]
+    for client in clients:
+        client.setblocking(False)
+        client.connect_ex((listening.port.address.host, listening.port.address.port))
+    listening.reactor.turn()
+    assert len(listening.handlers) == 1
+    listening.port.resize(100)
+    assert len([listening.connect() for _ in range(20)]) == 20
+    listening.reactor.turn()
+    assert len(listening.handlers) >= 21
+    listening.port.stop()
+    listening.port.resize(10)  # and nothing happens
+    for client in clients:
+        client.close()
+
+
+def test_what_waits_is_accepted_before_the_end(listening: Listening) -> None:
+    clients = [listening.connect() for _ in range(100)]
+    listening.port.stop()
+    assert len(listening.handlers) == 100
+    for transport in listening.accepted:
+        transport.write(b"bye")
+    listening.network.flush()
+    assert {client.recv(3) for client in clients} == {b"bye"}
