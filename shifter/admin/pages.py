@@ -7,14 +7,14 @@ Rule 4. Here is the table, and what is made of it; the pages themselves are in m
 """
 
 from collections.abc import Sequence
-from html import escape
 
 from twisted.internet.defer import Deferred, succeed
 
-from shifter.admin import changes, clusters, configuration, server, stats
+from shifter.admin import actions, changes, clusters, configuration, events, livepage, logging, runtime, server, stats, unsupported
 from shifter.admin.certificates import certificates
-from shifter.admin.page import BY, HTML, WHY, Command, Page, Query
+from shifter.admin.page import BY, WHY, Command, Page, Query
 from shifter.admin.view import AdminView
+from shifter.observe.loglevels import LEVELS
 
 
 def _table_page(view: AdminView, query: Query) -> Deferred[Page]:
@@ -33,15 +33,6 @@ def _help_page(view: AdminView, query: Query) -> Deferred[Page]:
     return succeed(Page(help_text()))
 
 
-def _home(view: AdminView, query: Query) -> Deferred[Page]:
-    links = (one for one in COMMANDS if one.listed and one.method == "GET")
-    rows = "\n".join(f'<dt><a href="{escape(one.path)}">{escape(one.path)}</a></dt><dd>{escape(one.summary)}</dd>' for one in links)
-    title = f"shifter {escape(view.info().version)}: {escape(view.state())}"
-    head = f'<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>'
-    body = f"{head}\n<h1>{title}</h1>\n<dl>\n{rows}\n</dl>\n</html>\n"
-    return succeed(Page(body, HTML, headers=(("content-security-policy", "default-src 'none'"),)))
-
-
 _FILTER = ("filter", "Regular expression (RE2) that names must contain a match of")
 _FORMAT = ("format", "Format to use; One of (json, text)")
 _LISTENER = ("listener", "Name of the listener, where there are several")
@@ -54,23 +45,71 @@ _EXPLAIN = (
     _FORMAT,
     _LISTENER,
 )
-_USED_ONLY = ("usedonly", "Only include stats that were counted since start")
-_STATS_FORMAT = ("format", "Format to use; One of (json, prometheus, text)")
 
-COMMANDS: Sequence[Command] = (
-    Command("/", "Admin home page", _home),
+_DRAIN = (
+    ("graceful", "When draining listeners, enter a graceful drain period prior to closing listeners"),
+    ("skip_exit", "When draining listeners, drain the connections but never stop the listeners"),
+    ("inboundonly", "Drains only listeners whose traffic_direction is INBOUND"),
+)
+_LOGGING = (
+    ("paths", "Change multiple logging levels by setting to <logger_name1>:<desired_level1>,<logger_name2>:<desired_level2>"),
+    ("group", "Change all loggers of a package to desired level, set to <package>:<desired_level>"),
+    ("level", f"desired logging level, this will change all loggers's level; One of (, {', '.join(LEVELS)})"),
+)
+_fail = actions.doing(lambda view: view.fail_health_checks(True))
+_pass = actions.doing(lambda view: view.fail_health_checks(False))
+_MASK = ("mask", "The desired component to dump unready targets")
+
+_RUNTIME_MODIFY = (
+    "Adds or modifies runtime values as passed in query parameters. To delete a previously added key, use an empty string as the value. "
+    "Note that deletion only applies to overrides added via this endpoint; values loaded from disk can be modified via override but not "
+    "deleted. E.g. ?key1=value1&key2=value2..."
+)
+_AUDIT = (("count", "How many changes to tell, the newest first"), ("before", "Only those with a lower number"), _FORMAT)
+_WEIGHTS = (
+    ("route", "With POST: the route that gets other weights, by its name or the path that it matches"),
+    ("cluster", "With POST: NAME=WEIGHT, may be given several times; or NAME itself as a parameter"),
+    ("reset", "With POST: the weights of the file hold again"),
+    ("dry_run", "With POST: only say what would change"),
+    BY,
+    WHY,
+)
+
+_COMMANDS = (
+    Command("/audit", "print changes that were taken", changes.audit, _AUDIT),
+    Command("/runtime", "print runtime values", runtime.runtime),
+    Command("/runtime_modify", _RUNTIME_MODIFY, runtime.modify, (), "POST"),
+    Command("/undo", "take the last change back", changes.undo, (BY, WHY), "POST"),
+    Command("/weights", "print routes with weights, or change those of one", changes.weights, _WEIGHTS, changing=changes.set_weights),
     Command("/certs", "print certs on machine", certificates),
     Command("/clusters", "upstream cluster status", clusters.clusters, (_FILTER, _FORMAT)),
     Command("/config_dump", "dump the configuration in use", configuration.dump),
+    Command("/drain_listeners", "drain listeners", actions.drain_listeners, _DRAIN, "POST"),
+    Command(
+        "/healthcheck/fail", "cause the server to fail health checks", actions.doing(lambda view: view.fail_health_checks(True)), (), "POST"
+    ),
+    Command(
+        "/healthcheck/ok", "cause the server to pass health checks", actions.doing(lambda view: view.fail_health_checks(False)), (), "POST"
+    ),
     Command("/help", "print out list of admin commands", _help_page),
+    Command("/hot_restart_version", "print the hot restart compatibility version", server.hot_restart_version),
+    Command("/init_dump", "dump current Envoy init manager information (experimental)", server.init_dump, (_MASK,)),
     Command("/listeners", "print listener info", clusters.listeners, (_FORMAT,)),
+    Command("/logging", "query/change logging levels", logging.logging, _LOGGING, "POST"),
+    Command("/memory", "print current allocation/heap usage", server.memory),
+    Command("/quitquitquit", "exit the server", actions.doing(lambda view: view.quit()), (), "POST"),
     Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", server.ready),
     Command("/reload", "read the configuration's files again and serve what they say", changes.reload, (BY, WHY), "POST"),
+    Command("/reopen_logs", "reopen access logs", actions.doing(lambda view: view.reopen_logs()), (), "POST"),
+    Command("/reset_counters", "reset all counters to zero", actions.doing(lambda view: view.reset_counters()), (), "POST"),
+    Command("/restart", "have a new process take over, without a connection refused", changes.restart, (), "POST"),
     Command("/routes", "print the table of routes", _table_page, (_FORMAT, _LISTENER)),
     Command("/routes/explain", "say where a request goes, and why", _explain_page, _EXPLAIN),
     Command("/server_info", "print server version/status information", server.server_info),
-    Command("/stats", "print server stats", stats.stats, (_USED_ONLY, _FILTER, _STATS_FORMAT)),
-    Command("/stats/prometheus", "print server stats in prometheus format", stats.stats_prometheus, (_USED_ONLY, _FILTER)),
+)
+
+COMMANDS: Sequence[Command] = sorted(
+    (*_COMMANDS, *stats.COMMANDS, *events.COMMANDS, *livepage.COMMANDS, *unsupported.COMMANDS), key=lambda command: command.path
 )
 """Every path there is, in alphabetical order."""
 

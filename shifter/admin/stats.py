@@ -1,29 +1,102 @@
-"""The pages of statistics."""
+"""The pages of statistics.
+
+Rule 1. Reports, and pages that are made of them, come in steps between requests (`AdminView.meanwhile`).
+"""
+
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
-from shifter.admin.page import JSON, Page, Query, form, name_filter
+from shifter.admin.page import HTML, JSON, PLAIN, BadQuery, Command, Page, Query, form, name_filter
 from shifter.admin.view import AdminView
-from shifter.observe import prometheus, text
+from shifter.model.report import Report
+from shifter.model.steps import Steps
+from shifter.observe import prometheus, stats_text
+from shifter.observe.histogram_text import Bounds, default_bounds
 from shifter.observe.scopes import Selection
+
+FORMATS = ("html", "active-html", "json", "prometheus", "text")
+KINDS = ("All", "Counters", "Gauges", "Histograms", "TextReadouts")
+
+_MAKERS = {
+    "text": (stats_text.text_in_steps, PLAIN),
+    "json": (stats_text.json_in_steps, JSON),
+    "html": (stats_text.html_in_steps, HTML),
+    "active-html": (stats_text.html_in_steps, HTML),
+}
 
 
 def stats(view: AdminView, query: Query) -> Deferred[Page]:
     """``/stats``."""
-    kind = form(query, "/stats", ("json", "prometheus", "text"))
+    kind = form(query, "/stats", FORMATS)
     if kind == "prometheus":
         return stats_prometheus(view, query)
-    selection = _selection(query)
-    if kind == "json":
-        return view.report().addCallback(lambda report: Page(text.stats_json(report, selection), JSON))
-    return view.report().addCallback(lambda report: Page(text.stats_text(report, selection)))
+    mode = query.get("histogram_buckets", "summary")
+    if mode not in stats_text.MODES:
+        raise BadQuery(f"usage: /stats?histogram_buckets=({'|'.join(stats_text.MODES)})\n")
+    selection, bounds = _selection(query), _bounds(view)
+    make, content_type = _MAKERS[kind]
+    return _made(view, lambda report: make(report, selection, mode, bounds), content_type)
 
 
 def stats_prometheus(view: AdminView, query: Query) -> Deferred[Page]:
     """``/stats/prometheus``."""
-    selection = _selection(query)
-    return view.report().addCallback(lambda report: Page(prometheus.exposition(report, selection), prometheus.CONTENT_TYPE))
+    mode = query.get("histogram_buckets", "cumulative")
+    if mode not in ("cumulative", "summary"):
+        raise BadQuery("unsupported prometheus histogram bucket mode\n")
+    selection, bounds = _selection(query), _bounds(view)
+    summaries = mode == "summary"
+    return _made(view, lambda report: prometheus.exposition_in_steps(report, selection, summaries, bounds), prometheus.CONTENT_TYPE)
+
+
+def _made(view: AdminView, make: Callable[[Report], Steps[str]], content_type: str) -> Deferred[Page]:
+    def reported(report: Report) -> Deferred[Page]:
+        return view.meanwhile(make(report)).addCallback(lambda text: Page(text, content_type))
+
+    return view.report().addCallback(reported)
+
+
+def _bounds(view: AdminView) -> Bounds:
+    """The buckets that the configuration in use gives histograms."""
+    return default_bounds
 
 
 def _selection(query: Query) -> Selection:
-    return Selection(name_filter(query), "usedonly" in query)
+    kind = query.get("type", "All")
+    if kind not in KINDS:
+        raise BadQuery("invalid &type= param\n")
+    keep = name_filter(query)
+    if "invert_filter" in query and keep is not None:
+        wanted = keep
+        return Selection(lambda name: not wanted(name), "usedonly" in query, kind)
+    return Selection(keep, "usedonly" in query, kind)
+
+
+_CHOICE = (
+    ("usedonly", "Only include stats that were counted since start"),
+    ("filter", "Regular expression (RE2) that names must contain a match of"),
+    ("invert_filter", "Show what the filter does not let through"),
+)
+COMMANDS = (
+    Command(
+        "/stats",
+        "print server stats",
+        stats,
+        (
+            *_CHOICE,
+            ("format", f"Format to use; One of ({', '.join(FORMATS)})"),
+            ("type", f"Stat types to include.; One of ({', '.join(KINDS)})"),
+            ("histogram_buckets", f"Histogram bucket display mode; One of ({', '.join(stats_text.MODES)})"),
+        ),
+    ),
+    Command(
+        "/stats/prometheus",
+        "print server stats in prometheus format",
+        stats_prometheus,
+        (
+            *_CHOICE,
+            ("text_readouts", "Accepted, and changes nothing: there are no text readouts"),
+            ("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)"),
+        ),
+    ),
+)

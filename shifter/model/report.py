@@ -9,37 +9,9 @@ Rule 4. What follows from ``codes`` is not carried: classes of status codes and 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from itertools import zip_longest
 from typing import Self, TypeVar
 
-HISTOGRAM_BOUNDS_MS: tuple[float, ...] = (
-    *(0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000),
-    *(10000, 30000, 60000, 300000, 600000, 1800000, 3600000),
-)
-"""Upper bounds, inclusive, of Envoy's default histogram buckets in milliseconds (``HistogramSettingsImpl::defaultBuckets``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistogramReport:
-    """Recorded values by bucket. ``counts[i]`` is how many lay above bound ``i - 1`` and not above bound ``i`` of
-    `HISTOGRAM_BOUNDS_MS`; the last entry counts those above every bound. ``total`` is their sum in milliseconds."""
-
-    counts: tuple[int, ...] = ()
-    total: float = 0.0
-
-    @property
-    def count(self) -> int:
-        """How many values were recorded."""
-        return sum(self.counts)
-
-    def plus(self, other: "HistogramReport") -> "HistogramReport":
-        """Return both histograms as one."""
-        pairs = zip_longest(self.counts, other.counts, fillvalue=0)
-        return HistogramReport(tuple(one + two for one, two in pairs), self.total + other.total)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain JSON-able values."""
-        return {"counts": list(self.counts), "total": self.total}
+from shifter.model.histogram import HistogramReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +46,7 @@ class Figures:
     @property
     def used(self) -> bool:
         """Whether anything was ever counted here."""
-        return bool(self.codes) or any(self.counters.values()) or any(one.counts for one in self.histograms.values())
+        return bool(self.codes) or any(self.counters.values()) or any(one.bins for one in self.histograms.values())
 
     def plus(self, other: "Figures") -> "Figures":
         """Return both sets of figures as one."""

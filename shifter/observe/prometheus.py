@@ -1,20 +1,24 @@
 """A report as Prometheus text (format 0.0.4) under Envoy's metric names and labels.
 
 Rule 1. All lines of a metric stand together, after one ``# TYPE`` line; no series appears twice.
-Rule 2. One line is one format operation: a scrape of a thousand clusters must not be felt by requests.
+Rule 2. One line is one format operation, and one step is one metric: a scrape of a thousand clusters must not be felt by requests.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from shifter.model.report import HISTOGRAM_BOUNDS_MS, Report
-from shifter.observe.scopes import EVERYTHING, Scope, Selection, escaped, families
+from shifter.model.histogram import HISTOGRAM_BOUNDS_MS, HistogramReport, quantiles
+from shifter.model.report import Report
+from shifter.model.steps import Steps, at_once
+from shifter.observe.histogram_text import SHARES, Bounds, default_bounds
+from shifter.observe.scopes import EVERYTHING, Scope, Selection, escaped, families_in_steps
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _EDGES = [f'le="{bound}"}} ' for bound in (*HISTOGRAM_BOUNDS_MS, "+Inf")]
 _NOTHING = (0,) * len(_EDGES)
+_PIECE = 64
 
 _UNFIT = re.compile("[^A-Za-z0-9_]")
 _VALUES = re.compile(r"ssl\.(?:(ciphers|curves|sigalgs|versions)\.(.+)|certificate\.(.+)\.([a-z_]+))")
@@ -23,30 +27,38 @@ _VALUES = re.compile(r"ssl\.(?:(ciphers|curves|sigalgs|versions)\.(.+)|certifica
 
 def exposition(report: Report, selection: Selection = EVERYTHING) -> str:
     """Return the text of one scrape."""
-    every = families(report, selection)
+    return at_once(exposition_in_steps(report, selection))
+
+
+def exposition_in_steps(
+    report: Report, selection: Selection = EVERYTHING, summaries: bool = False, bounds: Bounds = default_bounds
+) -> Steps[str]:
+    """Make the text of one scrape; with *summaries* histograms are percentiles of the last interval, as Envoy makes them."""
+    every = yield from families_in_steps(report, selection)
     lines: list[str] = []
     for family in every:
-        counters = [scope.figures.counters for scope in family]
-        lines.extend(_numbers(family, "counter", counters))
-        lines.extend(_derived(family))
+        yield from _numbers(lines, family, "counter", [scope.figures.counters for scope in family])
+        lines += _derived(family)
+        yield
     for family in every:
-        lines.extend(_numbers(family, "gauge", [scope.figures.gauges for scope in family]))
-        lines.extend(_numbers(family, "gauge", [scope.figures.shared for scope in family]))
+        yield from _numbers(lines, family, "gauge", [scope.figures.gauges for scope in family])
+        yield from _numbers(lines, family, "gauge", [scope.figures.shared for scope in family])
     for family in every:
-        lines.extend(_histograms(family))
+        yield from _histograms(lines, family, summaries, bounds)
     return "".join(lines)
 
 
-def _numbers(family: list[Scope], kind: str, figures: list[Mapping[str, int]]) -> Iterator[str]:
+def _numbers(lines: list[str], family: list[Scope], kind: str, figures: list[Mapping[str, int]]) -> Steps[None]:
     labelled = [(scope.labels, numbers) for scope, numbers in zip(family, figures, strict=True)]
     before = ""
     for name in _names(figures):
         plain, value = _taken_apart(name, family[0].metric)
         metric = _metric(family[0], plain)
         if metric != before:
-            yield f"# TYPE {metric} {kind}\n"
+            lines.append(f"# TYPE {metric} {kind}\n")
             before = metric
-        yield from [f"{metric}{{{value}{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]
+        lines += [f"{metric}{{{value}{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]
+        yield
 
 
 def _taken_apart(name: str, scope: str) -> tuple[str, str]:
@@ -72,16 +84,36 @@ def _derived(family: list[Scope]) -> Iterator[str]:
         yield from by_metric[metric]
 
 
-def _histograms(family: list[Scope]) -> Iterator[str]:
+def _histograms(lines: list[str], family: list[Scope], summaries: bool, bounds: Bounds) -> Steps[None]:
+    show = _summary if summaries else _buckets
     for name in _names([scope.figures.histograms for scope in family]):
         metric = _metric(family[0], name)
-        yield f"# TYPE {metric} histogram\n"
-        for scope in family:
+        lines.append(f"# TYPE {metric} {'summary' if summaries else 'histogram'}\n")
+        for at, scope in enumerate(family):
             histogram = scope.figures.histograms.get(name)
             if histogram is not None:
-                start = f"{metric}_bucket{{{scope.labels}{',' if scope.labels else ''}"
-                yield from [f"{start}{edge}{below}\n" for edge, below in zip(_EDGES, accumulate(histogram.counts or _NOTHING), strict=True)]
-                yield f"{metric}_sum{{{scope.labels}}} {histogram.total!r}\n{metric}_count{{{scope.labels}}} {histogram.count}\n"
+                lines += show(metric, scope, histogram, bounds(scope.path + name))
+            if at % _PIECE == 0:
+                yield
+
+
+def _buckets(metric: str, scope: Scope, histogram: HistogramReport, bounds: Sequence[float]) -> Iterator[str]:
+    below: Iterable[int]
+    if bounds is HISTOGRAM_BOUNDS_MS:
+        edges, below = _EDGES, accumulate(histogram.counts or _NOTHING)
+    else:
+        edges, below = [f'le="{bound:.17g}"}} ' for bound in bounds] + [_EDGES[-1]], [*histogram.below(bounds), histogram.count]
+    start = f"{metric}_bucket{{{scope.labels}{',' if scope.labels else ''}"
+    yield from [f"{start}{edge}{count}\n" for edge, count in zip(edges, below, strict=True)]
+    yield f"{metric}_sum{{{scope.labels}}} {histogram.total!r}\n{metric}_count{{{scope.labels}}} {histogram.count}\n"
+
+
+def _summary(metric: str, scope: Scope, histogram: HistogramReport, bounds: Sequence[float]) -> Iterator[str]:
+    last = HistogramReport(histogram.interval or {})
+    start = f"{metric}{{{scope.labels}{',' if scope.labels else ''}quantile="
+    values = [f"{value:.6g}" for value in quantiles(last.bins, SHARES)] or ["NaN"] * len(SHARES)
+    yield from [f'{start}"{share:g}"}} {value}\n' for share, value in zip(SHARES, values, strict=True)]
+    yield f"{metric}_sum{{{scope.labels}}} {last.middle:.6g}\n{metric}_count{{{scope.labels}}} {last.count}\n"
 
 
 def _names(figures: Sequence[Mapping[str, object]]) -> list[str]:

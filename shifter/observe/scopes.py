@@ -5,11 +5,12 @@ Rule 2. Names that are then alike are one scope and their figures add up, as tho
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
 from shifter.model.report import Figures, HttpReport, ListenerReport, Report
+from shifter.model.steps import Steps, at_once
 
 _Name = TypeVar("_Name")
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -42,10 +43,12 @@ class Scope:
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which statistics somebody wants to see: those whose name in ``/stats`` *keep* says yes to, and, with *used_only*,
-    only what was ever counted. A gauge of a scope that was counted in is used even while it is 0."""
+    only what was ever counted. A gauge of a scope that was counted in is used even while it is 0. *kind* is the one kind that is
+    wanted (``Counters``, ``Gauges``, ``Histograms``), or ``All``."""
 
     keep: Callable[[str], bool] | None = None
     used_only: bool = False
+    kind: str = "All"
 
     def of(self, scope: Scope) -> Scope:
         """Return *scope* with what is wanted of it."""
@@ -54,16 +57,17 @@ class Selection:
         def wanted(name: str, used: object) -> bool:
             return bool(used or not self.used_only) and (self.keep is None or self.keep(scope.path + name))
 
+        counters, gauges, histograms = (self.kind in ("All", kind) for kind in ("Counters", "Gauges", "Histograms"))
         return replace(
             scope,
             figures=Figures(
-                {name: value for name, value in figures.counters.items() if wanted(name, value)},
-                {name: value for name, value in figures.gauges.items() if wanted(name, figures.used)},
-                {name: value for name, value in figures.shared.items() if wanted(name, figures.used)},
+                {name: value for name, value in figures.counters.items() if counters and wanted(name, value)},
+                {name: value for name, value in figures.gauges.items() if gauges and wanted(name, figures.used)},
+                {name: value for name, value in figures.shared.items() if gauges and wanted(name, figures.used)},
                 figures.codes,
-                {name: value for name, value in figures.histograms.items() if wanted(name, value.counts)},
+                {name: value for name, value in figures.histograms.items() if histograms and wanted(name, value.bins)},
             ),
-            derived=tuple(one for one in scope.derived if wanted(one.name, one.value)),
+            derived=tuple(one for one in scope.derived if counters and wanted(one.name, one.value)),
         )
 
 
@@ -93,12 +97,31 @@ def address_of(listener: ListenerReport) -> str:
 
 def families(report: Report, selection: Selection = EVERYTHING) -> list[list[Scope]]:
     """Return the scopes of a report as far as they are wanted, those with the same ``metric`` together."""
-    clusters = _clusters(report)
-    every = [
-        *(clusters, _external(clusters), _http(report), _codecs(report), _listeners(report), _listener_http(report), _tcp(report)),
+    return at_once(families_in_steps(report, selection))
+
+
+def families_in_steps(report: Report, selection: Selection = EVERYTHING) -> Steps[list[list[Scope]]]:
+    """Do what `families` does, scope by scope."""
+    found: list[list[Scope]] = []
+    clusters: list[Scope] = []
+    for scopes in (
+        *(_clusters(report), _external(clusters), _http(report), _codecs(report), _listeners(report), _listener_http(report), _tcp(report)),
         *(_server(report), _virtual_clusters(report)),
-    ]
-    return every if selection == EVERYTHING else [[selection.of(scope) for scope in family] for family in every]
+    ):
+        family = clusters if not found else []
+        for scope in scopes:
+            family.append(scope)
+            yield
+        found.append(family)
+    if selection == EVERYTHING:
+        return found
+    chosen: list[list[Scope]] = []
+    for family in found:
+        chosen.append([])
+        for scope in family:
+            chosen[-1].append(selection.of(scope))
+            yield
+    return chosen
 
 
 def _by_code(figures: Figures) -> tuple[Derived, ...]:
@@ -123,26 +146,20 @@ def _by_class(stem: str, classes: dict[int, int], completed: int) -> tuple[Deriv
     return (*derived, Derived(f"{stem}_completed", f"{stem}_completed", "", completed))
 
 
-def _clusters(report: Report) -> list[Scope]:
-    return [
+def _clusters(report: Report) -> Iterator[Scope]:
+    return (
         Scope(f"cluster.{name}.", "envoy_cluster_", f'envoy_cluster_name="{escaped(name)}"', figures, _by_code(figures))
         for name, figures in _added((sanitized(cluster.name), cluster.figures) for cluster in report.clusters).items()
-    ]
+    )
 
 
-def _external(clusters: list[Scope]) -> list[Scope]:
+def _external(clusters: list[Scope]) -> Iterator[Scope]:
     # Envoy tells requests from inside from those from outside; no address is internal unless configured, so all are external.
-    return [
-        Scope(
-            f"{scope.path}external.",
-            "envoy_cluster_external_",
-            scope.labels,
-            Figures(codes=scope.figures.codes, histograms={"upstream_rq_time": scope.figures.histograms["upstream_rq_time"]}),
-            scope.derived,
-        )
-        for scope in clusters
-        if scope.figures.codes and "upstream_rq_time" in scope.figures.histograms
-    ]
+    for scope in clusters:
+        if scope.figures.codes:
+            time = scope.figures.histograms.get("upstream_rq_time")
+            figures = Figures(codes=scope.figures.codes, histograms={} if time is None else {"upstream_rq_time": time})
+            yield Scope(f"{scope.path}external.", "envoy_cluster_external_", scope.labels, figures, scope.derived)
 
 
 def _http(report: Report) -> list[Scope]:

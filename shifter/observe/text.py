@@ -1,39 +1,15 @@
-"""A report as Envoy's admin pages print it: ``/stats``, ``/clusters`` and ``/listeners``, as text and as JSON.
+"""A report as Envoy's admin pages print it: ``/clusters`` and ``/listeners``, as text and as JSON. ``/stats`` is in `stats_text`.
 
-Rule 1. One statistic, one line; a name from a configuration cannot add lines (`scopes.one_line`).
-Rule 2. Envoy prints quantiles of the last interval and of all time; there is no interval here, so the former are ``nan``.
+Rule 1. One fact, one line; a name from a configuration cannot add lines (`scopes.one_line`).
 """
 
 import json
 from collections.abc import Callable, Iterator
 
-from shifter.model.report import ClusterReport, EndpointReport, HistogramReport, Report
-from shifter.observe.histogram import quantile
-from shifter.observe.scopes import EVERYTHING, Scope, Selection, families, one_line
+from shifter.model.report import ClusterReport, EndpointReport, Report
+from shifter.observe.scopes import one_line
 
-_PERCENTS = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100)
 _JSON_FLAGS = {"failed_active_hc": "failed_active_health_check", "degraded_active_hc": "failed_active_degraded_check"}
-
-
-def stats_text(report: Report, selection: Selection = EVERYTHING) -> str:
-    """Return ``/stats``: sorted ``name: value`` lines, histograms after all else."""
-    scopes = _scopes(report, selection)
-    numbers = [f"{name}: {value}\n" for name, value in _numbers(scopes)]
-    histograms = [f"{name}: {_summary(histogram)}\n" for name, histogram in _histograms(scopes)]
-    return "".join(numbers + histograms)
-
-
-def stats_json(report: Report, selection: Selection = EVERYTHING) -> str:
-    """Return ``/stats?format=json``."""
-    scopes = _scopes(report, selection)
-    stats: list[object] = [{"name": name, "value": value} for name, value in _numbers(scopes)]
-    histograms = [
-        {"name": name, "values": [{"cumulative": quantile(histogram, percent / 100), "interval": None} for percent in _PERCENTS]}
-        for name, histogram in _histograms(scopes)
-    ]
-    if histograms:
-        stats.append({"histograms": {"supported_quantiles": _PERCENTS, "computed_quantiles": histograms}})
-    return json.dumps({"stats": stats}, separators=(",", ":"))
 
 
 def clusters_text(report: Report, keep: Callable[[str], bool] | None = None) -> str:
@@ -56,30 +32,6 @@ def listeners_json(report: Report) -> str:
     """Return ``/listeners?format=json`` (``envoy.admin.v3.Listeners``)."""
     statuses = [{"name": one.name, "local_address": _socket_address(one.host, one.port)} for one in report.listeners]
     return _pretty({"listener_statuses": statuses} if statuses else {})
-
-
-def _scopes(report: Report, selection: Selection) -> list[Scope]:
-    return [scope for family in families(report, selection) for scope in family]
-
-
-def _numbers(scopes: list[Scope]) -> list[tuple[str, int]]:
-    numbers: list[tuple[str, int]] = []
-    for scope in scopes:
-        path, figures = scope.path, scope.figures
-        for named in (figures.counters, figures.gauges, figures.shared):
-            numbers += [(path + name, value) for name, value in named.items()]
-        numbers += [(path + one.name, one.value) for one in scope.derived]
-    return sorted(numbers)
-
-
-def _histograms(scopes: list[Scope]) -> list[tuple[str, HistogramReport]]:
-    named = [(scope.path + name, histogram) for scope in scopes for name, histogram in scope.figures.histograms.items()]
-    return sorted(named, key=lambda one: one[0])
-
-
-def _summary(histogram: HistogramReport) -> str:
-    values = [(percent, quantile(histogram, percent / 100)) for percent in _PERCENTS]
-    return " ".join(f"P{percent}(nan,{value:.6g})" for percent, value in values if value is not None) or "No recorded values"
 
 
 def _cluster_lines(cluster: ClusterReport) -> Iterator[str]:

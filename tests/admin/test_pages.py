@@ -74,10 +74,13 @@ def test_stats_in_every_form() -> None:
 @pytest.mark.parametrize(
     "target, words",
     [
-        ("/stats?filter=(", "Invalid regex: "),
-        ("/clusters?filter=a**", "Invalid regex: "),
-        ("/stats?filter=" + "a" * 1001, "Invalid regex: longer than 1000 characters"),
-        ("/stats?format=html", "usage: /stats?format=(json|prometheus|text)"),
+        ("/stats?filter=(", "Invalid re2 regex: "),
+        ("/clusters?filter=a**", "Invalid re2 regex: "),
+        ("/stats?filter=" + "a" * 1001, "Invalid re2 regex: longer than 1000 characters"),
+        ("/stats?format=xml", "usage: /stats?format=(html|active-html|json|prometheus|text)"),
+        ("/stats?histogram_buckets=x", "usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary)"),
+        ("/stats?type=x", "invalid &type= param"),
+        ("/stats/prometheus?histogram_buckets=disjoint", "unsupported prometheus histogram bucket mode"),
         ("/clusters?format=yaml", "usage: /clusters?format=(json|text)"),
         ("/listeners?format=", "usage: /listeners?format=(json|text)"),
         ("/stats?" + "&".join(f"a{number}" for number in range(60)), "too many parameters"),
@@ -129,3 +132,14 @@ def test_reload_that_is_refused_is_a_400() -> None:
     answer = Asker(view).ask("/reload", "POST")
     assert answer.status == 400
     assert json.loads(answer.body)["problems"] == ["front.yaml:23:40: unknown field 'wieght'"]
+
+
+def test_memory() -> None:
+    found = json.loads(Asker().ask("/memory").body)
+    assert set(found) == {"allocated", "heap_size", "pageheap_unmapped", "pageheap_free", "total_thread_cache", "total_physical_bytes"}
+    assert all(value.isdigit() for value in found.values())
+
+
+def test_what_was_waited_for_is_not_waited_for() -> None:
+    assert json.loads(Asker().ask("/init_dump?mask=listener").body) == {}
+    assert Asker().ask("/hot_restart_version").body == "disabled\n"

@@ -5,11 +5,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.report import ClusterReport, EndpointReport, Figures, HistogramReport, HttpReport, ListenerReport, Report
+from shifter.model.histogram import HistogramReport
+from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, ListenerReport, Report
 
 
 def some_figures(name: str, code: int, number: int) -> Figures:
-    return Figures({name: number}, {name: number}, {name: number}, {code: number}, {name: HistogramReport((number, 1), number)})
+    return Figures({name: number}, {name: number}, {name: number}, {code: number}, {name: HistogramReport({0: number, 1: 1}, number)})
 
 
 figures = st.builds(some_figures, st.sampled_from("abc"), st.sampled_from([0, 200, 404]), st.integers(0, 99))
@@ -27,15 +28,15 @@ reports = st.builds(
 
 
 def test_counters_and_gauges_add_up_and_shared_figures_agree() -> None:
-    one = Figures({"total": 2, "mine": 1}, {"active": 3}, {"hosts": 4}, {200: 1}, {"time": HistogramReport((1, 0), 0.5)})
-    two = Figures({"total": 5}, {"active": 1}, {"hosts": 3}, {200: 1, 503: 2}, {"time": HistogramReport((1, 2), 8.0)})
+    one = Figures({"total": 2, "mine": 1}, {"active": 3}, {"hosts": 4}, {200: 1}, {"time": HistogramReport({0: 1, 1: 0}, 0.5)})
+    two = Figures({"total": 5}, {"active": 1}, {"hosts": 3}, {200: 1, 503: 2}, {"time": HistogramReport({0: 1, 1: 2}, 8.0)})
     assert one.plus(two) == Figures(
-        {"total": 7, "mine": 1}, {"active": 4}, {"hosts": 4}, {200: 2, 503: 2}, {"time": HistogramReport((2, 2), 8.5)}
+        {"total": 7, "mine": 1}, {"active": 4}, {"hosts": 4}, {200: 2, 503: 2}, {"time": HistogramReport({0: 2, 1: 2}, 8.5)}
     )
 
 
 def test_an_empty_histogram_adds_nothing() -> None:
-    some = HistogramReport((1, 2), 5.0)
+    some = HistogramReport({0: 1, 1: 2}, 5.0)
     assert HistogramReport().plus(some) == some == some.plus(HistogramReport())
 
 

@@ -3,7 +3,7 @@
 from shifter.model.report import Report
 from shifter.observe.http2_stats import Http2Stats
 from shifter.observe.stats import ClusterStats, HttpStats
-from shifter.observe.text import stats_text
+from shifter.observe.stats_text import stats_text
 from shifter.wire.h2 import Http2Options, ServerConnection
 from tests.support import h2frames as raw
 

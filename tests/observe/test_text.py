@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.report import Report
-from shifter.observe.scopes import Selection
-from shifter.observe.text import clusters_json, clusters_text, listeners_json, listeners_text, stats_json, stats_text
+from shifter.observe.text import clusters_json, clusters_text, listeners_json, listeners_text
 from tests.support.reports import a_report
 
 SERVICE1 = """\
@@ -41,56 +40,6 @@ service1::127.0.0.1:28411::priority::0
 service1::127.0.0.1:28411::success_rate::-1
 service1::127.0.0.1:28411::local_origin_success_rate::-1
 """
-
-
-def test_stats_are_sorted_lines_with_histograms_last() -> None:
-    lines = stats_text(a_report()).splitlines()
-    histograms = [line for line in lines if ": P0(" in line or line.endswith(": No recorded values")]
-    assert lines[-len(histograms) :] == histograms == sorted(histograms)
-    numbers = lines[: -len(histograms)]
-    assert [line.split(": ")[0] for line in numbers] == sorted(line.split(": ")[0] for line in numbers)
-    assert {
-        "cluster.service1.upstream_rq_200: 6",
-        "cluster.service1.upstream_rq_2xx: 6",
-        "cluster.service1.external.upstream_rq_completed: 7",
-        "cluster.service1.membership_total: 2",
-        "cluster.service1.circuit_breakers.default.rq_open: 0",
-        "http.ingress_http.downstream_rq_5xx: 1",
-        "http.ingress_http.downstream_cx_total: 7",
-        "listener.127.0.0.1_28100.downstream_cx_active: 1",
-        "listener.127.0.0.1_28100.http.ingress_http.downstream_rq_2xx: 6",
-        "listener.[__]_80.downstream_cx_total: 0",
-        "server.live: 1",
-        "shifter.config.version: 1",
-    } <= set(numbers)
-    assert "cluster.empty.upstream_rq_time: No recorded values" in histograms
-
-
-def test_histograms_read_as_envoys() -> None:
-    (line,) = stats_text(a_report(), Selection(lambda name: name == "cluster.service1.upstream_rq_time")).splitlines()
-    assert line == (
-        "cluster.service1.upstream_rq_time: P0(nan,0) P25(nan,0.75) P50(nan,2.33333) P75(nan,4.33333) P90(nan,3.6e+06) "
-        "P95(nan,3.6e+06) P99(nan,3.6e+06) P99.5(nan,3.6e+06) P99.9(nan,3.6e+06) P100(nan,3.6e+06)"
-    )
-
-
-def test_stats_as_json() -> None:
-    selection = Selection(lambda name: name.startswith("http.ingress_http.downstream_rq_t"), used_only=True)
-    stats = json.loads(stats_json(a_report(), selection))["stats"]
-    assert stats[:-1] == [{"name": "http.ingress_http.downstream_rq_total", "value": 7}]
-    histograms = stats[-1]["histograms"]
-    assert histograms["supported_quantiles"] == [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100]
-    (quantiles,) = histograms["computed_quantiles"]
-    assert quantiles["name"] == "http.ingress_http.downstream_rq_time"
-    assert quantiles["values"][1] == {"cumulative": 0.75, "interval": None}
-
-
-def test_stats_as_json_without_histograms_or_anything() -> None:
-    assert json.loads(stats_json(a_report(), Selection(lambda name: name == "server.live"))) == {
-        "stats": [{"name": "server.live", "value": 1}]
-    }
-    assert stats_json(Report()) == '{"stats":[]}'
-    assert stats_text(Report()) == ""
 
 
 def test_clusters_as_text() -> None:
@@ -167,8 +116,7 @@ def test_listeners() -> None:
 @given(st.text(min_size=1))
 def test_no_name_adds_a_line(name: str) -> None:
     report, plain = a_report(name), a_report("x" if name == "empty" else "y")
-    for show in (clusters_text, stats_text):
-        if "_" not in name and name != "empty":
-            assert len(show(report).splitlines()) == len(show(plain).splitlines())
-        show(report).encode()
+    if "_" not in name and name != "empty":
+        assert len(clusters_text(report).splitlines()) == len(clusters_text(plain).splitlines())
+    clusters_text(report).encode()
     json.loads(clusters_json(report))

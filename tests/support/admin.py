@@ -1,13 +1,14 @@
 """A double for the service, and requests to the admin listener without a network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from email.parser import BytesParser
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogPublisher
 
 from shifter.admin import AdminSite, AdminView, ServerInfo
 from shifter.admin.events import Feed
@@ -15,7 +16,11 @@ from shifter.admin.page import Stream
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeResult
 from shifter.model.report import Part, Report
+from shifter.model.steps import Steps, at_once
+from shifter.observe.loglevels import LogLevels
 from tests.support.reports import a_report
+
+T = TypeVar("T")
 
 
 class FixedView:
@@ -23,12 +28,15 @@ class FixedView:
 
     def __init__(self) -> None:
         self.told_report: Deferred[Report] | None = None
-        self.told_snapshot: Snapshot | None = Snapshot(3, Bootstrap(node_id="front-1", node_cluster="front"), "etc/front.yaml", {})
+        self.told_snapshot: Snapshot | None = Snapshot(3, Bootstrap(node_id="front-1", node_cluster="front"), "etc/front.yaml")
         self.told_state = "LIVE"
         self.told_problems: Sequence[str] = ()
         self.told_audit: list[AuditEntry] = []
+        self.told_weights: list[dict[str, object]] = []
+        self.told_notices: Sequence[str] = ()
         self.told_result = ChangeResult(True, 4)
         self.done: list[tuple[object, ...]] = []
+        self.levels = LogLevels(LogPublisher())
         self.told_parts: list[Part] = []
         self.told_now = 1795409043.5
         self.clock = Clock()
@@ -36,6 +44,9 @@ class FixedView:
 
     def report(self) -> Deferred[Report]:
         return succeed(a_report()) if self.told_report is None else self.told_report
+
+    def meanwhile(self, steps: Steps[T]) -> Deferred[T]:
+        return succeed(at_once(steps))
 
     def parts(self) -> Iterator[Part]:
         return iter(self.told_parts)
@@ -58,12 +69,37 @@ class FixedView:
     def audit(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
         return succeed([one for one in self.told_audit if before is None or one.number < before][:count])
 
+    def weights(self) -> list[dict[str, object]]:
+        return self.told_weights
+
+    def notices(self) -> Sequence[str]:
+        return self.told_notices
+
+    def set_weights(self, route: str, weights: Mapping[str, str], actor: Actor, dry_run: bool = False) -> Deferred[ChangeResult]:
+        self.done.append(("set_weights", route, dict(weights), actor, dry_run))
+        return succeed(self.told_result)
+
+    def modify_runtime(self, values: Mapping[str, str], actor: Actor) -> Deferred[ChangeResult]:
+        self.done.append(("modify_runtime", dict(values), actor))
+        return succeed(self.told_result)
+
+    def undo(self, actor: Actor) -> Deferred[ChangeResult]:
+        self.done.append(("undo", actor))
+        return succeed(self.told_result)
+
     def reload(self, actor: Actor) -> Deferred[ChangeResult]:
         self.done.append(("reload", actor))
         return succeed(self.told_result)
 
+    def restart(self) -> Deferred[ChangeResult]:
+        self.done.append(("restart",))
+        return succeed(self.told_result)
+
     def drain_listeners(self, graceful: bool, skip_exit: bool, inbound_only: bool) -> None:
         self.done.append(("drain_listeners", graceful, skip_exit, inbound_only))
+
+    def log_levels(self) -> LogLevels:
+        return self.levels
 
     def fail_health_checks(self, failing: bool) -> None:
         self.done.append(("fail_health_checks", failing))

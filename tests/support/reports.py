@@ -1,8 +1,18 @@
 """A report with a little of everything in it, for whatever shows reports."""
 
 from shifter.model.cluster import CircuitBreakers, Thresholds
+from shifter.model.histogram import HistogramReport
 from shifter.model.report import EndpointReport, Report
+from shifter.observe.histogram import Histogram
 from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats
+
+
+def recorded(*values: float) -> HistogramReport:
+    """A histogram of these durations."""
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    return histogram.report()
 
 
 def a_report(name: str = "service1") -> Report:
