@@ -12,7 +12,7 @@ from shifter.cli.running import Unreachable, address, configuration
 from shifter.config import Problem
 from shifter.model.bootstrap import Bootstrap
 from shifter.service.changes import changes
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from shifter.config import Problem, render
-from shifter.service.sources import MAX_BYTES, read_bounded
+from shifter.service.judging import MAX_BYTES, read_bounded
 
 
 def read(name: str) -> bytes | None:

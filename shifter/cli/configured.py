@@ -5,7 +5,7 @@ import click
 from shifter.cli.common import read, tell, title
 from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE, Failed
 from shifter.model.address import SocketAddress
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 

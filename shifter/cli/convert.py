@@ -8,7 +8,7 @@ import click
 from shifter.cli.common import read, reason, tell, title
 from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE
 from shifter.config.convert import convert
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 
 
 @click.command("convert")

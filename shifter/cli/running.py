@@ -8,7 +8,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from shifter.cli.common import reason
-from shifter.service.sources import MAX_BYTES
+from shifter.service.judging import MAX_BYTES
 
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 _PATIENCE = 10.0

@@ -17,6 +17,7 @@ from shifter.config.document import MapNode, map_in, maps
 from shifter.config.judge import Judge
 from shifter.config.report import Report
 from shifter.config.secrets import check_files
+from shifter.config.standalone import AnyName
 
 
 def check(root: MapNode, report: Report, judge: Judge, discovered: Discovered | None = None) -> Sources:
@@ -43,8 +44,9 @@ def check(root: MapNode, report: Report, judge: Judge, discovered: Discovered | 
     clusters.resolvers(root)
     if not static.get("listeners") and not any(True for _ in found.of(ResourceKind.LDS)):
         report.warn(root.key("static_resources"), "there are no `listeners`, so nobody can connect")
-    routes = Routes(report, judge, clusters.names, texts, found.routes_of)
-    listeners = Listeners(report, routes, tls, clusters.names)
+    names = AnyName() if found.lacks_clusters else clusters.names
+    routes = Routes(report, judge, names, texts, found.routes_of)
+    listeners = Listeners(report, routes, tls, names)
     for listener in (*maps(static.get("listeners")), *found.listeners):
         listeners.add(listener)
     listeners.finish()

@@ -19,7 +19,7 @@ from shifter.config.legacy import modernise_clusters, modernise_listeners, moder
 from shifter.config.report import Report, Spot, shown
 from shifter.config.schema import listener as listener_schema
 from shifter.config.schema.config_source import ConfigSource
-from shifter.config.schema.discovery import ClustersResponse, ListenersResponse, RoutesResponse
+from shifter.config.schema.discovery import AnyCluster, ClustersResponse, ListenersResponse, RoutesResponse
 from shifter.config.standalone import root_of
 from shifter.model.route import RouteConfiguration
 
@@ -115,7 +115,7 @@ class Discovered:
         file = self._files.get((kind, path))
         if file is None:
             file = self._files[kind, str(path)] = self._open(kind, path, self._read)
-        if scope not in file.scopes:
+        if scope and scope not in file.scopes:
             file.scopes.append(scope)
         return file
 
@@ -167,6 +167,11 @@ class Discovered:
         return [node for file in self.of(ResourceKind.CDS) for node in file.nodes]
 
     @property
+    def lacks_clusters(self) -> bool:
+        """Is there a file of clusters that could not be made out? Then nobody can say that one is unknown."""
+        return any(file.root is None or not all(map(_is_cluster, file.nodes)) for file in self.of(ResourceKind.CDS))
+
+    @property
     def listeners(self) -> list[MapNode]:
         """The listeners in files."""
         return [node for file in self.of(ResourceKind.LDS) for node in file.nodes]
@@ -199,6 +204,10 @@ class Discovered:
 def path_of(source: ConfigSource) -> str:
     """Return the file that *source* names."""
     return source.path_config_source.path if source.path_config_source is not None else source.path or ""
+
+
+def _is_cluster(node: MapNode) -> bool:
+    return (text_in(node, "@type") or "").rpartition("/")[2] == AnyCluster.envoy
 
 
 def _managers(listener: MapNode) -> Iterator[MapNode]:

@@ -49,7 +49,7 @@ def build_routes(root: MapNode, report: Report, judge: Judge) -> RouteConfigurat
     """Return the route configuration *root* as the model; ``None`` when there is an error in it."""
     modernise_routes(root, report)
     config = validate(RouteConfigurationSchema, root, report)
-    routes = Routes(report, judge, _AnyName())
+    routes = Routes(report, judge, AnyName())
     manager = MapNode(root.line, root.column)
     manager["route_config"] = root
     routes.manager(manager)
@@ -58,8 +58,8 @@ def build_routes(root: MapNode, report: Report, judge: Judge) -> RouteConfigurat
     return route_configuration(config, root, routes.sources)
 
 
-class _AnyName(Set[str]):
-    """The names of clusters nobody has told us."""
+class AnyName(Set[str]):
+    """The names of clusters that nobody has told us, or not of all."""
 
     def __contains__(self, name: object) -> bool:
         return True

@@ -1,5 +1,6 @@
 """The whole configuration of one process (Envoy ``bootstrap.v3.Bootstrap``). Durations are seconds."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -71,14 +72,46 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """A cluster, listener or route configuration that stands in a file of its own (CDS, LDS, RDS).
+
+    ``version`` is the ``version_info`` of that file; ``json`` is the resource in v3 spelling, with its ``@type``.
+    """
+
+    name: str
+    version: str
+    json: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The checked configuration in v3 spelling, as JSON, for ``/config_dump``: it is read only when somebody asks.
+
+    ``bootstrap`` is the main file (without what it leads to). The others are what the dump calls ``dynamic_active_clusters``,
+    ``dynamic_listeners`` and ``dynamic_route_configs``; ``versions`` are the ``version_info`` of the files with clusters and listeners,
+    by ``cds`` and ``lds``.
+    """
+
+    bootstrap: bytes = field(default=b"{}", repr=False)
+    clusters: tuple[Resource, ...] = ()
+    listeners: tuple[Resource, ...] = ()
+    route_configs: tuple[Resource, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One version of the configuration as it is served. ``version`` grows by one with every change.
 
-    ``source`` names where it came from (a file name); ``document`` is the checked configuration in v3 spelling, as
-    plain dicts and lists, for ``/config_dump``.
+    ``source`` names where it came from (a file name).
     """
 
     version: int
     bootstrap: Bootstrap
     source: str = ""
-    document: object = None
+    documents: Documents = Documents()
+
+    @property
+    def document(self) -> object:
+        """The main file in v3 spelling, plain dicts and lists, made anew."""
+        return json.loads(self.documents.bootstrap)

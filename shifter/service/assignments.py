@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from shifter.config import Place, Problem, load_assignment
 from shifter.model.cluster import Cluster
 from shifter.service.filewatch import FileWatch
-from shifter.service.sources import read_bounded
+from shifter.service.judging import read_bounded
 from shifter.upstream.discovery_eds import Lack, NoAssignment, Said
 
 

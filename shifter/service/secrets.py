@@ -16,7 +16,7 @@ from shifter.config.secrets import LoadedSecrets, load_secrets
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.tls import CertificateValidation, SdsSource, TlsCertificate, TlsContext
 from shifter.service.filewatch import FileWatch
-from shifter.service.sources import judge_of_all, read_bounded
+from shifter.service.judging import judge_of_all, read_bounded
 
 _log = Logger()
 _COUNTED = ("update_attempt", "update_failure", "update_rejected", "update_success", "key_rotation_failed")

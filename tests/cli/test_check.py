@@ -14,7 +14,7 @@ from shifter import __version__
 from shifter.admin.dump import config_dump
 from shifter.cli import main
 from shifter.config import load
-from shifter.model.bootstrap import Snapshot
+from shifter.model.bootstrap import Documents, Snapshot
 from shifter.wire.h2_engine import ENGINE
 from shifter.wire.heads import IMPLEMENTATION
 from tests.support.configs import FILE_LOG_TYPE, GOOD
@@ -229,7 +229,7 @@ class Admin:
 def dump(text: str) -> bytes:
     loaded = load(text, "x")
     assert loaded.bootstrap is not None
-    return json.dumps(config_dump(Snapshot(1, loaded.bootstrap, "x", loaded.document), 0.0)).encode()
+    return json.dumps(config_dump(Snapshot(1, loaded.bootstrap, "x", Documents(json.dumps(loaded.document).encode())), 0.0)).encode()
 
 
 @pytest.mark.usefixtures("folder")

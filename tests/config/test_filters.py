@@ -9,7 +9,7 @@ import pytest
 from shifter.model import http_filter as model
 from shifter.model import rbac
 from shifter.model.route import FractionalPercent, HeaderMatcher, RegexRewrite, RuntimeFraction, StringMatcher, StringMatchKind
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 
 T = "type.googleapis.com/envoy.extensions.filters.http."
 KEY = urlsafe_b64encode(b"0123456789abcdef" * 2).decode().rstrip("=")

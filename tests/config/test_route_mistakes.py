@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 from tests.support.configs import GOOD, NAME
 
 TABLE = yaml.safe_load(Path(__file__).with_name("route_mistakes.yaml").read_text())

@@ -13,7 +13,7 @@ import yaml
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key
 
 from bench.candidates import envoy_program
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 from tests.support.certificates import Authority
 from tests.support.configs import GOOD, with_cluster, with_manager
 

@@ -14,7 +14,7 @@ from shifter.model.route import RouteConfiguration
 from shifter.model.routetest import RouteTests
 from shifter.routing.regex import regex_problem
 from shifter.routing.routetest import Result, run
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 from tests.support.programs import ROOT
 
 GOLDENS = ROOT.parent / "shared" / "envoy" / "router_check"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shifter.model.bootstrap import Bootstrap
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 from tests.support.programs import PATIENCE, ROOT
 
 NAMES = ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml", "tls.yaml"]

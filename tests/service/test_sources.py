@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shifter.service.sources import FileSource, uri_rewrite_problem, uri_template_problem
+from shifter.service.judging import uri_rewrite_problem, uri_template_problem
+from shifter.service.sources import FileSource
 from tests.support.configs import GOOD
 
 
