@@ -5,6 +5,7 @@ its command line, before it needs a reactor. Whoever chose another one (``twistd
 """
 
 import gc
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -42,18 +43,44 @@ def install_reactor() -> None:
 install_reactor()
 
 
+DRAIN_STRATEGIES = ("gradual", "immediate")
+
+
 class Options(usage.Options):
     """Command line options of ``twistd shifter``."""
 
     optParameters = [  # noqa: RUF012  # Twisted declares it as an instance attribute
         ["config", "c", None, "configuration file, in Envoy's spelling (YAML or JSON)"],
+        [
+            "drain-time-s",
+            None,
+            None,
+            "seconds that requests under way have at the end (30), and connections of listeners that are gone (600)",
+            int,
+        ],
+        ["drain-strategy", None, "gradual", "how clients are told to go while connections go on to come: gradual, immediate"],
+        [
+            "parent-shutdown-time-s",
+            None,
+            None,
+            "seconds that a process has to go when it has handed over (half as much again as a drain)",
+            int,
+        ],
         ["dns-resolver", None, None, "HOST:PORT of the name server for clusters that do not name their own"],
+        ["state-dir", None, None, "directory in which what is set while it runs is kept, and what was changed [default: $STATE_DIRECTORY]"],
     ]
 
     def postOptions(self) -> None:
         if not self["config"]:
             raise usage.UsageError("--config FILE is missing")
+        for name in ("drain-time-s", "parent-shutdown-time-s"):
+            if self[name] is not None and self[name] < 0:
+                raise usage.UsageError(f"--{name} takes a number of seconds, not {self[name]}")
+        if self["drain-strategy"] not in DRAIN_STRATEGIES:
+            raise usage.UsageError(f"--drain-strategy takes {' or '.join(DRAIN_STRATEGIES)}, not {self['drain-strategy']!r}")
         self.dns_servers = resolver_addresses(self["dns-resolver"])
+        named = self["state-dir"] or os.environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd puts colons between several
+        self.state_dir = os.path.abspath(named) if named else None
 
 
 def resolver_addresses(text: str | None) -> list[SocketAddress]:
@@ -72,15 +99,35 @@ def makeService(options: Options) -> IService:
         from twisted.internet import reactor
 
         from shifter.service.app import CANNOT, ShifterService
+        from shifter.service.ending import EndingOptions
+        from shifter.service.handover import Predecessor
+        from shifter.service.journal import MemoryJournal
+        from shifter.service.journal_sqlite import MIGRATIONS, SqliteJournal
         from shifter.service.sources import FileSource
+        from shifter.service.state import StateDatabase
+        from shifter.service.succession import Succession
+    predecessor = Predecessor.from_environment(os.environ)
     source = FileSource(options["config"])
     candidate = source.read()
     if candidate.text:
         print(candidate.text, file=sys.stderr)
     if candidate.bootstrap is None:
+        if predecessor is not None:
+            predecessor.refuse("\n".join(candidate.problems))
         raise SystemExit(1)
+    state = options.state_dir
+    journal = MemoryJournal() if state is None else SqliteJournal(StateDatabase(reactor, state, MIGRATIONS))
     try:
-        return ShifterService(reactor, source, candidate, options.dns_servers, monotonic=time.monotonic, wall=time.time)
+        return ShifterService(
+            *(reactor, source, candidate, options.dns_servers),
+            monotonic=time.monotonic,
+            wall=time.time,
+            journal=journal,
+            ending=EndingOptions.asked(options["drain-time-s"], options["parent-shutdown-time-s"], options["drain-strategy"]),
+            succession=Succession(reactor, os.environ, predecessor),
+        )
     except CANNOT as error:
+        if predecessor is not None:
+            predecessor.refuse(str(error))
         print(f"shifter: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -115,6 +115,8 @@ class Command:
     parameters: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
     listed: bool = True
+    changing: "Callable[[AdminView, Query], Deferred[Any]] | None" = None
+    """What a POST to the same path does."""
 
 
 class BadQuery(ShifterError):
@@ -139,7 +141,7 @@ def name_filter(query: Query) -> Callable[[str], bool] | None:
     try:
         return compile_filter(pattern) if pattern else None
     except FilterError as error:
-        raise BadQuery(f"Invalid regex: {error}\n") from error
+        raise BadQuery(f"Invalid re2 regex: {error}\n") from error
 
 
 def json_page(value: object, status: int = 200) -> Page:

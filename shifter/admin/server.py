@@ -1,4 +1,4 @@
-"""The pages about the process: whether it is ready, and what it is."""
+"""The pages about the process: whether it is ready, what it is, and what it takes."""
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -13,6 +13,9 @@ def ready(view: AdminView, query: Query) -> Deferred[Page]:
     lines = [state]
     if problems:
         lines += ["", "The last configuration was refused, the one before it is in use:", *problems]
+    notices = view.notices()
+    if notices:
+        lines += ["", "What is in use is not what the files say:", *notices]
     return succeed(Page("\n".join(lines) + "\n", status=200 if state == "LIVE" else 503))
 
 
@@ -34,18 +37,48 @@ def server_info(view: AdminView, query: Query) -> Deferred[Page]:
                 "version": f"shifter/{info.version}",
                 "state": view.state(),
                 "uptime_current_epoch": uptime,
-                "uptime_all_epochs": uptime,
+                "uptime_all_epochs": f"{int(max(info.now - info.first_started, 0))}s",
                 "hot_restart_version": "disabled",
                 "command_line_options": {
                     "concurrency": info.concurrency,
                     "config_path": snapshot.source if snapshot else "",
                     "drain_time": f"{info.drain_time:g}s",
                     "mode": "Serve",
-                    "disable_hot_restart": True,
-                    "restart_epoch": 0,
+                    "drain_strategy": info.drain_strategy.capitalize(),
+                    "parent_shutdown_time": f"{info.parent_shutdown_time:g}s",
+                    "restart_epoch": info.restart_epoch,
                 },
                 "node": node,
             }
         )
 
     return view.report().addCallback(told)
+
+
+def memory(view: AdminView, query: Query) -> Deferred[Page]:
+    """``/memory`` (``envoy.admin.v3.Memory``), of which a Python process knows what it takes in all."""
+
+    def told(report: Report) -> Page:
+        known = report.server.shared
+        physical = known.get("server.memory_physical_size", 0)
+        found = {
+            "allocated": known.get("server.memory_allocated", 0) or physical,
+            "heap_size": known.get("server.memory_heap_size", 0) or physical,
+            "pageheap_unmapped": 0,
+            "pageheap_free": 0,
+            "total_thread_cache": 0,
+            "total_physical_bytes": physical,
+        }
+        return json_page({name: str(value) for name, value in found.items()})
+
+    return view.report().addCallback(told)
+
+
+def init_dump(view: AdminView, query: Query) -> Deferred[Page]:
+    """``/init_dump`` (``envoy.admin.v3.UnreadyTargetsDumps``): empty, for what is served was waited for before it was."""
+    return succeed(json_page({}))
+
+
+def hot_restart_version(view: AdminView, query: Query) -> Deferred[Page]:
+    """``/hot_restart_version``: what Envoy without hot restart says; processes of shifter share no memory."""
+    return succeed(Page("disabled\n"))

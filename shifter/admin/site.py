@@ -88,15 +88,17 @@ class AdminResource(Resource):
         if command is None:
             return succeed(Page(f"invalid path. {help_text()}", status=404))
         method = request.method.decode("ascii", "replace")
-        if command.method == "POST" and not is_own_page(request.requestHeaders, hosts):
+        changes = method == "POST" and command.changing is not None
+        if (changes or command.method == "POST") and not is_own_page(request.requestHeaders, hosts):
             return succeed(Page("This page of somebody else's must not change anything here.\n", status=403))
-        if method not in _METHODS[command.method]:
+        if method not in _METHODS[command.method] and not changes:
             words = f"Method {method} not allowed, {command.method} required."
             return succeed(Page(words, status=405, headers=(("allow", ", ".join(_METHODS[command.method])),)))
         body = request.content
         if isinstance(body, _Body) and body.too_long:
             return succeed(Page(f"The body is longer than {MAX_BODY} bytes.\n", status=413))
-        return command.answer(self._view, _query(request, method))
+        answer = command.changing if changes and command.changing is not None else command.answer
+        return answer(self._view, _query(request, method))
 
 
 class AdminSite(Site):

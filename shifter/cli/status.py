@@ -17,7 +17,7 @@ def command(context: click.Context, client: Client, as_json: bool) -> None:
     The exit code is 0 when it takes requests (its state is LIVE), 1 when not, 3 when it cannot be reached.
     """
     info = client.get("/server_info").json()
-    problems = [line for line in client.get("/ready").text.splitlines()[3:] if line]
+    problems, notices = _told(client.get("/ready").text)
     listeners = [_listener(one) for one in client.get("/listeners", format="json").json().get("listener_statuses", [])]
     state = info.get("state", "")
     found = {
@@ -28,6 +28,7 @@ def command(context: click.Context, client: Client, as_json: bool) -> None:
         "config_version": info.get("node", {}).get("metadata", {}).get("config_version", 0),
         "listeners": listeners,
         "problems": problems,
+        "notices": notices,
     }
     if as_json:
         click.echo(json.dumps(found, indent=1))
@@ -40,7 +41,21 @@ def command(context: click.Context, client: Client, as_json: bool) -> None:
             click.echo("the last configuration was refused, the one before it is in use:")
             for problem in problems:
                 click.echo(f"  {problem}")
+        if notices:
+            click.echo("what is in use is not what the files say:")
+            for notice in notices:
+                click.echo(f"  {notice}")
     context.exit(0 if state == "LIVE" else EXIT_ERRORS)
+
+
+def _told(ready: str) -> tuple[list[str], list[str]]:
+    """Return what ``/ready`` tells of problems, and of what the files do not say."""
+    problems: list[str] = []
+    notices: list[str] = []
+    for block in ready.split("\n\n")[1:]:
+        head, *lines = block.splitlines()
+        (problems if "refused" in head else notices).extend(line for line in lines if line)
+    return problems, notices
 
 
 def _listener(status: dict[str, dict[str, dict[str, object]]]) -> tuple[str, str]:

@@ -423,12 +423,18 @@ STATES = ("LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING")
 class ServerStats:
     """What the process counts about itself. ``version`` is the program's, ``started`` its start in seconds of the wall clock.
 
+    ``first_started`` is the start of the first process in a row of ``restart_epoch`` that handed over to each other (0.0 where there was
+    one only), ``parent_connections`` how many connections the last one before has left.
+
     ``config_version`` is the version of the snapshot being served, ``config_problems`` how many problems the last candidate
     had that was refused (0 once one was taken), ``config_time`` when a snapshot was last taken, in seconds of the wall clock.
     """
 
     version: str
     started: float
+    first_started: float = 0.0
+    restart_epoch: int = 0
+    parent_connections: int = 0
     state: str = "PRE_INITIALIZING"
     concurrency: int = 1
     config_version: int = 0
@@ -442,6 +448,13 @@ class ServerStats:
     listener_added: int = 0
     listener_modified: int = 0
     listener_removed: int = 0
+    runtime_admin_overrides_active: int = 0
+    runtime_load_error: int = 0
+    runtime_load_success: int = 0
+    runtime_num_keys: int = 0
+    runtime_num_layers: int = 0
+    runtime_override_dir_exists: int = 0
+    runtime_override_dir_not_exists: int = 0
     access_log_lines: int = 0
     access_log_writes: int = 0
     access_log_failures: int = 0
@@ -478,18 +491,28 @@ class ServerStats:
             "listener_manager.listener_added": self.listener_added,
             "listener_manager.listener_modified": self.listener_modified,
             "listener_manager.listener_removed": self.listener_removed,
+            "runtime.deprecated_feature_use": 0,
+            "runtime.load_error": self.runtime_load_error,
+            "runtime.load_success": self.runtime_load_success,
+            "runtime.override_dir_exists": self.runtime_override_dir_exists,
+            "runtime.override_dir_not_exists": self.runtime_override_dir_not_exists,
             "shifter.access_log.lost": self.access_log_lost,
             "shifter.config.reload_rejected": self.config_reload_rejected,
             "shifter.config.reload_success": self.config_reload_success,
             **self.filters,
         }
-        gauges = {"server.total_connections": sum(one.figures.gauges["downstream_cx_active"] for one in every_listener)}
+        gauges = {"server.total_connections": sum(one.figures.gauges["downstream_cx_active"] for one in every_listener) + self.parent_connections}
         gauges |= {f"server.memory_{name}": size for name, size in (memory or {}).items()}
         shared = {
             "cluster_manager.active_clusters": len(every_cluster),
             "listener_manager.total_listeners_active": len(every_listener),
+            "runtime.admin_overrides_active": self.runtime_admin_overrides_active,
+            "runtime.deprecated_feature_seen_since_process_start": 0,
+            "runtime.num_keys": self.runtime_num_keys,
+            "runtime.num_layers": self.runtime_num_layers,
             "server.concurrency": self.concurrency,
             "server.days_until_first_cert_expiring": _days_left(every_certificate, now),
+            "server.hot_restart_epoch": self.restart_epoch,
             "server.live": int(self.state == "LIVE"),
             "server.state": STATES.index(self.state),
             "server.uptime": int(now - self.started),

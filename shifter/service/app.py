@@ -3,7 +3,7 @@
 Rule 1. It leads: it reads configurations, hands them to the data path, serves the admin listener, and reacts to signals.
         It holds nothing that a request needs.
 Rule 2. It wires together and decides nothing: changes are `controller`'s, the end is `ending`'s, what is told is `view`'s.
-Rule 3. SIGHUP reads the configuration again; so does a file of it that has changed. SIGUSR1 opens the log files anew, besides what
+Rule 3. SIGUSR2 starts a new process that takes over (`service.handover`). SIGHUP reads the configuration again; so does a file of it that has changed. SIGUSR1 opens the log files anew, besides what
         twistd does then with its own.
 """
 
@@ -25,10 +25,12 @@ from shifter.observe.stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.collector import Collector
 from shifter.service.controller import CANNOT, Controller, Reload
-from shifter.service.ending import Ending
+from shifter.service.ending import Ending, EndingOptions
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
-from shifter.service.sources import Candidate, FileSource
+from shifter.service.sources import Candidate, FileSource, loaded_again
+from shifter.service.steering import Steering
+from shifter.service.succession import Succession, ignores
 from shifter.service.view import ServiceView
 
 __all__ = ["CANNOT", "ShifterService"]
@@ -52,18 +54,31 @@ class ShifterService(MultiService):
         monotonic: Callable[[], float],
         wall: Callable[[], float],
         journal: Journal | None = None,
+        ending: EndingOptions = EndingOptions(),
+        succession: Succession | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types there
         self._reactor = reactor
         self._source = source
         self._stats = ServerStats(__version__, wall())
         self._journal = journal if journal is not None else MemoryJournal()
-        self._plane = DataPlane(reactor, monotonic, wall, partial(random.getrandbits, 63), self._stats, dns_servers, socket.gethostname())
+        self._monotonic = monotonic
+        self._succession = succession = succession or Succession(reactor, {}, None)
+        self._plane = DataPlane(
+            *(reactor, monotonic, wall, partial(random.getrandbits, 63), self._stats, dns_servers, socket.gethostname()),
+            listen=succession.listen,
+            drain_time=ending.listener_drain_time,
+        )
         self._admin = AdminPort(reactor, lambda: self._view)
         self._collector = Collector()
-        self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve, self._collector)
-        self._ending = Ending(reactor, self._plane, self._controller, self._stats)
-        self._view = ServiceView(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload)
+        self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve, self._collector, succession.listen)
+        self._ending = Ending(reactor, self._plane, self._controller, self._stats, ending, succession.notify)
+        self._steering = Steering(reactor, self._controller, self._journal, lambda texts: maybeDeferred(loaded_again, texts))
+        self._view = ServiceView(
+            *(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload, self._steering),
+            restart=self.restart,
+        )
+        succession.wire(self._plane, self._admin, self._controller, self._ending, self._stats, left=lambda: self._view.feed.stop())
         self._old_handlers: list[tuple[int, Any]] = []
         self._begin = self._controller.lay_out(first)
         self._unread: list[Deferred[ChangeResult]] = []
@@ -77,7 +92,10 @@ class ShifterService(MultiService):
         self._plane.start()
         self._catch(signal.SIGHUP, partial(self.reload, Actor("operator", origin="SIGHUP")))
         self._catch(signal.SIGUSR1, self._plane.reopen_logs, signal.getsignal(signal.SIGUSR1))
+        self._catch(signal.SIGUSR2, self.restart)
         self._catch(signal.SIGTERM, self._ending.terminate)
+        if not ignores(signal.SIGINT):
+            self._catch(signal.SIGINT, self._ending.terminate)
         # a reactor that starts puts its own handler for SIGTERM in place of whatever is there
         self._reactor.callWhenRunning(self._catch, signal.SIGTERM, self._ending.terminate)
         self._begin().addCallback(self._begun)
@@ -87,8 +105,10 @@ class ShifterService(MultiService):
             signal.signal(number, handler)
         self._old_handlers = []
         self._controller.close()
+        self._succession.close()
         done = maybeDeferred(super().stopService)
         done.addCallback(lambda _: self._view.feed.stop())
+        done.addCallback(lambda _: self._steering.stop())
         done.addCallback(lambda _: self._view.levels.close())
         done.addCallback(lambda _: self._admin.serve(None))
         done.addCallback(lambda _: self._plane.stop())
@@ -113,6 +133,7 @@ class ShifterService(MultiService):
         self._stats.state = "LIVE"
         if self._admin.address is not None:
             self._view.feed.start()
+        self._succession.started()
         _log.info("shifter {version} serves {source}", version=__version__, source=self._source.path)
         self.started.callback(None)
 
@@ -125,6 +146,7 @@ class ShifterService(MultiService):
         if len(self._unread) > 1:
             return result
         waiting: list[Deferred[ChangeResult]] = []
+        over = self._succession.reloading(partial(self.reload, actor), self._monotonic())
 
         def read() -> Deferred[Candidate]:
             taken()
@@ -137,11 +159,16 @@ class ShifterService(MultiService):
         def tell(found: ChangeResult) -> None:
             if not waiting:  # it came to nothing before anything was read
                 taken()
+            over()
             for one in waiting:
                 one.callback(found)
 
         self._controller.change(Reload(read), actor).addCallback(tell)
         return result
+
+    def restart(self) -> Deferred[str]:
+        """Have a new process take over; fires with why that did not come about, or with nothing when it did."""
+        return self._succession.restart()
 
     @property
     def addresses(self) -> dict[str, SocketAddress]:

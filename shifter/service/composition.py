@@ -5,11 +5,12 @@ Rule 1. Files first, then runtime values, then weights. What is made is a whole 
 Rule 2. What holds over the files ends when they say something else of the same thing; it is told why.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from shifter.config.build_runtime import ValueTextError, runtime_value
 from shifter.model.bootstrap import Bootstrap, LayerKind, RuntimeLayer
-from shifter.service.journal import Overrides
+from shifter.service.journal import Overrides, digest
 from shifter.service.sources import Candidate
 from shifter.service.weights import overridden, weightless
 
@@ -53,6 +54,23 @@ def compose(inputs: Inputs) -> Composed:
     if without:
         raise CompositionError("; ".join(without))
     return Composed(bootstrap, inputs if overrides is inputs.overrides else replace(inputs, overrides=overrides), tuple(ended))
+
+
+def notice(overrides: Overrides) -> str:
+    """Say that the files are not what is served; empty when they are."""
+    if overrides.files is None:
+        return ""
+    return "an earlier configuration is served, for a change was undone; the files are when one of them changes, or after `shifter reload`"
+
+
+def at_the_start(first: Candidate, overrides: Overrides, load: Callable[[Mapping[str, bytes]], Candidate]) -> Inputs:
+    """Return what follows from the files as they were *first* read and what was in force when the process before this one ended."""
+    files = overrides.files
+    if files is not None and digest(first.texts) == files.instead_of:
+        candidate = load(files.texts)
+        if candidate.bootstrap is not None:
+            return Inputs(candidate, overrides)
+    return Inputs(first, replace(overrides, files=None) if files is not None else overrides)
 
 
 def has_admin_layer(bootstrap: Bootstrap) -> bool:

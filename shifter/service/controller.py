@@ -18,9 +18,9 @@ from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, ma
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from shifter.model.bootstrap import Snapshot
+from shifter.model.bootstrap import Bootstrap, LayerKind, Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeKind, ChangeResult
-from shifter.net.listen import ListenError, bind
+from shifter.net.listen import Listen, ListenError, listen
 from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.accesslog import AccessLogError
 from shifter.observe.stats import ServerStats
@@ -28,15 +28,18 @@ from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
 from shifter.service.changes import telling
 from shifter.service.collector import Collector
-from shifter.service.composition import Composed, CompositionError, Inputs, compose
+from shifter.service.composition import Composed, CompositionError, Inputs, at_the_start, compose, notice
 from shifter.service.journal import Held, Journal, JournalError
 from shifter.service.plane import DataPlane, Prepared
-from shifter.service.sources import Candidate
+from shifter.service.runtime_changes import values_in
+from shifter.service.sources import Candidate, loaded_again
 
 CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError, JournalError, CompositionError)
 """Why a configuration that was read without problems may still not be served here and now."""
 
 ADMIN_BACKLOG = 50
+ADMIN_NAME = "admin"
+"""What the admin listener's socket goes by, where a service manager passes it."""
 
 WRITTEN = 500
 """Lines that the audit log has of one change at most."""
@@ -101,26 +104,32 @@ class Controller:
         wall: Callable[[], float],
         move_admin: Callable[[socket.socket | None], None],
         collector: Collector | None = None,
+        listen: Listen = listen,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.problems: tuple[str, ...] = ()
+        self.served: list[Callable[[Inputs], object]] = []
+        """Each is called with what that follows from which is served from then on."""
         self._plane = plane
         self._journal = journal
         self._stats = stats
         self._wall = wall
         self._move_admin = move_admin
+        self._listen = listen
         self._collector = collector or Collector()
         self._inputs: Inputs | None = None
         self._waiting: deque[tuple[Wish, Actor, Deferred[ChangeResult]]] = deque()
         self._changing = False
         self._closed = False
+        self._waits_because = ""
+        self._at_rest: list[Deferred[None]] = []
         self._over: list[object] = []
 
     # the first configuration
 
     def lay_out(self, first: Candidate) -> Callable[[], Deferred[None]]:
         """Make ready to serve *first*, and return what begins to. Raises one of `CANNOT`."""
-        draft = self._draft(Inputs(first, self._journal.load()))
+        draft = self._first_draft(at_the_start(first, self._journal.load(), loaded_again))
         try:
             prepared = self._plane.lay_out(draft.snapshot)
         except BaseException:
@@ -136,12 +145,52 @@ class Controller:
                 self._discard(draft, prepared)
             else:
                 self._commit(draft, prepared)
+                self._count_runtime_load(draft.composed.bootstrap)
             self._changing = False
             self._next()
 
         return begin
 
+    def _first_draft(self, inputs: Inputs) -> _Draft:
+        """Return what is to be served at the start: without runtime values and weights that do not go with the files any more."""
+        try:
+            draft = self._draft(inputs)
+        except CompositionError as error:
+            if not inputs.overrides.runtime:
+                raise
+            _log.error("{problem}; the runtime values that were set hold no longer", problem=str(error))
+            draft = self._draft(replace(inputs, overrides=replace(inputs.overrides, runtime={})))
+        for warning in (*draft.composed.warnings, notice(draft.composed.inputs.overrides)):
+            if warning:
+                _log.warn("{warning}", warning=warning)
+        return draft
+
     # the others
+
+    @property
+    def inputs(self) -> Inputs | None:
+        """What that which is served follows from; ``None`` before anything is."""
+        return self._inputs
+
+    def rehearse(self, wish: Wish, actor: Actor) -> Deferred[ChangeResult]:
+        """Fire with what would come of *wish* now, as far as that can be said without doing it: the entry has no number."""
+        return maybeDeferred(self._rehearsed, wish, actor)
+
+    @inlineCallbacks
+    def _rehearsed(self, wish: Wish, actor: Actor) -> Any:
+        now, snapshot = self._inputs, self.snapshot
+        if now is None or snapshot is None:
+            return self._ending()
+        wanted: Wanted | Refusal = yield maybeDeferred(wish.wanted, now)
+        if isinstance(wanted, Refusal):
+            return ChangeResult(False, self._version, problems=tuple(wanted.problems))
+        try:
+            composed = compose(wanted.inputs)
+        except CompositionError as error:
+            return ChangeResult(False, self._version, problems=(str(error),))
+        lines = yield self._plane.meanwhile(telling(snapshot.bootstrap, composed.bootstrap))
+        entry = AuditEntry(0, self._wall(), wish.kind, actor, wanted.target, tuple(lines), wanted.before, wanted.after, 0, wanted.undoes)
+        return ChangeResult(True, self._version, entry, warnings=(*wanted.warnings, *composed.warnings))
 
     def change(self, wish: Wish, actor: Actor) -> Deferred[ChangeResult]:
         """Carry out *wish* when those before it are done; fires with what came of it and never fails."""
@@ -150,12 +199,29 @@ class Controller:
         self._next()
         return done
 
+    def hold(self, why: str) -> Deferred[None]:
+        """Change nothing until `release`: what is wished by then is refused because of *why*. Fires when no change is under way."""
+        self._waits_because = why
+        rest: Deferred[None] = Deferred()
+        self._at_rest.append(rest)
+        self._next()
+        return rest
+
+    def release(self) -> None:
+        """Change things again."""
+        self._waits_because = ""
+
     def close(self) -> None:
         """Change nothing any more: the process is about to end."""
         self._closed = True
 
     def _next(self) -> None:
-        if self._changing or not self._waiting:
+        if self._changing:
+            return
+        if not self._waiting:
+            resting, self._at_rest = self._at_rest, []
+            for one in resting:
+                one.callback(None)
             return
         wish, actor, done = self._waiting.popleft()
         self._changing = True
@@ -171,7 +237,11 @@ class Controller:
             self._changing = False
             self._next()
 
-        self._carry_out(wish, actor).addErrback(self._failed).addCallback(finished)
+        def counted(result: ChangeResult) -> ChangeResult:
+            self._stats.runtime_load_error += wish.kind is ChangeKind.RUNTIME and not result.taken
+            return result
+
+        self._carry_out(wish, actor).addErrback(self._failed).addCallback(counted).addCallback(finished)
 
     def _failed(self, failure: Any) -> ChangeResult:
         _log.failure("a change failed; nothing is changed", failure)
@@ -181,11 +251,15 @@ class Controller:
     def _carry_out(self, wish: Wish, actor: Actor) -> Any:
         if self._closed or self._inputs is None or self.snapshot is None:
             return self._ending()
+        if self._waits_because:
+            return ChangeResult(False, self._version, problems=(self._waits_because,))
         wanted: Wanted | Refusal = yield maybeDeferred(wish.wanted, self._inputs)
         reads_files = wish.kind is ChangeKind.CONFIG
         if isinstance(wanted, Refusal):
             return self._refused(wanted.problems, reads_files)
         if wanted.inputs is self._inputs:
+            if wish.kind is ChangeKind.RUNTIME:
+                self._count_runtime_load(self.snapshot.bootstrap)
             return ChangeResult(True, self._version, warnings=tuple(wanted.warnings))
         self._over.append(wanted.inputs)
         try:
@@ -224,10 +298,12 @@ class Controller:
         if self._closed:
             self._discard(draft, prepared)
             return self._ending()
+        if wish.kind is ChangeKind.RUNTIME or draft.composed.bootstrap.runtime != self.snapshot.bootstrap.runtime:
+            self._count_runtime_load(draft.composed.bootstrap)
         self._commit(draft, prepared)
         said = "; ".join(_some(lines, SAID)) or "it says what the old one said"
         _log.info("configuration {version} is served: {changes}", version=self._version, changes=said)
-        self._stats.config_reload_success += 1
+        self._stats.config_reload_success += reads_files
         warnings = (*wanted.warnings, *draft.composed.warnings)
         for warning in draft.composed.warnings:
             _log.warn("{warning}", warning=warning)
@@ -245,10 +321,10 @@ class Controller:
     def _draft(self, inputs: Inputs) -> _Draft:
         composed = compose(inputs)
         candidate = composed.inputs.candidate
-        snapshot = Snapshot(self._version + 1, composed.bootstrap, candidate.source, candidate.document)
+        snapshot = Snapshot(self._version + 1, composed.bootstrap, candidate.source, candidate.documents)
         old = self.snapshot.bootstrap.admin if self.snapshot else None
         new = snapshot.bootstrap.admin
-        admin = bind(new.address, ADMIN_BACKLOG) if new is not None and new != old else None
+        admin = self._listen(new.address, ADMIN_BACKLOG, ADMIN_NAME) if new is not None and new != old else None
         return _Draft(composed, snapshot, admin, new != old)
 
     def _commit(self, draft: _Draft, prepared: Prepared) -> None:
@@ -259,10 +335,27 @@ class Controller:
         self._over += [self.snapshot, self._inputs]
         self.snapshot = snapshot
         self._inputs = draft.composed.inputs
+        for tell in self.served:
+            tell(self._inputs)
         self.problems = ()
+        self._count_runtime(snapshot.bootstrap)
         self._stats.config_version = snapshot.version
         self._stats.config_time = self._wall()
         self._stats.config_problems = 0
+
+    def _count_runtime(self, bootstrap: Bootstrap) -> None:
+        stats, layers = self._stats, bootstrap.runtime
+        stats.runtime_num_layers = len(layers)
+        stats.runtime_num_keys = len(values_in(layers))
+        stats.runtime_admin_overrides_active = int(any(layer.kind is LayerKind.ADMIN and layer.values for layer in layers))
+
+    def _count_runtime_load(self, bootstrap: Bootstrap) -> None:
+        """Count what Envoy counts whenever it puts the layers together: more than one directory is one of overrides."""
+        stats = self._stats
+        overriding = sum(layer.kind is LayerKind.DISK for layer in bootstrap.runtime) > 1
+        stats.runtime_load_success += 1
+        stats.runtime_override_dir_exists += overriding
+        stats.runtime_override_dir_not_exists += not overriding
 
     def _discard(self, draft: _Draft, prepared: Prepared) -> None:
         self._plane.discard(prepared)
@@ -311,7 +404,8 @@ class Reload:
             _log.warn("{warning}", warning=warning)
         if candidate.bootstrap is None:
             return Refusal(candidate.problems)
-        return Wanted(replace(now, candidate=candidate), candidate.source, warnings=candidate.warnings)
+        overrides = replace(now.overrides, files=None)
+        return Wanted(Inputs(candidate, overrides), candidate.source, warnings=candidate.warnings)
 
     def wanted(self, now: Inputs) -> Deferred[Wanted | Refusal]:
         """See `Wish`."""
@@ -319,4 +413,4 @@ class Reload:
         return wanted
 
 
-_: Wish = Reload(lambda: succeed(Candidate("", None, None, (), (), "")))
+_: Wish = Reload(lambda: succeed(Candidate("", None)))

@@ -67,14 +67,35 @@ class Choice:
 # finding them
 
 
-def choices(bootstrap: Bootstrap) -> list[Choice]:
-    """Return the weighted choices of *bootstrap*, in its order."""
-    return list(_choices(bootstrap).values())
+def choices(bootstrap: Bootstrap) -> dict[str, Choice]:
+    """Return the weighted choices of *bootstrap* as it is written, by name and in its order."""
+    by_name: dict[str, list[_Place]] = {}
+    for place in _places(bootstrap):
+        by_name.setdefault(place.short, []).append(place)
+    found: dict[str, Choice] = {}
+    for name, places in by_name.items():
+        if all(one.clusters == places[0].clusters and one.prefix == places[0].prefix for one in places):
+            found[name] = _choice(name, places)
+        else:
+            found |= {one.long: _choice(one.long, [one]) for one in places}
+    return found
+
+
+def as_they_are(bootstrap: Bootstrap) -> dict[str, Choice]:
+    """Return the weighted choices of *bootstrap* with the weights that hold now, which may be those in runtime."""
+    runtime = Runtime(bootstrap.runtime)
+    found = choices(bootstrap)
+    for name, choice in found.items():
+        if choice.prefix:
+            now = {one: runtime.integer(f"{choice.prefix}.{one}", weight) for one, weight in choice.weights.items()}
+            found[name] = replace(choice, weights=now)
+    return found
 
 
 def find(bootstrap: Bootstrap, text: str) -> Choice:
-    """Return the choice that *text* means: its name, the part behind a slash, or the path that it matches. Raises `WeightsError`."""
-    every = choices(bootstrap)
+    """Return the choice that *text* means, with the weights that hold now: its name, the part behind a slash, or the path that it
+    matches. Raises `WeightsError`."""
+    every = list(as_they_are(bootstrap).values())
     for fits in (lambda one: one.name == text, lambda one: text in one.words):  # type: Callable[[Choice], bool]
         found = [one for one in every if fits(one)]
         if len(found) == 1:
@@ -118,19 +139,6 @@ def weights_of(clusters: Sequence[WeightedCluster] | Sequence[TcpCluster]) -> di
         if entry.name:
             weights[entry.name] += entry.weight
     return dict(weights)
-
-
-def _choices(bootstrap: Bootstrap) -> dict[str, Choice]:
-    by_name: dict[str, list[_Place]] = {}
-    for place in _places(bootstrap):
-        by_name.setdefault(place.short, []).append(place)
-    found: dict[str, Choice] = {}
-    for name, places in by_name.items():
-        if all(one.clusters == places[0].clusters and one.prefix == places[0].prefix for one in places):
-            found[name] = _choice(name, places)
-        else:
-            found |= {one.long: _choice(one.long, [one]) for one in places}
-    return found
 
 
 def _choice(name: str, places: Sequence[_Place]) -> Choice:
@@ -255,7 +263,7 @@ def overridden(bootstrap: Bootstrap, overrides: Mapping[str, WeightOverride]) ->
     """Return *bootstrap*, which is what the files say, with the weights of *overrides*; those of them that go on; why others end."""
     if not overrides:
         return bootstrap, {}, []
-    every = _choices(bootstrap)
+    every = choices(bootstrap)
     held: dict[str, WeightOverride] = {}
     ended: list[str] = []
     for name, one in overrides.items():

@@ -1,0 +1,104 @@
+"""What can be changed while the proxy runs, beside its files: weights, runtime values; and what can be taken back.
+
+Rule 1. Everything here is a wish to the `controller`, which carries it out or says why not.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from shifter.model.bootstrap import Bootstrap
+from shifter.model.change import Actor, ChangeResult
+from shifter.service.composition import Inputs, notice
+from shifter.service.controller import Controller
+from shifter.service.disk_values import DiskValues, read_values
+from shifter.service.disk_watch import DiskWatch
+from shifter.service.journal import Journal
+from shifter.service.runtime import ModifyRuntime, ReadDisk
+from shifter.service.sources import Candidate
+from shifter.service.undo import DISK, Undo
+from shifter.service.weighing import SetWeights
+from shifter.service.weights import as_they_are
+
+_log = Logger()
+
+Load = Callable[[Mapping[str, bytes]], Deferred[Candidate]]
+"""Fires with the candidate that files with these texts make."""
+
+
+class Steering:
+    """See the module. *load* is for what is taken back."""
+
+    def __init__(self, reactor: Any, controller: Controller, journal: Journal, load: Load) -> None:
+        self._reactor = reactor
+        self._controller = controller
+        self._journal = journal
+        self._load = load
+        self._disk = DiskWatch(reactor, self._disk_changed, self._aside)
+        controller.served.append(self._served)
+
+    def stop(self) -> None:
+        """Look at no files any more."""
+        self._disk.stop()
+
+    # what holds
+
+    def weights(self) -> list[dict[str, object]]:
+        """Return the routes with weights, as JSON has them, with what holds over the files."""
+        inputs, snapshot = self._controller.inputs, self._controller.snapshot
+        if inputs is None or snapshot is None:
+            return []
+        held = inputs.overrides.weights
+        found = []
+        for name, choice in as_they_are(snapshot.bootstrap).items():
+            over = held.get(name)
+            said = {"instead_of": dict(over.instead_of), "owner": over.owner} if over is not None else None
+            found.append({**choice.to_dict(), "override": said})
+        return found
+
+    def notices(self) -> Sequence[str]:
+        """Return what is served although the files say otherwise."""
+        inputs = self._controller.inputs
+        if inputs is None:
+            return ()
+        held = [f"weights of {name} hold over the file" for name in inputs.overrides.weights]
+        told = notice(inputs.overrides)
+        return [*([told] if told else []), *held]
+
+    # what is wished for
+
+    def set_weights(self, route: str, weights: Mapping[str, str], actor: Actor, dry_run: bool = False) -> Deferred[ChangeResult]:
+        """Have the route that *route* means have *weights*, by cluster; with none, those of the file. It never fails."""
+        wish = SetWeights(route, weights)
+        return self._controller.rehearse(wish, actor) if dry_run else self._controller.change(wish, actor)
+
+    def modify_runtime(self, values: Mapping[str, str], actor: Actor) -> Deferred[ChangeResult]:
+        """Have runtime have *values* in its admin layer, and none where a text is empty. It never fails."""
+        return self._controller.change(ModifyRuntime(values), actor)
+
+    def undo(self, actor: Actor) -> Deferred[ChangeResult]:
+        """Take the last change back. It never fails."""
+        return self._controller.change(Undo(self._journal.former, self._load), actor)
+
+    # files of runtime values
+
+    def _served(self, inputs: Inputs) -> None:
+        if inputs.candidate.bootstrap is not None:
+            self._disk.watch(inputs.candidate.bootstrap)
+
+    def _disk_changed(self, target: str) -> None:
+        def told(result: ChangeResult) -> None:
+            for problem in result.problems:
+                _log.error("{problem}; the values before go on", problem=problem)
+
+        actor = Actor("file", origin=f"{DISK}{target}")
+        self._controller.change(ReadDisk(self._read), actor).addCallback(told)
+
+    def _read(self, bootstrap: Bootstrap | None) -> Deferred[Mapping[str, DiskValues]]:
+        return self._aside(read_values, bootstrap)
+
+    def _aside(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function, *arguments)

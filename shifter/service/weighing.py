@@ -1,0 +1,53 @@
+"""The wish that a route has other weights, over what the files say."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shifter.model.change import ChangeKind, WeightOverride
+from shifter.service.composition import Inputs, compose
+from shifter.service.controller import Refusal, Wanted, Wish
+from shifter.service.weights import Choice, WeightsError, choices, find, wanted_weights
+
+
+class SetWeights:
+    """The wish that the route that *route* means has *weights*, which are as they were written, by cluster; with none of them, that it
+    has those of the file again."""
+
+    kind = ChangeKind.WEIGHT
+
+    def __init__(self, route: str, weights: Mapping[str, str]) -> None:
+        self._route = route
+        self._weights = weights
+
+    def wanted(self, now: Inputs) -> Wanted | Refusal:
+        """See `controller.Wish`."""
+        assert now.candidate.bootstrap is not None
+        try:
+            choice = find(compose(now).bootstrap, self._route)
+            held = now.overrides.weights.get(choice.name)
+            if held is not None and held.owner:
+                return Refusal((f"the weights of {choice.name} are those of the release `{held.owner}`: change them there",))
+            said = choices(now.candidate.bootstrap)[choice.name]
+            if not self._weights:
+                return _wanted(now, choice, None, said)
+            weights = wanted_weights(choice, self._weights)
+        except WeightsError as error:
+            return Refusal(error.problems)
+        override = WeightOverride(choice.name, weights, dict(said.weights))
+        return _wanted(now, choice, override, said)
+
+
+def _wanted(now: Inputs, choice: Choice, override: WeightOverride | None, said: Choice) -> Wanted:
+    others = {name: one for name, one in now.overrides.weights.items() if name != choice.name}
+    weights = others if override is None else {**others, choice.name: override}
+    after = said.weights if override is None else override.weights
+    same = override is not None and dict(choice.weights) == dict(after) and choice.name in now.overrides.weights
+    same = same or (override is None and choice.name not in now.overrides.weights)
+    inputs = now if same else replace(now, overrides=replace(now.overrides, weights=weights))
+    warnings = []
+    if said.prefix and override is not None:
+        warnings.append(f"values of runtime under `{said.prefix}.` have no effect on {choice.name} while these weights hold")
+    return Wanted(inputs, choice.name, dict(choice.weights), dict(after), warnings=tuple(warnings))
+
+
+_: Wish = SetWeights("", {})
