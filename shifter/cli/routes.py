@@ -24,7 +24,7 @@ from shifter.routing.explain_question import ExplainError, Scene, question, scen
 from shifter.routing.regex import regex_problem
 from shifter.routing.routetest import Summary, run
 from shifter.routing.runtime import Runtime
-from shifter.service.sources import load_checked
+from shifter.service.loading import load_checked
 
 ADMIN = "http://127.0.0.1:8001"
 _PATIENCE = 10.0
