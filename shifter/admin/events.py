@@ -18,11 +18,10 @@ from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
 from shifter.admin.livepage import version as page_version
-from shifter.admin.moving import Moving
+from shifter.admin.moving import BOUNDS_MS, Moving
 from shifter.admin.page import Command, Page, Query, Sink, Stream
 from shifter.admin.view import AdminView
 from shifter.model.change import AuditEntry
-from shifter.model.histogram import EDGES_MS
 
 INTERVAL = 1.0
 """Seconds between two looks while somebody listens."""
@@ -202,7 +201,7 @@ class Feed:
             "boot": self._boot,
             "started": info.started,
             "now": info.now,
-            "bounds": EDGES_MS,
+            "bounds": BOUNDS_MS,
         }
         return _event("hello", json.dumps(told))
 

@@ -6,15 +6,24 @@ Rule 3. Counters that are less than before were reset; they are then counted fro
 """
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import TypeVar
 
-from shifter.model.histogram import HistogramReport, quantiles
+from shifter.model.histogram import EDGES_MS, HistogramReport, quantiles
 from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, Part, TcpReport
+
+BOUNDS_MS: tuple[float, ...] = tuple(
+    edge
+    for edge in EDGES_MS
+    if int(f"{edge:e}".replace(".", "")[:2]) in (*range(10, 17), *range(18, 32, 2), *range(33, 40, 3), *range(40, 100, 5))
+)
+"""Upper bounds, inclusive, in milliseconds, of the bins that durations are told in. One bin more is for the rest."""
 
 MOST_ENDPOINTS = 64
 """So many endpoints of one cluster are told of; there may be more."""
 
+_BINS = [bisect_left(BOUNDS_MS, edge) for edge in EDGES_MS] + [len(BOUNDS_MS)]
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 _BYTES = {"rx": "upstream_cx_rx_bytes_total", "tx": "upstream_cx_tx_bytes_total"}
 
@@ -138,7 +147,10 @@ def _durations(histogram: HistogramReport | None) -> dict[str, object]:
     if histogram is None or not histogram.bins:
         return {}
     found = quantiles(histogram.bins, tuple(_QUANTILES.values()))
-    bins = [number for pair in sorted(histogram.bins.items()) for number in pair]
+    wider: dict[int, int] = {}
+    for number, count in sorted(histogram.bins.items()):
+        wider[_BINS[number]] = wider.get(_BINS[number], 0) + count
+    bins = [number for pair in wider.items() for number in pair]
     return {**{name: round(value, 3) for name, value in zip(_QUANTILES, found, strict=True)}, "h": bins}
 
 

@@ -10,10 +10,10 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from shifter.admin.events import HISTORY, IDLE_INTERVAL, MOST_LISTENERS, PATIENCE, Feed
+from shifter.admin.moving import BOUNDS_MS
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeKind
 from shifter.model.cluster import Cluster
-from shifter.model.histogram import bin_of
 from shifter.model.report import EndpointReport
 from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats, TcpStats
 from tests.support.admin import Asker, FixedView
@@ -122,7 +122,7 @@ def test_each_second_what_moved() -> None:
     assert figures["seconds"] == 1
     assert figures["t"] == scene.view.told_now
     one = figures["clusters"]["one"]
-    assert (one["rq"], one["e4"], one["e5"], one["h"]) == (5, 1, 1, [bin_of(3), 5])
+    assert (one["rq"], one["e4"], one["e5"], one["h"]) == (5, 1, 1, [BOUNDS_MS.index(3), 5])
     assert 2.9 < one["p50"] < one["p99"] <= 3
     assert one["e"] == {"10.0.0.1:80": [5, 1]}
     scene.second()
@@ -172,7 +172,7 @@ def test_counters_that_were_reset() -> None:
     scene.second()
     [(_, figures)] = ear.heard()
     assert figures["clusters"]["one"]["rq"] == 2
-    assert figures["clusters"]["one"]["h"] == [bin_of(3), 2]
+    assert figures["clusters"]["one"]["h"] == [BOUNDS_MS.index(3), 2]
 
 
 def test_a_new_configuration_brings_a_new_picture_and_its_change() -> None:

@@ -104,14 +104,6 @@ def test_help_lists_every_path_with_its_parameters() -> None:
     assert "      usedonly: " in text
 
 
-def test_the_home_page_links_to_every_path_and_runs_nothing() -> None:
-    answer = Asker().ask("/")
-    assert answer.headers["content-type"] == "text/html; charset=UTF-8"
-    assert answer.headers["content-security-policy"] == "default-src 'none'"
-    for command in COMMANDS:
-        assert (f'<a href="{command.path}">' in answer.body) is (command.method == "GET")
-
-
 def test_config_dump_before_there_is_a_configuration() -> None:
     view = FixedView()
     view.told_snapshot = None

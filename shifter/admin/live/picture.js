@@ -134,16 +134,6 @@ function estimate(store, routes, sums) {
       to: new Map(route.to.map(entry => [entry.cluster, own.includes(entry) ? of(entry.cluster) : total === null ? null : total * entry.share])),
     });
   }
-  for (const route of routes) {
-    const flow = flows.get(route.key);
-    for (const [name, value] of flow.to) {
-      if (value !== null) continue;
-      const others = store.users(name).filter(other => other !== route).map(other => flows.get(other.key)?.to.get(name) ?? null);
-      if (others.includes(null)) continue;
-      flow.to.set(name, Math.max(0, of(name) - others.reduce((sum, one) => sum + one, 0)));
-      if (route.to.length === 1) flow.total = flow.to.get(name);
-    }
-  }
   return flows;
 }
 
