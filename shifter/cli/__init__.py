@@ -17,7 +17,7 @@ import click
 from shifter import __version__
 from shifter.cli.exits import EXIT_USAGE
 
-_COMMANDS = ("check", "convert", "reload", "routes", "run", "schema", "status")
+_COMMANDS = ("check", "convert", "reload", "restart", "routes", "run", "schema", "status")
 """In the order of the help."""
 
 

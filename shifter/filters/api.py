@@ -130,7 +130,8 @@ class FactoryContext:
     returns something with ``cancel()`` and ``active()``; ``random`` returns 63 random bits. ``count("fault.aborts_injected")``
     adds one to (or *by* to) the counter ``http.<stat_prefix>.fault.aborts_injected``, which outlives a reload; ``count_global``
     is for counters that Envoy names without ``http.<stat_prefix>``. With ``by=0`` a counter is shown from the start.
-    ``node_cluster`` is the ``cluster`` of the configuration's ``node``. ``ignore_path_parameters``: the route configuration's
+    ``node_cluster`` is the ``cluster`` of the configuration's ``node``. ``failing``: whether health checks are to fail
+    (``POST /healthcheck/fail``). ``ignore_path_parameters``: the route configuration's
     ``ignore_path_parameters_in_path_matching``; who guards paths must then not be passed by ``/admin;x``.
     """
 
@@ -144,6 +145,7 @@ class FactoryContext:
     count: Callable[..., None]
     count_global: Callable[..., None]
     node_cluster: str = ""
+    failing: Callable[[], bool] = bool
     ignore_path_parameters: bool = False
 
 

@@ -2,7 +2,9 @@
 
 Rule 1. Without ``pass_through_mode`` a health check is answered here, when its body is over.
 Rule 2. With it and ``cache_time`` an upstream answers the first one in each stretch of that length, and its status does for the rest.
-Rule 3. Every answer to a health check says in ``x-envoy-upstream-healthchecked-cluster`` which cluster this node is of.
+Rule 3. While the proxy was told to fail (``POST /healthcheck/fail``), every health check is answered here, with 503, and all other
+        answers say so in ``x-envoy-immediate-health-check-fail``.
+Rule 4. Every answer to a health check says in ``x-envoy-upstream-healthchecked-cluster`` which cluster this node is of.
 """
 
 from shifter.filters.api import FactoryContext, FilterFactory, FilterStream, HttpFilter, Reply
@@ -12,6 +14,7 @@ from shifter.routing.match_header import compile_header
 from shifter.wire.events import RequestHead, ResponseHead, without
 
 _NAME = b"x-envoy-upstream-healthchecked-cluster"
+_FAIL = b"x-envoy-immediate-health-check-fail"
 
 
 class HealthCheckFactory(FilterFactory[HealthCheck]):
@@ -24,7 +27,9 @@ class HealthCheckFactory(FilterFactory[HealthCheck]):
         self._cached: tuple[int, int] | None = None  # the stretch of time, and what an upstream answered in it
 
     def filter_for(self, stream: FilterStream, override: object | None) -> HttpFilter | None:
-        return HealthCheckFilter(self) if self._fits is None or self._fits(stream.head) else None
+        if self._fits is None or self._fits(stream.head):
+            return HealthCheckFilter(self)
+        return _TELLING if self.context.failing() else None
 
     @property
     def cached(self) -> int | None:
@@ -53,7 +58,9 @@ class HealthCheckFilter(HttpFilter):
     def on_request_head(self, head: RequestHead, end: bool) -> Reply | None:
         self._asked = True
         factory = self._factory
-        if not factory.config.pass_through:
+        if factory.context.failing():
+            self._reply = Reply(503, flags=b"LH", details="health_check_failed")
+        elif not factory.config.pass_through:
             self._reply = Reply(200, details="health_check_ok")
         elif (status := factory.cached) is not None:
             flags = b"" if 200 <= status < 300 else b"LH"
@@ -66,3 +73,15 @@ class HealthCheckFilter(HttpFilter):
         if self._reply is None:
             self._factory.answered(head.status)
         head.block = without(head.block, _NAME) + self._factory.line
+
+
+class _Telling(HttpFilter):
+    """Any other request, while health checks fail."""
+
+    __slots__ = ()
+
+    def on_response_head(self, head: ResponseHead, end: bool) -> None:
+        head.block = without(head.block, _FAIL) + b"\r\n" + _FAIL + b": true"
+
+
+_TELLING = _Telling()

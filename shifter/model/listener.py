@@ -73,7 +73,7 @@ class Listener:
 
     ``tls_inspector`` and ``proxy_protocol`` are its listener filters; ``listener_filters_timeout`` is how long the bytes they look at
     may take to come (0: for ever), ``max_client_hello_size`` how many the first of them looks at. ``access_log`` tells of each
-    connection when it is gone, also of those that came to no filter chain.
+    connection when it is gone, also of those that came to no filter chain. ``inbound``: its ``traffic_direction`` is INBOUND.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Listener:
     access_log: tuple[FileAccessLog, ...] = ()
     per_connection_buffer_limit_bytes: int = 1 << 20
     backlog: int = 4096
+    inbound: bool = False
     place: str = field(default="", compare=False)
 
     @property

@@ -5,7 +5,7 @@ Rule 1. A connection chooses its cluster by weight, and an endpoint by that clus
         connected to costs one of ``max_connect_attempts``; each attempt chooses anew, cluster and endpoint, as in Envoy.
 Rule 2. A cluster without a healthy host gives its share to the others while that lasts, in the proportions of their weights (not in
         Envoy; as with routes). It is counted (``upstream_rq_redistributed``).
-Rule 3. A reload is for connections that come behind it. A chain that is gone keeps its connections for `DRAIN_TIME` at most.
+Rule 3. A reload is for connections that come behind it. A chain that is gone keeps its connections for ``Worker.drain_time`` at most.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +30,6 @@ from shifter.upstream.leasing import Leasing
 from shifter.upstream.load_balancer.criteria import criteria_of, merged
 from shifter.upstream.pool_key import PoolKey
 from shifter.upstream.transport_sockets import speaks_proxy_protocol
-
-DRAIN_TIME = 600.0
-"""Seconds that the connections of a removed chain may go on (Envoy's ``--drain-time-s``)."""
 
 _NEVER = float("inf")
 _SOON = 20.0
@@ -176,9 +173,9 @@ class TcpProxyRuntime:
         """There are no answers here."""
 
     def drain(self) -> None:
-        """Let the connections go on, for `DRAIN_TIME` at most: nobody can tell when one of them could be done without."""
+        """Let the connections go on, for ``Worker.drain_time`` at most: nobody can tell when one of them could be done without."""
         self.draining = True
-        self._drained_by = self.worker.now + DRAIN_TIME
+        self._drained_by = self.worker.now + self.worker.drain_time
 
     def drop(self) -> None:
         """Close every connection now."""

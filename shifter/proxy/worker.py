@@ -22,6 +22,8 @@ _log = Logger()
 
 TICK = 0.05
 """Seconds between two looks at the deadlines."""
+DRAIN_TIME = 600.0
+"""Seconds; the default of Envoy's ``--drain-time-s``."""
 _TICKS_PER_SWEEP = 20
 _IDS = 256
 
@@ -41,12 +43,13 @@ class Timed(Protocol):
 class Worker:
     """See the module. ``random`` returns 63 random bits; ``wall`` is the wall clock in seconds, for logs and dates.
 
+    ``drain_time``: seconds that connections may have which do not end by themselves when their listener is gone.
     ``address`` is this machine's own, which ``x-forwarded-for`` shows for clients on loopback and for requests that the proxy makes.
     """
 
     __slots__ = (
-        "_ids", "_ticks", "address", "date", "listeners", "monotonic", "network", "now", "random", "streams", "virtual_clusters", "wall",
-        "wall_now",
+        "_ids", "_ticks", "address", "date", "drain_time", "listeners", "monotonic", "network", "now", "random", "streams",
+        "virtual_clusters", "wall", "wall_now",
     )  # fmt: skip
 
     def __init__(self, network: Connector, random: Callable[[], int], wall: Callable[[], float], address: bytes = b"127.0.0.1") -> None:
@@ -59,6 +62,7 @@ class Worker:
         self.now = self.monotonic()
         self.wall_now = wall()
         self.date = _http_date(self.wall_now)
+        self.drain_time = DRAIN_TIME
         self.streams: set[Timed] = set()
         self.listeners: list[ListenerRuntime] = []
         self._ids: list[bytes] = []

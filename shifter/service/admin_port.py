@@ -31,6 +31,11 @@ class AdminPort:
             _log.info("admin on {address}", address=str(self.address))
 
     @property
+    def copies(self) -> list[socket.socket]:
+        """A copy of the socket that is listened on, if any, for somebody else."""
+        return [] if self._port is None else [self._port.socket.dup()]
+
+    @property
     def address(self) -> SocketAddress | None:
         """Where it really listens."""
         if self._port is None:

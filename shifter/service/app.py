@@ -3,8 +3,8 @@
 Rule 1. It leads: it reads configurations, hands them to the data path, serves the admin listener, and reacts to signals.
         It holds nothing that a request needs.
 Rule 2. It wires together and decides nothing: changes are `controller`'s, the end is `ending`'s, what is told is `view`'s.
-Rule 3. SIGUSR2 starts a new process that takes over (`service.handover`). SIGHUP reads the configuration again; so does a file of it that has changed. SIGUSR1 opens the log files anew, besides what
-        twistd does then with its own.
+Rule 3. SIGHUP reads the configuration again; so does a file of it that has changed. SIGUSR1 opens the log files anew, besides what
+        twistd does then with its own. SIGUSR2 starts a new process that takes over (`service.handover`).
 """
 
 import random
@@ -25,7 +25,7 @@ from shifter.observe.stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.collector import Collector
 from shifter.service.controller import CANNOT, Controller, Reload
-from shifter.service.ending import Ending, EndingOptions
+from shifter.service.ending import BY_DEFAULT, Ending, EndingOptions
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
 from shifter.service.sources import Candidate, FileSource, loaded_again
@@ -54,7 +54,7 @@ class ShifterService(MultiService):
         monotonic: Callable[[], float],
         wall: Callable[[], float],
         journal: Journal | None = None,
-        ending: EndingOptions = EndingOptions(),
+        ending: EndingOptions = BY_DEFAULT,
         succession: Succession | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types there

@@ -11,7 +11,8 @@ from shifter.model.load_balancing import LbPolicy, LbSubsetConfig, LbSubsetSelec
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.net.transport import Handler
 from shifter.proxy.listener import Service
-from shifter.proxy.tcp_proxy import DRAIN_TIME, TcpSession
+from shifter.proxy.tcp_proxy import TcpSession
+from shifter.proxy.worker import DRAIN_TIME
 from shifter.upstream.connection_tcp import TcpUser
 from tests.support.tcp_front import AT, Front, cluster
 from tests.support.transports import FakeTransport

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from shifter.observe.stats import ClusterStats, HttpStats, ListenerStats, ServerStats, TcpStats
-from shifter.service.ending import DRAIN_DEADLINE
+from shifter.service.ending import EndingOptions
 from shifter.service.plane import WARMING_DEADLINE
 from shifter.upstream.interfaces import FailureKind
 from tests.support.programs import ROOT
@@ -47,4 +47,4 @@ def test_every_response_flag_of_an_upstream_with_its_status() -> None:
 
 def test_deadlines() -> None:
     assert f"for at most {WARMING_DEADLINE:.0f} seconds" in PAGE
-    assert f"latest after {DRAIN_DEADLINE:.0f} seconds" in PAGE
+    assert f"latest after {EndingOptions().drain_time:.0f} seconds" in PAGE

@@ -35,6 +35,7 @@ from shifter.config.schema.local_reply import LocalReplyConfig
 from shifter.config.schema.protocol import DownstreamHttp1Options, DownstreamHttpOptions, Http2ProtocolOptions
 from shifter.config.schema.route import RouteConfiguration, UpgradeType
 from shifter.config.schema.tcp_proxy import TcpProxy
+from shifter.config.schema.tracing import Tracing
 from shifter.config.schema.transport_socket import DownstreamTransportSocket
 from shifter.model.http_connection_manager import CodecType, ForwardClientCert, ServerHeader
 
@@ -173,6 +174,7 @@ class HttpConnectionManager(Typed):
     drain_timeout: Seconds | None = None
     delayed_close_timeout: Seconds | None = None
     access_log: list[AccessLog] = Field(default_factory=list)
+    tracing: Tracing | None = None
     use_remote_address: Bool | None = None
     xff_num_trusted_hops: UInt32 | None = None
     skip_xff_append: Bool | None = None
