@@ -28,7 +28,7 @@ from shifter.service.controller import CANNOT, Controller, Reload
 from shifter.service.ending import BY_DEFAULT, Ending, EndingOptions
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
-from shifter.service.sources import Candidate, FileSource, loaded_again
+from shifter.service.sources import Candidate, FileSource
 from shifter.service.steering import Steering
 from shifter.service.succession import Succession, ignores
 from shifter.service.view import ServiceView
@@ -73,7 +73,7 @@ class ShifterService(MultiService):
         self._collector = Collector()
         self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve, self._collector, succession.listen)
         self._ending = Ending(reactor, self._plane, self._controller, self._stats, ending, succession.notify)
-        self._steering = Steering(reactor, self._controller, self._journal, lambda texts: maybeDeferred(loaded_again, texts))
+        self._steering = Steering(reactor, self._controller, self._journal, source.again)
         self._view = ServiceView(
             *(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload, self._steering),
             restart=self.restart,
