@@ -64,13 +64,14 @@ class FixedView:
         return self.told_problems
 
     def info(self) -> ServerInfo:
-        return ServerInfo("1.2.3", "compiled", "lean epoll", 1, 30.0, 1795409043.5, self.told_now, 1795405443.5)
+        started = self.told_now - 5
+        return ServerInfo("1.2.3", "compiled", "lean epoll", 1, 30.0, 1795409043.5, self.told_now, started=started, first_started=started)
 
     def audit(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
         return succeed([one for one in self.told_audit if before is None or one.number < before][:count])
 
-    def weights(self) -> list[dict[str, object]]:
-        return self.told_weights
+    def weights(self) -> Deferred[list[dict[str, object]]]:
+        return succeed(self.told_weights)
 
     def notices(self) -> Sequence[str]:
         return self.told_notices
