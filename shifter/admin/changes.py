@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from shifter.admin.page import BadQuery, Page, Query, form, json_page, result_page
 from shifter.admin.view import AdminView
@@ -25,7 +25,7 @@ def undo(view: AdminView, query: Query) -> Deferred[Page]:
 
 def weights(view: AdminView, query: Query) -> Deferred[Page]:
     """``/weights``: routes with several clusters, and what share of the requests each gets."""
-    return succeed(json_page({"routes": view.weights()}))
+    return view.weights().addCallback(lambda routes: json_page({"routes": routes}))
 
 
 def set_weights(view: AdminView, query: Query) -> Deferred[Page]:

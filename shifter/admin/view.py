@@ -71,8 +71,8 @@ class AdminView(Protocol):
     def audit(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
         """Fire with the last *count* changes that were taken, those with a number below *before* where that is given; the newest first."""
 
-    def weights(self) -> list[dict[str, object]]:
-        """Return the routes with weights, as ``GET /weights`` shows them."""
+    def weights(self) -> Deferred[list[dict[str, object]]]:
+        """Fire with the routes that have weights, as ``GET /weights`` shows them."""
 
     def notices(self) -> Sequence[str]:
         """Return what is served although the files say otherwise."""

@@ -12,7 +12,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.logger import Logger
@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from shifter.model.bootstrap import Bootstrap, LayerKind, Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeKind, ChangeResult
+from shifter.model.steps import Steps
 from shifter.net.listen import Listen, ListenError, listen
 from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.accesslog import AccessLogError
@@ -46,6 +47,8 @@ WRITTEN = 500
 SAID = 20
 """Lines that the log has of one change at most."""
 
+T = TypeVar("T")
+
 _log = Logger()
 
 
@@ -66,6 +69,8 @@ class Wanted:
     after: object = None
     undoes: int = 0
     warnings: Sequence[str] = ()
+    rejected: Sequence[str] = ()
+    """What is wrong with files of which that is used which they said before."""
 
 
 class Wish(Protocol):
@@ -172,6 +177,10 @@ class Controller:
         """What that which is served follows from; ``None`` before anything is."""
         return self._inputs
 
+    def meanwhile(self, steps: Steps[T]) -> Deferred[T]:
+        """Do some work in slices, beside everything else."""
+        return self._plane.meanwhile(steps)
+
     def rehearse(self, wish: Wish, actor: Actor) -> Deferred[ChangeResult]:
         """Fire with what would come of *wish* now, as far as that can be said without doing it: the entry has no number."""
         return maybeDeferred(self._rehearsed, wish, actor)
@@ -258,6 +267,8 @@ class Controller:
         if isinstance(wanted, Refusal):
             return self._refused(wanted.problems, reads_files)
         if wanted.inputs is self._inputs:
+            if reads_files:
+                self._remember(wanted.rejected)
             if wish.kind is ChangeKind.RUNTIME:
                 self._count_runtime_load(self.snapshot.bootstrap)
             return ChangeResult(True, self._version, warnings=tuple(wanted.warnings))
@@ -301,6 +312,8 @@ class Controller:
         if wish.kind is ChangeKind.RUNTIME or draft.composed.bootstrap.runtime != self.snapshot.bootstrap.runtime:
             self._count_runtime_load(draft.composed.bootstrap)
         self._commit(draft, prepared)
+        if reads_files:
+            self._remember(wanted.rejected)
         said = "; ".join(_some(lines, SAID)) or "it says what the old one said"
         _log.info("configuration {version} is served: {changes}", version=self._version, changes=said)
         self._stats.config_reload_success += reads_files
@@ -337,11 +350,9 @@ class Controller:
         self._inputs = draft.composed.inputs
         for tell in self.served:
             tell(self._inputs)
-        self.problems = ()
         self._count_runtime(snapshot.bootstrap)
         self._stats.config_version = snapshot.version
         self._stats.config_time = self._wall()
-        self._stats.config_problems = 0
 
     def _count_runtime(self, bootstrap: Bootstrap) -> None:
         stats, layers = self._stats, bootstrap.runtime
@@ -362,12 +373,16 @@ class Controller:
         draft.close()
         self._over += [draft.snapshot, draft.composed]
 
+    def _remember(self, problems: Sequence[str]) -> None:
+        """What is wrong with the files, as long as it is."""
+        self.problems = tuple(problems)
+        self._stats.config_problems = len(problems)
+
     def _refused(self, problems: Sequence[str], of_files: bool = False) -> ChangeResult:
         """Nothing is changed. What is wrong with the files is remembered until they are good."""
         if of_files:
-            self.problems = tuple(problems)
+            self._remember(problems)
             self._stats.config_reload_rejected += 1
-            self._stats.config_problems = len(problems)
             for problem in problems:
                 _log.error("{problem}", problem=problem)
             _log.error("the new configuration is refused, the old one goes on")
@@ -390,12 +405,13 @@ def _unwritten(failure: Failure) -> None:
 
 
 class Reload:
-    """The wish that what the files say now is served."""
+    """The wish that what the files say now is served; *if_changed*, unless that is so already."""
 
     kind = ChangeKind.CONFIG
 
-    def __init__(self, read: Callable[[], Deferred[Candidate]]) -> None:
+    def __init__(self, read: Callable[[], Deferred[Candidate]], if_changed: bool = False) -> None:
         self._read = read
+        self.if_changed = if_changed
 
     @inlineCallbacks
     def _wanted(self, now: Inputs) -> Any:
@@ -404,8 +420,15 @@ class Reload:
             _log.warn("{warning}", warning=warning)
         if candidate.bootstrap is None:
             return Refusal(candidate.problems)
+        for problem in candidate.rejected:
+            _log.error("{problem}", problem=problem)
+        if candidate.rejected:
+            _log.error("what these files said before goes on, and what the others say is used")
         overrides = replace(now.overrides, files=None)
-        return Wanted(Inputs(candidate, overrides), candidate.source, warnings=candidate.warnings)
+        same = self.if_changed and now.overrides.files is None and candidate.texts == now.candidate.texts
+        inputs = now if same else Inputs(candidate, overrides)
+        warnings = (*candidate.rejected, *candidate.warnings)
+        return Wanted(inputs, candidate.source, warnings=warnings, rejected=candidate.rejected)
 
     def wanted(self, now: Inputs) -> Deferred[Wanted | Refusal]:
         """See `Wish`."""

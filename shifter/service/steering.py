@@ -6,12 +6,14 @@ Rule 1. Everything here is a wish to the `controller`, which carries it out or s
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from shifter.model.bootstrap import Bootstrap
-from shifter.model.change import Actor, ChangeResult
+from shifter.model.change import Actor, ChangeResult, WeightOverride
+from shifter.model.steps import Steps
+from shifter.routing.runtime import Runtime
 from shifter.service.composition import Inputs, notice
 from shifter.service.controller import Controller
 from shifter.service.disk_values import DiskValues, read_values
@@ -21,7 +23,7 @@ from shifter.service.runtime import ModifyRuntime, ReadDisk
 from shifter.service.sources import Candidate
 from shifter.service.undo import DISK, Undo
 from shifter.service.weighing import SetWeights
-from shifter.service.weights import as_they_are
+from shifter.service.weights import as_it_is, choosing
 
 _log = Logger()
 
@@ -46,18 +48,12 @@ class Steering:
 
     # what holds
 
-    def weights(self) -> list[dict[str, object]]:
-        """Return the routes with weights, as JSON has them, with what holds over the files."""
+    def weights(self) -> Deferred[list[dict[str, object]]]:
+        """Fire with the routes that have weights, as JSON has them, with what holds over the files."""
         inputs, snapshot = self._controller.inputs, self._controller.snapshot
         if inputs is None or snapshot is None:
-            return []
-        held = inputs.overrides.weights
-        found = []
-        for name, choice in as_they_are(snapshot.bootstrap).items():
-            over = held.get(name)
-            said = {"instead_of": dict(over.instead_of), "owner": over.owner} if over is not None else None
-            found.append({**choice.to_dict(), "override": said})
-        return found
+            return succeed([])
+        return self._controller.meanwhile(_listing(snapshot.bootstrap, inputs.overrides.weights))
 
     def notices(self) -> Sequence[str]:
         """Return what is served although the files say otherwise."""
@@ -102,3 +98,15 @@ class Steering:
 
     def _aside(self, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function, *arguments)
+
+
+def _listing(bootstrap: Bootstrap, held: Mapping[str, WeightOverride]) -> Steps[list[dict[str, object]]]:
+    found: list[dict[str, object]] = []
+    runtime = Runtime(bootstrap.runtime)
+    every = yield from choosing(bootstrap)
+    for name, choice in every.items():
+        over = held.get(name)
+        said = {"instead_of": dict(over.instead_of), "owner": over.owner} if over is not None else None
+        found.append({**as_it_is(choice, runtime).to_dict(), "override": said})
+        yield
+    return found

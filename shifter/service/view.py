@@ -107,7 +107,7 @@ class ServiceView:
         """See `AdminView`."""
         return self._journal.entries(count, before)
 
-    def weights(self) -> list[dict[str, object]]:
+    def weights(self) -> Deferred[list[dict[str, object]]]:
         """See `AdminView`."""
         return self._steering.weights()
 

@@ -27,7 +27,7 @@ class SetWeights:
             held = now.overrides.weights.get(choice.name)
             if held is not None and held.owner:
                 return Refusal((f"the weights of {choice.name} are those of the release `{held.owner}`: change them there",))
-            said = choices(now.candidate.bootstrap)[choice.name]
+            said = choices(now.candidate.bootstrap, {choice.name})[choice.name]
             if not self._weights:
                 return _wanted(now, choice, None, said)
             weights = wanted_weights(choice, self._weights)

@@ -8,10 +8,11 @@ Rule 3. A choice has some weight: all of them 0 is refused, for then nothing ser
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fractions import Fraction
+from itertools import islice
 from typing import TypeVar
 
 from shifter.model.bootstrap import Bootstrap
@@ -19,6 +20,7 @@ from shifter.model.change import WeightOverride
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import Route, RouteAction, WeightedCluster
+from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import MAX_TOTAL, have_weight, weights_now
@@ -29,6 +31,9 @@ E = TypeVar("E", WeightedCluster, TcpCluster)
 FINEST = 10_000
 """Shares that are not whole per cents are told in parts of this: 0.01 % is one."""
 _MANY = 12
+_KNOWN = 500
+"""Routes that a misspelt name is compared with."""
+_A_STEP = 16
 
 
 class WeightsError(Exception):
@@ -67,49 +72,59 @@ class Choice:
 # finding them
 
 
-def choices(bootstrap: Bootstrap) -> dict[str, Choice]:
-    """Return the weighted choices of *bootstrap* as it is written, by name and in its order."""
+def choices(bootstrap: Bootstrap, wanted: Collection[str] | None = None) -> dict[str, Choice]:
+    """Return the weighted choices of *bootstrap* as it is written, by name and in its order; only those in *wanted*, if given, for it
+    takes a while to look at thousands."""
+    return at_once(choosing(bootstrap, wanted))
+
+
+def choosing(bootstrap: Bootstrap, wanted: Collection[str] | None = None) -> Steps[dict[str, Choice]]:
+    """`choices`, a few routes a step."""
+    shorts = None if wanted is None else {*wanted, *(name.partition("/")[2] for name in wanted)}
     by_name: dict[str, list[_Place]] = {}
-    for place in _places(bootstrap):
+    for number, place in enumerate(_places(bootstrap, shorts)):
         by_name.setdefault(place.short, []).append(place)
+        if not number % _A_STEP:
+            yield
     found: dict[str, Choice] = {}
-    for name, places in by_name.items():
+    for number, (name, places) in enumerate(by_name.items()):
         if all(one.clusters == places[0].clusters and one.prefix == places[0].prefix for one in places):
             found[name] = _choice(name, places)
         else:
             found |= {one.long: _choice(one.long, [one]) for one in places}
-    return found
+        if not number % _A_STEP:
+            yield
+    return found if wanted is None else {name: one for name, one in found.items() if name in wanted}
 
 
-def as_they_are(bootstrap: Bootstrap) -> dict[str, Choice]:
-    """Return the weighted choices of *bootstrap* with the weights that hold now, which may be those in runtime."""
-    runtime = Runtime(bootstrap.runtime)
-    found = choices(bootstrap)
-    for name, choice in found.items():
-        if choice.prefix:
-            now = {one: runtime.integer(f"{choice.prefix}.{one}", weight) for one, weight in choice.weights.items()}
-            found[name] = replace(choice, weights=now)
-    return found
+def as_it_is(choice: Choice, runtime: Runtime) -> Choice:
+    """Return *choice* with the weights that hold now, which may be those in *runtime*."""
+    if not choice.prefix:
+        return choice
+    return replace(choice, weights={name: runtime.integer(f"{choice.prefix}.{name}", weight) for name, weight in choice.weights.items()})
 
 
 def find(bootstrap: Bootstrap, text: str) -> Choice:
     """Return the choice that *text* means, with the weights that hold now: its name, the part behind a slash, or the path that it
     matches. Raises `WeightsError`."""
-    every = list(as_they_are(bootstrap).values())
+    named = {place.short for place in _places(bootstrap, calls=text)}
+    every = choices(bootstrap, named | {f"{listener.name}/{short}" for short in named for listener in bootstrap.listeners})
     for fits in (lambda one: one.name == text, lambda one: text in one.words):  # type: Callable[[Choice], bool]
-        found = [one for one in every if fits(one)]
+        found = [one for one in every.values() if fits(one)]
         if len(found) == 1:
-            return found[0]
+            return as_it_is(found[0], Runtime(bootstrap.runtime))
         if found:
             listed = ", ".join(f"`{one.name}`" for one in found[:_MANY])
             raise WeightsError(f"`{text}` may be any of {len(found)} routes: {listed}")
-    if not every:
-        raise WeightsError("no route has weights: none has several clusters")
     if text in _with_one_cluster(bootstrap):
         raise WeightsError(f"`{text}` has no weights: all of its requests go to one place")
-    words = {word: one.name for one in every for word in (*one.words, one.name)}
+    known = list(islice(_places(bootstrap), _KNOWN))
+    if not known:
+        raise WeightsError("no route has weights: none has several clusters")
+    words = {word: place.short for place in known for word in (*place.words, place.short)}
     near = get_close_matches(text, words, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "known: " + ", ".join(f"`{one.name}`" for one in every[:_MANY])
+    names = list(dict.fromkeys(place.short for place in known))
+    hint = f"did you mean `{near[0]}`?" if near else "known: " + ", ".join(f"`{name}`" for name in names[:_MANY])
     raise WeightsError(f"no route with weights is called `{text}`; {hint}")
 
 
@@ -149,16 +164,23 @@ def _choice(name: str, places: Sequence[_Place]) -> Choice:
     return Choice(name, tuple(one.listener for one in places), first.weights, first.prefix, doubled, words)
 
 
-def _places(bootstrap: Bootstrap) -> Iterator[_Place]:
+def _places(bootstrap: Bootstrap, shorts: Collection[str] | None = None, calls: str | None = None) -> Iterator[_Place]:
+    """Iterate over what has weights; only what has one of the names *shorts*, and only what *calls* may mean, where these are given."""
+    among = shorts if shorts is not None else None if calls is None else (calls,)
     for listener in bootstrap.listeners:
         for chain in listener.chains:
             if isinstance(chain.filter, TcpProxy):
-                if len(chain.filter.clusters) > 1:
-                    yield _tcp_place(listener.name, chain.filter)
-            else:
-                for host in chain.filter.route_config.virtual_hosts:
-                    for short, route, action in _weighted(host.name, host.routes):
-                        words = frozenset((title_of(route), route.match.text.decode("utf-8", "replace")))
+                place = _tcp_place(listener.name, chain.filter)
+                asked = calls is None or calls == place.short or calls in place.words
+                if len(chain.filter.clusters) > 1 and (shorts is None or place.short in shorts) and asked:
+                    yield place
+                continue
+            for host in chain.filter.route_config.virtual_hosts:
+                for short, route, action in _weighted(host.name, host.routes, among):
+                    if shorts is not None and short not in shorts:
+                        continue
+                    words = frozenset((title_of(route), route.match.text.decode("utf-8", "replace")))
+                    if calls is None or calls in words or calls in (short, f"{listener.name}/{short}"):
                         yield _Place(short, listener.name, words, action.clusters, action.runtime_key_prefix)
 
 
@@ -166,11 +188,22 @@ def _tcp_place(listener: str, proxy: TcpProxy) -> _Place:
     return _Place(f"{listener}/{proxy.stat_prefix}", listener, frozenset((proxy.stat_prefix, listener)), proxy.clusters, "")
 
 
-def _weighted(host: str, routes: Iterable[Route]) -> Iterator[tuple[str, Route, RouteAction]]:
-    """Iterate over the routes of a virtual host that have weights, with their short names. Twins are numbered."""
+def _weighted(host: str, routes: Iterable[Route], among: Collection[str] | None = None) -> Iterator[tuple[str, Route, RouteAction]]:
+    """Iterate over the routes of a virtual host that have weights, with their short names. Twins are numbered.
+
+    Those that certainly have none of the names *among* are left out: making up a name takes longer than that.
+    """
     seen: Counter[str] = Counter()
+    hints = None if among is None else [name.encode() for name in among]
     for route in routes:
         if isinstance(route.action, RouteAction) and len(route.action.clusters) > 1:
+            if hints is not None:
+                path, own = route.match.text, route.name.encode()
+                for hint in hints:
+                    if path in hint or (own and own in hint):
+                        break
+                else:
+                    continue
             name = f"{host}/{title_of(route)}"
             seen[name] += 1
             yield name if seen[name] == 1 else f"{name}#{seen[name]}", route, route.action
@@ -263,7 +296,7 @@ def overridden(bootstrap: Bootstrap, overrides: Mapping[str, WeightOverride]) ->
     """Return *bootstrap*, which is what the files say, with the weights of *overrides*; those of them that go on; why others end."""
     if not overrides:
         return bootstrap, {}, []
-    every = choices(bootstrap)
+    every = choices(bootstrap, overrides.keys())
     held: dict[str, WeightOverride] = {}
     ended: list[str] = []
     for name, one in overrides.items():
@@ -298,17 +331,17 @@ def _with_weights(bootstrap: Bootstrap, weights: Mapping[str, Mapping[str, int]]
     if not wanted:
         return bootstrap
     touched = {listener for listener, _ in wanted}
-    listeners = tuple(_listener(one, of) if one.name in touched else one for one in bootstrap.listeners)
+    listeners = tuple(_listener(one, of, weights.keys()) if one.name in touched else one for one in bootstrap.listeners)
     return replace(bootstrap, listeners=listeners)
 
 
-def _listener(listener: Listener, of: Callable[[str, str], Mapping[str, int] | None]) -> Listener:
+def _listener(listener: Listener, of: Callable[[str, str], Mapping[str, int] | None], among: Collection[str]) -> Listener:
     def changed(chain: FilterChain) -> FilterChain:
         if isinstance(chain.filter, TcpProxy):
             proxy = chain.filter
             weights = of(listener.name, f"{listener.name}/{proxy.stat_prefix}") if len(proxy.clusters) > 1 else None
             return chain if weights is None else replace(chain, filter=replace(proxy, clusters=_entries(proxy.clusters, weights)))
-        return replace(chain, filter=_manager(chain.filter, lambda short: of(listener.name, short)))
+        return replace(chain, filter=_manager(chain.filter, lambda short: of(listener.name, short), among))
 
     default = listener.default_filter_chain
     return replace(
@@ -318,10 +351,12 @@ def _listener(listener: Listener, of: Callable[[str, str], Mapping[str, int] | N
     )
 
 
-def _manager(manager: HttpConnectionManager, of: Callable[[str], Mapping[str, int] | None]) -> HttpConnectionManager:
+def _manager(
+    manager: HttpConnectionManager, of: Callable[[str], Mapping[str, int] | None], among: Collection[str]
+) -> HttpConnectionManager:
     hosts = []
     for host in manager.route_config.virtual_hosts:
-        found = {id(route): weights for short, route, _ in _weighted(host.name, host.routes) if (weights := of(short)) is not None}
+        found = {id(route): weights for short, route, _ in _weighted(host.name, host.routes, among) if (weights := of(short)) is not None}
         routes = tuple(_route(route, found[id(route)]) if id(route) in found else route for route in host.routes)
         hosts.append(replace(host, routes=routes) if found else host)
     return replace(manager, route_config=replace(manager.route_config, virtual_hosts=tuple(hosts)))

@@ -129,9 +129,9 @@ class Answer(NamedTuple):
 class Asker:
     """One connection to an admin site, or to any other *site*."""
 
-    def __init__(self, view: AdminView | None = None, names: Sequence[str] = (), site: Any = None) -> None:
+    def __init__(self, view: AdminView | None = None, names: Sequence[str] = (), site: Any = None, token: str | None = None) -> None:
         self.clock = Clock()
-        site = site or AdminSite(view or FixedView(), names, self.clock)
+        site = site or AdminSite(view or FixedView(), names, self.clock, token)
         self.channel: Any = site.buildProtocol(None)
         self.transport = StringTransport()
         self.transport.abortConnection = self.transport.loseConnection  # type: ignore[method-assign]
