@@ -10,6 +10,7 @@ from shifter.config.build_common import Sources, encoded, given
 from shifter.config.build_local_reply import local_reply_config
 from shifter.config.build_protocol import http2_options
 from shifter.config.build_route import route_configuration
+from shifter.config.build_tracing import tracing
 from shifter.config.document import MapNode, routes_in
 from shifter.config.schema import listener as schema
 from shifter.model.http2 import DOWNSTREAM_HTTP2
@@ -30,6 +31,7 @@ def connection_manager(
         route_config=_routes(config, node, sources, routes_in_file),
         codec_type=config.codec_type,
         access_log=access_logs(config.access_log, sources),
+        tracing=tracing(config.tracing),
         path_normalization=_path_normalization(config),
         suppress_envoy_headers=sources.filters.suppresses_envoy_headers(config.http_filters),
         http_filters=sources.filters.chain(config.http_filters),

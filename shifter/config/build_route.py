@@ -16,6 +16,7 @@ from shifter.config.build_common import (
     substitution_format,
 )
 from shifter.config.build_match import route_match
+from shifter.config.build_tracing import route_tracing
 from shifter.config.document import MapNode
 from shifter.config.schema import route
 from shifter.model.route import (
@@ -79,6 +80,7 @@ def _route(config: route.Route, node: MapNode, sources: Sources, inherited: Inhe
         headers=header_changes(config),
         filters=sources.filters.overrides(config.typed_per_filter_config),
         metadata=metadata(config.metadata),
+        tracing=route_tracing(config.tracing, config.decorator),
         place=sources.place(node),
     )
 

@@ -33,6 +33,7 @@ class Managers:
             key = node.key("strip_any_host_port")
             self._report.error(key, "`strip_any_host_port` cannot stand beside `strip_matching_host_port`", "it does more: one is enough")
         self.upgrades(node)
+        self._tracing(map_in(node, "tracing"))
         internal = map_in(node, "internal_address_config")
         for cidr in maps(internal.get("cidr_ranges")) if internal is not None else ():
             check_cidr(self._report, cidr, "this means")
@@ -59,6 +60,24 @@ class Managers:
                 self._report.error(
                     upgrade.key("connect_config"), f"the upgrade `{shown(name)}` is no CONNECT", "write upgrade_type: CONNECT"
                 )
+
+    def _tracing(self, node: MapNode | None) -> None:
+        """Check a ``Tracing``, but for its collector's cluster."""
+        if node is None:
+            return
+        if is_true(node, "verbose"):
+            no_effect(self._report, node, "verbose", "spans have no events")
+        provider = map_in(node, "provider")
+        if provider is None:
+            self._report.warn(node, "nobody is told of spans: there is no `provider`", "endpoints are told all the same")
+            return
+        uri = uri_of(node)
+        address = text_in(uri, "uri") if uri is not None else None
+        if address is not None and not address.startswith(("http://", "https://")):
+            self._report.error(address, f"`{shown(address)}` is no address of a collector", "write http://HOST/v1/traces")
+        problem = self._judge.otlp_problem() if self._judge.otlp_problem is not None and uri is not None else None
+        if problem is not None:
+            self._report.error(provider, f"spans cannot be told: {problem}")
 
     def _mapper(self, node: MapNode) -> None:
         self._filter(map_in(node, "filter"))
@@ -104,6 +123,14 @@ class Managers:
             problem = self._judge.format_problem(str(line))
             if problem is not None:
                 self._report.error(line, f"this format cannot be used: {problem}")
+
+
+def uri_of(tracing: MapNode) -> MapNode | None:
+    """Return the ``HttpUri`` that spans go to, if *tracing*, that of a connection manager, says one."""
+    where: MapNode | None = tracing
+    for name in ("provider", "typed_config", "http_service", "http_uri"):
+        where = map_in(where, name) if where is not None else None
+    return where
 
 
 def lets_connect(owner: MapNode) -> bool:

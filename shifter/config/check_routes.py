@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from shifter.config.build_action import HEALTH_AWARE_WEIGHTS, REDIRECT_CODES, SHIFTER
 from shifter.config.build_common import Sources
-from shifter.config.check_manager import Managers, lets_connect
+from shifter.config.check_manager import Managers, lets_connect, uri_of
 from shifter.config.check_match import Matches, path_template
 from shifter.config.check_retry import Retries
 from shifter.config.check_texts import Texts
@@ -62,6 +62,10 @@ class Routes:
         """Report what does not fit together in the connection manager *node*."""
         self._managers.check(node)
         self._filters.manager(node)
+        tracing = map_in(node, "tracing")
+        uri = uri_of(tracing) if tracing is not None else None
+        self._may_be_unknown = False
+        self._cluster(text_in(uri, "cluster") if uri is not None else None)
         config = self.of(node)
         if config is None:
             return

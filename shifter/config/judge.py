@@ -39,6 +39,8 @@ class Judge:
     """Of the format of an access log line."""
     rewrite_problem: Callable[[bytes, bytes], str | None] | None = None
     """Of the pattern and the substitution of a ``regex_rewrite``."""
+    otlp_problem: Callable[[], str | None] | None = None
+    """Of telling about spans, in this installation."""
     template_problem: Callable[[str], str | None] | None = None
     """Of the format of a header's value, or of a body."""
     uri_template_problem: Callable[[bytes], str | None] | None = None

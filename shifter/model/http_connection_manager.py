@@ -8,6 +8,7 @@ from shifter.model.format import Json, SubstitutionFormat
 from shifter.model.http2 import DOWNSTREAM_HTTP2, Http2ProtocolOptions
 from shifter.model.logfilter import LogFilter
 from shifter.model.route import HeaderValueOption, RouteConfiguration, UpgradeConfig
+from shifter.model.tracing import Tracing
 
 
 class CodecType(Enum):
@@ -183,3 +184,4 @@ class HttpConnectionManager:
     client_cert_details: ClientCertDetails = ClientCertDetails()
     proxy_100_continue: bool = False
     scheme_to_overwrite: bytes | None = None
+    tracing: Tracing | None = None

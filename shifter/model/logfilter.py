@@ -40,7 +40,7 @@ class NotHealthCheckFilter:
 
 @dataclass(frozen=True, slots=True)
 class TraceableFilter:
-    """``TraceableFilter``: the request is traced; without ``tracing``, none is."""
+    """``TraceableFilter``: the request is traced because an internal caller asked for it (``x-envoy-force-trace``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,14 @@ Rule 3. A ``format`` is text in Envoy's access log language, in which ``%OPERATO
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from shifter.model.filters import FilterOverride
 from shifter.model.format import SubstitutionFormat
 from shifter.model.retry import HedgePolicy, RetryPolicy
+
+if TYPE_CHECKING:
+    from shifter.model.tracing import RouteTracing
 
 
 class StringMatchKind(Enum):
@@ -427,6 +431,7 @@ class Route:
     headers: HeaderMutations = HeaderMutations()
     filters: Mapping[str, FilterOverride] = field(default_factory=dict)
     metadata: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    tracing: "RouteTracing | None" = None
     place: str = field(default="", compare=False)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shifter.observe.tls_operands import TlsFacts
+from shifter.observe.tracing import Trace
 
 
 class LogEntry:
@@ -21,8 +22,8 @@ class LogEntry:
     until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is that of a local
     reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with the client and
     the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the one that the
-    client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. ``traced``: the
-    request is one of those that are traced, ``trace_id`` and ``span_id`` are what it goes by then. What is empty or ``None`` is not known.
+    client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. ``trace`` is
+    the request's place in its trace, where there is tracing. What is empty or ``None`` is not known.
     """
 
     __slots__ = (
@@ -54,13 +55,11 @@ class LogEntry:
         "route_metadata",
         "scheme",
         "server_name",
-        "span_id",
         "start",
         "status",
         "termination",
         "tls",
-        "trace_id",
-        "traced",
+        "trace",
         "trailers",
         "transport_failure",
         "upstream_host",
@@ -118,6 +117,4 @@ class LogEntry:
         self.server_name = ""
         self.filter_chain = ""
         self.termination = ""
-        self.traced = False
-        self.trace_id = b""
-        self.span_id = b""
+        self.trace: Trace | None = None

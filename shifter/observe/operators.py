@@ -84,7 +84,9 @@ WORDS = {
     "RESPONSE_FLAGS": "e.flags or b'-'",
     "RESPONSE_FLAGS_LONG": "operands.long_flags(e.flags) or b'-'",
     "ROUTE_NAME": "e.route.encode()",
+    "SPAN_ID": "e.trace.span_id if e.trace is not None else None",
     "STREAM_ID": "find(e.request_block, b'x-request-id')",
+    "TRACE_ID": "e.trace.trace_id if e.trace is not None else None",
     "UNIQUE_ID": "operands.unique_id()",
     "UPSTREAM_CLUSTER": "e.cluster.encode()",
     "UPSTREAM_CLUSTER_RAW": "e.cluster.encode()",
@@ -133,11 +135,11 @@ ATTRIBUTES = {
     },
     "trailers": {},
 }
-# What is there with tracing, or in HTTP/3 only, or of certificates that no one reads: never, as yet.
+# What is there in HTTP/3 only, or of certificates that no one reads: never, as yet.
 NOTHING = (
     "DOWNSTREAM_HANDSHAKE_DURATION", "DOWNSTREAM_LOCAL_CLOSE_REASON",
-    "DOWNSTREAM_LOCAL_OTHERNAME_SAN", "DOWNSTREAM_PEER_OTHERNAME_SAN", "ROUNDTRIP_DURATION", "SPAN_ID",
-    "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "TRACE_ID", "UPSTREAM_LOCAL_CLOSE_REASON", "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID",
+    "DOWNSTREAM_LOCAL_OTHERNAME_SAN", "DOWNSTREAM_PEER_OTHERNAME_SAN", "ROUNDTRIP_DURATION",
+    "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "UPSTREAM_LOCAL_CLOSE_REASON", "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID",
 )  # fmt: skip
 ENVOY_ONLY = (
     "CEL", "CLUSTER_METADATA", "COMMON_DURATION", "DOWNSTREAM_CX_RTT",
@@ -172,7 +174,7 @@ _COSTLY = frozenset(
     | {*TLS_WORDS, *TLS_TIMES, "CONNECTION_TERMINATION_DETAILS", "REQUESTED_SERVER_NAME"}
     | {"COALESCE", "DYNAMIC_METADATA", "GRPC_STATUS", "GRPC_STATUS_NUMBER", "LOCAL_REPLY_BODY", "METADATA", "REQUEST_DURATION"}
     | {"REQUEST_TX_DURATION", "RESPONSE_DURATION", "RESPONSE_TRAILER", "RESPONSE_TRAILERS_BYTES", "RESPONSE_TX_DURATION", "TRAILER"}
-    | {"UPSTREAM_PROTOCOL", "VIRTUAL_CLUSTER_NAME"}
+    | {"SPAN_ID", "TRACE_ID", "UPSTREAM_PROTOCOL", "VIRTUAL_CLUSTER_NAME"}
 )
 
 _OPERATOR = re.compile(r"%([A-Z0-9_]+)(?:\(([^)]*)\))?(?::([0-9]+))?%")

@@ -15,22 +15,27 @@ from shifter.routing.runtime import Runtime
 from shifter.wire.heads import first_value
 
 
+def _drop(line: bytes) -> None:
+    """For what writes no lines."""
+
+
 class AccessLog:
     """One access log of a connection manager, a TCP proxy or a listener: a compiled format and the file it goes to.
 
-    *asks_for_more* as `logformat.asks_for_more` says of the format.
+    *asks_for_more* as `logformat.asks_for_more` says of the format. *writer* is ``None`` for what is no file.
     """
 
-    __slots__ = ("_format", "asks_for_more", "writer")
+    __slots__ = ("_format", "_take", "asks_for_more", "writer")
 
-    def __init__(self, formatter: Formatter, writer: AccessLogWriter, asks_for_more: bool = True) -> None:
+    def __init__(self, formatter: Formatter, writer: AccessLogWriter | None, asks_for_more: bool = True) -> None:
         self._format = formatter
         self.writer = writer
+        self._take = writer.write if writer is not None else _drop
         self.asks_for_more = asks_for_more
 
     def write(self, entry: LogEntry) -> None:
         """Write the line of *entry*, if there is to be one."""
-        self.writer.write(self._format(entry))
+        self._take(self._format(entry))
 
 
 class FilteredLog(AccessLog):
@@ -44,7 +49,7 @@ class FilteredLog(AccessLog):
 
     def write(self, entry: LogEntry) -> None:
         if self._fits(entry, logfilter.head_of(entry)):
-            self.writer.write(self._format(entry))
+            super().write(entry)
 
 
 def compile_access_log(

@@ -18,6 +18,7 @@ from shifter.proxy.client_certificate import compile_client_certificates
 from shifter.proxy.draining import Drain
 from shifter.proxy.filterchain import FilterChain
 from shifter.proxy.local_reply_config import LocalReplies
+from shifter.proxy.tracing import Tracer
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import Worker
 from shifter.routing.forwarded import Forwarding
@@ -26,7 +27,10 @@ from shifter.wire.events import RequestHead, without
 
 
 class Door(Protocol):
-    """A client connection as its listener sees it."""
+    """A client connection as its listener sees it. ``born`` is when it was accepted, on the monotonic clock."""
+
+    @property
+    def born(self) -> float: ...
 
     def sweep(self, now: float) -> None:
         """End the connection if it idles, or has sent half a head, for too long."""
@@ -44,7 +48,7 @@ class ConnectionManager:
     __slots__ = (
         "_next_id", "_told", "access_logs", "chain_name", "client_certificates", "doors", "draining", "ended", "entry", "filters",
         "forwarding", "gone", "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure",
-        "server_line", "settings", "stats", "tree", "worker",
+        "server_line", "settings", "stats", "tracer", "tree", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +74,7 @@ class ConnectionManager:
         self.gone = False  # idle connections are closed, too
         self._told: Drain | None = None
         self.make_door = make_door
+        self.tracer: Tracer | None = None
         self._next_id = 0
         self.configure(listener, settings, tree, access_logs, filters, chain)
 
@@ -101,6 +106,13 @@ class ConnectionManager:
         self.tree = tree
         self.filters = filters
 
+    def trace(self, tracer: Tracer | None) -> None:
+        """Have *tracer* decide which requests are traced from the next one on, and be told of them."""
+        self.tracer = tracer
+        if tracer is not None:
+            self.access_logs = (*self.access_logs, tracer.log)
+            self.logs_more = True
+
     def with_last_fields(self, block: bytes, head: RequestHead) -> bytes:
         """Return the fields of an answer to *head* with the last ones, whatever edits have made of these."""
         if self.last_fields is not None:
@@ -121,8 +133,11 @@ class ConnectionManager:
         self.doors.discard(door)
         if self.ended is not None:
             self.ended(transport)
-        self.listener_stats.downstream_cx_destroy += 1
         stats = self.stats
+        lived = (self.worker.monotonic() - door.born) * 1000
+        stats.downstream_cx_length_ms.record(lived)
+        self.listener_stats.downstream_cx_destroy += 1
+        self.listener_stats.downstream_cx_length_ms.record(lived)
         if transport.tls is not None:
             stats.downstream_cx_ssl_active -= 1
         if reason in ("closed locally", "aborted"):

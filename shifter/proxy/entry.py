@@ -33,8 +33,11 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
         return _redirected(head, downstream, redirect.location)
     if runtime.client_certificates is not None:
         runtime.client_certificates.tell(head, downstream.transport)
+    if runtime.tracer is not None:
+        runtime.tracer.begin(head, runtime.tree.locate)
     if runtime.filters is not None:
         return runtime.filters.exchange_for(head, downstream)
+    runtime.stats.rq_total += 1
     leaf = runtime.tree.locate(head)
     return leaf.start(head, downstream) if leaf is not None else not_found(head, downstream)
 

@@ -92,6 +92,7 @@ def log_entry(
         entry.local_address = downstream.local
         entry.connection_id = downstream.connection_id
         entry.metadata = head.metadata
+        entry.trace = head.trace
     return entry
 
 

@@ -26,6 +26,7 @@ from shifter.model.logfilter import (
 )
 from shifter.observe.logformat import LogEntry
 from shifter.observe.operands import grpc_status
+from shifter.observe.tracing import Reason, number_of
 from shifter.routing.match_header import compile_header
 from shifter.routing.metadata import MISSING, compile_value, metadata_value
 from shifter.routing.runtime import Runtime
@@ -34,7 +35,6 @@ from shifter.wire.events import RequestHead, first_value
 Test = Callable[[LogEntry, RequestHead], bool]
 
 _UNKNOWN = 2
-_ID_DIGITS = 8
 _COMPARE: dict[Comparison, Callable[[int, int], bool]] = {
     Comparison.EQ: int.__eq__,
     Comparison.GE: int.__ge__,
@@ -57,7 +57,7 @@ def compile_filter(log_filter: LogFilter, runtime: Runtime, random: Callable[[],
         case NotHealthCheckFilter():
             return lambda entry, head: not entry.details.startswith("health_check_")
         case TraceableFilter():
-            return lambda entry, head: entry.traced
+            return lambda entry, head: entry.trace is not None and entry.trace.reason is Reason.SERVICE_FORCED
         case RuntimeFilter(fraction, independent):
             return lambda entry, head: runtime.holds(fraction, random() if independent else _number_of(entry, random))
         case HeaderFilter(header):
@@ -109,11 +109,8 @@ def _grpc_status(entry: LogEntry) -> int:
 
 def _number_of(entry: LogEntry, random: Callable[[], int]) -> int:
     """Return the number that the request's id stands for, or a random one."""
-    said = (first_value(entry.request_block, b"x-request-id") or b"")[:_ID_DIGITS]
-    try:
-        return int(said, 16) if len(said) == _ID_DIGITS and said.isalnum() else random()
-    except ValueError:
-        return random()
+    number = number_of(first_value(entry.request_block, b"x-request-id") or b"")
+    return random() if number is None else number
 
 
 def _metadata(log_filter: MetadataFilter) -> Test:

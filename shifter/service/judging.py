@@ -13,6 +13,7 @@ from shifter.observe.logformat import FormatError, compile_format, template_prob
 from shifter.routing.errors import RoutingError
 from shifter.routing.regex import RegexError, compile_substitution, regex_problem
 from shifter.routing.template import compile_template, compile_template_rewrite
+from shifter.service import otlp
 
 MAX_BYTES = 4 * MAX_CHARACTERS + 1
 """More bytes than any configuration that is not refused for its size."""
@@ -29,6 +30,7 @@ def judge_of_all() -> Judge:
         format_problem=format_problem,
         rewrite_problem=rewrite_problem,
         template_problem=template_problem,
+        otlp_problem=otlp.missing,
         uri_template_problem=uri_template_problem,
         uri_rewrite_problem=uri_rewrite_problem,
         resource_problem=resource_problem,

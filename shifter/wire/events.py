@@ -15,6 +15,8 @@ So finding a field is one ``bytes.find`` and forwarding an untouched head is one
 
 from collections.abc import Iterable, Iterator
 
+from shifter.observe.tracing import Trace
+
 NO_BODY = -1
 """``length`` of a message that has no body."""
 UNTIL_END = -2
@@ -48,10 +50,13 @@ class RequestHead:
     ``path`` is the origin-form target with its query, after normalisation; ``authority`` is empty when HTTP/1.0 sent
     none. ``version`` is 10, 11 or 20. ``length`` is ``NO_BODY``, ``UNTIL_END`` or the ``content-length``. ``random`` is the
     number that all random choices about this request are made with (Envoy's stream id): 63 bits, set before it is routed.
-    ``metadata`` is what filters leave for conditions, formats and each other (Envoy's dynamic metadata), by their names.
+    ``metadata`` is what filters leave for conditions, formats and each other (Envoy's dynamic metadata), by their names. ``trace`` is the
+    request's place in its trace, where there is tracing.
     """
 
-    __slots__ = ("authority", "block", "flags", "length", "metadata", "method", "original_path", "path", "random", "scheme", "version")
+    __slots__ = (
+        "authority", "block", "flags", "length", "metadata", "method", "original_path", "path", "random", "scheme", "trace", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class RequestHead:
         self.original_path: bytes | None = None
         self.metadata: dict[str, dict[str, object]] | None = None
         self.random = 0
+        self.trace: Trace | None = None
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method!r} {self.authority!r} {self.path!r} length={self.length}>"

@@ -10,7 +10,10 @@ from tests.support.configs import GOOD, NAME, plant
 MESSAGE = "Envoy knows `{}`, shifter does not: it has no effect here"
 
 PLANTED = {
-    "tracing": ("          stat_prefix:", "          «tracing»: {random_sampling: {value: 5}}\n          stat_prefix:"),
+    "record_route_resolution_stats": (
+        "          stat_prefix:",
+        "          «record_route_resolution_stats»: true\n          stat_prefix:",
+    ),
     "stats_sinks": ("admin:", "«stats_sinks»: [{name: envoy.stat_sinks.statsd}]\nadmin:"),
     "tcp_fast_open_queue_length": ("  - name: front\n", "  - name: front\n    «tcp_fast_open_queue_length»: 10\n"),
     "lrs_report_endpoint_metrics": ("    lb_policy:", "    «lrs_report_endpoint_metrics»: [a]\n    lb_policy:"),
@@ -28,7 +31,7 @@ def test_a_warning_and_the_rest_is_used(name: str) -> None:
 
 
 def test_beside_an_error_both_are_told() -> None:
-    text = plant(*PLANTED["tracing"]).text.replace("«", "").replace("»", "").replace("port_value: 8000", "port_value: eighty")
+    text = plant(*PLANTED["record_route_resolution_stats"]).text.replace("«", "").replace("»", "").replace("port_value: 8000", "port_value: eighty")
     loaded = load(text, NAME)
     assert [problem.level for problem in loaded.problems] == ["error", "warning"] and loaded.bootstrap is None
 

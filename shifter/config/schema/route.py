@@ -41,6 +41,7 @@ from shifter.config.schema.core import (
 )
 from shifter.config.schema.match import HeaderMatcher, RouteMatch, UriTemplate
 from shifter.config.schema.retry import HedgePolicy, RetryPolicy
+from shifter.config.schema.tracing import Decorator, RouteTracing
 from shifter.config.schema.transport_socket import ProxyProtocolConfig
 from shifter.model.cluster import RoutingPriority
 from shifter.model.route import InternalRedirectPredicate, TlsRequirement
@@ -404,7 +405,8 @@ class Route(HeaderChanges, Choice):
     metadata: Metadata | None = None
     per_request_buffer_limit_bytes: UInt32 | None = None
     request_body_buffer_limit: UInt64 | None = None
-    decorator: Ignored = None
+    decorator: Decorator | None = None
+    tracing: RouteTracing | None = None
 
 
 class VirtualCluster(Message):

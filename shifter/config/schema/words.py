@@ -25,6 +25,28 @@ _FIELDS = {
         "lds_config lds_resources_locator= cds_config cds_resources_locator= ads_config"
     ),
     "envoy.extensions.filters.network.http_connection_manager.v3.Rds": "config_source route_config_name=",
+    "envoy.config.accesslog.v3.MetadataFilter": "matcher match_if_key_not_found",
+    "envoy.config.accesslog.v3.LogTypeFilter": "types* exclude=",
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing": (
+        "client_sampling random_sampling overall_sampling verbose= max_path_tag_length custom_tags* provider spawn_upstream_span "
+        "operation= upstream_operation= no_context_propagation="
+    ),
+    "envoy.config.trace.v3.OpenTelemetryConfig": (
+        "grpc_service http_service exporter service_name= resource_detectors* sampler max_cache_size "
+        "set_telemetry_sdk_resource_attributes set_service_name_resource_attribute set_instrumentation_scope"
+    ),
+    "envoy.config.trace.v3.Tracing.Http": "name= typed_config",
+    "envoy.config.core.v3.HttpService": "http_uri request_headers_to_add* formatters*",
+    "envoy.type.tracing.v3.CustomTag": "tag= literal environment request_header metadata value value_type=UNSPECIFIED",
+    "envoy.type.tracing.v3.CustomTag.Literal": "value=",
+    "envoy.type.tracing.v3.CustomTag.Environment": "name= default_value=",
+    "envoy.type.tracing.v3.CustomTag.Header": "name= default_value=",
+    "envoy.type.tracing.v3.CustomTag.Metadata": "kind metadata_key default_value=",
+    "envoy.type.metadata.v3.MetadataKey": "key= path*",
+    "envoy.type.metadata.v3.MetadataKind": "request route cluster host",
+    "envoy.type.metadata.v3.MetadataKey.PathSegment": "key index",
+    "envoy.config.route.v3.Tracing": "client_sampling random_sampling overall_sampling custom_tags* operation= upstream_operation=",
+    "envoy.config.route.v3.Decorator": "operation= propagate",
     "envoy.config.bootstrap.v3.Admin": (
         "access_log* access_log_path= profile_path= address socket_options* ignore_global_conn_limit= allow_paths*"
     ),
@@ -265,7 +287,12 @@ FIELDS: dict[str, dict[str, str | None]] = {
 GONE: dict[str, frozenset[str]] = {message: frozenset(words.split()) for message, words in _GONE.items()}
 """Message -> fields that it had in v2 and has no longer."""
 
+_TRACERS = "Datadog DynamicOt Lightstep OpenCensus OpenTelemetry SkyWalking TraceService XRay Zipkin"
+
 TYPES: frozenset[str] = frozenset(
-    f"envoy.extensions.{package}.{name}" for package, names in TYPES_BY_PACKAGE.items() for name in names.split()
+    {
+        *(f"envoy.extensions.{package}.{name}" for package, names in TYPES_BY_PACKAGE.items() for name in names.split()),
+        *(f"envoy.config.trace.v3.{name}Config" for name in _TRACERS.split()),
+    }
 )
 """Full names of the extension messages that Envoy knows."""

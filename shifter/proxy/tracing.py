@@ -1,0 +1,240 @@
+"""Tracing at run time: which requests are traced, what their endpoints are told, and what is told of them when they are over.
+
+Rule 1. Decided is as in Envoy: by the request's id, by what clients and internal callers ask, by shares, all of which runtime may change
+        (``tracing.client_enabled``, ``tracing.random_sampling``, ``tracing.global_enabled``). A caller that does not trace a request has
+        the last word on it.
+Rule 2. Where there is no tracing nothing of this is asked: fields that belong to a trace pass as they came.
+Rule 3. A span is made when its request is written to the access logs, of which this is one more (`SpanLog`).
+"""
+
+import os
+from collections.abc import Callable
+from secrets import token_hex
+
+from shifter.model.route import RouteConfiguration, RuntimeFraction
+from shifter.model.tracing import CustomTag, RouteTracing, TagSource, Tracing
+from shifter.observe.logformat import LogEntry
+from shifter.observe.operands import data_at, text, without_port
+from shifter.observe.tracing import (
+    B3,
+    Context,
+    Form,
+    Reason,
+    Span,
+    Trace,
+    number_of,
+    read_b3,
+    read_traceparent,
+    reason_of,
+    with_reason,
+    write_b3,
+    write_traceparent,
+)
+from shifter.proxy.access_log import AccessLog
+from shifter.routing.runtime import Runtime
+from shifter.wire.events import RequestHead, first_value, values, without
+
+Tell = Callable[[Span], None]
+"""Takes a span that is over."""
+
+_ID = b"x-request-id"
+_OPERATION = b"x-envoy-decorator-operation"
+_COUNTERS = {
+    Reason.NOT_TRACEABLE: "tracing.not_traceable",
+    Reason.SAMPLING: "tracing.random_sampling",
+    Reason.SERVICE_FORCED: "tracing.service_forced",
+    Reason.CLIENT_FORCED: "tracing.client_enabled",
+}
+_NOTHING = RouteTracing()
+
+
+def says_of_tracing(config: RouteConfiguration) -> bool:
+    """Whether a route of *config* says anything of tracing."""
+    return any(route.tracing is not None for host in config.virtual_hosts for route in host.routes)
+
+
+class Tracer:
+    """The tracing of one connection manager. *count* counts for it, *tell* takes spans (``None``: nobody does).
+
+    *node_id* is this process's (``node``). *by_route*: routes have a say in it.
+    *wall* is the clock of spans.
+    """
+
+    __slots__ = ("_by_route", "_config", "_count", "_runtime", "log")
+
+    def __init__(
+        self,
+        config: Tracing,
+        runtime: Runtime,
+        count: Callable[..., None],
+        tell: Tell | None,
+        node_id: str,
+        by_route: bool,
+        wall: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._runtime = runtime
+        self._count = count
+        self._by_route = by_route
+        for name in ("tracing.health_check", *_COUNTERS.values()):
+            count(name, 0)
+        self.log = SpanLog(config, tell, node_id, wall)
+
+    def begin(self, head: RequestHead, locate: Callable[[RequestHead], object]) -> None:
+        """Decide about *head*, have its fields say so, and remember it there; *locate* finds its route."""
+        route = _NOTHING
+        if self._by_route:
+            route = getattr(getattr(locate(head), "config", None), "tracing", None) or _NOTHING
+        reason = self._decide(head, route)
+        self._count(_COUNTERS[reason])
+        asked = first_value(head.block, _OPERATION)
+        if asked is not None:
+            head.block = without(head.block, _OPERATION)
+        context = _context(head)
+        if context is None:
+            return  # there is one that cannot be read: it is passed on as it is
+        traced = reason is not Reason.NOT_TRACEABLE
+        name = asked.decode("utf-8", "replace") if asked else route.operation or "ingress"
+        span_id = token_hex(8).encode()
+        if context.trace_id:
+            sampled = traced and context.sampled is not False
+            trace = Trace(context.trace_id, span_id, context.span_id, context.state, sampled, reason, name)
+        else:
+            trace = Trace(token_hex(16).encode(), span_id, b"", b"", traced, reason, name)
+        trace.tags = route.custom_tags
+        head.trace = trace
+        if self._config.propagates:
+            _inject(head, trace, context.form)
+
+    def _decide(self, head: RequestHead, route: RouteTracing) -> Reason:
+        """Return why *head* is traced, and have its id say it."""
+        request_id = first_value(head.block, _ID)
+        number = number_of(request_id) if request_id is not None else None
+        if request_id is None or number is None:
+            return Reason.NOT_TRACEABLE
+        config = self._config
+        before = reason = reason_of(request_id)
+        if reason is Reason.NOT_TRACEABLE:
+            client = route.client_sampling or config.client_sampling
+            if first_value(head.block, b"x-client-trace-id") is not None and self._holds("client_enabled", client, head.random):
+                reason = Reason.CLIENT_FORCED
+            elif first_value(head.block, b"x-envoy-force-trace") is not None:
+                reason = Reason.SERVICE_FORCED
+            elif self._holds("random_sampling", route.random_sampling or config.random_sampling, number):
+                reason = Reason.SAMPLING
+        if reason is not Reason.NOT_TRACEABLE and not self._holds(
+            "global_enabled", route.overall_sampling or config.overall_sampling, number
+        ):
+            reason = Reason.NOT_TRACEABLE
+        if reason is not before:
+            line = b"\r\nx-request-id: "
+            head.block = head.block.replace(line + request_id, line + with_reason(request_id, reason), 1)
+        return reason
+
+    def _holds(self, key: str, share: object, number: int) -> bool:
+        return self._runtime.holds(RuntimeFraction(share, f"tracing.{key}"), number)  # type: ignore[arg-type]
+
+
+def _context(head: RequestHead) -> Context | None:
+    """Return where *head* says it comes from, an empty context when it says nothing, ``None`` for what cannot be read."""
+    block = head.block
+    said = first_value(block, b"traceparent")
+    if said is not None:
+        return read_traceparent(said, b",".join(values(block, b"tracestate")))
+    return read_b3(lambda name: first_value(block, name)) or Context(b"", b"", None)
+
+
+def _inject(head: RequestHead, trace: Trace, form: Form) -> None:
+    """Have *head* say where it comes from now."""
+    block = without(without(head.block, b"traceparent"), b"tracestate")
+    block += b"\r\ntraceparent: " + write_traceparent(trace.trace_id, trace.span_id, trace.sampled)
+    if trace.state:
+        block += b"\r\ntracestate: " + trace.state
+    if form is not Form.W3C:
+        for name in (b"b3", *B3):
+            block = without(block, name)
+        block += write_b3(form, trace.trace_id, trace.span_id, trace.parent_id, trace.sampled)
+    head.block = block
+
+
+class SpanLog(AccessLog):
+    """An access log whose lines are spans."""
+
+    __slots__ = ("_config", "_node_id", "_tell", "_wall")
+
+    def __init__(self, config: Tracing, tell: Tell | None, node_id: str, wall: Callable[[], float]) -> None:
+        super().__init__(lambda entry: b"", None, True)
+        self._config = config
+        self._tell = tell
+        self._node_id = node_id.encode()
+        self._wall = wall
+
+    def write(self, entry: LogEntry) -> None:
+        trace = entry.trace
+        if trace is None or not trace.sampled or self._tell is None:
+            return
+        end = self._wall()
+        failed = entry.status == 0 or entry.status >= 500
+        attributes = tuple(self._attributes(entry, failed))
+        remote = bool(trace.parent_id)
+        # as in Envoy, what fails without an answer is marked, and is no error of the span
+        error = entry.status >= 500
+        self._tell(
+            Span(
+                trace.name, trace.trace_id, trace.span_id, trace.parent_id, trace.state, entry.start, end, attributes, error, False, remote
+            )
+        )
+
+    def _attributes(self, entry: LogEntry, failed: bool) -> list[tuple[str, str]]:
+        """Return Envoy's tags (``HttpTracerUtility::finalizeDownstreamSpan``), and those that the configuration adds."""
+        block = entry.request_block
+        path = (entry.original_path or entry.path)[: self._config.max_path_tag_length]
+        kind = first_value(block, b"content-type") or b""
+        told: list[tuple[str, bytes]] = [("node_id", self._node_id), ("zone", b"")]
+        if request_id := first_value(block, _ID):
+            told.append(("guid:x-request-id", request_id))
+        told += [
+            ("http.url", b"%b://%b%b" % (entry.scheme, entry.authority, path)),
+            ("http.method", entry.method),
+            ("downstream_cluster", first_value(block, b"x-envoy-downstream-service-cluster") or b"-"),
+            ("user_agent", first_value(block, b"user-agent") or b"-"),
+            ("http.protocol", entry.protocol),
+            ("peer.address", without_port(entry.direct_peer) or b"-"),
+        ]
+        if client := first_value(block, b"x-client-trace-id"):
+            told.append(("guid:x-client-trace-id", client))
+        if kind == b"application/grpc" or kind.startswith(b"application/grpc+"):
+            told += [("grpc.path", entry.path), ("grpc.authority", entry.authority), ("grpc.content_type", kind)]
+            for name in (b"grpc-status", b"grpc-message"):
+                if said := first_value(entry.trailers, name) or first_value(entry.response_block, name):
+                    told.append((name.decode().replace("-", ".") if name == b"grpc-status" else "grpc.message", said))
+        told += [("request_size", b"%d" % entry.bytes_received), ("response_size", b"%d" % entry.bytes_sent), ("component", b"proxy")]
+        if entry.cluster:
+            told += [("upstream_cluster", entry.cluster.encode()), ("upstream_cluster.name", entry.cluster.encode())]
+        told += [("http.status_code", b"%d" % entry.status), ("response_flags", entry.flags or b"-")]
+        if failed:
+            told.append(("error", b"true"))
+        attributes = {name: value.decode("utf-8", "replace") for name, value in told}
+        for tag in self._tags(entry):
+            if value := _value(tag, entry):
+                attributes[tag.tag] = value
+        return list(attributes.items())
+
+    def _tags(self, entry: LogEntry) -> tuple[CustomTag, ...]:
+        """The route's tags take the place of the connection manager's of the same name."""
+        more = entry.trace.tags if entry.trace is not None else ()
+        return (*self._config.custom_tags, *more) if more else self._config.custom_tags
+
+
+def _value(tag: CustomTag, entry: LogEntry) -> str:
+    if tag.source is TagSource.LITERAL:
+        return tag.default
+    found: bytes | None
+    if tag.source is TagSource.ENVIRONMENT:
+        return os.environ.get(tag.path[0], tag.default)
+    if tag.source is TagSource.HEADER:
+        found = first_value(entry.request_block, tag.path[0].encode())
+    else:
+        metadata = entry.metadata if tag.source is TagSource.REQUEST else entry.route_metadata
+        found = text(data_at(metadata, tag.path, None))
+    return found.decode("utf-8", "replace") if found else tag.default
