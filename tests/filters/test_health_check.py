@@ -1,5 +1,7 @@
 """``health_check``: who answers, and for how long an answer does."""
 
+from dataclasses import replace
+
 from shifter.filters.api import Reply
 from shifter.filters.health_check import HealthCheckFactory, HealthCheckFilter
 from shifter.model.http_filter import HealthCheck
@@ -65,3 +67,22 @@ def test_what_a_filter_before_it_answers_says_nothing_about_the_upstream() -> No
     head = ResponseHead(401)
     one.on_response_head(head, True)
     assert (head.block, factory.cached) == (b"", None)
+
+
+def test_it_fails_when_it_is_told_to() -> None:
+    told = True
+    context = replace(Bench().context, failing=lambda: told)
+    line = b"\r\nx-envoy-upstream-healthchecked-cluster: "
+    for config in (HealthCheck(False, PATH), HealthCheck(True, PATH), HealthCheck(True, PATH, 10.0)):
+        told = True
+        factory = HealthCheckFactory(config, context)
+        assert answered(asked(factory)) == (Reply(503, flags=b"LH", details="health_check_failed"), line)
+        other = factory.filter_for(FakeStream(RequestHead(b"GET", b"/", b"a")), None)
+        assert other is not None
+        head = ResponseHead(200, b"\r\nx-envoy-immediate-health-check-fail: no")
+        other.on_response_head(head, True)
+        assert head.block == b"\r\nx-envoy-immediate-health-check-fail: true"
+        told = False
+        reply, _ = answered(asked(factory))
+        assert reply != Reply(503, flags=b"LH", details="health_check_failed")
+        assert asked(factory, b"/") is None

@@ -129,13 +129,15 @@ def test_a_second_signal_ends_it_at_once(backend: Backend, proxy: Proxy) -> None
     assert proxy.lines("second signal")
 
 
-def test_interrupt_ends_it_too(backend: Backend, proxy: Proxy) -> None:
+def test_interrupt_drains_too(backend: Backend, proxy: Proxy) -> None:
     start(proxy, backend)
     with proxy.connect() as wire:
-        wire.ask("GET", "/name")
+        wire.request("GET", "/hold")
+        backend.seen(lambda request: request.path == "/hold")
         proxy.signal(signal.SIGINT)
-        wire.rest()
-        proxy.exit_code = -signal.SIGINT  # as of any program that was interrupted
-        assert proxy.wait() == proxy.exit_code
+        proxy.says("draining")
+        backend.release()
+        assert wire.answer()[b"connection"] == b"close"
+    assert proxy.wait() == 0
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)

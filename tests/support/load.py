@@ -10,10 +10,14 @@ from tests.support.wireclient import Wire
 
 
 class Load:
-    """Clients that ask without a pause, on kept and on new connections, and check every answer. A context manager."""
+    """Clients that ask without a pause, on kept and on new connections, and check every answer. A context manager.
 
-    def __init__(self, port: int, names: str, kept: int = 3, fresh: int = 2) -> None:
+    A kept connection must be kept, unless *may_close*: then it may end behind an answer that says so.
+    """
+
+    def __init__(self, port: int, names: str, kept: int = 3, fresh: int = 2, *, may_close: bool = False) -> None:
         self._port = port
+        self._may_close = may_close
         self._names = names
         self._over = threading.Event()
         self._changed = threading.Condition()
@@ -52,17 +56,18 @@ class Load:
                 answer = wire.ask("POST" if count % 3 == 0 else "GET", target, body=b"b" * (count % 3 == 0))
                 good = re.fullmatch(rf"({self._names}) {target}", answer.body.decode())
                 problem = "" if good else f"{target}: {answer}"
-                if good and kept and not answer.kept:
+                closes = good and kept and not answer.kept
+                if closes and not self._may_close:
                     problem = f"{target}: the connection was closed"
             except OSError as error:
-                good, problem = None, f"{target}: {error!r}"
+                good, closes, problem = None, False, f"{target}: {error!r}"
             with self._changed:
                 if problem:
                     self.wrong.append(problem)
                 if good:
                     self.answers[good[1]] += 1
                 self._changed.notify_all()
-            if wire is not None and (problem or not kept):
+            if wire is not None and (problem or closes or not kept):
                 wire.close()
                 wire = None
         if wire is not None:

@@ -5,6 +5,7 @@ Rule 1. A test knows that something has happened because the process said so (`P
 Rule 2. A process that a test is done with must end as asked, with exit code 0, and must not have logged a traceback.
 """
 
+import json
 import os
 import re
 import signal
@@ -77,6 +78,7 @@ def listener(port: int, routes: Iterable[Config], name: str = "front", host: str
     typed_config = {
         "@type": HCM_TYPE,
         "stat_prefix": name,
+        "drain_timeout": "0.3s",  # who ends it does not want to wait for requests more
         "access_log": [{"name": "envoy.access_loggers.file", "typed_config": log}],
         "route_config": {"name": name, "virtual_hosts": hosts},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER_TYPE}}],
@@ -151,6 +153,19 @@ class Proxy:
         before = len(self.lines("is served"))
         self.process.send_signal(signal.SIGHUP)
         self.says("configuration .* is served", before + 1)
+
+    def restart(self) -> None:
+        """Have a new process take over, and go on with that."""
+        assert self.act("/restart")["taken"]
+        self.adopt()
+
+    def adopt(self) -> None:
+        """Wait for the end of the process, which has handed over; all that follows is about the one that has taken over."""
+        nursery()  # with it what a process leaves behind becomes ours
+        pid = int(self.says(r"process \d+ is to take over", len(self.lines("is to take over"))).split("process ")[1].split()[0])
+        assert self.process.wait(PATIENCE) == 0
+        assert self.process.stdout is not None
+        self.process = Child(pid, self.process.stdout)
 
     def refuse(self, config: Config | str) -> list[str]:
         """Try to put *config* in force; return what was said when it had been refused."""
@@ -266,6 +281,15 @@ class Proxy:
         try:
             connection.request("GET", path, headers={"connection": "close"})
             return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def act(self, path: str) -> Any:
+        """Have its admin listener do something that it tells of in JSON."""
+        connection = HTTPConnection("127.0.0.1", self.admin, timeout=PATIENCE)
+        try:
+            connection.request("POST", path, headers={"connection": "close"})
+            return json.loads(connection.getresponse().read())
         finally:
             connection.close()
 
