@@ -18,7 +18,7 @@ from heapq import merge
 from typing import Generic, TypeVar
 
 from shifter.model.route import HeaderMatcher, RouteMatch, StringMatchKind
-from shifter.model.steps import Steps, at_once
+from shifter.model.steps import Steps, at_once, emptying
 from shifter.routing.match_header import Matcher, header_values
 from shifter.routing.match_path import ENDS, PathCondition, compared_path, path_matcher
 from shifter.wire.events import RequestHead
@@ -105,6 +105,7 @@ class RouteIndex(Generic[T]):
             at_end = _together([*below, *(yield from _by_field(ending.get(text, [])))])
             node.below, node.below_of = _ready(below)
             node.at_end, node.at_end_of = _ready(at_end)
+        yield from emptying(beginning, ending, sources)
 
     def _left_to_look_at(self, route: Indexed[T], ignore_parameters: bool) -> tuple[bytes, Matcher | None]:
         """Return the text that leads to *route*, and what that leaves to be looked at."""

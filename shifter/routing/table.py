@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from shifter.model.route import RouteMatch
-from shifter.model.steps import Steps, at_once
+from shifter.model.steps import Steps, at_once, emptying
 from shifter.routing.match import Matcher, all_of, compile_conditions, never
 from shifter.routing.match_path import compile_path, path_matcher
 from shifter.routing.route_index import FEW, Indexed, RouteIndex
@@ -119,6 +119,7 @@ class RouteList(Generic[T]):
         else:
             table = yield from RouteIndex.in_steps(routes, ignore_path_parameters)
         self.locate: Callable[[RequestHead], T | None] = table.locate
+        yield from emptying(routes)
 
     def __len__(self) -> int:
         return self._size

@@ -31,7 +31,7 @@ from shifter.model.route import (
     WebResourceAction,
     WeightedCluster,
 )
-from shifter.model.steps import Steps, at_once
+from shifter.model.steps import Steps, at_once, emptying
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.service.runtime_changes import runtime_lines
 
@@ -156,12 +156,18 @@ def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iter
     yield from _pairing(old.routes, new.routes, pairs)
     kept = {id(route): earlier for earlier, route in pairs}
     gone = {id(earlier) for earlier, _ in pairs}
-    yield from (f"+ route {title_of(route)}{where} -> {_target(route)}" for route in new.routes if id(route) not in kept)
+    for route in new.routes:
+        yield _PAUSE
+        if id(route) not in kept:
+            yield f"+ route {title_of(route)}{where} -> {_target(route)}"
     for route in new.routes:
         yield _PAUSE
         if id(route) in kept and kept[id(route)] != route:
             yield f"~ route {title_of(route)}{where}: {', '.join(_route(kept[id(route)], route))}"
-    yield from (f"- route {title_of(route)}{where}" for route in old.routes if id(route) not in gone)
+    for route in old.routes:
+        yield _PAUSE
+        if id(route) not in gone:
+            yield f"- route {title_of(route)}{where}"
     places = {id(route): number for number, route in enumerate(old.routes)}
     order = [places[id(kept[id(route)])] for route in new.routes if id(route) in kept]
     if order != sorted(order):
@@ -184,6 +190,7 @@ def _pairing(old: tuple[Route, ...], new: tuple[Route, ...], pairs: list[tuple[R
                 taken |= {id(before[name]), id(route)}
         left_old = [route for route in left_old if id(route) not in taken]
         left_new = [route for route in left_new if id(route) not in taken]
+        yield from emptying(before, after)
 
 
 def _route_key(route: Route) -> Hashable:

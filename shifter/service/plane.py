@@ -33,7 +33,8 @@ from shifter.net.listen import Listen, ListeningPort, listen
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.net.tls_context import TlsMaterialError
-from shifter.observe.stats import HttpStats, ListenerStats, ServerStats, counter
+from shifter.observe.histogram import Histogram
+from shifter.observe.stats import HttpStats, ListenerStats, ServerStats, counter, histograms_of
 from shifter.proxy.access_log import AccessLog
 from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import make_door
@@ -43,6 +44,7 @@ from shifter.proxy.filterchain import FilterChain, making_chain
 from shifter.proxy.listener import ChainKey, ListenerRuntime, Service, keyed_chains
 from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
+from shifter.proxy.tracing import Tracer
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import DRAIN_TIME, TICK, Worker
@@ -57,6 +59,8 @@ from shifter.service.plan import Plan, comparing
 from shifter.service.secrets import Secrets, sources_in
 from shifter.service.server_tls import HeldTls, certificates_in
 from shifter.service.slices import Slices
+from shifter.service.spans import Spans
+from shifter.service.statistics import Statistics
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import Discovery, StaticDiscovery
 from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
@@ -94,6 +98,7 @@ class PreparedManager:
     tree: ListenerResource
     stats: HttpStats
     filters: FilterChain | None
+    tracer: Tracer | None
 
 
 @dataclass(slots=True)
@@ -102,6 +107,8 @@ class Prepared:
 
     snapshot: Snapshot
     plan: Plan
+    secrets: int
+    """What `Secrets.version` was when the first of them was used."""
     clusters: dict[str, LiveCluster] = field(default_factory=dict)
     fresh: list[LiveCluster] = field(default_factory=list)
     sockets: dict[SocketAddress, Any] = field(default_factory=dict)
@@ -145,6 +152,7 @@ class DataPlane:
         self._tls: dict[tuple[SocketAddress, ChainKey], HeldTls] = {}
         self._clusters: dict[str, LiveCluster] = {}
         self._old_clusters: list[LiveCluster] = []
+        self._to_settle: list[LiveCluster] = []
         self._to_balance: list[LiveCluster] = []
         self._left: list[object] = []  # what nobody needs any more: of the old snapshot, and of listeners
         self._gone: list[object] = []
@@ -152,6 +160,7 @@ class DataPlane:
         self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
         self._leaving: list[ListenerRuntime] = []
         self._access_logs = AccessLogs(hostname, random, monotonic)
+        self._spans = Spans(lambda name: self._clusters.get(name), self._worker, self._runtime, counter(stats.filters))
         self._event_logs = EventLogs(wall)
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
@@ -162,6 +171,7 @@ class DataPlane:
         self._ticker.clock = reactor
         self._flusher = LoopingCall(self._flush_logs)
         self._flusher.clock = reactor
+        self._statistics = Statistics(reactor, monotonic, stats, self._histograms, self.meanwhile)
 
     # leading it
 
@@ -169,6 +179,7 @@ class DataPlane:
         """Begin to tick; nothing is served before the first `commit`."""
         self._ticker.start(TICK, now=False)
         self._flusher.start(_FLUSH_EVERY, now=False)
+        self._statistics.start()
 
     def lay_out(self, snapshot: Snapshot) -> Prepared:
         """Make everything for *snapshot* that does not have to be waited for, beside what serves now.
@@ -184,7 +195,7 @@ class DataPlane:
     def _laying_out(self, snapshot: Snapshot) -> Steps[Prepared]:
         bootstrap = snapshot.bootstrap
         plan = yield from comparing(self._snapshot.bootstrap if self._snapshot else None, bootstrap)
-        prepared = Prepared(snapshot, plan)
+        prepared = Prepared(snapshot, plan, self._secrets.version)
         runtime = self._runtime
         if self._snapshot is None:
             runtime.take(bootstrap.runtime)  # nothing is served by it yet
@@ -210,6 +221,7 @@ class DataPlane:
                             (yield from ListenerResource.in_steps(chain.filter, clusters.__getitem__, runtime)),
                             stats,
                             (yield from self._making_chain(chain.filter, stats, runtime, bootstrap.node_cluster)),
+                            self._spans.tracer(chain.filter, counter(stats.filters), bootstrap.node_id),
                         )
                         if chain.filter.local_reply is not None:
                             # made again by `commit`, which is too late to find out that it cannot be made
@@ -298,7 +310,8 @@ class DataPlane:
         replaced = {name: self._clusters[name] for name in plan.clusters_removed}
         for cluster in prepared.fresh:
             if cluster.name in replaced:
-                cluster.activate()
+                cluster.take_over()
+                self._to_settle.append(cluster)
         self._old_clusters += replaced.values()
         self._clusters = prepared.clusters
         self._tls = prepared.tls
@@ -334,10 +347,13 @@ class DataPlane:
             runtime.drain()
             self._leaving.append(runtime)
         self._tell_runtimes()
+        if self._snapshot is None:
+            self._stats.initialization_time_ms.record((self._wall() - self._stats.started) * 1000)
         self._snapshot = prepared.snapshot
         self._secrets.users = [self._registry.refill, *(held.refill for held in self._tls.values())]
         self._secrets.want(self._named_secrets())
-        self._secrets.tell_users()  # of what has changed while this was prepared
+        if self._secrets.version != prepared.secrets:
+            self._secrets.tell_users()  # of what has changed while this was prepared
         stats = self._stats
         modified = sum(cluster.name in replaced for cluster in plan.clusters_added)
         stats.cluster_added += len(plan.clusters_added) - modified
@@ -363,6 +379,9 @@ class DataPlane:
         return self._slices.run(steps)
 
     def _letting_go(self) -> Steps[None]:
+        while self._to_settle:
+            yield
+            self._to_settle.pop().settle()
         while self._to_balance:  # runtime has a say in who is used
             yield
             self._to_balance.pop().rebalance()
@@ -430,6 +449,7 @@ class DataPlane:
         for looping in (self._ticker, self._flusher):
             if looping.running:
                 looping.stop()
+        self._statistics.stop()
         self._access_logs.close()
         self._event_logs.close()
         self._secrets.stop()
@@ -459,6 +479,7 @@ class DataPlane:
     def reporting(self) -> Steps[Report]:
         """Make a `report` part by part: who has it done `meanwhile` keeps nobody waiting. Parts may be a few milliseconds apart."""
         stats = self._stats
+        stats.listeners_draining = len(self._leaving)
         self._access_logs.count(stats)
         parts: list[Part] = []
         for part in self.parts():
@@ -493,6 +514,16 @@ class DataPlane:
             yield cluster.report()
 
     # inside
+
+    def _histograms(self) -> Iterator[Histogram]:
+        for runtime in list(self._runtimes.values()):
+            yield from histograms_of(runtime.listener_stats)
+            for manager in self._managers(runtime):
+                yield from histograms_of(manager.stats)
+        for cluster in list(self._clusters.values()):
+            yield from histograms_of(cluster.state.stats)
+        for one in list(self._worker.virtual_clusters.values()):
+            yield from histograms_of(one)
 
     def _virtual_clusters(self) -> list[VirtualClusterReport]:
         """What is counted under the names that the present configuration has."""
@@ -554,9 +585,10 @@ class DataPlane:
             served = self._served(ConnectionManager, listener.address, key)
             if served is not None:
                 served.configure(listener, chain.filter, ready.tree, logs, ready.filters, chain)
-            services[key] = served or ConnectionManager(
+            services[key] = manager = served or ConnectionManager(
                 listener, chain.filter, self._worker, ready.tree, logs, self._make_door, ready.filters, ready.stats, stats, chain
             )
+            manager.trace(ready.tracer)
         return services
 
     def _tcp_proxy(
@@ -629,6 +661,7 @@ class DataPlane:
 
     def _flush_logs(self) -> None:
         self._event_logs.flush()
+        self._spans.flush(now=bool(self._drained))
         runtimes = [*self._runtimes.values(), *self._leaving]
         services = [service for runtime in runtimes for service in (*runtime.services.values(), *runtime.leaving)]
         logs = [*(service.access_logs for service in services), *(runtime.access_logs for runtime in runtimes)]

@@ -51,6 +51,8 @@ class Secrets:
         self._read: dict[str, _File] = {}
         self._known: dict[SdsSource, Secret] = {}
         self._refused: dict[SdsSource, Secret] = {}  # what was tried last, so that it is not tried for each file that has changed
+        self.version = 0
+        """Another number whenever a secret is another."""
         self.users: list[Refill] = []
         """Who is told when a secret has changed."""
 
@@ -146,6 +148,7 @@ class Secrets:
         if secret == before:
             return
         self._known[source] = secret
+        self.version += 1
         problem = self.tell_users()
         if problem is None:
             if before is not None:

@@ -97,12 +97,18 @@ class LiveCluster(Leasing):
         self._before = before
 
     def activate(self) -> None:
-        """This configuration of the cluster is the one in force: its limits and timeouts hold for all connections, and it decides
-        which hosts are outliers."""
-        renews = self.state.activate(self.config, self._sockets)
-        self._members.describe()
-        if renews:
+        """This configuration of the cluster is the one in force: `take_over`, and `settle` at once."""
+        self.take_over()
+        self.settle()
+
+    def take_over(self) -> None:
+        """This configuration's limits, timeouts and kinds of connections hold from now on. `settle` follows soon."""
+        if self.state.activate(self.config, self._sockets):
             _renew(self.pools, connecting=True)
+
+    def settle(self) -> None:
+        """It decides from now on how well hosts are, and which are outliers."""
+        self._members.describe()
         self._balance()
         hosts = [pool.host for pool in self.pools]
         if self._checker is not None:

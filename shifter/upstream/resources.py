@@ -105,11 +105,12 @@ class ClusterState:
     def activate(self, config: Cluster, sockets: TransportSockets | None = None) -> bool:
         """Have *config* be in force, with its *sockets*: its timeouts and limits hold from now on. Return whether connections are to be
         made anew, for they would be others now."""
-        kept = self.sockets.wraps_as(config)
+        kept = sockets is self.sockets or self.sockets.wraps_as(config)
         self.config = config
-        self.sockets = sockets or self.sockets_for(config)
-        with suppress(TlsMaterialError):  # a secret may have changed since they were made
-            self.refill()
+        if sockets is not self.sockets:
+            self.sockets = sockets or self.sockets_for(config)
+            with suppress(TlsMaterialError):  # a secret may have changed since they were made
+                self.refill()
         self.default.limit(config.circuit_breakers.default, config.circuit_breakers.per_host_max_connections)
         self.high.limit(config.circuit_breakers.high)
         return not kept
