@@ -462,6 +462,10 @@ class ServerStats:
     access_log_lost: int = 0
     filters: dict[str, int] = field(default_factory=dict)
     """What HTTP filters count that Envoy does not name after the connection manager."""
+    discovery: dict[str, int] = field(default_factory=dict)
+    """What is counted of files with clusters, listeners and routes, by whole names."""
+    discovery_gauges: dict[str, int] = field(default_factory=dict)
+    discovery_texts: dict[str, str] = field(default_factory=dict)
 
     def report(
         self,
@@ -500,6 +504,7 @@ class ServerStats:
             "shifter.config.reload_rejected": self.config_reload_rejected,
             "shifter.config.reload_success": self.config_reload_success,
             **self.filters,
+            **self.discovery,
         }
         gauges = {"server.total_connections": sum(one.figures.gauges["downstream_cx_active"] for one in every_listener) + self.parent_connections}
         gauges |= {f"server.memory_{name}": size for name, size in (memory or {}).items()}
@@ -520,6 +525,7 @@ class ServerStats:
             "shifter.config.problems": self.config_problems,
             "shifter.config.time_seconds": int(self.config_time),
             "shifter.config.version": self.config_version,
+            **self.discovery_gauges,
         }
         server = Figures(counters, gauges, shared)
         return Report(every_listener, tuple(http), every_cluster, server, tuple(virtual_clusters), tuple(tcp), every_certificate)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
 from shifter import __version__
@@ -23,11 +23,13 @@ from shifter.model.address import SocketAddress
 from shifter.model.change import Actor, ChangeResult
 from shifter.observe.stats import ServerStats
 from shifter.service.admin_port import AdminPort
+from shifter.service.admin_token import AdminToken
 from shifter.service.collector import Collector
-from shifter.service.controller import CANNOT, Controller, Reload
+from shifter.service.controller import CANNOT, Controller
 from shifter.service.ending import BY_DEFAULT, Ending, EndingOptions
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
+from shifter.service.reloading import Reloading
 from shifter.service.sources import Candidate, FileSource
 from shifter.service.steering import Steering
 from shifter.service.succession import Succession, ignores
@@ -56,6 +58,7 @@ class ShifterService(MultiService):
         journal: Journal | None = None,
         ending: EndingOptions = BY_DEFAULT,
         succession: Succession | None = None,
+        admin_token: AdminToken | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types there
         self._reactor = reactor
@@ -69,10 +72,11 @@ class ShifterService(MultiService):
             listen=succession.listen,
             drain_time=ending.listener_drain_time,
         )
-        self._admin = AdminPort(reactor, lambda: self._view)
+        self._admin = AdminPort(reactor, lambda: self._view, admin_token)
         self._collector = Collector()
         self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve, self._collector, succession.listen)
         self._ending = Ending(reactor, self._plane, self._controller, self._stats, ending, succession.notify)
+        self._reloading = Reloading(reactor, monotonic, wall, source, first, self._controller, self._stats, self.reload)
         self._steering = Steering(reactor, self._controller, self._journal, source.again)
         self._view = ServiceView(
             *(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload, self._steering),
@@ -81,7 +85,6 @@ class ShifterService(MultiService):
         succession.wire(self._plane, self._admin, self._controller, self._ending, self._stats, left=lambda: self._view.feed.stop())
         self._old_handlers: list[tuple[int, Any]] = []
         self._begin = self._controller.lay_out(first)
-        self._unread: list[Deferred[ChangeResult]] = []
         self.started: Deferred[None] = Deferred()
         """Fires when the first configuration is being served."""
 
@@ -109,6 +112,7 @@ class ShifterService(MultiService):
         done = maybeDeferred(super().stopService)
         done.addCallback(lambda _: self._view.feed.stop())
         done.addCallback(lambda _: self._steering.stop())
+        done.addCallback(lambda _: self._reloading.stop())
         done.addCallback(lambda _: self._view.levels.close())
         done.addCallback(lambda _: self._admin.serve(None))
         done.addCallback(lambda _: self._plane.stop())
@@ -134,6 +138,7 @@ class ShifterService(MultiService):
         if self._admin.address is not None:
             self._view.feed.start()
         self._succession.started()
+        self._reloading.start()
         _log.info("shifter {version} serves {source}", version=__version__, source=self._source.path)
         self.started.callback(None)
 
@@ -141,30 +146,13 @@ class ShifterService(MultiService):
 
     def reload(self, actor: Actor) -> Deferred[ChangeResult]:
         """Read the configuration again and serve it if it is good. Wishes that come before it is read are the same one."""
-        result: Deferred[ChangeResult] = Deferred()
-        self._unread.append(result)
-        if len(self._unread) > 1:
-            return result
-        waiting: list[Deferred[ChangeResult]] = []
         over = self._succession.reloading(partial(self.reload, actor), self._monotonic())
 
-        def read() -> Deferred[Candidate]:
-            taken()
-            return succeed(self._source.read())
-
-        def taken() -> None:
-            waiting.extend(self._unread)
-            self._unread.clear()
-
-        def tell(found: ChangeResult) -> None:
-            if not waiting:  # it came to nothing before anything was read
-                taken()
+        def done(found: ChangeResult) -> ChangeResult:
             over()
-            for one in waiting:
-                one.callback(found)
+            return found
 
-        self._controller.change(Reload(read), actor).addCallback(tell)
-        return result
+        return self._reloading.reload(actor).addCallback(done)
 
     def restart(self) -> Deferred[str]:
         """Have a new process take over; fires with why that did not come about, or with nothing when it did."""

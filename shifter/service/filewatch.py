@@ -7,19 +7,18 @@ Rule 2. A file counts as changed once it has looked the same twice: one that is 
 Rule 3. Nothing is asked while nobody watches.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from shifter.service.looks import Look, look_of
+
 LOOK_EVERY = 0.25
 """Seconds between two looks. A change is seen within two of them."""
 
 _log = Logger()
-_Look = tuple[int, ...]
-_NOT_THERE: _Look = ()
 
 
 class FileWatch:
@@ -30,12 +29,12 @@ class FileWatch:
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
 
-    def watch(self, path: str, changed: Callable[[], object]) -> Callable[[], None]:
+    def watch(self, path: str, changed: Callable[[], object], since: Look | None = None) -> Callable[[], None]:
         """Call *changed* when *path* is another file, or another content, than now; also when it comes to be, or is gone.
 
-        Return how to stop that.
+        *since* is how it looked when it was read, if that is some time ago. Return how to stop that.
         """
-        one = _Watched(path, changed)
+        one = _Watched(path, changed, since)
         self._watched.append(one)
         if not self._looking.running:
             self._looking.start(LOOK_EVERY, now=False)
@@ -60,10 +59,11 @@ class FileWatch:
 class _Watched:
     __slots__ = ("_latest", "_told", "changed", "path")
 
-    def __init__(self, path: str, changed: Callable[[], object]) -> None:
+    def __init__(self, path: str, changed: Callable[[], object], since: Look | None) -> None:
         self.path = path
         self.changed = changed
-        self._told = self._latest = look_of(path)
+        self._latest = look_of(path)
+        self._told = self._latest if since is None else since
 
     def has_changed(self) -> bool:
         before, self._latest = self._latest, look_of(self.path)
@@ -71,12 +71,3 @@ class _Watched:
             return False
         self._told = self._latest
         return True
-
-
-def look_of(path: str) -> _Look:
-    """Return what tells the file at *path* from another, and from itself with another content; empty when it is not there."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return _NOT_THERE
-    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)

@@ -16,6 +16,7 @@ from shifter.config import Loaded, LoadedFile, Problem, ResourceKind, load, rend
 from shifter.model.bootstrap import Bootstrap, Documents, Resource
 from shifter.service.disk_values import DiskValues, read_values
 from shifter.service.judging import judge_of_all, read_bounded
+from shifter.service.looks import Look, look_of
 
 _LATER_BLAMED = (ResourceKind.CDS, ResourceKind.RDS, ResourceKind.LDS)
 _NAMES = {ResourceKind.CDS: "cds", ResourceKind.LDS: "lds", ResourceKind.RDS: "rds"}
@@ -58,6 +59,8 @@ class Candidate:
     """What is wrong with files of which that is used which they said before."""
     files: tuple[str, ...] = ()
     """All files that were looked at, also those that are not there."""
+    looks: Mapping[str, Look] = field(default_factory=dict, repr=False)
+    """How these looked from outside before they were read (`filewatch.look_of`)."""
     updates: tuple[FileUpdate, ...] = ()
     """What became of the files of clusters, listeners and routes."""
 
@@ -109,6 +112,7 @@ class _Loading:
         self._good = good
         self._read = read
         self._said: dict[str, bytes | OSError | ValueError] = {}
+        self._looks: dict[str, Look] = {}
         self._kept: set[str] = set()
         self._used: dict[str, bytes] = {}
         self._wrong: dict[Problem, None] = {}
@@ -139,6 +143,7 @@ class _Loading:
             text: bytes | OSError | ValueError = self._good[path]
         else:
             if path not in self._said:
+                self._looks[path] = look_of(path)
                 try:
                     self._said[path] = self._read(path)
                 except (OSError, ValueError) as error:
@@ -181,7 +186,9 @@ class _Loading:
         if loaded is None or loaded.bootstrap is None or (wrong and self._used == self._good):
             page = "\n".join(filter(None, (wrong[0] if len(wrong) > len(self._wrong) else "", render(list(self._wrong), self._shown))))
             seen = loaded.files if loaded is not None else ()
-            return Candidate(self._path, None, tuple(wrong), text=page, files=files, updates=self._updates(seen, refused=True))
+            return Candidate(
+                self._path, None, tuple(wrong), text=page, files=files, looks=self._looks, updates=self._updates(seen, refused=True)
+            )
         return Candidate(
             self._path,
             loaded.bootstrap,
@@ -193,6 +200,7 @@ class _Loading:
             _documents(loaded),
             tuple(wrong),
             files,
+            self._looks,
             self._updates(loaded.files, refused=False),
         )
 
