@@ -17,7 +17,7 @@ import click
 from shifter import __version__
 from shifter.cli.exits import EXIT_USAGE
 
-_COMMANDS = ("check", "convert", "history", "reload", "restart", "routes", "run", "schema", "status", "undo", "weight")
+_COMMANDS = ("check", "convert", "history", "reload", "restart", "routes", "run", "schema", "status", "top", "undo", "weight")
 """In the order of the help."""
 
 

@@ -16,3 +16,10 @@ def test_editable_install_is_a_plain_path() -> None:
     shipped.read(ROOT / "setup.cfg")
     assert shipped["options"]["package_dir"].split() == ["=", "."]
     assert "twisted.plugins" in shipped["options.packages.find"]["include"].split()
+
+
+def test_the_live_page_is_shipped() -> None:
+    shipped = RawConfigParser()
+    shipped.read(ROOT / "setup.cfg")
+    assert "live/*" in shipped["options.package_data"]["shifter.admin"].split()
+    assert "recursive-include shifter/admin/live *" in (ROOT / "MANIFEST.in").read_text().splitlines()
