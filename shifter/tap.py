@@ -67,6 +67,7 @@ class Options(usage.Options):
             int,
         ],
         ["dns-resolver", None, None, "HOST:PORT of the name server for clusters that do not name their own"],
+        ["admin-token-file", None, None, "file with the token that the admin listener wants to see [default: $SHIFTER_ADMIN_TOKEN]"],
         ["state-dir", None, None, "directory in which what is set while it runs is kept, and what was changed [default: $STATE_DIRECTORY]"],
     ]
 
@@ -98,6 +99,7 @@ def makeService(options: Options) -> IService:
     with unwatched():  # and not before Twisted has read its command line: a wrong option, or --help, needs none of this
         from twisted.internet import reactor
 
+        from shifter.service.admin_token import AdminToken, TokenError, given_token
         from shifter.service.app import CANNOT, ShifterService
         from shifter.service.ending import EndingOptions
         from shifter.service.handover import Predecessor
@@ -116,6 +118,11 @@ def makeService(options: Options) -> IService:
             predecessor.refuse("\n".join(candidate.problems))
         raise SystemExit(1)
     state = options.state_dir
+    try:
+        admin_token = AdminToken(given_token(options["admin-token-file"], os.environ), state)
+    except TokenError as error:
+        print(f"shifter: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
     journal = MemoryJournal() if state is None else SqliteJournal(StateDatabase(reactor, state, MIGRATIONS))
     try:
         return ShifterService(
@@ -125,6 +132,7 @@ def makeService(options: Options) -> IService:
             journal=journal,
             ending=EndingOptions.asked(options["drain-time-s"], options["parent-shutdown-time-s"], options["drain-strategy"]),
             succession=Succession(reactor, os.environ, predecessor),
+            admin_token=admin_token,
         )
     except CANNOT as error:
         if predecessor is not None:

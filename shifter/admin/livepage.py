@@ -56,7 +56,7 @@ def _file(name: str, view: AdminView, query: Query) -> Deferred[Page]:
 
 
 COMMANDS = (
-    Command("/", "Admin home page", partial(_file, _INDEX)),
+    Command("/", "Admin home page", partial(_file, _INDEX), open=True),
     *(
         Command(f"/live/{name}", "part of the page at /", partial(_file, name), listed=False)
         for name in (

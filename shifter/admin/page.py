@@ -34,13 +34,24 @@ class Query(dict[str, str]):
     """Parameters by name. Of one that is given several times the first counts, unless `every` is asked.
 
     ``body`` is what came with the request. ``origin`` says which request it was and where it came from, ``sender`` who sent it as
-    far as its header fields say so (``x-shifter-by``, ``x-shifter-why``), for pages whose parameters mean something else.
+    far as its header fields say so (``x-shifter-by``, ``x-shifter-why``), for pages whose parameters mean something else. Who asks
+    is ``known`` when nothing needs to be hidden from them: they have shown the token, or none is wanted.
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]] = (), *, body: bytes = b"", origin: str = "", by: str = "", why: str = "") -> None:
+    def __init__(
+        self,
+        pairs: Iterable[tuple[str, str]] = (),
+        *,
+        body: bytes = b"",
+        origin: str = "",
+        by: str = "",
+        why: str = "",
+        known: bool = True,
+    ) -> None:
         self._pairs = tuple(pairs)
         super().__init__(reversed(self._pairs))
         self.body = body
+        self.known = known
         self.origin = origin
         self.sender = Actor(_words(by) or NOBODY, _words(why), origin)
 
@@ -117,6 +128,13 @@ class Command:
     listed: bool = True
     changing: "Callable[[AdminView, Query], Deferred[Any]] | None" = None
     """What a POST to the same path does."""
+    open: bool = False
+    """Whether anybody may ask, also where a token is wanted: it says nothing to who is not known."""
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may ask: parts of pages say nothing by themselves."""
+        return self.open or not self.listed
 
 
 class BadQuery(ShifterError):

@@ -58,6 +58,15 @@ _LOGGING = (
 )
 _fail = actions.doing(lambda view: view.fail_health_checks(True))
 _pass = actions.doing(lambda view: view.fail_health_checks(False))
+_DUMP = (
+    ("resource", "The resource to dump"),
+    (
+        "mask",
+        "The mask to apply. When both resource and mask are specified, the mask is applied to every element in the desired repeated field",
+    ),
+    ("name_regex", "Dump only the currently loaded configurations whose names match the specified regex"),
+    ("include_eds", "Dump currently loaded configuration including EDS"),
+)
 _MASK = ("mask", "The desired component to dump unready targets")
 
 _RUNTIME_MODIFY = (
@@ -83,7 +92,7 @@ _COMMANDS = (
     Command("/weights", "print routes with weights, or change those of one", changes.weights, _WEIGHTS, changing=changes.set_weights),
     Command("/certs", "print certs on machine", certificates),
     Command("/clusters", "upstream cluster status", clusters.clusters, (_FILTER, _FORMAT)),
-    Command("/config_dump", "dump the configuration in use", configuration.dump),
+    Command("/config_dump", "dump current Envoy configs", configuration.dump, _DUMP),
     Command("/drain_listeners", "drain listeners", actions.drain_listeners, _DRAIN, "POST"),
     Command(
         "/healthcheck/fail", "cause the server to fail health checks", actions.doing(lambda view: view.fail_health_checks(True)), (), "POST"
@@ -98,7 +107,7 @@ _COMMANDS = (
     Command("/logging", "query/change logging levels", logging.logging, _LOGGING, "POST"),
     Command("/memory", "print current allocation/heap usage", server.memory),
     Command("/quitquitquit", "exit the server", actions.doing(lambda view: view.quit()), (), "POST"),
-    Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", server.ready),
+    Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", server.ready, open=True),
     Command("/reload", "read the configuration's files again and serve what they say", changes.reload, (BY, WHY), "POST"),
     Command("/reopen_logs", "reopen access logs", actions.doing(lambda view: view.reopen_logs()), (), "POST"),
     Command("/reset_counters", "reset all counters to zero", actions.doing(lambda view: view.reset_counters()), (), "POST"),

@@ -8,12 +8,12 @@ from shifter.model.report import Report
 
 
 def ready(view: AdminView, query: Query) -> Deferred[Page]:
-    """``/ready``: 200 while requests are taken; the first line is the state. Problems of a refused reload follow."""
-    state, problems = view.state(), view.problems()
+    """``/ready``: 200 while requests are taken; the first line is the state. Who is known is told what is wrong with the files, too."""
+    state = view.state()
+    problems, notices = (view.problems(), view.notices()) if query.known else ((), ())
     lines = [state]
     if problems:
         lines += ["", "The last configuration was refused, the one before it is in use:", *problems]
-    notices = view.notices()
     if notices:
         lines += ["", "What is in use is not what the files say:", *notices]
     return succeed(Page("\n".join(lines) + "\n", status=200 if state == "LIVE" else 503))

@@ -1,17 +1,14 @@
 """The admin listener's HTTP side: who may ask, what is asked for, and the answer.
 
-Rule 1. A browser that was lured to a name of somebody else's must not read these pages (DNS rebinding). Such a name has a dot
-        and is not ours; addresses, single-label names (``localhost``, a compose service) and configured names are answered.
+Rule 1. Who may ask is `access.Gate`'s to say, before anything else is looked at; of who may not, no body is kept.
 Rule 2. What shows something is asked for with GET or HEAD, what changes something with POST; anything else is a 405.
-        A POST that a page of another site had a browser send is refused (cross-site request forgery).
 Rule 3. A body is kept in memory up to `page.MAX_BODY`; of a longer one nothing is kept, and it is a 413.
 Rule 4. An answer that fails is one event in the log and a 503; it is never a traceback for the client.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from io import BytesIO
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from shifter.admin.access import Gate
 from shifter.admin.page import MAX_BODY, Answer, BadQuery, Page, Query, Stream
 from shifter.admin.pages import COMMANDS, help_text
 from shifter.admin.view import AdminView
@@ -35,42 +33,15 @@ _MANY = 50
 _METHODS = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
 
-def is_own_host(authority: str, names: Collection[str] = ()) -> bool:
-    """Whether the ``Host`` field *authority* can only mean this listener; *names* are further names it goes by."""
-    host = authority.strip().lower()
-    if host.startswith("["):
-        host = host[1:].partition("]")[0]
-    elif host.count(":") == 1:
-        host = host.partition(":")[0]
-    host = host.removesuffix(".")
-    if ("." not in host and ":" not in host) or host.endswith(".localhost") or host in names:
-        return True
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def is_own_page(headers: Any, hosts: Sequence[str]) -> bool:
-    """Whether a request did not come from a page of another site: what has no browser does not say, and is believed."""
-    sites = headers.getRawHeaders("sec-fetch-site", [])
-    origins = headers.getRawHeaders("origin", [])
-    own = [host.strip().lower() for host in hosts]
-    return all(site.strip() in ("same-origin", "none") for site in sites) and all(
-        origin.strip().lower().partition("://")[2] in own for origin in origins
-    )
-
-
 class AdminResource(Resource):
-    """All admin pages, for any `Site`. *names* as in `is_own_host`."""
+    """All admin pages, for any `Site`. *names* and *token* as in `access.Gate`."""
 
     isLeaf = True
 
-    def __init__(self, view: AdminView, names: Collection[str] = ()) -> None:
+    def __init__(self, view: AdminView, names: Collection[str] = (), token: str | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types there
         self._view = view
-        self._names = frozenset(name.lower() for name in names)
+        self.gate = Gate(names, token)
 
     def render(self, request: Any) -> int:
         """Answer *request*, now or when the figures are there."""
@@ -81,32 +52,32 @@ class AdminResource(Resource):
         return NOT_DONE_YET
 
     def _page(self, request: Any) -> Deferred[Answer]:
-        hosts = request.requestHeaders.getRawHeaders("host", [])
-        if len(hosts) > 1 or not all(is_own_host(host, self._names) for host in hosts):
-            return succeed(Page("This Host is not one of the admin listener's.\n", status=403))
+        headers = request.requestHeaders
         command = _COMMANDS.get(request.path)
+        method = request.method.decode("ascii", "replace")
+        changes = command is not None and (command.method == "POST" or (method == "POST" and command.changing is not None))
+        refusal = self.gate.refusal(headers, public=command is not None and command.public, changes=changes)
+        if refusal is not None:
+            return succeed(refusal)
         if command is None:
             return succeed(Page(f"invalid path. {help_text()}", status=404))
-        method = request.method.decode("ascii", "replace")
-        changes = method == "POST" and command.changing is not None
-        if (changes or command.method == "POST") and not is_own_page(request.requestHeaders, hosts):
-            return succeed(Page("This page of somebody else's must not change anything here.\n", status=403))
-        if method not in _METHODS[command.method] and not changes:
+        methods = (*_METHODS[command.method], *(("POST",) if command.changing is not None else ()))
+        if method not in methods:
             words = f"Method {method} not allowed, {command.method} required."
-            return succeed(Page(words, status=405, headers=(("allow", ", ".join(_METHODS[command.method])),)))
+            return succeed(Page(words, status=405, headers=(("allow", ", ".join(methods)),)))
         body = request.content
         if isinstance(body, _Body) and body.too_long:
             return succeed(Page(f"The body is longer than {MAX_BODY} bytes.\n", status=413))
-        answer = command.changing if changes and command.changing is not None else command.answer
-        return answer(self._view, _query(request, method))
+        answer = command.changing if method == "POST" and command.changing is not None else command.answer
+        return answer(self._view, _query(request, method, self.gate.is_known(headers)))
 
 
 class AdminSite(Site):
     """The factory for the admin listener: `AdminResource` without access log lines and with an idle timeout."""
 
-    def __init__(self, view: AdminView, names: Collection[str] = (), reactor: Any = None) -> None:
+    def __init__(self, view: AdminView, names: Collection[str] = (), reactor: Any = None, token: str | None = None) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Twisted has no types there
-            AdminResource(view, names),
+            AdminResource(view, names, token),
             requestFactory=_BoundedRequest,
             parsePOSTFormSubmission=False,
             timeout=IDLE_TIMEOUT,
@@ -127,23 +98,28 @@ class AdminSite(Site):
 
 class _BoundedRequest(Request):
     def gotLength(self, length: int | None) -> None:
-        self.content = _Body()
+        resource = getattr(getattr(self.channel, "site", None), "resource", None)
+        known = not isinstance(resource, AdminResource) or resource.gate.is_known(self.requestHeaders)
+        self.content = _Body(MAX_BODY if known else 0)
 
 
 class _Body(BytesIO):
     """A file in memory that forgets all when it gets too long; Twisted would put bodies of any size on the disk."""
 
-    too_long = False
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self.too_long = False
 
     def write(self, data: Any) -> int:
-        if not self.too_long and self.tell() + len(data) > MAX_BODY:
+        if not self.too_long and self.tell() + len(data) > self._most:
             self.too_long = True
             self.seek(0)
             self.truncate()
         return len(data) if self.too_long else super().write(data)
 
 
-def _query(request: Any, method: str) -> Query:
+def _query(request: Any, method: str, known: bool) -> Query:
     try:
         pairs = parse_qsl(request.uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MANY)
     except ValueError as error:
@@ -151,9 +127,8 @@ def _query(request: Any, method: str) -> Query:
     peer = request.getClientAddress()
     where = str(SocketAddress(peer.host, peer.port)) if hasattr(peer, "port") else "a Unix domain socket"
     origin = f"{method} {request.path.decode('ascii', 'replace')} from {where}"
-    return Query(
-        pairs, body=request.content.read(), origin=origin, by=_field(request, b"x-shifter-by"), why=_field(request, b"x-shifter-why")
-    )
+    by, why = _field(request, b"x-shifter-by"), _field(request, b"x-shifter-why")
+    return Query(pairs, body=request.content.read(), origin=origin, by=by, why=why, known=known)
 
 
 def _field(request: Any, name: bytes) -> str:

@@ -171,7 +171,11 @@ def _where(admin: str | None, config: str | None) -> str:
 
 def _token(name: str | None) -> str | None:
     if name is None:
-        return os.environ.get("SHIFTER_ADMIN_TOKEN", "").strip() or None
+        given = os.environ.get("SHIFTER_ADMIN_TOKEN", "").strip()
+        kept = os.path.join(os.environ.get("STATE_DIRECTORY", "").split(":")[0], "admin-token")  # what the proxy of this unit made up
+        if given or not os.path.isabs(kept) or not os.access(kept, os.R_OK):
+            return given or None
+        name = kept
     try:
         with open(name, encoding="utf-8") as file:
             return file.read(4096).strip() or None

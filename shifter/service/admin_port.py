@@ -8,16 +8,18 @@ from twisted.logger import Logger
 
 from shifter.admin import AdminSite, AdminView
 from shifter.model.address import SocketAddress
+from shifter.service.admin_token import AdminToken
 
 _log = Logger()
 
 
 class AdminPort:
-    """See the module. *view* is asked for when there is somewhere to serve it."""
+    """See the module. *view* is asked for when there is somewhere to serve it; *token* says what is wanted there."""
 
-    def __init__(self, reactor: Any, view: Callable[[], AdminView]) -> None:
+    def __init__(self, reactor: Any, view: Callable[[], AdminView], token: AdminToken | None = None) -> None:
         self._reactor = reactor
         self._view = view
+        self._token = token or AdminToken()
         self._port: Any = None
 
     def serve(self, sock: socket.socket | None) -> None:
@@ -26,7 +28,8 @@ class AdminPort:
             self._port.stopListening()
             self._port = None
         if sock is not None:
-            self._port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, AdminSite(self._view()))
+            token = self._token.wanted_at(SocketAddress(*sock.getsockname()[:2]))
+            self._port = self._reactor.adoptStreamPort(sock.fileno(), sock.family, AdminSite(self._view(), token=token))
             sock.close()  # the reactor has its own copy of the descriptor
             _log.info("admin on {address}", address=str(self.address))
 

@@ -14,7 +14,7 @@ from twisted.web.server import Site
 from shifter.admin import AdminResource, AdminSite, AdminView, site
 from shifter.admin.page import MAX_BODY, Command, Page, Query, Sink, Stream
 from shifter.admin.pages import COMMANDS
-from shifter.admin.site import IDLE_TIMEOUT, is_own_host
+from shifter.admin.site import IDLE_TIMEOUT
 from shifter.model.change import Actor
 from shifter.model.report import Report
 from tests.support.admin import Asker, FixedView
@@ -72,31 +72,6 @@ def test_an_unknown_path_lists_the_known(path: str) -> None:
     assert answer.body.startswith("invalid path. admin commands are:\n  /: Admin home page\n")
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.1:8001", "[::1]:8001", "::1", "localhost:8001", "LOCALHOST", "front", "a.localhost", "10.0.0.1."]
-)
-def test_own_hosts(host: str) -> None:
-    assert is_own_host(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8001", "127.0.0.1.evil.example", "localhost.evil.example.", "1.2.3", "a.b:c:d"]
-)
-def test_foreign_hosts(host: str) -> None:
-    assert not is_own_host(host)
-    answer = Asker().ask("/config_dump", headers=[f"Host: {host}"])
-    assert answer.status == 403
-    assert "configs" not in answer.body
-
-
-def test_configured_hosts_are_own() -> None:
-    assert Asker(names=["Admin.Example"]).ask("/ready", headers=["Host: admin.example:8001"]).status == 200
-
-
-def test_several_hosts_are_nobodys() -> None:
-    assert Asker().ask("/ready", headers=["Host: localhost", "Host: localhost"]).status == 403
-
-
 def test_a_page_waits_for_the_figures() -> None:
     view = FixedView()
     view.told_report = Deferred()
@@ -130,30 +105,6 @@ def test_a_client_that_leaves_cancels_its_question(logged_failures: list[Failure
     assert cancelled == [view.told_report]
     gc.collect()
     assert logged_failures == []
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        ["Origin: http://evil.example"],
-        ["Origin: null"],
-        ["Origin: http://127.0.0.1:3000"],
-        ["Origin: http://127.0.0.1"],
-        ["Sec-Fetch-Site: cross-site"],
-        ["Sec-Fetch-Site: same-site"],
-        ["Origin: http://127.0.0.1:8001", "Origin: http://evil.example"],
-    ],
-)
-@pytest.mark.parametrize("path", CHANGING)
-def test_a_page_of_another_site_changes_nothing(path: str, fields: list[str]) -> None:
-    view = FixedView()
-    assert Asker(view).ask(path, "POST", ["Host: 127.0.0.1:8001", *fields]).status == 403
-    assert view.done == []
-
-
-@pytest.mark.parametrize("fields", [["Origin: http://127.0.0.1:8001", "Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"], []])
-def test_our_own_page_may(fields: list[str]) -> None:
-    assert Asker().ask("/reload", "POST", ["Host: 127.0.0.1:8001", *fields]).status == 200
 
 
 def test_a_body_that_is_too_long_is_not_kept_and_refused() -> None:
