@@ -145,7 +145,7 @@ class Controller:
         def begin() -> Any:
             self._changing = True
             yield self._plane.warm(prepared)
-            yield self._journal.begin(_held(draft.composed.inputs)).addErrback(_unwritten)
+            yield self._journal.begin(_held(draft.composed.inputs), self._beginning(draft.composed)).addErrback(_unwritten)
             if self._closed:
                 self._discard(draft, prepared)
             else:
@@ -155,6 +155,13 @@ class Controller:
             self._next()
 
         return begin
+
+    def _beginning(self, composed: Composed) -> AuditEntry:
+        """Return what is to be written down if the process before this one ended with something else in force."""
+        told = ("the files are others than when shifter ran last", *composed.warnings)
+        return AuditEntry(
+            0, self._wall(), ChangeKind.CONFIG, Actor("operator", origin="start"), composed.inputs.candidate.source, told, version=1
+        )
 
     def _first_draft(self, inputs: Inputs) -> _Draft:
         """Return what is to be served at the start: without runtime values and weights that do not go with the files any more."""

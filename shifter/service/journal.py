@@ -48,6 +48,9 @@ class Overrides:
     files: FilesOverride | None = None
 
 
+NO_OVERRIDES = Overrides()
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """What was in force at some time: the texts of the files, by path, and what held over them."""
@@ -70,8 +73,11 @@ class Journal(Protocol):
     def load(self) -> Overrides:
         """Return what holds over the files, from before this process. Raises `JournalError`. It may take its time."""
 
-    def begin(self, held: Held) -> Deferred[None]:
-        """Note what is in force before the first change. Fails with `JournalError`."""
+    def begin(self, held: Held, entry: AuditEntry | None = None) -> Deferred[None]:
+        """Note what is in force without a change of its own: at the start, and where files say the same in other words.
+
+        If it is not what was in force last, *entry* is written down, where there is one. Fails with `JournalError`.
+        """
 
     def append(self, entry: AuditEntry, held: Held) -> Deferred[AuditEntry]:
         """Write down *entry*, whose number is given here, and what is in force from then on. Fails with `JournalError`."""
@@ -104,16 +110,17 @@ KEPT_STATES = 20
 class MemoryJournal:
     """Remembers as long as the process lives: what is used without a state directory."""
 
-    def __init__(self) -> None:
+    def __init__(self, overrides: Overrides = NO_OVERRIDES) -> None:
+        self._overrides = overrides  # from a process that had no directory either
         self._entries: list[AuditEntry] = []
         self._held: dict[int, Held] = {}
         self._number = 0
 
     def load(self) -> Overrides:
         """See `Journal`."""
-        return Overrides()
+        return self._overrides
 
-    def begin(self, held: Held) -> Deferred[None]:
+    def begin(self, held: Held, entry: AuditEntry | None = None) -> Deferred[None]:
         """See `Journal`."""
         self._held[self._number] = held
         return succeed(None)

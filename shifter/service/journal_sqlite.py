@@ -48,20 +48,21 @@ class SqliteJournal:
         """See `journal.Journal`."""
         return self._database.now(lambda db: found.overrides if (found := _state(db, _last(db, "states"))) is not None else Overrides())
 
-    def begin(self, held: Held) -> Deferred[None]:
+    def begin(self, held: Held, entry: AuditEntry | None = None) -> Deferred[None]:
         """See `journal.Journal`."""
-        return self._database.run(lambda db: _hold(db, _last(db, "audit"), held))
+
+        def write(db: sqlite3.Connection) -> None:
+            last = _state(db, _last(db, "states"))
+            if entry is not None and last is not None and last != held:
+                _append(db, entry, held)
+            elif last != held:
+                _hold(db, _last(db, "audit"), held)
+
+        return self._database.run(write)
 
     def append(self, entry: AuditEntry, held: Held) -> Deferred[AuditEntry]:
         """See `journal.Journal`."""
-
-        def write(db: sqlite3.Connection) -> AuditEntry:
-            written = replace(entry, number=_last(db, "audit") + 1)
-            db.execute(f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(written))
-            _hold(db, written.number, held)
-            return written
-
-        return self._database.run(write)
+        return self._database.run(lambda db: _append(db, entry, held))
 
     def entries(self, count: int, before: int | None = None) -> Deferred[list[AuditEntry]]:
         """See `journal.Journal`."""
@@ -93,6 +94,13 @@ class SqliteJournal:
 def _last(db: sqlite3.Connection, table: str) -> int:
     number: int = db.execute(f"SELECT coalesce(max(number), 0) FROM {table}").fetchone()[0]
     return number
+
+
+def _append(db: sqlite3.Connection, entry: AuditEntry, held: Held) -> AuditEntry:
+    written = replace(entry, number=_last(db, "audit") + 1)
+    db.execute(f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(written))
+    _hold(db, written.number, held)
+    return written
 
 
 def _row(entry: AuditEntry) -> tuple[object, ...]:

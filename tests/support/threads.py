@@ -22,6 +22,15 @@ class Threads(Clock):
     def callFromThread(self, call: Any, *arguments: Any) -> None:
         self._calls.put((call, arguments))
 
+    def getThreadPool(self) -> "AtOnce":
+        return AtOnce()
+
+    def turn(self) -> None:
+        """Make the calls that have come."""
+        while not self._calls.empty():
+            call, arguments = self._calls.get()
+            call(*arguments)
+
     def wait(self, deferred: Deferred[T]) -> T:
         """Return what *deferred* fires with, or raise what it fails with."""
         found: list[Any] = []
@@ -33,3 +42,14 @@ class Threads(Clock):
             found[0].raiseException()
         result: T = found[0]
         return result
+
+
+class AtOnce:
+    """A thread pool that needs no thread: what it is given is done when it is."""
+
+    def callInThreadWithCallback(self, told: Any, function: Any, *arguments: Any) -> None:
+        try:
+            result, well = function(*arguments), True
+        except Exception:
+            result, well = Failure(), False
+        told(well, result)
