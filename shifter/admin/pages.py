@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, succeed
 
 from shifter.admin import actions, changes, clusters, configuration, events, livepage, logging, runtime, server, stats, unsupported
 from shifter.admin.certificates import certificates
-from shifter.admin.page import BY, WHY, Command, Page, Query
+from shifter.admin.openapi import description
+from shifter.admin.page import BY, WHY, Command, Page, Query, json_page
 from shifter.admin.view import AdminView
 from shifter.observe.loglevels import LEVELS
 
@@ -31,6 +32,10 @@ def _explain_page(view: AdminView, query: Query) -> Deferred[Page]:
 
 def _help_page(view: AdminView, query: Query) -> Deferred[Page]:
     return succeed(Page(help_text()))
+
+
+def _openapi_page(view: AdminView, query: Query) -> Deferred[Page]:
+    return succeed(json_page(description(COMMANDS, view.info().version)))
 
 
 _FILTER = ("filter", "Regular expression (RE2) that names must contain a match of")
@@ -106,6 +111,7 @@ _COMMANDS = (
     Command("/listeners", "print listener info", clusters.listeners, (_FORMAT,)),
     Command("/logging", "query/change logging levels", logging.logging, _LOGGING, "POST"),
     Command("/memory", "print current allocation/heap usage", server.memory),
+    Command("/openapi.json", "print this list as an OpenAPI description", _openapi_page),
     Command("/quitquitquit", "exit the server", actions.doing(lambda view: view.quit()), (), "POST"),
     Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", server.ready, open=True),
     Command("/reload", "read the configuration's files again and serve what they say", changes.reload, (BY, WHY), "POST"),
