@@ -1,26 +1,26 @@
 """``shifter check``: every problem of every file, for people and for programs; and what a file would change."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import click
 
-from shifter.cli.common import read, tell, title
+from shifter.cli.common import load, read, tell, title
 from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE
 from shifter.cli.running import Unreachable, address, configuration
 from shifter.config import Problem
 from shifter.model.bootstrap import Bootstrap
 from shifter.service.changes import changes
-from shifter.service.loading import load_checked
 
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A file, what is wrong with it, and what it would change (``None``: nobody asked, or it cannot be said)."""
+    """A file, what is wrong with it and with those that it names, and what it would change (``None``: nobody asked, or it cannot be
+    said)."""
 
     name: str
-    text: bytes
+    texts: Mapping[str, bytes]
     problems: list[Problem]
     changes: list[str] | None
 
@@ -48,8 +48,9 @@ class _Checked:
 def command(context: click.Context, files: Sequence[str], form: str, strict: bool, quiet_aliases: bool, base: str | None) -> None:
     """Check configurations without starting anything; "-" is the standard input.
 
-    Tells every problem of every FILE with its place, and what to write instead. The exit code is 0 when all of them may start,
-    1 when one has errors, 2 when one cannot be read, 3 when --diff cannot reach the proxy.
+    Tells every problem of every FILE, and of the files with clusters, listeners and routes that it names, with its place, and what to
+    write instead. The exit code is 0 when all of them may start, 1 when one has errors, 2 when one cannot be read, 3 when --diff
+    cannot reach the proxy.
     """
     before = _base(context, base) if base is not None else None
     checked = []
@@ -59,11 +60,11 @@ def command(context: click.Context, files: Sequence[str], form: str, strict: boo
         if text is None:
             unreadable = True
             continue
-        loaded = load_checked(text, title(name))
+        loaded, texts = load(name, text)
         found = [*loaded.problems, *(_in_files(loaded.bootstrap) if loaded.bootstrap is not None else ())]
         problems = [replace(problem, level="error") if strict else problem for problem in found if not (quiet_aliases and problem.alias)]
         what = changes(before, loaded.bootstrap) if before is not None and loaded.bootstrap is not None else None
-        checked.append(_Checked(name, text, problems, what))
+        checked.append(_Checked(name, texts, problems, what))
         if form == "text":
             _as_text(checked[-1])
         elif form == "github":
@@ -92,16 +93,16 @@ def _base(context: click.Context, where: str) -> Bootstrap:
         context.exit(EXIT_UNREACHABLE)
     if text is None:
         context.exit(EXIT_USAGE)
-    loaded = load_checked(text, title(where))
+    loaded, texts = load(where, text)
     if loaded.bootstrap is None:
-        tell([problem for problem in loaded.problems if problem.level == "error"], text, err=True)
+        tell([problem for problem in loaded.problems if problem.level == "error"], texts, err=True)
         click.echo(f"{where}: has errors itself, so nothing can be compared with it", err=True)
         context.exit(EXIT_USAGE)
     return loaded.bootstrap
 
 
 def _as_text(checked: _Checked) -> None:
-    tell(checked.problems, checked.text)
+    tell(checked.problems, checked.texts)
     errors = checked.errors
     counts = ((errors, "error"), (len(checked.problems) - errors, "warning"))
     found = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
@@ -116,7 +117,8 @@ def _as_annotations(checked: _Checked) -> None:
         place = problem.place
         where = f"line={place.line},col={place.column},endColumn={place.column + place.width - 1}"
         said = problem.message + (f" ({problem.hint})" if problem.hint else "")
-        click.echo(f"::{problem.level} file={_property(checked.name)},{where},title=shifter check::{_data(said)}")
+        file = checked.name if place.file == title(checked.name) else place.file
+        click.echo(f"::{problem.level} file={_property(file)},{where},title=shifter check::{_data(said)}")
     for change in checked.changes or ():
         click.echo(f"::notice file={_property(checked.name)},title=shifter check --diff::{_data(change)}")
 
@@ -135,6 +137,4 @@ def _as_dict(checked: _Checked, *, diff: bool) -> dict[str, object]:
 
 
 def _problem(problem: Problem) -> dict[str, object]:
-    place = asdict(problem.place)
-    del place["file"]
-    return {"level": problem.level, **place, "message": problem.message, "hint": problem.hint}
+    return {"level": problem.level, **asdict(problem.place), "message": problem.message, "hint": problem.hint}

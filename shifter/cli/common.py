@@ -1,12 +1,13 @@
 """What several commands share: reading a configuration, and saying what was found in it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
-from shifter.config import Problem, render
+from shifter.config import Loaded, Problem, render
 from shifter.service.judging import MAX_BYTES, read_bounded
+from shifter.service.loading import load_checked
 
 
 def read(name: str) -> bytes | None:
@@ -28,7 +29,18 @@ def title(name: str) -> str:
     return name if name != "-" else "<stdin>"
 
 
-def tell(problems: Sequence[Problem], text: bytes, *, err: bool = False) -> None:
-    """Print *problems* with the lines of *text* that they are about."""
+def load(name: str, text: bytes, *, routes_alone: bool = False) -> tuple[Loaded, dict[str, bytes]]:
+    """Return what becomes of *text*, which is that of the file *name*, and the texts of all files that it took to find out."""
+    texts = {title(name): text}
+
+    def resources(path: str) -> bytes:
+        texts[path] = read_bounded(path)
+        return texts[path]
+
+    return load_checked(text, title(name), routes_alone=routes_alone, resources=resources), texts
+
+
+def tell(problems: Sequence[Problem], text: bytes | Mapping[str, bytes], *, err: bool = False) -> None:
+    """Print *problems* with the lines of *text*, or of the texts of several files by their names, that they are about."""
     if problems:
-        click.echo(render(problems, text.decode("utf-8", "replace")), err=err)
+        click.echo(render(problems, text.decode("utf-8", "replace") if isinstance(text, bytes) else text), err=err)

@@ -2,10 +2,9 @@
 
 import click
 
-from shifter.cli.common import read, tell, title
+from shifter.cli.common import load, read, tell
 from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE, Failed
 from shifter.model.address import SocketAddress
-from shifter.service.loading import load_checked
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -15,9 +14,9 @@ def admin_of(name: str) -> str:
     text = read(name)
     if text is None:
         raise click.exceptions.Exit(EXIT_USAGE)
-    loaded = load_checked(text, title(name))
+    loaded, texts = load(name, text)
     if loaded.bootstrap is None:
-        tell([problem for problem in loaded.problems if problem.level == "error"], text, err=True)
+        tell([problem for problem in loaded.problems if problem.level == "error"], texts, err=True)
         raise click.exceptions.Exit(EXIT_ERRORS)
     admin = loaded.bootstrap.admin
     if admin is None:

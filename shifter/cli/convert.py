@@ -5,10 +5,9 @@ from pathlib import Path
 
 import click
 
-from shifter.cli.common import read, reason, tell, title
+from shifter.cli.common import load, read, reason, tell, title
 from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE
 from shifter.config.convert import convert
-from shifter.service.loading import load_checked
 
 
 @click.command("convert")
@@ -50,11 +49,11 @@ def command(context: click.Context, file: str, output: str | None, in_place: boo
         click.echo(new, nl=False)
     left = converted.problems
     tell(left, data, err=True)
-    loaded = load_checked(new, title(file), routes_alone=True)
+    loaded, texts = load(file, new, routes_alone=True)
     wrong = [problem for problem in loaded.problems if problem.level == "error" or problem.alias]
     if wrong and not left:
         click.echo("in the converted text:", err=True)
-        tell(wrong, new, err=True)
+        tell(wrong, texts, err=True)
     context.exit(EXIT_ERRORS if left or wrong else 0)
 
 

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import click
 
-from shifter.cli.common import read, tell, title
+from shifter.cli.common import load, read, tell, title
 from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE
 from shifter.config.route_tests import load_tests
 from shifter.model.bootstrap import Bootstrap
@@ -24,7 +24,6 @@ from shifter.routing.explain_question import ExplainError, Scene, question, scen
 from shifter.routing.regex import regex_problem
 from shifter.routing.routetest import Summary, run
 from shifter.routing.runtime import Runtime
-from shifter.service.loading import load_checked
 
 ADMIN = "http://127.0.0.1:8001"
 _PATIENCE = 10.0
@@ -139,12 +138,12 @@ def _loaded(name: str) -> Bootstrap | Scene:
     text = read(name)
     if text is None:
         raise click.exceptions.Exit(EXIT_USAGE)
-    loaded = load_checked(text, title(name), routes_alone=True)
+    loaded, texts = load(name, text, routes_alone=True)
     if loaded.bootstrap is not None:
         return loaded.bootstrap
     if loaded.routes is not None:
         return Scene(HttpConnectionManager(_ALONE, loaded.routes), Runtime())
-    tell([problem for problem in loaded.problems if problem.level == "error"], text, err=True)
+    tell([problem for problem in loaded.problems if problem.level == "error"], texts, err=True)
     raise click.exceptions.Exit(EXIT_ERRORS)
 
 

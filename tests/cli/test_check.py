@@ -15,8 +15,10 @@ from shifter.admin.dump import config_dump
 from shifter.cli import main
 from shifter.config import load
 from shifter.model.bootstrap import Documents, Snapshot
+from shifter.service.loading import loaded_again
 from shifter.wire.h2_engine import ENGINE
 from shifter.wire.heads import IMPLEMENTATION
+from tests.config.test_discovered import CDS, FRONT, LDS, RDS
 from tests.support.configs import FILE_LOG_TYPE, GOOD
 from tests.support.programs import ROOT
 
@@ -99,6 +101,7 @@ def test_json() -> None:
             "problems": [
                 {
                     "level": "error",
+                    "file": "odd.yaml",
                     "line": 54,
                     "column": 22,
                     "width": 5,
@@ -241,6 +244,35 @@ def test_what_would_change_in_a_running_proxy(folder: Path) -> None:
                 "next.yaml: OK\n+ route path /bye -> answer 200\n- route path /hello\n"
             )
         assert shifter("check", "--diff", admin.where, "good.yaml").stdout == "good.yaml: OK\nnothing would change\n"
+
+
+FILES = [("front", FRONT), ("cds", CDS), ("lds", LDS), ("rds", RDS)]
+
+
+def test_files_that_a_file_names(folder: Path) -> None:
+    for name, text in FILES:
+        (folder / f"{name}.yaml").write_text(text)
+    assert shifter("check", "front.yaml").stdout == "front.yaml: OK\n"
+    (folder / "rds.yaml").write_text(RDS.replace("cluster: one", "cluster: onne"))
+    said = "rds.yaml:10:24\n   10 |       route: {cluster: onne}\n      |                        ^^^^  did you mean `one`?"
+    assert said in shifter("check", "front.yaml").stdout
+    assert "::error file=rds.yaml,line=10," in shifter("check", "--format", "github", "front.yaml").stdout
+    [problem] = json.loads(shifter("check", "--format", "json", "front.yaml").stdout)[0]["problems"]
+    assert (problem["file"], problem["line"]) == ("rds.yaml", 10)
+    assert shifter("routes", "-c", "front.yaml").exit_code == 1
+
+
+def test_what_would_change_in_a_running_proxy_with_files(folder: Path) -> None:
+    """What it runs is taken from its dump, not from the files as they are now."""
+    texts = {f"{name}.yaml": text.encode() for name, text in FILES}
+    served = loaded_again(texts)
+    assert served.bootstrap is not None
+    dumped = json.dumps(config_dump(Snapshot(1, served.bootstrap, "x", served.documents), 0.0)).encode()
+    for name, text in FILES:
+        (folder / f"{name}.yaml").write_text(text.replace("prefix: /", "prefix: /new"))
+    with Admin(200, dumped) as admin:
+        told = shifter("check", "--diff", admin.where, "front.yaml").stdout
+    assert told == "front.yaml: OK\n+ route prefix /new -> one\n- route prefix /\n"
 
 
 @pytest.mark.usefixtures("folder")

@@ -11,7 +11,7 @@ from shifter.model.bootstrap import Bootstrap
 from shifter.service.loading import load_checked
 from tests.support.programs import PATIENCE, ROOT
 
-NAMES = ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml", "tls.yaml"]
+NAMES = ["front.yaml", "resilient.yaml", "service.yaml", "tcp.yaml", "tls.yaml", "xds/front.yaml"]
 ENVOY = Path(sys.executable).with_name("envoy")
 
 

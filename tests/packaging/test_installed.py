@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.programs import BIN, PATIENCE, ROOT, free_ports, running, stopped, until
 
-CONFIGURATIONS = sorted(path.name for path in (ROOT / "etc").glob("*.yaml") if not path.name.endswith("-tests.yaml"))
+CONFIGURATIONS = [*sorted(path.name for path in (ROOT / "etc").glob("*.yaml") if not path.name.endswith("-tests.yaml")), "xds/front.yaml"]
 
 ELSEWHERE = "SHIFTER_BIN" in os.environ
 
