@@ -103,7 +103,7 @@ def makeService(options: Options) -> IService:
         from shifter.service.app import CANNOT, ShifterService
         from shifter.service.ending import EndingOptions
         from shifter.service.handover import Predecessor
-        from shifter.service.journal import MemoryJournal
+        from shifter.service.journal import NO_OVERRIDES, MemoryJournal
         from shifter.service.journal_sqlite import MIGRATIONS, SqliteJournal
         from shifter.service.sources import FileSource
         from shifter.service.state import StateDatabase
@@ -121,9 +121,12 @@ def makeService(options: Options) -> IService:
     try:
         admin_token = AdminToken(given_token(options["admin-token-file"], os.environ), state)
     except TokenError as error:
+        if predecessor is not None:
+            predecessor.refuse(str(error))
         print(f"shifter: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    journal = MemoryJournal() if state is None else SqliteJournal(StateDatabase(reactor, state, MIGRATIONS))
+    held = predecessor.overrides if predecessor is not None else NO_OVERRIDES
+    journal = MemoryJournal(held) if state is None else SqliteJournal(StateDatabase(reactor, state, MIGRATIONS))
     try:
         return ShifterService(
             *(reactor, source, candidate, options.dns_servers),

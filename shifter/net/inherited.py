@@ -50,7 +50,9 @@ class Inherited:
         except OSError as error:
             sock.close()
             raise ListenError(address, error.strerror or str(error)) from None
-        found.used = True
+        where = sock.getsockname()
+        for one in self._sockets:
+            one.used = one.used or one.sock.getsockname() == where  # one that is kept may have been handed over, too
         return sock
 
     def settle(self) -> list[str]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,7 +24,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from shifter.model.address import SocketAddress
+from shifter.model.change import WeightOverride
 from shifter.net.inherited import Handed, adopt
+from shifter.service.journal import FilesOverride, Overrides
 
 PATIENCE = 60.0
 """Seconds that a new process has to begin to serve."""
@@ -113,12 +116,13 @@ def _say(sock: socket.socket, words: Mapping[str, object]) -> None:
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """What a process that hands over has others do: ``hold`` changes, which fires when none is under way, ``release`` them again, ``leave``
-    once *pid* serves, and count the ``connections`` that are left."""
+    once *pid* serves, count the ``connections`` that are left, and say which ``overrides`` are in force."""
 
     hold: Callable[[], Deferred[None]]
     release: Callable[[], None]
     leave: Callable[[int], None]
     connections: Callable[[], int]
+    overrides: Callable[[], Overrides]
 
 
 class Handover:
@@ -185,19 +189,28 @@ class Handover:
             {"fd": one.sock.fileno(), "host": one.address.host, "port": one.address.port, "name": one.name, "kept": one.kept}
             for one in sockets
         ]
-        words = {"line": theirs.fileno(), "sockets": told, "epoch": self._epoch + 1, "since": self._since}
+        words = {
+            "line": theirs.fileno(),
+            "sockets": told,
+            "epoch": self._epoch + 1,
+            "since": self._since,
+            "overrides": _told(self._leaving.overrides()),
+        }
         environment = {name: value for name, value in self._environment.items() if name not in _NOT_PASSED_ON}
-        environment[VARIABLE] = json.dumps(words)
-        try:
-            self._process = self._start([theirs.fileno(), *(one.sock.fileno() for one in sockets)], environment)
-        except OSError as error:
-            ours.close()
-            self._failed(f"no process can be started: {error.strerror or error}")
-            return
-        finally:
-            theirs.close()
-            for one in sockets:
-                one.sock.close()
+        with TemporaryFile() as memo:  # an environment has no room for much
+            memo.write(json.dumps(words).encode())
+            memo.flush()
+            environment[VARIABLE] = str(memo.fileno())
+            try:
+                self._process = self._start([theirs.fileno(), memo.fileno(), *(one.sock.fileno() for one in sockets)], environment)
+            except OSError as error:
+                ours.close()
+                self._failed(f"no process can be started: {error.strerror or error}")
+                return
+            finally:
+                theirs.close()
+                for one in sockets:
+                    one.sock.close()
         _log.info("process {pid} is to take over", pid=self._process.pid)
         self._line = Line(self._reactor, ours, self._heard, self._ended)
         self._late = self._reactor.callLater(PATIENCE, self._too_late)
@@ -254,10 +267,12 @@ class Handover:
 
 
 class Predecessor:
-    """The side of the process that is new: the one that is there, and what it has handed over."""
+    """The side of the process that is new: the one that is there, and what it has handed over. ``overrides`` are those that were in force:
+    in a state directory there are the same."""
 
-    def __init__(self, sock: socket.socket, sockets: Sequence[Handed], epoch: int, since: float) -> None:
+    def __init__(self, sock: socket.socket, sockets: Sequence[Handed], epoch: int, since: float, overrides: Overrides) -> None:
         self.sockets = sockets
+        self.overrides = overrides
         self.epoch = epoch
         self.since = since
         self._sock = sock
@@ -269,14 +284,16 @@ class Predecessor:
         text = environment.pop(VARIABLE, "")
         if not text:
             return None
-        words = json.loads(text)
+        with open(int(text), "rb") as memo:
+            memo.seek(0)
+            words = json.load(memo)
         os.set_inheritable(words["line"], False)
         sockets = []
         for one in words["sockets"]:
             taken = adopt(one["fd"])
             if taken is not None:
                 sockets.append(Handed(taken[0], SocketAddress(one["host"], one["port"]), one["name"], one["kept"]))
-        return cls(socket.socket(fileno=words["line"]), sockets, words["epoch"], words["since"])
+        return cls(socket.socket(fileno=words["line"]), sockets, words["epoch"], words["since"], _understood(words["overrides"]))
 
     def refuse(self, why: str) -> None:
         """Say why nothing comes of it: this process is about to end."""
@@ -313,3 +330,23 @@ class Predecessor:
             self._line.close()
         else:
             self._sock.close()
+
+
+def _told(overrides: Overrides) -> dict[str, Any]:
+    """Return *overrides* as JSON has it."""
+    files = overrides.files
+    return {
+        "runtime": dict(overrides.runtime),
+        "weights": [[one.route, dict(one.weights), dict(one.instead_of), one.owner] for one in overrides.weights.values()],
+        "files": None if files is None else [{path: text.decode("latin-1") for path, text in files.texts.items()}, files.instead_of],
+    }
+
+
+def _understood(told: Mapping[str, Any]) -> Overrides:
+    """Undo `_told`."""
+    weights = [WeightOverride(*one) for one in told["weights"]]
+    files = None
+    if told["files"] is not None:
+        texts, instead_of = told["files"]
+        files = FilesOverride({path: text.encode("latin-1") for path, text in texts.items()}, instead_of)
+    return Overrides(told["runtime"], {one.route: one for one in weights}, files)

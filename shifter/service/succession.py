@@ -21,6 +21,7 @@ from shifter.service.admin_port import AdminPort
 from shifter.service.controller import ADMIN_NAME, Controller
 from shifter.service.ending import Ending
 from shifter.service.handover import Handover, Leaving, Predecessor
+from shifter.service.journal import NO_OVERRIDES, Overrides
 from shifter.service.notify import Notify
 from shifter.service.plane import DataPlane
 
@@ -79,7 +80,11 @@ class Succession:
             return controller.hold("the proxy is handing over to a new process")
 
         self._ending, self._stats = ending, stats
-        leaving = Leaving(hold, release, leave, lambda: plane.connections)
+
+        def overrides() -> Overrides:
+            return controller.inputs.overrides if controller.inputs is not None else NO_OVERRIDES
+
+        leaving = Leaving(hold, release, leave, lambda: plane.connections, overrides)
         self._handover = Handover(
             self._reactor, sockets, leaving, self._environment, epoch=stats.restart_epoch, since=stats.first_started or stats.started
         )

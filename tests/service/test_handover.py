@@ -4,16 +4,25 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from shifter.model.address import SocketAddress
+from shifter.model.change import WeightOverride
 from shifter.net.inherited import Handed
 from shifter.net.listen import bind
 from shifter.service.handover import PATIENCE, VARIABLE, Handover, Leaving, Predecessor, start
+from shifter.service.journal import FilesOverride, Overrides
 from tests.support.turns import HandDriven
+
+OVERRIDES = Overrides(
+    {"a.b": "5"},
+    {"web": WeightOverride("web", {"one": 1}, {"one": 2, "two": 3}, "release")},
+    FilesOverride({"front.yaml": b"\xff\n"}, "digest"),
+)
 
 
 class Started:
@@ -22,12 +31,17 @@ class Started:
     pid = 4711
 
     def __init__(self, fds: Sequence[int], environment: Mapping[str, str]) -> None:
-        words = json.loads(environment[VARIABLE])
+        with open(int(environment[VARIABLE]), "rb", closefd=False) as memo:
+            memo.seek(0)
+            words = json.load(memo)
         words["line"] = os.dup(words["line"])
         for one in words["sockets"]:
             one["fd"] = os.dup(one["fd"])
         self.fds = list(fds)
-        self.environment = {**environment, VARIABLE: json.dumps(words)}
+        with TemporaryFile() as memo:
+            memo.write(json.dumps(words).encode())
+            memo.flush()
+            self.environment = {**environment, VARIABLE: str(os.dup(memo.fileno()))}
         self.code: int | None = None
         predecessor = Predecessor.from_environment(self.environment)
         assert predecessor is not None
@@ -56,7 +70,7 @@ class Old:
         self.started: list[Started] = []
         self.error: OSError | None = None
         self.resting: Deferred[None] = succeed(None)
-        leaving = Leaving(self.hold, lambda: self.held.append("released"), self.left.append, lambda: self.connections)
+        leaving = Leaving(self.hold, lambda: self.held.append("released"), self.left.append, lambda: self.connections, lambda: OVERRIDES)
         environment = {
             "HOME": "/",
             "NOTIFY_SOCKET": "/run/x",
@@ -112,13 +126,14 @@ def test_the_new_process_gets_what_it_needs(old: Old) -> None:
     new = old.begin()
     assert new is not None
     assert {"HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC"} == set(new.environment)
-    assert (new.predecessor.epoch, new.predecessor.since, len(new.fds)) == (3, 1000.5, 3)
+    assert (new.predecessor.epoch, new.predecessor.since, len(new.fds)) == (3, 1000.5, 4)
     [front, other] = new.predecessor.sockets
     assert (str(front.address), front.name, front.kept) == ("127.0.0.1:0", "front", False)
     assert (str(other.address), other.kept) == ("[::1]:1", True)
     assert front.sock.getsockname() == old.listening.getsockname()
     assert not front.sock.get_inheritable()
     assert old.handover.under_way and old.held == ["held"]
+    assert new.predecessor.overrides == OVERRIDES
 
 
 def test_it_takes_over(old: Old) -> None:
