@@ -125,13 +125,13 @@ def families_in_steps(report: Report, selection: Selection = EVERYTHING) -> Step
 
 
 def _by_code(figures: Figures) -> tuple[Derived, ...]:
-    """What a cluster shows of its codes: each that occurred, and their classes."""
+    """What a cluster shows of its codes: each that occurred, and their classes; how many altogether, always."""
     codes = (
         Derived(f"upstream_rq_{code}", "upstream_rq", f'envoy_response_code="{code}",', figures.codes[code])
         for code in sorted(figures.codes)
         if code
     )
-    return (*codes, *_by_class("upstream_rq", figures.classes, figures.completed)) if figures.codes else ()
+    return (*codes, *_by_class("upstream_rq", figures.classes, figures.completed))
 
 
 def _every_class(figures: Figures) -> tuple[Derived, ...]:

@@ -12,7 +12,6 @@ from shifter.observe.tls_operands import TlsFacts
 NAMES = (
     "connection_error", "fail_verify_cert_hash", "fail_verify_error", "fail_verify_no_cert", "fail_verify_san", "handshake",
     "no_certificate", "ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_requests", "ocsp_staple_responses", "session_reused",
-    "was_key_usage_invalid",
 )  # fmt: skip
 
 

@@ -33,6 +33,8 @@ from shifter.observe.histogram import Histogram
 from shifter.observe.http2_stats import Http2Stats
 
 _GAUGE = "gauge"
+_NAME = "name"
+"""How a counter is called that is not called as its attribute."""
 _DEFAULT_LIMITS = CircuitBreakers()
 _ANY_NUMBER = (1 << 64) - 1
 _LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
@@ -55,7 +57,7 @@ def _no_codes() -> defaultdict[int, int]:
 
 @dataclass(slots=True, eq=False)
 class ListenerStats:
-    """What one listening address counts (``listener.<address>.``).
+    """What one listening address counts (``listener.<address>.``); the same once more for the one worker that there is.
 
     ``downstream_pre_cx_active`` are connections whose first bytes are looked at before they have a filter chain. ``more`` and
     ``more_gauges`` are what only some listeners have (``ssl.``), as `ClusterStats.more`.
@@ -83,8 +85,10 @@ class ListenerStats:
 
     def report(self, name: str, host: str, port: int) -> ListenerReport:
         """Return a copy of the figures of listener *name*, which listens on *host* and *port*."""
-        load = {"downstream_cx_active": self.downstream_cx_active}
-        return ListenerReport(name, host, port, _figures(self, counters=self.more, gauges=load, shared=self.more_gauges))
+        active = self.downstream_cx_active
+        load = {"downstream_cx_active": active, "worker_0.downstream_cx_active": active}
+        made = {"worker_0.downstream_cx_total": self.downstream_cx_total, **self.more}
+        return ListenerReport(name, host, port, _figures(self, counters=made, gauges=load, shared=self.more_gauges))
 
 
 @dataclass(slots=True, eq=False)
@@ -143,6 +147,7 @@ class HttpStats:
     rq_direct_response: int = 0
     rq_redirect: int = 0
     rq_reset_after_downstream_response_started: int = 0
+    rq_total: int = 0
 
     filters: dict[str, int] = field(default_factory=dict)
     """What HTTP filters count, by whole names behind the prefix (``fault.aborts_injected``)."""
@@ -175,7 +180,14 @@ class HttpStats:
             **self.filters,
             **self.http2.counters(),
         }
-        load = {"downstream_cx_active": self.downstream_cx_active, "downstream_rq_active": self.downstream_rq_active, **self.http2.gauges()}
+        active, http2 = self.downstream_cx_active, len(self.http2.connections)
+        load = {
+            "downstream_cx_active": active,
+            "downstream_cx_http1_active": active - http2,
+            "downstream_cx_http2_active": http2,
+            "downstream_rq_active": self.downstream_rq_active,
+            **self.http2.gauges(),
+        }
         return HttpReport(prefix, listener, _figures(self, counters=made, gauges=load))
 
 
@@ -303,10 +315,10 @@ class ClusterStats:
     upstream_rq_pending_failure_eject: int = 0
     upstream_rq_pending_overflow: int = 0
     upstream_rq_pending_total: int = 0
+    upstream_rq_redistributed: int = field(default=0, metadata={_NAME: "shifter.upstream_rq_redistributed"})  # Envoy does not know it
     retry_or_shadow_abandoned: int = 0
     upstream_rq_per_try_idle_timeout: int = 0
     upstream_rq_per_try_timeout: int = 0
-    upstream_rq_redistributed: int = 0
     upstream_rq_retry: int = 0
     upstream_rq_retry_backoff_exponential: int = 0
     upstream_rq_retry_backoff_ratelimited: int = 0
@@ -323,7 +335,6 @@ class ClusterStats:
     update_empty: int = 0
     update_failure: int = 0
     update_no_rebuild: int = 0
-    update_rejected: int = 0
     update_success: int = 0
 
     more: defaultdict[str, int] = field(default_factory=_nothing_more)
@@ -428,6 +439,8 @@ class ServerStats:
 
     ``config_version`` is the version of the snapshot being served, ``config_problems`` how many problems the last candidate
     had that was refused (0 once one was taken), ``config_time`` when a snapshot was last taken, in seconds of the wall clock.
+
+    ``watchdog_miss`` is how often nothing went on for a fifth of a second, ``watchdog_mega_miss`` for a second (Envoy's defaults).
     """
 
     version: str
@@ -455,6 +468,10 @@ class ServerStats:
     runtime_num_layers: int = 0
     runtime_override_dir_exists: int = 0
     runtime_override_dir_not_exists: int = 0
+    listeners_draining: int = 0
+    watchdog_miss: int = 0
+    watchdog_mega_miss: int = 0
+    initialization_time_ms: Histogram = field(default_factory=Histogram)
     access_log_lines: int = 0
     access_log_writes: int = 0
     access_log_failures: int = 0
@@ -493,6 +510,7 @@ class ServerStats:
             "filesystem.write_failed": self.access_log_failures,
             "filesystem.reopen_failed": self.access_log_reopen_failures,
             "listener_manager.listener_added": self.listener_added,
+            "listener_manager.listener_create_success": self.listener_added + self.listener_modified,
             "listener_manager.listener_modified": self.listener_modified,
             "listener_manager.listener_removed": self.listener_removed,
             "runtime.deprecated_feature_use": 0,
@@ -503,14 +521,18 @@ class ServerStats:
             "shifter.access_log.lost": self.access_log_lost,
             "shifter.config.reload_rejected": self.config_reload_rejected,
             "shifter.config.reload_success": self.config_reload_success,
+            **self._stalls(),
             **self.filters,
             **self.discovery,
         }
-        gauges = {"server.total_connections": sum(one.figures.gauges["downstream_cx_active"] for one in every_listener) + self.parent_connections}
+        own = sum(one.figures.gauges["downstream_cx_active"] for one in every_listener)
+        gauges = {"server.total_connections": own + self.parent_connections}
         gauges |= {f"server.memory_{name}": size for name, size in (memory or {}).items()}
         shared = {
             "cluster_manager.active_clusters": len(every_cluster),
             "listener_manager.total_listeners_active": len(every_listener),
+            "listener_manager.total_listeners_draining": self.listeners_draining,
+            "listener_manager.workers_started": int(self.config_version > 0),
             "runtime.admin_overrides_active": self.runtime_admin_overrides_active,
             "runtime.deprecated_feature_seen_since_process_start": 0,
             "runtime.num_keys": self.runtime_num_keys,
@@ -527,8 +549,16 @@ class ServerStats:
             "shifter.config.version": self.config_version,
             **self.discovery_gauges,
         }
-        server = Figures(counters, gauges, shared)
+        histograms = {"server.initialization_time_ms": self.initialization_time_ms.report()}
+        server = Figures(counters, gauges, shared, histograms=histograms)
         return Report(every_listener, tuple(http), every_cluster, server, tuple(virtual_clusters), tuple(tcp), every_certificate)
+
+
+    def _stalls(self) -> dict[str, int]:
+        """How often nothing went on for a while, of both threads that Envoy has: here they are one."""
+        kinds = {"miss": self.watchdog_miss, "mega_miss": self.watchdog_mega_miss}
+        threads = ("main_thread", "workers", "server.main_thread", "server.worker_0")
+        return {f"{thread}.watchdog_{kind}": count for thread in threads for kind, count in kinds.items()}
 
 
 _NEVER_EXPIRES = (1 << 32) - 1
@@ -543,8 +573,12 @@ def _days_left(certificates: Iterable[CertificateReport], now: float) -> int:
 _Scope = ListenerStats | HttpStats | TcpStats | EndpointStats | ClusterStats | VirtualClusterStats
 
 
+_ONCE_RECORDED = frozenset(("upstream_rq_time",))
+"""Histograms that are shown once there is a value in them, as by Envoy."""
+
+
 class _Names(NamedTuple):
-    counters: tuple[str, ...]
+    counters: tuple[tuple[str, str], ...]
     gauges: tuple[str, ...]
     histograms: tuple[str, ...]
 
@@ -552,7 +586,7 @@ class _Names(NamedTuple):
 def _names(kind: type[_Scope]) -> _Names:
     numbers = [one for one in fields(kind) if one.type is int]
     return _Names(
-        tuple(one.name for one in numbers if _GAUGE not in one.metadata),
+        tuple((one.metadata.get(_NAME, one.name), one.name) for one in numbers if _GAUGE not in one.metadata),
         tuple(one.name for one in numbers if _GAUGE in one.metadata),
         tuple(one.name for one in fields(kind) if one.type is Histogram),
     )
@@ -561,6 +595,11 @@ def _names(kind: type[_Scope]) -> _Names:
 _NAMES: dict[type[_Scope], _Names] = {
     kind: _names(kind) for kind in (ListenerStats, HttpStats, TcpStats, EndpointStats, ClusterStats, VirtualClusterStats)
 }
+
+
+def histograms_of(stats: _Scope) -> list[Histogram]:
+    """Return the histograms among *stats*."""
+    return [getattr(stats, name) for name in _NAMES[type(stats)].histograms]
 
 
 def _figures(
@@ -573,12 +612,13 @@ def _figures(
     """Copy what *stats* counted, with the derived figures added."""
     names = _NAMES[type(stats)]
     codes: Mapping[int, int] = getattr(stats, "codes", {})
+    timed = ((name, getattr(stats, name)) for name in names.histograms)
     return Figures(
-        {name: getattr(stats, name) for name in names.counters} | dict(counters or {}),
+        {name: getattr(stats, attribute) for name, attribute in names.counters} | dict(counters or {}),
         {name: getattr(stats, name) for name in names.gauges} | dict(gauges or {}),
         dict(shared or {}),
         {code: count for code, count in codes.items() if count},
-        {name: getattr(stats, name).report() for name in names.histograms},
+        {name: histogram.report() for name, histogram in timed if histogram.counts or name not in _ONCE_RECORDED},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import FilterChain as ListenerChain
 from shifter.model.listener import Listener
+from shifter.model.report import HttpReport
 from shifter.net.transport import Handler, Transport
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import HttpStats, ListenerStats
@@ -32,6 +33,9 @@ class Door(Protocol):
     @property
     def born(self) -> float: ...
 
+    @property
+    def transport(self) -> Transport: ...
+
     def sweep(self, now: float) -> None:
         """End the connection if it idles, or has sent half a head, for too long."""
 
@@ -46,7 +50,7 @@ class ConnectionManager:
     """See the module. ``make_door`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "_told", "access_logs", "chain_name", "client_certificates", "doors", "draining", "ended", "entry", "filters",
+        "_next_id", "_told", "access_logs", "chain_name", "client_certificates", "counted", "doors", "draining", "ended", "entry", "filters",
         "forwarding", "gone", "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure",
         "server_line", "settings", "stats", "tracer", "tree", "worker",
     )  # fmt: skip
@@ -69,6 +73,7 @@ class ConnectionManager:
         self.entry = LogEntry(0.0, b"", b"", b"")  # the one that `outcome.log_entry` fills in
         self.listener_stats = listener_stats if listener_stats is not None else ListenerStats()
         self.doors: set[Door] = set()
+        self.counted: dict[Transport, tuple[int, int]] = {}  # bytes of open connections that figures tell of already
         self.ended: Callable[[Transport], None] | None = None
         self.draining = False  # answers may have to end their connections: `closes` knows
         self.gone = False  # idle connections are closed, too
@@ -146,8 +151,20 @@ class ConnectionManager:
         else:
             stats.downstream_cx_destroy_remote += 1
             stats.downstream_cx_destroy_remote_active_rq += active
-        stats.downstream_cx_rx_bytes_total += transport.bytes_received
-        stats.downstream_cx_tx_bytes_total += transport.bytes_sent
+        received, sent = self.counted.pop(transport, (0, 0))
+        stats.downstream_cx_rx_bytes_total += transport.bytes_received - received
+        stats.downstream_cx_tx_bytes_total += transport.bytes_sent - sent
+
+    def report(self) -> HttpReport:
+        """Return a copy of what this manager has counted; bytes of connections that are open are among it."""
+        stats, counted = self.stats, self.counted
+        for door in self.doors:
+            transport = door.transport
+            received, sent = counted.get(transport, (0, 0))
+            counted[transport] = (transport.bytes_received, transport.bytes_sent)
+            stats.downstream_cx_rx_bytes_total += transport.bytes_received - received
+            stats.downstream_cx_tx_bytes_total += transport.bytes_sent - sent
+        return stats.report(self.settings.stat_prefix, self.listener.name)
 
     def log(self, entry: LogEntry) -> None:
         """Write *entry* to every access log."""

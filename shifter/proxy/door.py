@@ -51,9 +51,9 @@ class Http1Door:
     """See the module. A `Handler` for its transport, a `Downstream` for the exchange under way."""
 
     __slots__ = (
-        "_aged", "_blocked", "_born", "_buffer", "_close", "_connecting", "_decoder", "_framing", "_host", "_id", "_keep_alive_10",
-        "_no_body", "_paused", "_peer_over", "_running", "_since", "_take_over", "_version", "exchange", "log", "requests", "runtime",
-        "transport",
+        "_aged", "_blocked", "_buffer", "_close", "_connecting", "_decoder", "_framing", "_host", "_id", "_keep_alive_10",
+        "_no_body", "_paused", "_peer_over", "_running", "_since", "_take_over", "_version", "born", "exchange", "log", "requests",
+        "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, take_over: TakeOver | None) -> None:
@@ -77,7 +77,8 @@ class Http1Door:
         self._no_body = False
         self._version = 11
         self._keep_alive_10 = False
-        self._born = self._since = runtime.worker.now  # the latter: when it became idle, or its half head began
+        self.born = runtime.worker.monotonic()
+        self._since = runtime.worker.now  # when it became idle, or its half head began
         self._aged = False  # it has been there for ``max_connection_duration``: the next answer is the last
         runtime.doors.add(self)
 
@@ -141,7 +142,7 @@ class Http1Door:
 
     def sweep(self, now: float) -> None:
         settings = self.runtime.settings
-        if settings.max_connection_duration and not self._aged and now - self._born >= settings.max_connection_duration:
+        if settings.max_connection_duration and not self._aged and now - self.born >= settings.max_connection_duration:
             self._aged = True
             self.runtime.stats.downstream_cx_max_duration_reached += 1
         if self.exchange is not None or self._close:

@@ -191,8 +191,8 @@ class Http2Door:
     """See the module. A `Handler` for its transport."""
 
     __slots__ = (
-        "_blocked", "_born", "_draining", "_first", "_head_since", "_host", "_id", "_keepalive", "_marked", "_noticed", "_resumed",
-        "_since", "_streams", "_unsent", "codec", "requests", "runtime", "transport",
+        "_blocked", "_draining", "_first", "_head_since", "_host", "_id", "_keepalive", "_marked", "_noticed", "_resumed",
+        "_since", "_streams", "_unsent", "born", "codec", "requests", "runtime", "transport",
     )  # fmt: skip
 
     def __init__(self, transport: Transport, runtime: ConnectionManager, first: bytes) -> None:
@@ -226,7 +226,8 @@ class Http2Door:
         self._marked = False
         self._blocked = False
         self._noticed = 0.0  # when the client was asked
-        self._born = self._since = runtime.worker.now  # the latter: when it became idle
+        self.born = runtime.worker.monotonic()
+        self._since = runtime.worker.now  # when it became idle
         self._head_since: float | None = None  # since when fields have been coming that are not all there
         runtime.doors.add(self)
         self.mark()
@@ -291,7 +292,7 @@ class Http2Door:
         if not self._draining:
             if self.runtime.gone:
                 self.drain()
-            elif settings.max_connection_duration and now - self._born >= settings.max_connection_duration:
+            elif settings.max_connection_duration and now - self.born >= settings.max_connection_duration:
                 self.runtime.stats.downstream_cx_max_duration_reached += 1
                 self._notice()
         if self._draining == 1 and now - self._noticed >= settings.drain_timeout:

@@ -119,6 +119,7 @@ class FilterChain:
         exchange = FilteredExchange(head, downstream, leaf)
         if exchange.pass_through(self.plan(leaf)):
             return exchange
+        downstream.runtime.stats.rq_total += 1
         return leaf.start(head, downstream) if leaf is not None else not_found(head, downstream)
 
     def refused(self, head: RequestHead, downstream: Downstream, reply: Reply) -> Exchange:

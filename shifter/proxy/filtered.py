@@ -355,6 +355,7 @@ class FilteredExchange:
         self.deadline = _NEVER
         self.runtime.worker.streams.discard(self)
         leaf = self._leaf
+        self.runtime.stats.rq_total += 1
         inner = self._inner = leaf.start(self.head, self) if leaf is not None else not_found(self.head, self)
         if self._on_start is not None:
             self._on_start(inner)

@@ -393,11 +393,12 @@ class FullStream(ProxyStream):
                 copied.abandon()
         super()._end(status, details, seconds)
 
-    def _charge(self, status: int, took: float) -> None:
+    def _charge(self, status: int, took: float | None) -> None:
         super()._charge(status, took)
         if self.counted is not None:
             self.counted.codes[status] += 1
-            self.counted.upstream_rq_time.record(took)
+            if took is not None:
+                self.counted.upstream_rq_time.record(took)
 
     def _tell_more(self, entry: LogEntry) -> None:
         super()._tell_more(entry)

@@ -410,7 +410,7 @@ class RetryingStream(FullStream):
             flag = self.added_flag + b"," + flag
         super()._reply(status, body, flag, details, fields, grpc_status)
 
-    def _charge(self, status: int, took: float) -> None:
+    def _charge(self, status: int, took: float | None) -> None:
         if self.responding or not self.flags.endswith(_TOO_LONG[2]):  # as in Envoy
             super()._charge(status, took)
 

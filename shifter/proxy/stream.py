@@ -222,7 +222,7 @@ class ProxyStream:
     def on_downstream_lost(self, reset: bool = False) -> None:
         if self.over:
             return
-        self.target.cluster.state.stats.upstream_rq_cancelled += 1
+        self.target.cluster.state.stats.upstream_rq_cancelled += self.upstream is None  # what has a connection is not cancelled but reset
         self.runtime.stats.downstream_rq_rx_reset += 1
         self.flags, details = TAKEN_BACK if reset else CLIENT_GONE
         self._let_go()
@@ -489,7 +489,8 @@ class ProxyStream:
         runtime = self.runtime
         stats = runtime.stats
         stats.codes[status] += 1
-        stats.downstream_rq_time.record(took)
+        if status:
+            stats.downstream_rq_time.record(took)
         if details == "via_upstream":
             self._charge(status, took)
             pool = self.pool
@@ -500,15 +501,17 @@ class ProxyStream:
                     pool.endpoint_stats.rq_error += 1
         elif self.responding or self.flags.startswith(b"U"):
             # an answer that was cut, or one in the upstream's place; not what the client brought upon itself
-            self._charge(self.reply_status or status, took)
+            self._charge(self.reply_status or status, None)
         if runtime.access_logs:
             self._log(status, details, seconds)
         self.downstream.finished()
 
-    def _charge(self, status: int, took: float) -> None:
+    def _charge(self, status: int, took: float | None) -> None:
+        """Count an answer for the cluster; *took* is how many milliseconds its whole answer took, ``None`` if there was none."""
         stats = self.target.cluster.state.stats
         stats.codes[status] += 1
-        stats.upstream_rq_time.record(took)
+        if took is not None:
+            stats.upstream_rq_time.record(took)
 
     def describe(self) -> LogEntry:
         """What is known by now, for formats. An answer in the upstream's place has no status yet, though ``:status`` is there."""

@@ -147,6 +147,7 @@ class TcpProxyRuntime:
     def lost(self, session: TcpSession) -> None:
         """The client of *session* is gone: write that down."""
         self.listener_stats.downstream_cx_destroy += 1
+        self.listener_stats.downstream_cx_length_ms.record((self.worker.monotonic() - session.started) * 1000)
         if self.ended is not None:
             self.ended(session.client)
         if self.access_logs:

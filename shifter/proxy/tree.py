@@ -437,6 +437,7 @@ class RedirectResource:
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         downstream.runtime.stats.rq_redirect += 1
+        downstream.runtime.stats.rq_direct_response += 1  # to Envoy it is one, and nothing else
         fields = b"\r\nlocation: " + self._location(head)
         return LocalReply(head, downstream, Reply(self._code, fields=fields, details="direct_response"), self)
 

@@ -507,7 +507,7 @@ class DataPlane:
             yield runtime.listener_stats.report(runtime.listener.name, at.host, at.port)
             for service in list(runtime.services.values()):
                 if isinstance(service, ConnectionManager):
-                    yield service.stats.report(service.settings.stat_prefix, runtime.listener.name)
+                    yield service.report()
                 elif isinstance(service, TcpProxyRuntime):
                     yield service.measure().report(service.settings.stat_prefix, runtime.listener.name)
         for cluster in list(self._clusters.values()):

@@ -224,6 +224,8 @@ class LiveCluster(Leasing):
         endpoints = []
         for pool in self.pools:
             pool.host.stats.rq_pending_active = sum(len(one.waiting) + len(one.choosy) for one in pool.every)
+            for one in pool.every:
+                one.count_bytes()
             endpoints.append(pool.host.report())
         stats = self.state.stats
         stats.more_gauges.update(self.gauges())

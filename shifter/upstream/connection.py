@@ -126,7 +126,6 @@ class Http1Connection:
         if self._listener is not None:
             self._listener = None
             self.pool.finish()
-            self.pool.stats.upstream_rq_tx_reset += 1
             self.pool.remove(self, active=True)
             self.transport.abort()
 

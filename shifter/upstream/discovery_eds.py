@@ -55,6 +55,7 @@ class EdsDiscovery(Finding):
     def __init__(self, cluster: Cluster, source: AssignmentSource, stats: ClusterStats | None = None) -> None:
         super().__init__(cluster, stats)
         self.policy = AssignmentPolicy()
+        self.stats.more.setdefault("update_rejected", 0)
         self._source = source
         self._unwatch: Callable[[], None] | None = None
         self._stopped = False
@@ -105,7 +106,7 @@ class EdsDiscovery(Finding):
             self.stats.update_success += 1
             self.stats.update_empty += 1
         elif said.lack is Lack.REJECTED:
-            self.stats.update_rejected += 1
+            self.stats.more["update_rejected"] += 1
         else:
             self.stats.update_failure += 1
         tell = _log.error if said.lack in (Lack.REJECTED, Lack.UNREADABLE) else _log.warn

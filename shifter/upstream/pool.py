@@ -27,6 +27,7 @@ from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.resources import ClusterState
 
 PoolFactory = Callable[[ClusterState, Host, Connector, PoolKey], "EndpointPool"]
+_NOTHING = (0, 0)
 _NO_FACTORIES: Mapping[UpstreamProtocol, PoolFactory] = {}
 
 
@@ -34,7 +35,7 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "branches", "choosy", "connections", "draining", "endpoint_stats", "factories", "host", "idle", "key", "network",
+        "address_text", "branches", "choosy", "connections", "counted", "draining", "endpoint_stats", "factories", "host", "idle", "key", "network",
         "resources", "started", "state", "stats", "trunk", "waiting",
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ class EndpointPool:
         self.network = network
         self.draining = False
         self.connections: dict[PooledConnection, float] = {}  # when each was begun
+        self.counted: dict[PooledConnection, tuple[int, int]] = {}  # bytes of open ones that figures tell of already
         self.started: dict[PooledConnection, float] = {}  # connecting: when each began
         self.waiting: deque[Deferred[UpstreamStream]] = deque()
         self.choosy: deque[Deferred[UpstreamStream]] = deque()  # these take a new connection only
@@ -364,8 +366,19 @@ class EndpointPool:
             tls = connection.transport.tls
             if tls is not None and tls.failure is not None:
                 self.state.sockets.failed(self.host, tls.failure)
-            stats.upstream_cx_rx_bytes_total += connection.transport.bytes_received
-            stats.upstream_cx_tx_bytes_total += connection.transport.bytes_sent
+            received, sent = self.counted.pop(connection, _NOTHING)
+            stats.upstream_cx_rx_bytes_total += connection.transport.bytes_received - received
+            stats.upstream_cx_tx_bytes_total += connection.transport.bytes_sent - sent
+
+    def count_bytes(self) -> None:
+        """Add to the figures what went over connections that are open: nothing else would, before they end."""
+        stats, counted = self.stats, self.counted
+        for connection in self.connections:
+            transport = connection.transport
+            received, sent = counted.get(connection, _NOTHING)
+            counted[connection] = (transport.bytes_received, transport.bytes_sent)
+            stats.upstream_cx_rx_bytes_total += transport.bytes_received - received
+            stats.upstream_cx_tx_bytes_total += transport.bytes_sent - sent
 
     def _next_may_start(self) -> bool:
         """Whether somebody waits for the place there is. While the cluster has as many requests under way as it may have, all

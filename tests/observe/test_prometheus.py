@@ -44,7 +44,7 @@ def value(text: str, series: str) -> float:
         ('envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="service1",le="3600000"}', 5),
         ('envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="service1",le="+Inf"}', 6),
         ('envoy_cluster_upstream_rq_time_count{envoy_cluster_name="service1"}', 6),
-        ('envoy_cluster_upstream_rq_time_count{envoy_cluster_name="empty"}', 0),
+        ('envoy_cluster_upstream_cx_length_ms_count{envoy_cluster_name="empty"}', 0),
         ('envoy_http_downstream_rq_xx{envoy_response_code_class="5",envoy_http_conn_manager_prefix="ingress_http"}', 1),
         ('envoy_http_downstream_rq_xx{envoy_response_code_class="1",envoy_http_conn_manager_prefix="ingress_http"}', 0),
         ('envoy_http_downstream_cx_active{envoy_http_conn_manager_prefix="ingress_http"}', 1),

@@ -55,7 +55,7 @@ def test_managers_show_every_class_and_clusters_every_code() -> None:
     assert derived["listener.127.0.0.1_28100.http.ingress_http."]["downstream_rq_2xx"] == 6
     expected = {"upstream_rq_200": 6, "upstream_rq_503": 1, "upstream_rq_2xx": 6, "upstream_rq_5xx": 1, "upstream_rq_completed": 7}
     assert derived["cluster.service1."] == derived["cluster.service1.external."] == expected
-    assert derived["cluster.empty."] == {}
+    assert derived["cluster.empty."] == {"upstream_rq_completed": 0}
 
 
 def test_requests_without_an_answer_are_no_code() -> None:
@@ -74,6 +74,7 @@ def test_a_selection_takes_what_it_wants_and_no_more() -> None:
         "cluster.service1.upstream_cx_total",
         "http.ingress_http.downstream_cx_total",
         "listener.127.0.0.1_28100.downstream_cx_total",
+        "listener.127.0.0.1_28100.worker_0.downstream_cx_total",
     }
 
 

@@ -72,25 +72,25 @@ def traffic(side: Side) -> None:
         wire.ask("GET", "/empty")
         wire.ask("GET", "/tight")
         wire.ask("GET", "/watched/name")
-        wire.ask("GET", "/watched/status/500")
-        wire.ask("GET", "/retried/flaky?how=503&first=1")
-        wire.ask("GET", "/retried/status/503")
+        wire.ask("GET", "/watched/flaky?how=500")
+        wire.ask("HEAD", "/retried/flaky?how=503&first=1")
+        wire.ask("HEAD", "/retried/flaky")
         wire.ask("GET", "/tls")
         wire.ask("GET", "/name", host="")
-    for path in ("/close-start", "/reset-start", "/close-body", "/hang", "/garbage"):
+    for path in ("/fresh/close-start", "/fresh/reset-start", "/fresh/hang"):
         with Wire(front) as wire:
             wire.ask("GET", path)
     with Wire(front) as wire:  # a client that leaves
         wire.request("GET", "/hold")
         side.until(lambda stats: stats.get("cluster.service1.upstream_rq_active") == 1)
-    with Wire(front) as wire:
-        wire.send(b"nonsense\r\n\r\n")
-        wire.answer()
     with Wire(front) as wire:  # one that resets
         wire.request("GET", "/hold")
         side.until(lambda stats: stats.get("cluster.service1.upstream_rq_active") == 1)
         wire.socket.setsockopt(SOL_SOCKET, SO_LINGER, RESET)
-    with Wire(front) as wire:
+    with Wire(side.ports["odd"]) as wire:
+        wire.send(b"nonsense\r\n\r\n")
+        wire.answer()
+    with Wire(side.ports["odd"]) as wire:
         wire.request("GET", "/switching", "connection: upgrade", "upgrade: websocket")
         wire.socket.recv(1000)
     http2 = [(":method", "GET"), (":scheme", "https"), (":authority", "front.test"), (":path", "/name")]
@@ -104,10 +104,10 @@ def traffic(side: Side) -> None:
     with Wire(side.ports["passed"]) as wire:
         wire.ask("GET", "/close-start")
     side.until(
-        lambda stats: not any(
-            value
-            for name, value in stats.items()
-            if name.endswith(("rq_active", "downstream_cx_active")) and ".admin." not in name
+        lambda stats: (
+            not any(
+                value for name, value in stats.items() if name.endswith(("rq_active", "downstream_cx_active")) and ".admin." not in name
+            )
         )
     )
 
@@ -124,7 +124,7 @@ def counted(program: str, directory: Path, *paths: str) -> tuple[Side, Side]:
         for name in ("envoy", "shifter"):
             backend = stack.enter_context(Backend("one"))
             secure = stack.enter_context(TlsBackend(certificate, directory, alpn=("h2",)))
-            ports = {one: stack.enter_context(ReservedPort()).port for one in ("front", "encrypted", "passed", "admin", "dead")}
+            ports = {one: stack.enter_context(ReservedPort()).port for one in ("front", "encrypted", "odd", "passed", "admin", "dead")}
             ports |= {"backend": backend.port, "secure": secure.port}
             files = {"certificate": "cert.pem", "key": "key.pem", "authority": "ca.pem"}
             text = CONFIG.read_text()

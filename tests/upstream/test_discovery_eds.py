@@ -54,7 +54,7 @@ class Lab:
     @property
     def counted(self) -> dict[str, int]:
         names = ("attempt", "success", "failure", "rejected", "empty", "no_rebuild")
-        return {name: count for name in names if (count := getattr(self.stats, f"update_{name}"))}
+        return {name: count for name in names if (count := self.stats.more["update_rejected"] if name == "rejected" else getattr(self.stats, f"update_{name}"))}
 
 
 _discovery: Discovery = Lab().discovery
