@@ -132,10 +132,7 @@ def test_runtime_shows_every_layer() -> None:
             "a": {"layer_values": ["5", "6.0"], "final_value": "6.0"},
             "b": {"layer_values": ["1.5", ""], "final_value": "1.5"},
             "c": {"layer_values": ["true", ""], "final_value": "true"},
-            "d": {
-                "layer_values": ['{"numerator": 3, "denominator": "TEN_THOUSAND"}', ""],
-                "final_value": shown["entries"]["d"]["final_value"],
-            },
+            "d": {"layer_values": [share, ""], "final_value": share},
         },
     }
     view.told_snapshot = None

@@ -24,12 +24,10 @@ LISTED = {"/weights": (200, json.dumps({"routes": [ROUTE, OTHER]}) + "\n")}
 
 
 def shifter(*arguments: str, result: ChangeResult | None = None, **pages: object) -> tuple[Result, Admin]:
-    told = (
-        {f"/{name}": (200 if result.taken else 400, json.dumps(result.to_dict()) + "\n") for name in ("weights", "undo")}
-        if result
-        else pages
-    )
-    with answering({path if path.startswith("/") else f"/{path}": page for path, page in told.items()}) as admin:
+    if result is not None:
+        told = (200 if result.taken else 400, json.dumps(result.to_dict()) + "\n")
+        pages = {"/weights": told, "/undo": told}
+    with answering(pages) as admin:
         return CliRunner().invoke(main, [arguments[0], "--admin", admin.address, *arguments[1:]]), admin
 
 
