@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class Browser:
                 break
             time.sleep(0.05)  # nobody tells us when the file is there
         port, path = told.read_text().split()
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=PATIENCE)
+        self._owned = ExitStack()
+        self._socket = self._owned.enter_context(connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=PATIENCE))
         self._number = 0
         self._tabs: dict[str, Tab] = {}
 
@@ -41,7 +43,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._owned.close()
         self._process.kill()
         self._process.wait()
 
@@ -106,18 +108,18 @@ class Tab:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def until(self, script: str) -> Any:
-        """Return what *script* is worth once that is something."""
+    def until(self, script: str) -> None:
+        """Wait until *script* is true, or an element of the page."""
         for _ in range(PATIENCE * 20):
-            found = self.ask(script)
-            if found:
-                return found
+            if self.ask(f"Boolean({script})"):
+                return
             time.sleep(0.05)  # the page does not tell us
         raise AssertionError(f"{script} was never so; the page says\n{self.ask('document.body.innerText')}\n{self.complaints}")
 
-    def press(self, key: str, code: int) -> None:
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press and release *key*, which has the virtual key *code* and types *text*."""
+        for kind, typed in (("keyDown", {"text": text} if text else {}), ("keyUp", {})):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **typed)
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """Write a PNG of the *whole* page, or of what is in view."""

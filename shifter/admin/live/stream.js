@@ -57,7 +57,7 @@ export class Stream {
       const token = this.#told.token();
       const headers = token ? { authorization: `Bearer ${token}` } : {};
       const answer = await fetch(`/events?after=${encodeURIComponent(this.#last)}`, { headers, cache: "no-store", signal: this.#abort.signal });
-      if (answer.status === 401 || answer.status === 403) return "locked";
+      if (answer.status === 401) return "locked";
       if (answer.status === 503) return "busy";
       if (!answer.ok) return "connecting";
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
