@@ -295,6 +295,7 @@ class FilteredExchange:
         inner = self._inner
         if inner is None:
             inner = self._inner = LocalReply(self.head, self, reply, self._leaf)
+            inner.cluster = _cluster_of(self._leaf) if self._leaf is not None else ""
             inner.begin(b"", self._request_done)
         elif not self._inner_over:
             inner.answer(reply)

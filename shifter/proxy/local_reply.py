@@ -25,10 +25,10 @@ class LocalReply:
 
     *leaf* is that of the route, which edits the answer; ``None`` where no route fits. *form* words the body
     (``DirectResponseAction.body_format``). The request's body, if any comes, is not read: the door closes the connection behind
-    the answer.
+    the answer. ``cluster`` is the one that the request would have gone to, if that is known.
     """
 
-    __slots__ = ("downstream", "form", "head", "leaf", "over", "reply", "request_ms", "started")
+    __slots__ = ("cluster", "downstream", "form", "head", "leaf", "over", "reply", "request_ms", "started")
 
     def __init__(
         self, head: RequestHead, downstream: "Downstream", reply: Reply, leaf: "ChosenLeaf | None" = None, form: BodyFormat | None = None
@@ -38,6 +38,7 @@ class LocalReply:
         self.reply = reply
         self.leaf = leaf
         self.form = form
+        self.cluster = ""
         self.request_ms: int | None = None
         self.started = downstream.runtime.worker.monotonic()
         self.over = False
@@ -93,6 +94,7 @@ class LocalReply:
         if self.leaf is not None:
             entry.route = self.leaf.config.name
             entry.route_metadata = self.leaf.config.metadata
+        entry.cluster = self.cluster
         entry.request_ms = self.request_ms
         return entry
 

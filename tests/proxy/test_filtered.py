@@ -381,7 +381,7 @@ def test_a_filter_answers_and_all_see_its_answer() -> None:
         "a response_data", "a done", "b done", "c done",
     ]  # fmt: skip
     assert not proxy.backends
-    assert proxy.lines == ["GET /one HTTP/1.1 429 RL too_many 0 9 - - 0"]
+    assert proxy.lines == ["GET /one HTTP/1.1 429 RL too_many 0 9 - one 0"]
     proxy.settled(c429=1)
     client.say(get(b"/one"))
     assert client.take().startswith(b"HTTP/1.1 429 ")
