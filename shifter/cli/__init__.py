@@ -10,14 +10,19 @@ Rule 3. What a command does is in the other rooms; here it is asked for and prin
 
 import platform
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from shifter import __version__
 from shifter.cli.exits import EXIT_USAGE
 
-_COMMANDS = ("check", "convert", "history", "reload", "restart", "routes", "run", "schema", "status", "top", "undo", "weight")
+_COMMANDS = (
+    *("check", "clusters", "completion", "convert", "drain", "history", "listeners", "reload", "restart"),
+    *("routes", "run", "schema", "stats", "status", "top", "undo", "weight"),
+)
 """In the order of the help."""
 
 
@@ -33,6 +38,17 @@ class _Group(click.Group):
         command = import_module(f"shifter.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [CompletionItem(name) for name in _COMMANDS if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)  # not that of `click.Group`, which imports them all
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(_COMMANDS)}"
+            ctx.fail(f"there is no command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

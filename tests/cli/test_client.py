@@ -109,16 +109,15 @@ def test_a_unix_domain_socket(tmp_path: Path) -> None:
         thread.join()
 
 
-INFO = {"state": "LIVE", "uptime_current_epoch": "1s"}
-PAGES = {"/server_info": INFO, "/ready": (200, "LIVE\n"), "/listeners": {"listener_statuses": []}}
+PAGES = {"/listeners": {"listener_statuses": []}}
 
 
 def test_the_environment_says_who_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(PAGES) as admin:
         monkeypatch.setenv("SHIFTER_ADMIN", admin.address)
         monkeypatch.setenv("SHIFTER_ADMIN_TOKEN", "secret\n")
-        assert CliRunner().invoke(main, ["status"]).exit_code == 0
-        assert CliRunner().invoke(main, ["status", "--admin", "127.0.0.1:1"]).exit_code == 3
+        assert CliRunner().invoke(main, ["listeners"]).exit_code == 0
+        assert CliRunner().invoke(main, ["listeners", "--admin", "127.0.0.1:1"]).exit_code == 3
     assert {one.token for one in admin.asked} == {"Bearer secret"}
 
 
@@ -128,7 +127,7 @@ def test_a_configuration_says_who_is_asked(tmp_path: Path) -> None:
     with answering(PAGES) as admin:
         port = admin.address.partition(":")[2]
         config.write_text(f"admin: {{address: {{socket_address: {{address: 0.0.0.0, port_value: {port}}}}}}}\nstatic_resources: {{}}\n")
-        arguments = ["status", "-c", str(config), "--token-file", str(token)]
+        arguments = ["listeners", "-c", str(config), "--token-file", str(token)]
         assert CliRunner().invoke(main, arguments).exit_code == 0
         assert CliRunner().invoke(main, [*arguments, "--admin", admin.address]).exit_code == 2
     assert {one.token for one in admin.asked} == {"Bearer from-file"}
@@ -146,10 +145,10 @@ def test_configurations_that_do_not_say_it(tmp_path: Path, text: str | None, cod
     config = tmp_path / "front.yaml"
     if text is not None:
         config.write_text(text)
-    result = CliRunner().invoke(main, ["status", "-c", str(config)])
+    result = CliRunner().invoke(main, ["listeners", "-c", str(config)])
     assert (result.exit_code, words in result.output) == (code, True)
 
 
 def test_a_token_file_that_is_not_there(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["status", "--token-file", str(tmp_path / "none")])
+    result = CliRunner().invoke(main, ["listeners", "--token-file", str(tmp_path / "none")])
     assert (result.exit_code, "cannot be read: No such file" in result.output) == (2, True)

@@ -14,6 +14,7 @@ class Asked:
     """A request that came."""
 
     method: str
+    target: str
     path: str
     parameters: Mapping[str, str]
     token: str | None
@@ -37,7 +38,7 @@ def answering(answers: Mapping[str, object]) -> Iterator[Admin]:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            admin.asked.append(Asked(self.command, url.path, dict(parse_qsl(url.query)), self.headers["authorization"], body))
+            admin.asked.append(Asked(self.command, self.path, url.path, dict(parse_qsl(url.query)), self.headers["authorization"], body))
             told = admin.answers.get(url.path, (404, "invalid path. admin commands are:\n"))
             status, text = told if isinstance(told, tuple) else (200, json.dumps(told, indent=1) + "\n")
             self.send_response(status)
