@@ -540,6 +540,7 @@ class ServerStats:
             "server.concurrency": self.concurrency,
             "server.days_until_first_cert_expiring": _days_left(every_certificate, now),
             "server.hot_restart_epoch": self.restart_epoch,
+            "server.parent_connections": self.parent_connections,
             "server.live": int(self.state == "LIVE"),
             "server.state": STATES.index(self.state),
             "server.uptime": int(now - self.started),

@@ -25,6 +25,9 @@ from shifter.service.journal import NO_OVERRIDES, Overrides
 from shifter.service.notify import Notify
 from shifter.service.plane import DataPlane
 
+_INITS = ("tini", "docker-init", "dumb-init", "catatonit")
+"""First processes of containers that end when the one does that they have started."""
+
 _log = Logger()
 
 
@@ -102,10 +105,8 @@ class Succession:
         """Start a new process that takes over; fires with why that did not come about, or with nothing when it did."""
         if self._handover is None or self._stats.state != "LIVE":
             return succeed("the proxy is ending, or has not begun")
-        if os.getpid() == 1:
-            return succeed(
-                "this process is the first of its container, which ends with it: have whoever runs the container start a new one"
-            )
+        if os.getpid() == 1 or _parent() in _INITS:
+            return succeed("this container ends with this process: have whoever runs it start a new one")
         return self._handover.begin()
 
     def reloading(self, again: Callable[[], object], now: float) -> Callable[[], None]:
@@ -151,6 +152,15 @@ def _admin_socket(admin: AdminPort, snapshot: Snapshot | None) -> list[Handed]:
     if snapshot is None or snapshot.bootstrap.admin is None:
         return []
     return [Handed(sock, snapshot.bootstrap.admin.address, ADMIN_NAME) for sock in admin.copies]
+
+
+def _parent() -> str:
+    """The name of the process that has started this one, as far as it can be known (Linux)."""
+    try:
+        with open(f"/proc/{os.getppid()}/comm", encoding="utf-8", errors="replace") as comm:
+            return comm.read().strip()
+    except OSError:
+        return ""
 
 
 def _nothing() -> None: ...

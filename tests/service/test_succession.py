@@ -133,11 +133,15 @@ def test_sockets_that_nobody_wants(lab: Lab) -> None:
     ours.close()
 
 
-@pytest.mark.parametrize(("state", "pid", "why"), [("DRAINING", 5, "is ending"), ("LIVE", 1, "first of its container")])
-def test_not_everybody_can_hand_over(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, pid: int, why: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "pid", "parent", "why"),
+    [("DRAINING", 5, "bash", "is ending"), ("LIVE", 1, "bash", "this container ends"), ("LIVE", 5, "tini", "this container ends")],
+)
+def test_not_everybody_can_hand_over(lab: Lab, monkeypatch: pytest.MonkeyPatch, state: str, pid: int, parent: str, why: str) -> None:
     succession = lab.succession()
     lab.stats.state = state
     monkeypatch.setattr(os, "getpid", lambda: pid)
+    monkeypatch.setattr("shifter.service.succession._parent", lambda: parent)
     said: list[str] = []
     succession.restart().addCallback(said.append)
     assert why in said[0]
