@@ -97,6 +97,7 @@ class Reloading:
                 taken()
             for candidate in read:
                 self._updates.note(candidate, found.taken)
+                self._look_at(candidate)
             for one in waiting:
                 one.callback(found)
 
