@@ -283,6 +283,8 @@ def test_virtual_hosts() -> None:
         ("request_timeout: 1s", {"request_timeout": 1.0}),
         ("request_headers_timeout: 0s", {"request_headers_timeout": 0.0}),
         ("delayed_close_timeout: 0.5s", {"delayed_close_timeout": 0.5}),
+        ("drain_timeout: 0.5s", {"drain_timeout": 0.5}),
+        ("common_http_protocol_options: {max_connection_duration: 60s}", {"max_connection_duration": 60.0}),
         ("max_request_headers_kb: 96", {"max_request_headers_kb": 96}),
         ("server_name: shifty 2", {"server_name": "shifty 2"}),
         ("use_remote_address: true", {"use_remote_address": True}),
@@ -345,6 +347,7 @@ def test_listener() -> None:
         ("  - name: front\n", "  - per_connection_buffer_limit_bytes: 32768\n    tcp_backlog_size: 9\n    traffic_direction: INBOUND\n")
     )
     assert (listener.name, listener.per_connection_buffer_limit_bytes, listener.backlog) == ("127.0.0.1:8000", 32768, 9)
+    assert listener.inbound
 
 
 SEVEN_STREAMS = replace(UPSTREAM_HTTP2, max_concurrent_streams=7)
