@@ -51,13 +51,15 @@ def exposition_in_steps(
 def _numbers(lines: list[str], family: list[Scope], kind: str, figures: list[Mapping[str, int]]) -> Steps[None]:
     labelled = [(scope.labels, numbers) for scope, numbers in zip(family, figures, strict=True)]
     before = ""
-    for name in _names(figures):
+    yield
+    names = yield from _names(figures)
+    for name in names:
         plain, value = _taken_apart(name, family[0].metric)
         metric = _metric(family[0], plain)
         if metric != before:
             lines.append(f"# TYPE {metric} {kind}\n")
             before = metric
-        lines += [f"{metric}{{{value}{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]
+        lines.append("".join([f"{metric}{{{value}{labels}}} {numbers[name]}\n" for labels, numbers in labelled if name in numbers]))
         yield
 
 
@@ -86,13 +88,14 @@ def _derived(family: list[Scope]) -> Iterator[str]:
 
 def _histograms(lines: list[str], family: list[Scope], summaries: bool, bounds: Bounds) -> Steps[None]:
     show = _summary if summaries else _buckets
-    for name in _names([scope.figures.histograms for scope in family]):
+    names = yield from _names([scope.figures.histograms for scope in family])
+    for name in names:
         metric = _metric(family[0], name)
         lines.append(f"# TYPE {metric} {'summary' if summaries else 'histogram'}\n")
         for at, scope in enumerate(family):
             histogram = scope.figures.histograms.get(name)
             if histogram is not None:
-                lines += show(metric, scope, histogram, bounds(scope.path + name))
+                lines.append("".join(show(metric, scope, histogram, bounds(scope.path + name))))
             if at % _PIECE == 0:
                 yield
 
@@ -116,8 +119,12 @@ def _summary(metric: str, scope: Scope, histogram: HistogramReport, bounds: Sequ
     yield f"{metric}_sum{{{scope.labels}}} {last.middle:.6g}\n{metric}_count{{{scope.labels}}} {last.count}\n"
 
 
-def _names(figures: Sequence[Mapping[str, object]]) -> list[str]:
-    return sorted(set().union(*figures))
+def _names(figures: Sequence[Mapping[str, object]]) -> Steps[list[str]]:
+    names: set[str] = set()
+    for at in range(0, len(figures), _PIECE):
+        names.update(*figures[at : at + _PIECE])
+        yield
+    return sorted(names)
 
 
 def _metric(scope: Scope, name: str) -> str:

@@ -6,7 +6,7 @@ Rule 2. A page of a thousand clusters is made in steps: sorting all its lines at
 
 import json
 from bisect import insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TypeVar
 
@@ -46,8 +46,8 @@ def json_in_steps(report: Report, selection: Selection = EVERYTHING, mode: str =
     """Make ``/stats?format=json``."""
     show, together = as_json(mode, bounds)
     numbers, histograms = yield from _sorted(report, selection)
-    lines = yield from _each(numbers, lambda name, value: f'{{"name":{json.dumps(name)},"value":{value}}}')
-    shown = yield from _each(histograms, show, 8)
+    lines = yield from _each(numbers, lambda name, value: f'{{"name":{json.dumps(name)},"value":{value}}}', between=",")
+    shown = yield from _each(histograms, show, 8, ",")
     if shown:
         lines.append(f'{{"histograms":{together(shown)}}}')
     return f'{{"stats":[{",".join(lines)}]}}'
@@ -63,12 +63,14 @@ def html_in_steps(report: Report, selection: Selection = EVERYTHING, mode: str =
     return f"{head}<table>\n<tr><th scope=col>name<th scope=col>value\n{''.join(rows)}</table>\n</html>\n"
 
 
-def _each(named: Iterable[tuple[str, _V]], write: Callable[[str, _V], str], piece: int = _PIECE) -> Steps[list[str]]:
+def _each(
+    named: Sequence[tuple[str, _V]], write: Callable[[str, _V], str], piece: int = _PIECE, between: str = ""
+) -> Steps[list[str]]:
+    """Write every one; of *piece* of them there is one text, with *between* between two."""
     lines = []
-    for name, value in named:
-        lines.append(write(name, value))
-        if len(lines) % piece == 0:
-            yield
+    for at in range(0, len(named), piece):
+        lines.append(between.join([write(name, value) for name, value in named[at : at + piece]]))
+        yield
     return lines
 
 
