@@ -26,7 +26,7 @@ from shifter.model.change import AuditEntry
 INTERVAL = 1.0
 """Seconds between two looks while somebody listens."""
 
-IDLE_INTERVAL = 5
+IDLE_INTERVAL = 10
 """So many intervals pass between two looks while nobody does."""
 
 HISTORY = 600.0
@@ -41,8 +41,8 @@ MOST_LISTENERS = 32
 PATIENCE = 30
 """After so many intervals a listener that does not read is left."""
 
-AT_ONCE = 25
-"""So many clusters are looked at before something else may come in between; a cluster takes some 40 µs."""
+AT_ONCE = 10
+"""So many clusters are looked at before something else may come in between; one takes up to 0.2 ms."""
 
 CHANGES = 50
 """So many of the last changes are told."""
@@ -140,7 +140,7 @@ class Feed:
             pieces = []
             for number, piece in enumerate(topology(snapshot, self._view.info().config_time), 1):
                 pieces.append(piece)
-                if number % (8 * AT_ONCE) == 0:
+                if number % (10 * AT_ONCE) == 0:
                     yield
             self._topology = _event("topology", "".join(pieces))
             self._version = snapshot.version

@@ -7,8 +7,7 @@ Rule 3. Counters that are less than before were reset; they are then counted fro
 
 import json
 from bisect import bisect_left
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
 
 from shifter.model.histogram import EDGES_MS, HistogramReport, quantiles
 from shifter.model.report import ClusterReport, EndpointReport, Figures, HttpReport, Part, TcpReport
@@ -25,11 +24,16 @@ MOST_ENDPOINTS = 64
 
 _BINS = [bisect_left(BOUNDS_MS, edge) for edge in EDGES_MS] + [len(BOUNDS_MS)]
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-_BYTES = {"rx": "upstream_cx_rx_bytes_total", "tx": "upstream_cx_tx_bytes_total"}
+_TIME = "upstream_rq_time"
 
 _NOTHING = HistogramReport()
+_NONE = Figures()
+_LISTENER = {"cx": "downstream_cx_total"}
+_TCP = {"cx": "downstream_cx_total", "rx": "downstream_cx_rx_bytes_total", "tx": "downstream_cx_tx_bytes_total"}
+_CLUSTER = {"cx_new": "upstream_cx_total", "rx": "upstream_cx_rx_bytes_total", "tx": "upstream_cx_tx_bytes_total"}
+_LOAD = {"active": "upstream_rq_active", "pending": "upstream_rq_pending_active", "cx": "upstream_cx_active"}
 
-K = TypeVar("K")
+_Key = tuple[type[Part], object]
 
 
 class Moving:
@@ -41,98 +45,92 @@ class Moving:
 
     def __init__(self) -> None:
         self.clusters: dict[str, str] = {}
-        self._before: dict[tuple[str, object], Figures] = {}
-        self._now: dict[tuple[str, object], Figures] = {}
+        self._before: dict[_Key, Part] = {}
+        self._now: dict[_Key, Part] = {}
         self._said: dict[str, tuple[object, object]] = {}
         self._moved: dict[str, list[str]] = {"listeners": [], "managers": [], "tcp": [], "clusters": []}
 
     def look(self, part: Part) -> None:
         """Look at one part."""
+        key = type(part), part.key
+        self._now[key] = part
+        known = self._before.get(key)
+        if known == part:
+            return
+        now = part.figures
+        # of the very first look it is not known when it began to count; what comes later began since the last
+        before = known.figures if known is not None else _NONE if self._before else now
         if isinstance(part, ClusterReport):
-            self._cluster(part)
+            self._cluster(part, known if isinstance(known, ClusterReport) else None, before)
         elif isinstance(part, HttpReport):
-            self._add("managers", _name(part.listener, part.prefix), _requests(self._since("http", part.key, part.figures)))
+            self._add("managers", f"{part.listener} {part.prefix}", _requests(now, before))
         elif isinstance(part, TcpReport):
-            since = self._since("tcp", part.key, part.figures)
-            counts = {"cx": "downstream_cx_total", "rx": "downstream_cx_rx_bytes_total", "tx": "downstream_cx_tx_bytes_total"}
-            self._add("tcp", _name(part.listener, part.prefix), _some(since, counts))
+            self._add("tcp", f"{part.listener} {part.prefix}", _grown(now, before, _TCP))
         else:
-            since = self._since("listener", part.key, part.figures)
-            told = {**_some(since, {"cx": "downstream_cx_total"}), **_gauges(part.figures, {"cx_active": "downstream_cx_active"})}
-            self._add("listeners", _name(part.name, f"{part.host}:{part.port}"), told)
+            told = {**_grown(now, before, _LISTENER), "cx_active": now.gauges.get("downstream_cx_active", 0)}
+            self._add("listeners", f"{part.name} {part.host}:{part.port}", told)
 
     def take(self) -> str:
         """Return the parts that moved since the last call, as the inside of a JSON object, and begin the next interval."""
         text = ", ".join(f'"{kind}": {{{", ".join(told)}}}' for kind, told in self._moved.items() if told)
         self._moved = {kind: [] for kind in self._moved}
         self._before, self._now = self._now, {}
-        present = {name for kind, name in self._before if kind == "cluster"}
-        for name in self.clusters.keys() - present:
+        for name in [name for name in self.clusters if (ClusterReport, name) not in self._before]:
             del self.clusters[name], self._said[name]
         return text
 
     # inside
 
-    def _cluster(self, report: ClusterReport) -> None:
-        name = report.name
-        since = self._since("cluster", name, report.figures)
-        gauges = _gauges(
-            report.figures, {"active": "upstream_rq_active", "pending": "upstream_rq_pending_active", "cx": "upstream_cx_active"}
-        )
-        told_ones = sorted(report.endpoints, key=lambda one: one.health == "healthy")[:MOST_ENDPOINTS]
-        endpoints = {one.address: self._endpoint(name, one) for one in told_ones}
-        described = {address: about for address, (about, _) in endpoints.items()}
-        members = {"healthy": report.figures.shared.get("membership_healthy", 0), "members": len(report.endpoints)}
-        told: dict[str, object] = {**_requests(since), **_durations(since.histograms.get("upstream_rq_time")), **_traffic(since)}
-        busy = {address: counts for address, (_, counts) in endpoints.items() if counts}
+    def _cluster(self, report: ClusterReport, known: ClusterReport | None, before: Figures) -> None:
+        name, now = report.name, report.figures
+        load = {short: now.gauges.get(long, 0) for short, long in _LOAD.items()}
+        ill_first = sorted(report.endpoints, key=lambda one: one.health == "healthy")[:MOST_ENDPOINTS]
+        described = {one.address: _described(one) for one in ill_first}
+        members = {"healthy": now.shared.get("membership_healthy", 0), "members": len(report.endpoints)}
+        told: dict[str, object] = {**_requests(now, before), **_durations(now, before), **_grown(now, before, _CLUSTER)}
+        busy = _busy(ill_first, known) if before is not now else {}
         if busy:
             told["e"] = busy
-        if self._said.get(name) != (gauges, described):
-            if self._said.get(name, (None, None))[1] != described:
-                told |= {**members, "endpoints": described}
-            self._said[name] = gauges, described
-            told |= gauges
-            self.clusters[name] = f"{json.dumps(name)}: {json.dumps({**gauges, **members, 'endpoints': described})}"
+        said_load, said_described = self._said.get(name, (None, None))
+        if said_described != described:
+            told |= {**members, "endpoints": described}
+        if said_load != load:
+            told |= load
+        if (said_load, said_described) != (load, described):
+            self._said[name] = load, described
+            self.clusters[name] = f"{json.dumps(name)}: {json.dumps({**load, **members, 'endpoints': described})}"
         self._add("clusters", name, told)
-
-    def _endpoint(self, cluster: str, report: EndpointReport) -> tuple[dict[str, object], list[int]]:
-        """What an endpoint is, and what it did: requests, those of them that failed."""
-        since = self._since("endpoint", (cluster, report.key), report.figures).counters
-        about: dict[str, object] = {"health": report.health, "weight": report.weight}
-        more = {
-            "flags": list(report.health_flags),
-            "hostname": report.hostname if report.hostname != report.host else "",
-            "priority": report.priority,
-            "zone": "/".join(report.locality).strip("/"),
-        }
-        counts = [since["rq_total"], since["rq_error"]] if since.get("rq_total") or since.get("rq_error") else []
-        return {**about, **{name: value for name, value in more.items() if value}}, counts
-
-    def _since(self, kind: str, key: object, now: Figures) -> Figures:
-        """What *now* has more than it had in the last pass."""
-        self._now[kind, key] = now
-        before = self._before.get((kind, key))
-        if before is None:
-            return now if self._before else Figures()  # of the very first look it is not known when it began to count
-        histograms = {name: one.since(before.histograms.get(name, _NOTHING)) for name, one in now.histograms.items()}
-        return Figures(_more(now.counters, before.counters), codes=_more(now.codes, before.codes), histograms=histograms)
 
     def _add(self, kind: str, name: str, told: Mapping[str, object]) -> None:
         if told:
             self._moved[kind].append(f"{json.dumps(name)}: {json.dumps(told)}")
 
 
-def _name(one: str, two: str) -> str:
-    return f"{one} {two}"
+def _described(report: EndpointReport) -> dict[str, object]:
+    """What an endpoint is."""
+    more = {
+        "flags": list(report.health_flags),
+        "hostname": report.hostname if report.hostname != report.host else "",
+        "priority": report.priority,
+        "zone": "/".join(report.locality).strip("/"),
+    }
+    return {"health": report.health, "weight": report.weight, **{name: value for name, value in more.items() if value}}
 
 
-def _more(now: Mapping[K, int], before: Mapping[K, int]) -> dict[K, int]:
-    return {key: value - old if value >= (old := before.get(key, 0)) else value for key, value in now.items()}
+def _busy(endpoints: Iterable[EndpointReport], known: ClusterReport | None) -> dict[str, list[int]]:
+    """What endpoints did, if they did something: requests, and those of them that failed."""
+    before = {one.key: one.figures for one in known.endpoints} if known is not None else {}
+    done = {}
+    for one in endpoints:
+        counts = _grown(one.figures, before.get(one.key, _NONE), {"rq": "rq_total", "failed": "rq_error"})
+        if counts:
+            done[one.address] = [counts.get("rq", 0), counts.get("failed", 0)]
+    return done
 
 
-def _requests(since: Figures) -> dict[str, object]:
+def _requests(now: Figures, before: Figures) -> dict[str, int]:
     """Requests that ended: all, those answered 4xx, 5xx, and those that ended without an answer."""
-    codes = since.codes
+    codes = {code: _since(count, before.codes.get(code, 0)) for code, count in now.codes.items()}
     counts = {
         "rq": sum(codes.values()),
         "e4": sum(count for code, count in codes.items() if 400 <= code < 500),
@@ -142,9 +140,10 @@ def _requests(since: Figures) -> dict[str, object]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _durations(histogram: HistogramReport | None) -> dict[str, object]:
+def _durations(now: Figures, before: Figures) -> dict[str, object]:
     """Percentiles in milliseconds, and the bins they are from: [number, count, ...]."""
-    if histogram is None or not histogram.bins:
+    histogram = now.histograms.get(_TIME, _NOTHING).since(before.histograms.get(_TIME, _NOTHING))
+    if not histogram.bins:
         return {}
     found = quantiles(histogram.bins, tuple(_QUANTILES.values()))
     wider: dict[int, int] = {}
@@ -154,14 +153,11 @@ def _durations(histogram: HistogramReport | None) -> dict[str, object]:
     return {**{name: round(value, 3) for name, value in zip(_QUANTILES, found, strict=True)}, "h": bins}
 
 
-def _traffic(since: Figures) -> dict[str, int]:
-    """What also clusters of TCP proxies have: connections begun, bytes either way."""
-    return _some(since, {"cx_new": "upstream_cx_total", **_BYTES})
+def _grown(now: Figures, before: Figures, names: Mapping[str, str]) -> dict[str, int]:
+    """How much counters have grown, by short names; those that have not are absent."""
+    grown = {short: _since(now.counters.get(long, 0), before.counters.get(long, 0)) for short, long in names.items()}
+    return {short: count for short, count in grown.items() if count}
 
 
-def _some(since: Figures, names: Mapping[str, str]) -> dict[str, int]:
-    return {short: value for short, name in names.items() if (value := since.counters.get(name, 0))}
-
-
-def _gauges(figures: Figures, names: Mapping[str, str]) -> dict[str, int]:
-    return {short: figures.gauges.get(name, 0) for short, name in names.items()}
+def _since(now: int, before: int) -> int:
+    return now - before if now >= before else now

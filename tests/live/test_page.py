@@ -154,6 +154,7 @@ def test_the_live_page(tmp_path: Path) -> None:
             for width in (1440, 760, 360):
                 tab.size(width)
                 assert tab.ask("document.documentElement.scrollWidth") <= width
+                assert tab.ask(f"[...{CARD}.querySelectorAll('.chart .line')].every(one => one.checkVisibility())")
                 for scheme in ("light", "dark"):
                     tab.media(prefers_color_scheme=scheme)
                     assert tab.ask(CONTRAST) == []

@@ -36,6 +36,6 @@ function body({ change, event, restart }) {
   const who = [`by ${actor.by}`, actor.why ? `“${actor.why}”` : "", actor.origin, undoes, `configuration ${change.version}`].filter(Boolean).join(" · ");
   return [
     make("span", { class: `kind ${change.kind}` }, change.kind),
-    make("div", {}, lines.length ? lines.map(line => make("p", {}, line)) : make("p", {}, change.target), make("p", { class: "about" }, who)),
+    make("div", {}, lines.length ? lines.map(line => make("p", {}, line.replaceAll(" -> ", " → "))) : make("p", {}, change.target), make("p", { class: "about" }, who)),
   ];
 }
