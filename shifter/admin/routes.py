@@ -42,11 +42,12 @@ def table_page(view: AdminView, query: Query) -> Deferred[Page]:
 def explain_page(view: AdminView, query: Query) -> Deferred[Page]:
     """``/routes/explain``."""
     as_json = form(query, "/routes/explain", ("json", "text")) == "json"
-    if "request" not in query:
-        return succeed(Page(_USAGE))
     bootstrap = _bootstrap(view)
     try:
-        asked = _asked(query, view.info().now)
+        random = _random(query)
+        if "request" not in query:
+            return succeed(Page(_USAGE))
+        asked = question(query["request"], query.every("header"), query.get("from", "127.0.0.1"), random, view.info().now)
         scene = scene_of(bootstrap, asked, query.get("listener"), own_address().encode("ascii"))
     except ExplainError as error:
         raise BadQuery(f"{error}\n") from error
@@ -59,12 +60,11 @@ def _bootstrap(view: AdminView) -> Bootstrap:
     return Bootstrap() if snapshot is None else snapshot.bootstrap
 
 
-def _asked(query: Query, now: float) -> Asked:
+def _random(query: Query) -> int | None:
     random = query.get("random")
     if random is not None and not (random.isascii() and random.isdigit() and len(random) < _DIGITS and int(random) < 2**63):
         raise ExplainError(f"random is a number below 2^63, not {shown(random)!r}")
-    number = int(random) if random is not None else None
-    return question(query["request"], query.every("header"), query.get("from", "127.0.0.1"), number, now)
+    return int(random) if random is not None else None
 
 
 def _page(body: str, as_json: bool) -> Page:
