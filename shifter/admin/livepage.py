@@ -61,7 +61,17 @@ COMMANDS = (
         Command(f"/live/{name}", "part of the page at /", partial(_file, name), listed=False)
         for name in (
             *("live.css", "icon.svg", "main.js", "stream.js", "store.js", "dom.js", "format.js"),
-            *("chart.js", "overview.js", "picture.js", "cards.js", "clusters.js", "changes.js", "configuration.js", "tones.js"),
+            *(
+                "chart.js",
+                "overview.js",
+                "picture.js",
+                "cards.js",
+                "clusters.js",
+                "changes.js",
+                "configuration.js",
+                "tones.js",
+                "weights.js",
+            ),
         )
     ),
 )

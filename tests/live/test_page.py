@@ -134,6 +134,17 @@ def test_the_live_page(tmp_path: Path) -> None:
             tab.until("!document.getElementById('problems').hidden")
             assert "unknown field" in tab.ask("document.getElementById('problems').textContent")
 
+            # other weights, set from the page
+            tab.ask(f"{CARD}.querySelector('.controls > button').click()")
+            tab.ask(f"{CARD}.querySelector('input[name=service1a]').value = '1'; {CARD}.querySelector('input[name=why]').value = 'a test'")
+            tab.ask(f"{CARD}.querySelector('form').requestSubmit()")
+            tab.until(f"{CARD}.querySelector('.said').textContent.includes('service1a 50 % → 1.9')")
+            assert tab.ask(NAMELESS) == []
+            assert tab.ask(f"({cells('service1a')}).Weight") == "50 (50 %)"
+            tab.ask("document.activeElement.click()")
+            tab.until(f"({cells('service1a')}).Weight.startsWith('1 ')")
+            tab.until("document.getElementById('changes').textContent.includes('“a test”')")
+
             # the configuration
             tab.ask("document.querySelector('#configuration details').open = true")
             tab.until("document.querySelector('#configuration pre').textContent.includes('service1a')")

@@ -13,6 +13,7 @@ import { picture } from "./picture.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 import { assign } from "./tones.js";
+import { weights } from "./weights.js";
 
 const TOKEN = "shifter-token";
 const QUIET = 5000;
@@ -31,7 +32,7 @@ function render() {
   if (document.hidden || !store.hello) return;
   assign(store.routes);
   overview(store);
-  const view = { ...choice, matches, matchesCluster };
+  const view = { ...choice, matches, matchesCluster, change };
   cards(store, view);
   picture(store, view);
   clusters(store, view);
@@ -78,7 +79,8 @@ function token() {
   }
 }
 
-const get = path => fetch(path, { headers: token() ? { authorization: `Bearer ${token()}` } : {}, cache: "no-store" });
+const ask = (method, path) => fetch(path, { method, headers: token() ? { authorization: `Bearer ${token()}` } : {}, cache: "no-store" });
+const change = weights(ask);
 
 const stream = new Stream({
   token,
@@ -119,5 +121,5 @@ for (const radio of document.querySelectorAll('input[name="window"]')) {
 }
 document.addEventListener("visibilitychange", draw);
 document.addEventListener("click", draw);
-configuration(get);
+configuration(path => ask("GET", path));
 stream.run();
