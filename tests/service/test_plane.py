@@ -1,18 +1,27 @@
 """Snapshots on their way to being served: what is waited for, and what one leaves to the next. Time is a Clock, files are real."""
 
+import gc
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.cluster import Cluster, DiscoveryType, EdsSource, LbEndpoint, UpstreamProtocol
+from shifter.model.health_check import HealthCheck, TcpHealthCheck
+from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.load_balancing import LbPolicy
+from shifter.model.outlier_detection import OutlierDetection
+from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.observe.stats import ServerStats
 from shifter.service.filewatch import LOOK_EVERY
 from shifter.service.plane import WARMING_DEADLINE, DataPlane, Prepared
+from tests.support.listeners import http_listener
 
 LOCAL = (LbEndpoint(SocketAddress("127.0.0.1", 80)),)
 STATIC = Cluster("fixed", endpoints=LOCAL)
@@ -25,10 +34,16 @@ class Lab:
 
     def __init__(self, path: Path) -> None:
         self.reactor = MemoryReactorClock()
-        self.plane = DataPlane(self.reactor, self.reactor.seconds, self.reactor.seconds, lambda: 0, ServerStats("1.0", 0.0))
+        self.late = 0.0  # seconds that pass whenever somebody asks for the time
+        self.plane = DataPlane(self.reactor, self.seconds, self.reactor.seconds, lambda: 0, ServerStats("1.0", 0.0))
         self.path = path
         self.eds = Cluster("web", DiscoveryType.EDS, eds=EdsSource(str(path)))
         self.version = 0
+
+    def seconds(self) -> float:
+        self.reactor.rightNow += self.late
+        now: float = self.reactor.seconds()
+        return now
 
     def write(self, *hosts: str) -> None:
         lines = [f"    - endpoint: {{address: {{socket_address: {{address: {host}, port_value: 80}}}}}}" for host in hosts] or ["     []"]
@@ -46,6 +61,20 @@ class Lab:
     def serve(self, *clusters: Cluster) -> None:
         (prepared,) = self.warm(*clusters)
         self.plane.commit(prepared)
+        self.plane.let_go([])
+
+    def put_in_force(self, bootstrap: Bootstrap) -> None:
+        """Go the whole way of a change, in slices."""
+        self.version += 1
+        snapshot = Snapshot(self.version, bootstrap, "memory")
+        before = self.plane._snapshot
+        prepared: list[Prepared] = []
+        self.plane.prepare(snapshot).addCallback(self.plane.warm).addCallback(prepared.append)
+        self.reactor.pump([0.5] * 20)
+        self.plane.commit(prepared.pop())
+        left: list[object] = [before]
+        del before
+        assert self.plane.let_go(left).called
 
     def look(self) -> None:
         """Let a changed file be seen."""
@@ -168,3 +197,64 @@ def test_what_is_discarded_watches_no_more(lab: Lab) -> None:
     assert lab.served == {"web": ["10.0.0.2:80"]}
     (cluster,) = lab.plane.report().clusters
     assert cluster.figures.counters["update_attempt"] == 3
+
+
+def large(seconds: float, port: int = 0) -> Bootstrap:
+    """A configuration with one of each of what holds what."""
+    check = HealthCheck(TcpHealthCheck(), 1.0, 5.0, 1, 1)
+    policies = [LbPolicy.ROUND_ROBIN, LbPolicy.LEAST_REQUEST, LbPolicy.RANDOM, LbPolicy.RING_HASH, LbPolicy.MAGLEV]
+    several = (LbEndpoint(SocketAddress("127.0.0.1", 9)), LbEndpoint(SocketAddress("127.0.0.2", 9), weight=3))
+    clusters = [Cluster(policy.value, endpoints=several, lb_policy=policy) for policy in policies]
+    clusters += [replace(STATIC, outlier_detection=OutlierDetection()), replace(STATIC, name="checked", health_checks=(check,)), STRICT]
+    names = [cluster.name for cluster in clusters]
+    routes = [
+        Route(RouteMatch(PathMatchKind.PREFIX, f"/{number}".encode()), RouteAction((WeightedCluster(one, 1), WeightedCluster(other, 2))))
+        for number, (one, other) in enumerate(zip(names, names[1:] + names[:1], strict=True))
+    ]
+    hosts = (VirtualHost("all", (b"*",), tuple(routes)), VirtualHost("few", (b"a.test",), tuple(routes[:1])))
+    listener = http_listener(
+        "front", SocketAddress("127.0.0.1", port), HttpConnectionManager("http", RouteConfiguration(virtual_hosts=hosts))
+    )
+    return Bootstrap((listener,), tuple(replace(cluster, connect_timeout=seconds) for cluster in clusters))
+
+
+def test_what_is_replaced_is_gone_without_the_garbage_collector(lab: Lab) -> None:
+    lab.put_in_force(large(1.0))
+    lab.put_in_force(large(2.0))
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.disable()
+    try:
+        lab.put_in_force(large(3.0))
+        gc.collect()
+        found = {type(thing).__name__ for thing in gc.garbage} & {"ListenerResource", "RouteResource", "LiveCluster", "Membership", "Route"}
+    finally:
+        gc.garbage.clear()
+        gc.set_debug(0)
+        gc.enable()
+    assert not found
+
+
+@pytest.mark.parametrize("ends", ["somebody who has changed his mind", "the process"])
+def test_what_is_half_prepared_leaves_nothing_behind(lab: Lab, ends: str) -> None:
+    lab.put_in_force(large(1.0))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    lab.late = 0.001
+    failed: list[object] = []
+    preparing = lab.plane.prepare(Snapshot(2, large(2.0, port), "memory"))
+    preparing.addErrback(lambda failure: failed.append(failure.type))
+    if ends == "the process":
+        lab.plane.stop()
+    else:
+        preparing.cancel()
+    assert failed == [CancelledError]
+    socket.create_server(("127.0.0.1", port)).close()  # nobody has it
+    assert {cluster.config.connect_timeout for cluster in lab.plane._clusters.values()} == {1.0}
+
+
+def test_a_cluster_of_a_configuration_that_is_thrown_away_is_forgotten(lab: Lab) -> None:
+    lab.serve(STATIC)
+    (prepared,) = lab.warm(STATIC, replace(STATIC, name="another"))
+    lab.plane.discard(prepared)
+    assert set(lab.plane._registry._states) == {"fixed"}

@@ -188,6 +188,7 @@ class HealthChecker:
         for checked in hosts.values():
             self._let_go(checked)
         self._tell_when_checked()
+        self._failed = _nobody  # who holds this is not held by it any more
 
     # for the hosts
 
@@ -279,6 +280,10 @@ def _forget(host: Host, now: float) -> None:
     """Nobody checks *host* any more: it is as well as the others say."""
     host.check = None
     host.put(_NONE, _OURS, now)
+
+
+def _nobody(host: Host) -> None:
+    """Nobody is told."""
 
 
 def forget_checks(hosts: Iterable[Host], stats: ClusterStats, now: float) -> None:
