@@ -15,6 +15,7 @@ def tracing(config: schema.Tracing | None) -> Tracing | None:
         custom_tags=_tags(config.custom_tags),
         provider=_provider(config.provider.typed_config) if config.provider is not None else None,
         propagates=not config.no_context_propagation,
+        spawn_upstream_span=config.spawn_upstream_span,
         **given(
             client_sampling=_share(config.client_sampling, 100),
             random_sampling=_share(config.random_sampling, 10_000),

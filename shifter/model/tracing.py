@@ -74,3 +74,4 @@ class Tracing:
     custom_tags: tuple[CustomTag, ...] = ()
     provider: OpenTelemetry | None = None
     propagates: bool = True
+    spawn_upstream_span: bool = False

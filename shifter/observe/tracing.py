@@ -135,10 +135,10 @@ def with_reason(request_id: bytes, reason: Reason) -> bytes:
 class Trace:
     """One request's place in its trace: ``trace_id``, the ``span_id`` it has here, and the ``parent_id`` it came with (empty: it begins
     here), all in hexadecimal. ``state`` is its ``tracestate``. ``sampled``: a span is told about; ``name`` is what the span is called,
-    ``tags`` are what the route has it say besides.
+    ``tags`` are what the route has it say besides, ``form`` how it is written.
     """
 
-    __slots__ = ("name", "parent_id", "reason", "sampled", "span_id", "state", "tags", "trace_id")
+    __slots__ = ("form", "name", "parent_id", "reason", "sampled", "span_id", "state", "tags", "trace_id")
 
     def __init__(self, trace_id: bytes, span_id: bytes, parent_id: bytes, state: bytes, sampled: bool, reason: Reason, name: str) -> None:
         self.trace_id = trace_id
@@ -149,6 +149,7 @@ class Trace:
         self.reason = reason
         self.name = name
         self.tags: tuple[CustomTag, ...] = ()
+        self.form = Form.W3C
 
     def __repr__(self) -> str:
         return f"<Trace {self.trace_id.decode()} {self.span_id.decode()} {'sampled' if self.sampled else 'not sampled'}>"

@@ -26,7 +26,8 @@ class Inherited:
     """What routes get from their virtual host, their route configuration and their connection manager.
 
     ``upgrades`` are the connection manager's; ``None`` when neither it nor any route of it names one. ``has_internal_callers``: some
-    clients may ask for things themselves (`routing.caller_wishes`).
+    clients may ask for things themselves (`routing.caller_wishes`). ``spans``: each try of a request has one (``spawn_upstream_span``),
+    ``traced``: there is tracing.
     """
 
     mirrors: tuple[RequestMirrorPolicy, ...] = ()
@@ -36,6 +37,8 @@ class Inherited:
     max_stream_duration: float = 0.0
     upgrades: tuple[UpgradeConfig, ...] | None = None
     has_internal_callers: bool = False
+    spans: bool = False
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Extras:
     ``retry`` has tries made again, ``hedge`` with ``hedge_on_per_try_timeout``, and with ``refresh`` by another entry of the route.
     ``picking`` is what is asked of the load balancer. ``hears_wishes``: internal callers may ask for retries and times themselves.
     ``body_limit`` is how much of a body is kept for another try (bytes; ``None``: what the listener says). ``connections`` says which of
-    its cluster's connections a request may use. ``grpc_timeout`` is the route's timeout for a gRPC request.
+    its cluster's connections a request may use. ``grpc_timeout`` is the route's timeout for a gRPC request. ``spans``: each try has one.
     """
 
     mirrors: tuple[Mirror, ...] = ()
@@ -72,6 +75,7 @@ class Extras:
     body_limit: int | None = None
     connections: ConnectionChoice | None = None
     grpc_timeout: Callable[[RequestHead], float] | None = None
+    spans: bool = False
 
 
 _NOTHING = Extras()
@@ -111,6 +115,7 @@ def compile_extras(
         action.request_body_buffer_limit,
         connections if connections.asks else None,
         compile_grpc_timeout(action),
+        inherited.spans,
     )
     nothing = replace(extras, body_limit=None) == _NOTHING
     return None if nothing else extras

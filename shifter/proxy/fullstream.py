@@ -12,6 +12,8 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING
 
+from twisted.python.failure import Failure
+
 from shifter.filters.api import Reply
 from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
@@ -25,10 +27,11 @@ from shifter.proxy.max_stream_duration import tell_endpoint
 from shifter.proxy.mirror import MirrorStream
 from shifter.proxy.picking import Picking
 from shifter.proxy.stream import REPLAY_LIMIT, ProxyStream
+from shifter.proxy.try_spans import not_connected, traced
 from shifter.proxy.tunnel import Tunnel
 from shifter.routing.match import is_grpc
 from shifter.routing.rewrite import replace_host
-from shifter.upstream.interfaces import Failed, UpstreamStream
+from shifter.upstream.interfaces import Failed, LeaseFailed, UpstreamStream
 from shifter.wire.events import TUNNEL, ProtocolError, RequestHead, ResponseHead, without
 
 if TYPE_CHECKING:
@@ -205,9 +208,19 @@ class FullStream(ProxyStream):
             self.tunnel.ask(head, upstream.protocol)
         if self.counted is not None:
             self.counted.upstream_rq_total += 1
-        super()._send(upstream, data, end)
+        super()._send(self._traced(upstream) if extras.spans else upstream, data, end)
         if self.tunnel is not None:
             self._hold_back(self.tunnel)
+
+    def _traced(self, upstream: UpstreamStream) -> UpstreamStream:
+        """Return *upstream* for a try that has a span."""
+        return traced(self, upstream)
+
+    def _lease_failed(self, reason: Failure) -> None:
+        error = reason.value
+        if self.extras.spans and not self.over and isinstance(error, LeaseFailed) and error.pool is not None:
+            not_connected(self, error.pool, error.failed)
+        super()._lease_failed(reason)
 
     def _rewrite_host(self, head: RequestHead, hostname: str) -> None:
         """Have the endpoint get its own name as host, if it has one; never that of an endpoint whose connection died under the request."""

@@ -13,6 +13,7 @@ from shifter.proxy.extras import Extras
 from shifter.proxy.outcome import answered_status
 from shifter.proxy.retrying import RetryingStream
 from shifter.proxy.stream import ProxyStream
+from shifter.proxy.try_spans import traced
 from shifter.routing.caller_wishes import Wishes
 from shifter.upstream.interfaces import Failed, ResponseListener, UpstreamStream
 from shifter.upstream.pool import EndpointPool
@@ -39,6 +40,10 @@ class Attempt:
         self.parked = False
         self.target = exchange.target
         self.extras = exchange.extras
+
+    def trace(self) -> None:
+        """Have the try have a span."""
+        self._upstream = traced(self._exchange, self._upstream)
 
     # UpstreamStream
 
@@ -107,6 +112,11 @@ class HedgingStream(RetryingStream):
 
     def _send(self, upstream: UpstreamStream, data: bytes, end: bool) -> None:
         super()._send(Attempt(self, upstream), data, end)
+
+    def _traced(self, upstream: UpstreamStream) -> UpstreamStream:
+        assert isinstance(upstream, Attempt)
+        upstream.trace()
+        return upstream
 
     def _waits_for_others(self) -> bool:
         return bool(self.parked)

@@ -102,9 +102,10 @@ class Tracer:
         else:
             trace = Trace(token_hex(16).encode(), span_id, b"", b"", traced, reason, name)
         trace.tags = route.custom_tags
+        trace.form = context.form
         head.trace = trace
         if self._config.propagates:
-            _inject(head, trace, context.form)
+            inject(head, trace)
 
     def _decide(self, head: RequestHead, route: RouteTracing) -> Reason:
         """Return why *head* is traced, and have its id say it."""
@@ -144,16 +145,16 @@ def _context(head: RequestHead) -> Context | None:
     return read_b3(lambda name: first_value(block, name)) or Context(b"", b"", None)
 
 
-def _inject(head: RequestHead, trace: Trace, form: Form) -> None:
-    """Have *head* say where it comes from now."""
+def inject(head: RequestHead, trace: Trace) -> None:
+    """Have *head* say that it comes from *trace* now."""
     block = without(without(head.block, b"traceparent"), b"tracestate")
     block += b"\r\ntraceparent: " + write_traceparent(trace.trace_id, trace.span_id, trace.sampled)
     if trace.state:
         block += b"\r\ntracestate: " + trace.state
-    if form is not Form.W3C:
+    if trace.form is not Form.W3C:
         for name in (b"b3", *B3):
             block = without(block, name)
-        block += write_b3(form, trace.trace_id, trace.span_id, trace.parent_id, trace.sampled)
+        block += write_b3(trace.form, trace.trace_id, trace.span_id, trace.parent_id, trace.sampled)
     head.block = block
 
 
@@ -185,6 +186,13 @@ class SpanLog(AccessLog):
             )
         )
 
+    def tell_try(self, entry: LogEntry, trace: Trace, name: str, span_id: bytes, start: float, told: dict[str, str], failed: bool) -> None:
+        """Tell of a try of the request that *entry* describes: a span below that of its *trace*."""
+        if self._tell is not None:
+            self._add_tags(told, entry)
+            end = self._wall()
+            self._tell(Span(name, trace.trace_id, span_id, trace.span_id, trace.state, start, end, tuple(told.items()), failed, True))
+
     def _attributes(self, entry: LogEntry, failed: bool) -> list[tuple[str, str]]:
         """Return Envoy's tags (``HttpTracerUtility::finalizeDownstreamSpan``), and those that the configuration adds."""
         block = entry.request_block
@@ -215,15 +223,14 @@ class SpanLog(AccessLog):
         if failed:
             told.append(("error", b"true"))
         attributes = {name: value.decode("utf-8", "replace") for name, value in told}
-        for tag in self._tags(entry):
-            if value := _value(tag, entry):
-                attributes[tag.tag] = value
+        self._add_tags(attributes, entry)
         return list(attributes.items())
 
-    def _tags(self, entry: LogEntry) -> tuple[CustomTag, ...]:
-        """The route's tags take the place of the connection manager's of the same name."""
-        more = entry.trace.tags if entry.trace is not None else ()
-        return (*self._config.custom_tags, *more) if more else self._config.custom_tags
+    def _add_tags(self, attributes: dict[str, str], entry: LogEntry) -> None:
+        """Add what the configuration has spans say; the route's tags take the place of the connection manager's of the same name."""
+        for tag in (*self._config.custom_tags, *(entry.trace.tags if entry.trace is not None else ())):
+            if value := _value(tag, entry):
+                attributes[tag.tag] = value
 
 
 def _value(tag: CustomTag, entry: LogEntry) -> str:

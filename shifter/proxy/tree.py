@@ -119,6 +119,8 @@ class ListenerResource:
             max_stream_duration=manager.max_stream_duration,
             upgrades=manager.upgrades if self.upgradable else None,
             has_internal_callers=bool(manager.internal_addresses),
+            spans=manager.tracing is not None and manager.tracing.spawn_upstream_span,
+            traced=manager.tracing is not None,
         )
         hosts = []
         for host in config.virtual_hosts:
@@ -257,9 +259,15 @@ def _route_leaf(
     route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, refresh: ClusterRefresh | None
 ) -> "RouteResource":
     extras = compile_extras(action, entry, cluster.config, around.inherited, around.find_cluster, around.runtime, refresh)
+    leaf: RouteResource
     if extras is None:
-        return RouteResource(route, action, entry, cluster, around)
-    return FullRouteResource(route, action, entry, cluster, around, extras)
+        leaf = RouteResource(route, action, entry, cluster, around)
+    else:
+        leaf = FullRouteResource(route, action, entry, cluster, around, extras)
+    said = route.tracing
+    if around.inherited.traced and said is not None and said.propagates_operation:
+        return leaf.giving(b"\r\nx-envoy-decorator-operation: " + said.operation.encode())
+    return leaf
 
 
 class RouteResource:

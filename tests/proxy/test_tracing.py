@@ -1,10 +1,12 @@
 """Which requests are traced, what endpoints are told, and what a span says."""
 
 import re
+from typing import Any
 
 import pytest
 
 from shifter.model.bootstrap import RuntimeLayer, RuntimeValue
+from shifter.model.retry import HedgePolicy, RetryPolicy
 from shifter.model.route import DirectResponseAction, FractionalPercent, PathMatchKind, Route, RouteMatch
 from shifter.model.tracing import CustomTag, RouteTracing, TagSource, Tracing
 from shifter.observe.logformat import compile_format
@@ -224,3 +226,96 @@ def test_the_proxys_own_answers_have_spans() -> None:
     said = dict(span.attributes)
     assert said["http.status_code"] == "403"
     assert "upstream_cluster" not in said
+
+
+def test_answers_say_what_was_done() -> None:
+    traced = Traced(route=RouteTracing(operation="my-op", propagates_operation=True))
+    assert traced.proxy.runtime.settings.tracing is None  # which its routes are compiled for
+    client = traced.proxy.connect(get(b"/x"))
+    traced.proxy.backend.say(ANSWER % 200)
+    assert b"x-envoy-decorator-operation" not in client.take()
+    proxy = Proxy((with_tracing(RouteTracing(operation="my-op", propagates_operation=True)),), CLUSTERS, tracing=Tracing())
+    client = proxy.connect(get(b"/x"))
+    proxy.backend.say(ANSWER % 200)
+    assert b"\r\nx-envoy-decorator-operation: my-op\r\n" in client.take()
+
+
+def with_tracing(said: RouteTracing) -> Route:
+    one = forward(b"/", "one")
+    return Route(one.match, one.action, tracing=said)
+
+
+class Tried(Traced):
+    """A proxy whose tries have spans."""
+
+    def __init__(self, **action: Any) -> None:
+        config = Tracing(spawn_upstream_span=True, custom_tags=(CustomTag("literal", TagSource.LITERAL, default="x"),))
+        self.proxy = Proxy((forward(b"/", "one", **action),), CLUSTERS, tracing=config)
+        self.spans = []
+        manager = self.proxy.runtime
+        manager.trace(Tracer(config, Runtime(), counter(manager.stats.filters), self.spans.append, "me", False, lambda: WALL))
+
+
+def test_a_try_has_a_span() -> None:
+    tried = Tried()
+    told = tried.ask(b"b3: " + TRACE + b"-" + SPAN + b"-1")
+    one, server = tried.spans
+    assert (one.name, one.client, one.failed, one.parent_id, one.trace_id) == ("router one egress", True, False, server.span_id, TRACE)
+    assert told["traceparent"] == f"00-{TRACE.decode()}-{one.span_id.decode()}-01"
+    assert told["b3"] == f"{TRACE.decode()}-{one.span_id.decode()}-1-{server.span_id.decode()}"
+    assert dict(one.attributes) == {
+        "http.protocol": "HTTP/1.1",
+        "upstream_address": "192.0.2.101:80",
+        "peer.address": "192.0.2.101:80",
+        "component": "proxy",
+        "upstream_cluster": "one",
+        "upstream_cluster.name": "one",
+        "http.status_code": "200",
+        "response_flags": "-",
+        "literal": "x",
+    }
+
+
+@pytest.mark.parametrize("hedge", [False, True])
+def test_each_try_has_one(hedge: bool) -> None:
+    policy = RetryPolicy(frozenset({"5xx"}))
+    tried = Tried(retry=policy, hedge=HedgePolicy(hedge_on_per_try_timeout=hedge))
+    tried.ask(status=503)
+    tried.proxy.wait(0.2)
+    sent = tried.proxy.backend.take().decode()
+    tried.proxy.backend.say(ANSWER % 200)
+    first, second, server = tried.spans
+    assert second.span_id.decode() in sent
+    assert first.span_id.decode() not in sent
+    assert (first.failed, dict(first.attributes)["http.status_code"]) == (True, "503")
+    assert (second.failed, dict(second.attributes)["retry.count"]) == (False, "1")
+    assert first.parent_id == second.parent_id == server.span_id
+
+
+def test_a_try_that_came_to_nothing() -> None:
+    tried = Tried()
+    tried.proxy.network.answers = False
+    tried.proxy.connect(get(b"/x"))
+    tried.proxy.wait(1.1)
+    one, server = tried.spans
+    said = dict(one.attributes)
+    assert (said["error"], said["http.protocol"], said["http.status_code"], said["response_flags"]) == ("true", "-", "0", "UF")
+    assert not one.failed
+    assert server.failed
+
+
+def test_a_try_that_nobody_waits_for() -> None:
+    tried = Tried()
+    client = tried.proxy.connect(get(b"/x"))
+    client.hang_up()
+    one, server = tried.spans
+    assert dict(one.attributes)["canceled"] == "true"
+    assert dict(server.attributes)["response_flags"] == "DC"
+
+
+def test_a_try_that_broke() -> None:
+    tried = Tried()
+    tried.proxy.connect(get(b"/x"))
+    tried.proxy.backend.say(b"what?\r\n\r\n")
+    said = dict(tried.spans[0].attributes)
+    assert (said["error.reason"], said["response_flags"]) == ("protocol error", "UPE")

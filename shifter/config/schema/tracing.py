@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, Seconds, Text, Typed, UInt32, many, only
+from shifter.config.schema.base import Bool, Choice, Ignored, Message, Name, OneOf, Seconds, Text, Typed, UInt32, many
 from shifter.config.schema.core import FractionalPercent, HeaderValueOption, Percent
 
 OPEN_TELEMETRY = "envoy.config.trace.v3.OpenTelemetryConfig"
@@ -138,7 +138,7 @@ class Tracing(Message):
     max_path_tag_length: UInt32 | None = None
     custom_tags: list[CustomTag] = Field(default_factory=list)
     provider: HttpProvider | None = None
-    spawn_upstream_span: Annotated[Bool, only(False)] = False
+    spawn_upstream_span: Bool = False
     no_context_propagation: Bool = False
 
 
