@@ -7,6 +7,7 @@ Rule 2. Listeners can also be drained alone (``POST /drain_listeners``): the pro
 Rule 3. A process that has handed its listeners over (`service.handover`) drains as gracefully, and ends as soon as nobody is left.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,12 +70,15 @@ class Ending:
         self.options = options
         self.draining = False
         """Whether the process is about to end."""
+        self.before: Callable[[], object] = bool
+        """Called when it is."""
         self._reactor = reactor
         self._plane = plane
         self._controller = controller
         self._stats = stats
         self._notify = notify
         self._last_moment: Any = None
+        self._stopped = False
         self._gracefully = False
         self._failing = False
 
@@ -84,9 +88,10 @@ class Ending:
         """React to SIGTERM or SIGINT; see rule 1."""
         if self.draining:
             _log.info("second signal: ending at once")
-            self._reactor.stop()
+            self._stop()
             return
         self.draining = True
+        self.before()
         seconds = self.options.drain_time
         self._controller.close()
         self._stats.state = "DRAINING"
@@ -114,11 +119,16 @@ class Ending:
     def _end_after(self, seconds: float) -> None:
         if self._last_moment is not None and self._last_moment.active():
             self._last_moment.cancel()
-        self._last_moment = self._reactor.callLater(seconds, self._reactor.stop)
+        self._last_moment = self._reactor.callLater(seconds, self._stop)
 
     def _emptied(self, _: object) -> None:
         if self._last_moment.active():
             self._last_moment.cancel()
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._stopped:
+            self._stopped = True
             self._reactor.stop()
 
     def _extend(self) -> None:

@@ -33,6 +33,7 @@ PATIENCE = 60.0
 
 VARIABLE = "SHIFTER_HANDOVER"
 _NOT_PASSED_ON = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID")
+ENDING = "the proxy is ending"
 _GONE_WITHIN = 5.0
 _TELL_EVERY = 1.0
 
@@ -151,6 +152,7 @@ class Handover:
         self._process: Process | None = None
         self._line: Line | None = None
         self._why = ""
+        self._ending = False
         self._late: Any = None
         self._telling = LoopingCall(self._tell)
         self._telling.clock = reactor
@@ -171,6 +173,15 @@ class Handover:
         """Whether a new process has been started that does not serve yet."""
         return self._done is not None
 
+    def cancel(self) -> None:
+        """The process is to end: so is a new one that does not serve yet."""
+        self._ending = True
+        if self._line is not None and self._done is not None:
+            self._line.close()
+            self._late.cancel()
+            self._why = ENDING
+            self._reap(0.0)
+
     def close(self) -> None:
         """The process ends: hang up."""
         if self._telling.running:
@@ -183,6 +194,9 @@ class Handover:
     # inside
 
     def _begin(self, _: object) -> None:
+        if self._ending:
+            self._failed(ENDING)
+            return
         ours, theirs = socket.socketpair()
         sockets = self._sockets()
         told = [

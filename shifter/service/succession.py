@@ -20,7 +20,7 @@ from shifter.observe.stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.controller import ADMIN_NAME, Controller
 from shifter.service.ending import Ending
-from shifter.service.handover import Handover, Leaving, Predecessor
+from shifter.service.handover import ENDING, Handover, Leaving, Predecessor
 from shifter.service.journal import NO_OVERRIDES, Overrides
 from shifter.service.notify import Notify
 from shifter.service.plane import DataPlane
@@ -92,6 +92,8 @@ class Succession:
             self._reactor, sockets, leaving, self._environment, epoch=stats.restart_epoch, since=stats.first_started or stats.started
         )
 
+        ending.before = self._handover.cancel
+
     def started(self) -> None:
         """The first configuration is being served."""
         for one in self._inherited.settle():
@@ -104,7 +106,7 @@ class Succession:
     def restart(self) -> Deferred[str]:
         """Start a new process that takes over; fires with why that did not come about, or with nothing when it did."""
         if self._handover is None or self._stats.state != "LIVE":
-            return succeed("the proxy is ending, or has not begun")
+            return succeed(f"{ENDING}, or has not begun")
         if os.getpid() == 1 or _parent() in _INITS:
             return succeed("this container ends with this process: have whoever runs it start a new one")
         return self._handover.begin()

@@ -94,7 +94,17 @@ def test_the_second_signal_ends_it_at_once() -> None:
     process.ending.terminate()
     process.clock.advance(1.0)
     process.ending.quit()
+    process.ending.terminate()
     assert process.ends == [1.0]
+
+
+def test_who_has_to_know_does() -> None:
+    known: list[str] = []
+    ends = Process()
+    ends.ending.before = lambda: known.append("known")
+    ends.ending.terminate()
+    ends.ending.terminate()
+    assert known == ["known"]
 
 
 def test_the_service_manager_waits_for_as_long_as_it_takes() -> None:

@@ -14,7 +14,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.change import WeightOverride
 from shifter.net.inherited import Handed
 from shifter.net.listen import bind
-from shifter.service.handover import PATIENCE, VARIABLE, Handover, Leaving, Predecessor, start
+from shifter.service.handover import ENDING, PATIENCE, VARIABLE, Handover, Leaving, Predecessor, start
 from shifter.service.journal import FilesOverride, Overrides
 from tests.support.turns import HandDriven
 
@@ -233,6 +233,18 @@ def test_a_change_under_way_is_waited_for(old: Old) -> None:
     assert old.came == ["a new process has already been started"]
     old.resting.callback(None)
     assert len(old.started) == 1
+
+
+def test_who_is_to_end_hands_nothing_over(old: Old) -> None:
+    new = old.begin()
+    assert new is not None
+    old.handover.cancel()
+    assert new.code == -9
+    old.wait(0.1)
+    assert old.came == [ENDING]
+    old.handover.cancel()
+    assert old.begin() is new
+    assert old.came == [ENDING, ENDING]
 
 
 def test_who_ends_takes_the_one_along_that_was_to_take_over(old: Old) -> None:
