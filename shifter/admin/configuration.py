@@ -36,10 +36,10 @@ def dump(view: AdminView, query: Query) -> Deferred[Page]:
         keep = None if fits is None else lambda name: fits(name.encode())
         wanted = Wanted(query.get("resource", ""), query.get("mask", ""), keep, None if report is None else report.clusters)
         try:
-            found = {"configs": []} if snapshot is None else config_dump(snapshot, view.info().config_time, wanted)
+            found: dict[str, object] = {"configs": []} if snapshot is None else config_dump(snapshot, view.info().config_time, wanted)
         except DumpError as error:
             return succeed(Page(str(error), _ERROR, error.status))
-        return _written(found)
+        return _written(found if found["configs"] else {})
 
     return view.report().addCallback(told) if "include_eds" in query else told(None)
 

@@ -39,6 +39,7 @@ def server_info(view: AdminView, query: Query) -> Deferred[Page]:
                 "uptime_current_epoch": uptime,
                 "uptime_all_epochs": f"{int(max(info.now - info.first_started, 0))}s",
                 "hot_restart_version": "disabled",
+                "hot_restart_initializing": False,
                 "command_line_options": {
                     "concurrency": info.concurrency,
                     "config_path": snapshot.source if snapshot else "",

@@ -109,7 +109,7 @@ def test_help_lists_every_path_with_its_parameters() -> None:
 def test_config_dump_before_there_is_a_configuration() -> None:
     view = FixedView()
     view.told_snapshot = None
-    assert json.loads(Asker(view).ask("/config_dump").body) == {"configs": []}
+    assert json.loads(Asker(view).ask("/config_dump").body) == {}
 
 
 def test_reload_tells_what_came_of_it() -> None:
