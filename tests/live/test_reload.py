@@ -1,54 +1,148 @@
-"""SIGHUP under load: not one request fails, not one gets a wrong answer; what is wrong changes nothing and says where."""
+"""Changes under load, whichever way they come: not one request fails, not one gets a wrong answer; what is wrong changes nothing and
+says where."""
 
 import re
+import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from shifter.cli import main
 from tests.support.backend import Backend
 from tests.support.load import Load
+from tests.support.programs import PATIENCE
 from tests.support.proxy import Config, Proxy, bootstrap, cluster, http2, listener, route, split
 from tests.support.wireclient import Wire, ask
 
 
+class Wrk:
+    """wrk at full speed, where it is installed: it makes many times the load of `Load`, but does not look at what is in the answers."""
+
+    def __init__(self, port: int) -> None:
+        program = shutil.which("wrk")
+        self._process = None
+        if program is not None:
+            command = [program, "-t1", "-c8", "-d600s", f"http://127.0.0.1:{port}/name/wrk"]
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Wrk":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It may not have seen anything but answers with 200."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            said = self._process.communicate(timeout=PATIENCE)[0]
+            assert "Requests/sec" in said
+            assert not re.search("Socket errors|Non-2xx", said), said
+
+
+class Ways:
+    """How a new configuration is put in force."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._volumes = 0
+
+    def signal(self, config: Config) -> None:
+        """SIGHUP, which does not wait for the next look at the file."""
+        self._proxy.write(config)
+        self._proxy.signal(signal.SIGHUP)
+
+    def post(self, config: Config) -> None:
+        """``POST /reload``."""
+        self._proxy.write(config)
+        self._proxy.act("/reload")
+
+    def command(self, config: Config) -> None:
+        """``shifter reload``."""
+        self._proxy.write(config)
+        CliRunner().invoke(main, ["reload", "--admin", f"127.0.0.1:{self._proxy.admin}"])
+
+    def edit(self, config: Config) -> None:
+        """The file is written anew in its place."""
+        self._proxy.path.write_text(self._proxy.text(config))
+
+    def rename(self, config: Config) -> None:
+        """Another file takes its place."""
+        self._proxy.write(config)
+
+    def mount(self, config: Config) -> None:
+        """As Kubernetes mounts a ConfigMap: the file is a link into a folder, which is a link to the folder of this version."""
+        directory, path = self._proxy.directory, self._proxy.path
+        self._volumes += 1
+        volume = directory / f"..{self._volumes}"
+        volume.mkdir()
+        (volume / path.name).write_text(self._proxy.text(config))
+        fresh = directory / "..fresh"
+        fresh.symlink_to(volume.name)
+        fresh.rename(directory / "..data")
+        if not path.is_symlink():
+            fresh.symlink_to(f"..data/{path.name}")
+            fresh.rename(path)
+
+
+QUICK = ["signal", "post", "command"]
+LOOKED_AT = ["edit", "rename", "mount"]
+"""Those that take until the next look at the file."""
+EVERYWHERE = ["127.0.0.1", "0.0.0.0", "::"]
+
+
 def test_everything_changes_under_load(proxy: Proxy, backends: list[Backend]) -> None:
     one, two, three = backends
-    second = proxy.reserve()
+    second, moving = proxy.reserve(), proxy.reserve()
+    ways = Ways(proxy)
 
     def config(number: int) -> Config:
-        """Weights, a listener, a cluster, endpoints and settings: each changes, in a rhythm of its own."""
+        """Weights, listeners, their names and addresses, a cluster, endpoints and settings: each changes, in a rhythm of its own."""
         clusters = [
             cluster("one", *([one.port, three.port] if number % 2 else [one.port])),
             cluster("two", two.port, lb_policy="LEAST_REQUEST" if number % 3 else "ROUND_ROBIN"),
         ]
         routes = [split("/name", one=100 - number, two=number)]
-        listeners = [listener(proxy.port, routes, stream_idle_timeout=f"{300 + number}s")]
+        listeners = [
+            listener(proxy.port, routes, name=f"front{number % 2}", stream_idle_timeout=f"{300 + number}s"),
+            listener(moving, routes, name="moving", host=EVERYWHERE[number // 2 % 3]),
+        ]
         if number % 4 == 1:
             clusters.append(cluster("three", three.port))
             listeners.append(listener(second, [route("/", "three")], name="second"))
         return bootstrap(proxy.admin, listeners, clusters)
 
     proxy.start(config(0))
-    with Load(proxy.port, "one|two|three") as load:
-        for number in range(1, 41):
-            proxy.reload(config(number))
-            load.more(10)
+    refused = 0
+    front, moved = Load(proxy.port, "one|two|three"), Load(moving, "one|two|three", 2, 2, may_close=True)
+    with Wrk(proxy.port), front, moved:
+        for number in range(1, 51):
+            if number % 6 == 0:
+                getattr(ways, QUICK[number // 6 % 3])(config(number) | {"stats_sinks": "none"})
+                refused += 1
+                proxy.says("new configuration is refused", refused)
+            way = LOOKED_AT[number // 8 % 3] if number % 8 == 0 else QUICK[number % 3]
+            getattr(ways, way)(config(number))
+            proxy.says(f"configuration {number + 1} is served")
             if number % 4 == 1:
                 assert ask(second, "GET", "/name/second").body == b"three /name/second"
             elif number % 4 == 2:
                 with pytest.raises(ConnectionRefusedError):
                     Wire(second)
-    assert not load.wrong
-    assert load.reconnects == 3
-    assert load.answers.total() > 500
-    assert all(load.answers[backend.name] for backend in backends)
+        front.more(20)
+        moved.more(20)
+    assert not front.wrong
+    assert not moved.wrong
+    assert front.reconnects == 3
+    assert moved.reconnects > 10  # each of the two was told to go, again and again
+    assert front.answers.total() > 500
+    assert all(front.answers[backend.name] for backend in backends)
     stats = proxy.at_rest()
-    assert stats["shifter.config.version"] == 41
-    assert stats["shifter.config.reload_success"] == 40
-    assert stats["shifter.config.reload_rejected"] == 0
-    assert stats["listener_manager.total_listeners_active"] == 1
+    assert stats["shifter.config.version"] == 51
+    assert stats["shifter.config.reload_success"] == 50
+    assert stats["shifter.config.reload_rejected"] == refused
+    assert stats["listener_manager.total_listeners_active"] == 2
     assert stats["cluster_manager.active_clusters"] == 2
     for name in ("one", "two"):
         assert not [path for path in stats if path.startswith(f"cluster.{name}.upstream_rq_5") and stats[path]]

@@ -138,10 +138,14 @@ class Proxy:
 
     def write(self, config: Config | str) -> None:
         """Replace the configuration file as a careful user does: whole."""
-        text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(text.replace(ACCESS_LOG, f"/dev/fd/{self._access_fd}"))
+        fresh.write_text(self.text(config))
         fresh.rename(self.path)
+
+    def text(self, config: Config | str) -> str:
+        """*config* as it stands in its file."""
+        text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
+        return text.replace(ACCESS_LOG, f"/dev/fd/{self._access_fd}")
 
     def front(self, routes: Iterable[Config], clusters: Iterable[Config], **manager: object) -> "Proxy":
         """Start with one listener."""
