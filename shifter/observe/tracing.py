@@ -4,6 +4,7 @@ Rule 1. What cannot be read is not a context; nothing raises. Ids that are all z
 Rule 2. W3C's ``traceparent`` goes before B3; B3 is answered in the form that it came in.
 """
 
+import os
 from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _TRACEPARENT = 55
 _REASON_AT = 14
 _ID_LENGTH = 36
 _ID_DIGITS = 8
+_IDS = 256
 
 B3 = (b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-b3-sampled", b"x-b3-flags")
 
@@ -130,6 +132,30 @@ def with_reason(request_id: bytes, reason: Reason) -> bytes:
     if len(request_id) != _ID_LENGTH:
         return request_id
     return request_id[:_REASON_AT] + reason.value + request_id[_REASON_AT + 1 :]
+
+
+class _Ids:
+    """Random ids in hexadecimal: to ask the system for each would take longer than all the rest."""
+
+    __slots__ = ("_left", "_size")
+
+    def __init__(self, digits: int) -> None:
+        self._size = digits
+        self._left: list[bytes] = []
+
+    def __call__(self) -> bytes:
+        """Return one that is not all zeros."""
+        while True:
+            if not self._left:
+                digits = os.urandom(self._size // 2 * _IDS).hex().encode()
+                self._left = [digits[at : at + self._size] for at in range(0, len(digits), self._size)]
+            made = self._left.pop()
+            if made.strip(b"0"):
+                return made
+
+
+new_trace_id = _Ids(32)
+new_span_id = _Ids(16)
 
 
 class Trace:

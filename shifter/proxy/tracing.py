@@ -9,9 +9,8 @@ Rule 3. A span is made when its request is written to the access logs, of which 
 
 import os
 from collections.abc import Callable
-from secrets import token_hex
 
-from shifter.model.route import RouteConfiguration, RuntimeFraction
+from shifter.model.route import FractionalPercent, RouteConfiguration, RuntimeFraction
 from shifter.model.tracing import CustomTag, RouteTracing, TagSource, Tracing
 from shifter.observe.logformat import LogEntry
 from shifter.observe.operands import data_at, text, without_port
@@ -22,6 +21,8 @@ from shifter.observe.tracing import (
     Reason,
     Span,
     Trace,
+    new_span_id,
+    new_trace_id,
     number_of,
     read_b3,
     read_traceparent,
@@ -32,7 +33,8 @@ from shifter.observe.tracing import (
 )
 from shifter.proxy.access_log import AccessLog
 from shifter.routing.runtime import Runtime
-from shifter.wire.events import RequestHead, first_value, values, without
+from shifter.wire.events import RequestHead, values, without
+from shifter.wire.heads import first_value
 
 Tell = Callable[[Span], None]
 """Takes a span that is over."""
@@ -46,6 +48,8 @@ _COUNTERS = {
     Reason.CLIENT_FORCED: "tracing.client_enabled",
 }
 _NOTHING = RouteTracing()
+_CLIENT_KEY, _RANDOM_KEY, _OVERALL_KEY = "tracing.client_enabled", "tracing.random_sampling", "tracing.global_enabled"
+_NONE = Context(b"", b"", None)
 
 
 def says_of_tracing(config: RouteConfiguration) -> bool:
@@ -60,7 +64,7 @@ class Tracer:
     *wall* is the clock of spans.
     """
 
-    __slots__ = ("_by_route", "_config", "_count", "_runtime", "log")
+    __slots__ = ("_by_route", "_client", "_config", "_count", "_overall", "_random", "_runtime", "log")
 
     def __init__(
         self,
@@ -76,6 +80,9 @@ class Tracer:
         self._runtime = runtime
         self._count = count
         self._by_route = by_route
+        self._client = RuntimeFraction(config.client_sampling, _CLIENT_KEY)
+        self._random = RuntimeFraction(config.random_sampling, _RANDOM_KEY)
+        self._overall = RuntimeFraction(config.overall_sampling, _OVERALL_KEY)
         for name in ("tracing.health_check", *_COUNTERS.values()):
             count(name, 0)
         self.log = SpanLog(config, tell, node_id, wall)
@@ -95,12 +102,12 @@ class Tracer:
             return  # there is one that cannot be read: it is passed on as it is
         traced = reason is not Reason.NOT_TRACEABLE
         name = asked.decode("utf-8", "replace") if asked else route.operation or "ingress"
-        span_id = token_hex(8).encode()
+        span_id = new_span_id()
         if context.trace_id:
             sampled = traced and context.sampled is not False
             trace = Trace(context.trace_id, span_id, context.span_id, context.state, sampled, reason, name)
         else:
-            trace = Trace(token_hex(16).encode(), span_id, b"", b"", traced, reason, name)
+            trace = Trace(new_trace_id(), span_id, b"", b"", traced, reason, name)
         trace.tags = route.custom_tags
         trace.form = context.form
         head.trace = trace
@@ -113,27 +120,27 @@ class Tracer:
         number = number_of(request_id) if request_id is not None else None
         if request_id is None or number is None:
             return Reason.NOT_TRACEABLE
-        config = self._config
+        block = head.block
+        holds = self._runtime.holds
         before = reason = reason_of(request_id)
         if reason is Reason.NOT_TRACEABLE:
-            client = route.client_sampling or config.client_sampling
-            if first_value(head.block, b"x-client-trace-id") is not None and self._holds("client_enabled", client, head.random):
+            if block.find(b"\r\nx-client-trace-id: ") >= 0 and holds(_of(route.client_sampling, self._client), head.random):
                 reason = Reason.CLIENT_FORCED
-            elif first_value(head.block, b"x-envoy-force-trace") is not None:
+            elif block.find(b"\r\nx-envoy-force-trace: ") >= 0:
                 reason = Reason.SERVICE_FORCED
-            elif self._holds("random_sampling", route.random_sampling or config.random_sampling, number):
+            elif holds(_of(route.random_sampling, self._random), number):
                 reason = Reason.SAMPLING
-        if reason is not Reason.NOT_TRACEABLE and not self._holds(
-            "global_enabled", route.overall_sampling or config.overall_sampling, number
-        ):
+        if reason is not Reason.NOT_TRACEABLE and not holds(_of(route.overall_sampling, self._overall), number):
             reason = Reason.NOT_TRACEABLE
         if reason is not before:
             line = b"\r\nx-request-id: "
             head.block = head.block.replace(line + request_id, line + with_reason(request_id, reason), 1)
         return reason
 
-    def _holds(self, key: str, share: object, number: int) -> bool:
-        return self._runtime.holds(RuntimeFraction(share, f"tracing.{key}"), number)  # type: ignore[arg-type]
+
+def _of(share: FractionalPercent | None, otherwise: RuntimeFraction) -> RuntimeFraction:
+    """A route's *share* takes the place of the connection manager's."""
+    return otherwise if share is None else RuntimeFraction(share, otherwise.runtime_key)
 
 
 def _context(head: RequestHead) -> Context | None:
@@ -142,12 +149,16 @@ def _context(head: RequestHead) -> Context | None:
     said = first_value(block, b"traceparent")
     if said is not None:
         return read_traceparent(said, b",".join(values(block, b"tracestate")))
-    return read_b3(lambda name: first_value(block, name)) or Context(b"", b"", None)
+    if block.find(b"b3") < 0:
+        return _NONE
+    return read_b3(lambda name: first_value(block, name)) or _NONE
 
 
 def inject(head: RequestHead, trace: Trace) -> None:
     """Have *head* say that it comes from *trace* now."""
-    block = without(without(head.block, b"traceparent"), b"tracestate")
+    block = head.block
+    if block.find(b"\r\ntrace") >= 0:
+        block = without(without(block, b"traceparent"), b"tracestate")
     block += b"\r\ntraceparent: " + write_traceparent(trace.trace_id, trace.span_id, trace.sampled)
     if trace.state:
         block += b"\r\ntracestate: " + trace.state

@@ -5,10 +5,9 @@ Rule 1. A try stands between the exchange and the connection, and passes everyth
 Rule 2. Its endpoint is told that the try is where the request comes from.
 """
 
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from shifter.observe.tracing import Trace
+from shifter.observe.tracing import Trace, new_span_id
 from shifter.proxy.tracing import SpanLog, inject
 from shifter.upstream.interfaces import Failed, ResponseListener, UpstreamStream
 from shifter.upstream.pool import EndpointPool
@@ -34,7 +33,7 @@ class TrySpan:
         self._pool = pool
         self._protocol = protocol
         self._retries = retries
-        self._span_id = token_hex(8).encode()
+        self._span_id = new_span_id()
         self._start = exchange.worker.wall()
         self.over = False
 
@@ -69,7 +68,9 @@ class TrySpan:
         told["response_flags"] = failed.kind.flag if failed is not None else "-"
         if status >= 500 or not status:
             told["error"] = "true"
-        self._log.tell_try(exchange.describe(), self._trace, f"router {cluster} egress", self._span_id, self._start, told, status >= _CLIENT_ERROR)
+        self._log.tell_try(
+            exchange.describe(), self._trace, f"router {cluster} egress", self._span_id, self._start, told, status >= _CLIENT_ERROR
+        )
 
 
 class TracedTry:

@@ -10,6 +10,8 @@ from shifter.observe.tracing import (
     Context,
     Form,
     Reason,
+    new_span_id,
+    new_trace_id,
     number_of,
     read_b3,
     read_traceparent,
@@ -111,3 +113,10 @@ def test_what_is_no_id_says_nothing() -> None:
     assert number_of(b"bad") is None
     assert number_of(b"zzzzzzzzz") is None
     assert with_reason(b"bad", Reason.SAMPLING) == b"bad"
+
+
+def test_ids_are_new() -> None:
+    for make, digits in ((new_trace_id, 32), (new_span_id, 16)):
+        made = [make() for _ in range(1000)]
+        assert len(set(made)) == 1000
+        assert {len(one) for one in made} == {digits}
