@@ -133,7 +133,7 @@ def admin_options(command: _F) -> _F:
     """Give *command* the options that say which proxy is asked; it is called with ``client`` and ``as_json``."""
 
     def asking(admin: str | None, config: str | None, token_file: str | None, **parameters: Any) -> Any:
-        return command(client=Client(_where(admin, config), _token(token_file)), **parameters)
+        return command(client=Client(where(admin, config), token(token_file)), **parameters)
 
     asking = update_wrapper(asking, command)
     for option in (
@@ -159,7 +159,8 @@ def _user() -> str:
         return ""  # a container's user without a name: the proxy has a word for it
 
 
-def _where(admin: str | None, config: str | None) -> str:
+def where(admin: str | None, config: str | None = None) -> str:
+    """Return which admin listener is asked, by what options and the environment say."""
     if admin is not None and config is not None:
         raise click.UsageError("--admin and --config both say which proxy is asked: give one of them")
     if config is not None:
@@ -169,7 +170,8 @@ def _where(admin: str | None, config: str | None) -> str:
     return admin or os.environ.get("SHIFTER_ADMIN") or DEFAULT
 
 
-def _token(name: str | None) -> str | None:
+def token(name: str | None) -> str | None:
+    """Return the token in the file *name*, or else what the environment says. Raises `Failed`."""
     if name is None:
         given = os.environ.get("SHIFTER_ADMIN_TOKEN", "").strip()
         kept = os.path.join(os.environ.get("STATE_DIRECTORY", "").split(":")[0], "admin-token")  # what the proxy of this unit made up

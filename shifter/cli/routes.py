@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import time
 from typing import NoReturn
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
 
 import click
 
+from shifter.cli.client import DEFAULT, Client, token, where
 from shifter.cli.common import load, read, tell, title
-from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, EXIT_USAGE
+from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE, Failed
 from shifter.config.route_tests import load_tests
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.http_connection_manager import HttpConnectionManager
@@ -25,9 +23,6 @@ from shifter.routing.regex import regex_problem
 from shifter.routing.routetest import Summary, run
 from shifter.routing.runtime import Runtime
 
-ADMIN = "http://127.0.0.1:8001"
-_PATIENCE = 10.0
-_MAX_ANSWER = 64 << 20
 _ALONE = "routes alone"
 _NO_LISTENERS = "there are only routes in this file, and no listeners"
 
@@ -57,7 +52,8 @@ class _Question:
 @click.command("routes")
 @click.argument("files", metavar="[FILE...]", nargs=-1)
 @click.option("-c", "--config", metavar="FILE", help="Ask this configuration, whole or a route configuration alone.")
-@click.option("--admin", metavar="URL", help=f"Ask the proxy whose admin listener is there. Without --config it is {ADMIN}.")
+@click.option("--admin", metavar="ADDRESS", help=f"Ask the proxy whose admin listener is there; else SHIFTER_ADMIN, else {DEFAULT}.")
+@click.option("--token-file", metavar="FILE", help="Has the token of the admin listener; else SHIFTER_ADMIN_TOKEN has it.")
 @click.option("--listener", metavar="NAME", help="Which listener, where there are several.")
 @click.option("--explain", "request", metavar="REQUEST", help="Say where REQUEST goes and why: 'GET http://host/path'.")
 @click.option("-H", "--header", "headers", metavar="HEADER", multiple=True, help="A header of the request: 'name: value'.")
@@ -76,6 +72,7 @@ def command(
     files: Sequence[str],
     config: str | None,
     admin: str | None,
+    token_file: str | None,
     listener: str | None,
     request: str | None,
     headers: Sequence[str],
@@ -114,9 +111,10 @@ def command(
             click.echo(f"less than the {fail_under:g} % of --fail-under", err=True)
         context.exit(EXIT_ERRORS if summary.failures or missed else 0)
     if config is None:
+        proxy = Client(where(admin), token(token_file))
         if admin is None:
-            click.echo(f"asking the proxy at {ADMIN} (--admin URL asks another one, --config FILE a file)", err=True)
-        click.echo(_ask(admin or ADMIN, asked), nl=False)
+            click.echo(f"asking the proxy at {proxy.where} (--admin ADDRESS asks another one, --config FILE a file)", err=True)
+        click.echo(_ask(proxy, asked), nl=False)
     else:
         click.echo(_answer(_loaded(config), asked), nl=False)
 
@@ -191,20 +189,9 @@ def _run(names: Sequence[str], config: str, listener: str | None) -> Summary:
     return summary
 
 
-def _ask(admin: str, asked: _Question) -> str:
-    """Return the answer of the proxy at *admin*."""
-    if urlsplit(admin).scheme not in ("http", "https"):
-        raise click.UsageError(f"--admin wants a URL such as {ADMIN}, not {admin!r}")
-    page = "/routes" if asked.request is None else "/routes/explain"
-    url = f"{admin.rstrip('/')}{page}?{urlencode(asked.parameters())}"
-    try:
-        with urlopen(Request(url, headers={"user-agent": "shifter"}), timeout=_PATIENCE) as answer:
-            return str(answer.read(_MAX_ANSWER), "utf-8", "replace")
-    except HTTPError as error:
-        words = str(error.read(_MAX_ANSWER), "utf-8", "replace").strip()
-        if error.code == 400:
-            _fail(EXIT_USAGE, words)
-        _fail(EXIT_UNREACHABLE, f"{admin} answers {error.code} for {page}: is shifter's admin listener there?")
-    except (URLError, OSError, ValueError) as error:
-        why = error.reason if isinstance(error, URLError) else error
-        _fail(EXIT_UNREACHABLE, f"{admin} cannot be reached: {why}")
+def _ask(proxy: Client, asked: _Question) -> str:
+    """Return the answer of a running proxy."""
+    answer = proxy.get("/routes" if asked.request is None else "/routes/explain", asked.parameters())
+    if answer.status != 200:
+        raise Failed(answer.text.strip(), EXIT_USAGE)
+    return answer.text

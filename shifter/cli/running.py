@@ -7,8 +7,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
+from shifter.cli.client import token
 from shifter.cli.common import reason
 from shifter.service.judging import MAX_BYTES
 
@@ -35,9 +36,11 @@ def configuration(where: str) -> bytes:
 
     :raises Unreachable: it does not answer, or with something else
     """
+    shown = token(None)
+    request = Request(f"{where}/config_dump", headers={"authorization": f"Bearer {shown}"} if shown else {})
     try:
         # An admin listener is asked directly, whatever http_proxy says.
-        with build_opener(ProxyHandler({})).open(f"{where}/config_dump", timeout=_PATIENCE) as answer:
+        with build_opener(ProxyHandler({})).open(request, timeout=_PATIENCE) as answer:
             dump = json.loads(answer.read(_MAX_ANSWER))
     except HTTPError as error:
         raise Unreachable(f"the proxy answers {error.code} to /config_dump") from None

@@ -70,7 +70,8 @@ def routes(*arguments: str) -> Result:
         (["-c", "good.yaml", "--explain", ASK, "--test", "tests.yaml"], 2),
         (["-c", "good.yaml", "tests.yaml"], 2),
         (["--test", "tests.yaml"], 2),
-        (["--admin", "127.0.0.1:1"], 2),
+        (["--admin", "127.0.0.1:1"], 3),
+        (["--admin", "ftp://127.0.0.1:1"], 2),
         (["--admin", "http://127.0.0.1:1"], 3),
         (["-c", "routes.yaml", "--test", "passing.yaml"], 0),
         (["-c", "routes.yaml", "--test", "passing.yaml", "--fail-under", "50"], 0),
@@ -154,11 +155,11 @@ def test_the_running_proxy_is_asked(admin: str) -> None:
     assert (refused.exit_code, refused.stderr) == (2, "/routes?format=text&listener=none\n")
     unknown = routes("--admin", admin, "--listener", "gone")
     assert unknown.exit_code == 3
-    assert "answers 404 for /routes" in unknown.stderr
+    assert "has no /routes" in unknown.stderr
 
 
 def test_it_says_whom_it_asks(monkeypatch: pytest.MonkeyPatch, admin: str) -> None:
-    monkeypatch.setattr("shifter.cli.routes.ADMIN", admin)
+    monkeypatch.setenv("SHIFTER_ADMIN", admin)
     result = routes()
     assert result.exit_code == 0
     assert result.stderr.startswith(f"asking the proxy at {admin} (")
