@@ -1,0 +1,44 @@
+"""`shifter run`, and the options of the process, which are the same as those of `twistd shifter`."""
+
+import inspect
+import sys
+
+import pytest
+from click.testing import CliRunner
+from twisted.python import usage
+
+from shifter.cli import main
+from shifter.cli.run import command
+from shifter.tap import Options
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
+    """The command line of twistd that comes of one."""
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
+    monkeypatch.setattr("twisted.scripts.twistd.run", lambda: None)
+    result = CliRunner().invoke(main, ["run", *arguments])
+    assert result.exit_code == 0, result.output
+    return sys.argv
+
+
+def test_it_is_twistd_in_the_foreground(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ran(monkeypatch, "-c", "front.yaml") == ["twistd", "-n", "--pidfile=", "shifter", "--config", "front.yaml"]
+
+
+def test_options_of_the_process_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ["--drain-time-s", "5", "--drain-strategy", "immediate", "--parent-shutdown-time-s", "9"]
+    line = ran(monkeypatch, "-c", "front.yaml", *given)
+    options = Options()
+    options.parseOptions(line[line.index("shifter") + 1 :])  # type: ignore[no-untyped-call]  # Twisted has no types there
+    assert (options["drain-time-s"], options["drain-strategy"], options["parent-shutdown-time-s"]) == (5, "immediate", 9)
+
+
+def test_both_have_the_same_options() -> None:
+    here = {option.opts[-1] for option in command.params}
+    assert here == {f"--{row[0]}" for row in inspect.getattr_static(Options, "optParameters")}
+
+
+@pytest.mark.parametrize("wrong", ["--drain-time-s=-1", "--parent-shutdown-time-s=-5", "--drain-time-s=soon", "--drain-strategy=slow"])
+def test_what_makes_no_sense_is_told(wrong: str) -> None:
+    with pytest.raises(usage.UsageError):
+        Options().parseOptions(["--config", "front.yaml", wrong])  # type: ignore[no-untyped-call]  # as above
