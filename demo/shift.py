@@ -1,23 +1,21 @@
 """Moves the canary of a running ``make run`` step by step and shows who answers: ``make shift``.
 
-For each step the two weights in the front proxy's configuration are replaced (nothing else in the file changes), SIGHUP is
-sent, and once the admin listener says that the new version is served, requests are made and counted. The connections stay
-open from the first step to the last. At the end, and after Ctrl-C, the file is as it was and served as it was.
+For each step the weights of the route are set over the admin listener (``POST /weights``, as `shifter weight` does), and once that is
+answered, requests are made and counted. The connections stay open from the first step to the last. At the end, and after Ctrl-C,
+the weights are those of the configuration file again, which nobody has touched.
 """
 
 import argparse
 import json
-import os
 import re
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import cycle
-from pathlib import Path
+from urllib.parse import urlencode
 
 from demo.addresses import FRONT
 from demo.running import Front, find
@@ -26,10 +24,7 @@ CANARY, STABLE = "service1a", "service1"
 PATH = "/service/1"
 STEPS = (1, 5, 10, 25, 50, 100)
 CONNECTIONS = 8
-PATIENCE = 15.0  # seconds that a new configuration may take to be served
-LOOK_AGAIN = 0.02  # seconds between two looks
-
-VERSION, REJECTED = "shifter.config.version", "shifter.config.reload_rejected"
+PATIENCE = 15.0  # seconds that a change may take
 
 
 class CannotShift(Exception):
@@ -45,30 +40,10 @@ def steps_from(words: Iterable[str]) -> tuple[int, ...]:
     return tuple(map(int, steps)) or STEPS
 
 
-def with_weights(config: str, weights: Mapping[str, int]) -> str:
-    """Return the text of a configuration with the weights of some clusters replaced, and nothing else.
-
-    Raises ``CannotShift`` unless each of them has exactly one weight, which stands right behind its name.
-    """
-    for name, weight in weights.items():
-        spelled = re.compile(rf"""(\bname:[ ]+["']?{re.escape(name)}["']?\s+weight:[ ]+)[0-9]+(?![\w.])""", re.ASCII)
-        config, found = spelled.subn(rf"\g<1>{weight}", config)
-        if found != 1:
-            places = "no place" if not found else f"{found} places"
-            raise CannotShift(f"The configuration gives {name} a weight in {places}, and one was expected: name: {name}, then weight: …")
-    return config
-
-
 def answered_by(body: bytes) -> str | None:
     """Return which service said *body*; ``None`` when none of ours did."""
     hello = re.match(rb"Hello from behind shifter \(service (\w+)\)!", body)
     return f"service{hello[1].decode()}" if hello is not None else None
-
-
-def figures(stats: str) -> dict[str, int]:
-    """Return the numbers among the lines of ``/stats``."""
-    pairs = (line.partition(": ") for line in stats.splitlines())
-    return {name: int(value) for name, _, value in pairs if value.isascii() and value.isdecimal()}
 
 
 def row(step: int, services: Mapping[str | None, int]) -> str:
@@ -104,51 +79,26 @@ class Clients:
         return answered_by(body) if answer.status == 200 else None
 
 
-def page(admin: int, path: str) -> str:
-    """Return a page of the admin listener, whatever its status. Raises ``OSError`` or ``HTTPException``."""
+def ask_admin(admin: int, method: str, path: str) -> dict[str, object]:
+    """Return what the admin listener answers, which is JSON. Raises ``OSError``, ``HTTPException`` or ``ValueError``."""
     connection = HTTPConnection("127.0.0.1", admin, timeout=PATIENCE)
     try:
-        connection.request("GET", path)
-        return connection.getresponse().read().decode()
+        connection.request(method, path)
+        answer = json.loads(connection.getresponse().read())
+        if not isinstance(answer, dict):
+            raise ValueError(f"{path} answers {answer!r}")
+        return answer
     finally:
         connection.close()
 
 
-class Release:
-    """The weights of a running front proxy. Knows the file as it found it and as it wrote it last."""
-
-    def __init__(self, front: Front) -> None:
-        self._front = front
-        self._original = self._written = front.config.read_bytes()
-
-    def shift(self, canary: int) -> None:
-        """Have *canary* per cent of the requests go to the new version; return when that is served. Raises ``CannotShift``."""
-        weights = {CANARY: canary, STABLE: 100 - canary}
-        self._serve(with_weights(self._original.decode(), weights).encode())
-
-    def restore(self) -> None:
-        """Put back what was there, if it was changed."""
-        if self._written != self._original:
-            self._serve(self._original)
-
-    def _serve(self, content: bytes) -> None:
-        config = self._front.config
-        if config.read_bytes() != self._written:
-            raise CannotShift(f"Somebody else has changed {config} meanwhile: it is left as it is")
-        self._written = content
-        config.write_bytes(content)
-        before = self._figures()
-        os.kill(self._front.pid, signal.SIGHUP)
-        limit = time.monotonic() + PATIENCE
-        while (now := self._figures())[VERSION] == before[VERSION]:
-            if now[REJECTED] != before[REJECTED]:
-                raise CannotShift(f"The front proxy refuses its configuration:\n{page(self._front.admin, '/ready')}")
-            if time.monotonic() > limit:
-                raise CannotShift(f"The front proxy has not taken its configuration within {PATIENCE:g} seconds; see its log")
-            time.sleep(LOOK_AGAIN)
-
-    def _figures(self) -> dict[str, int]:
-        return figures(page(self._front.admin, "/stats?filter=^shifter.config."))
+def set_weights(front: Front, **wanted: object) -> None:
+    """Have the route of the canary get other weights, or (``reset``) those of the file. Raises ``CannotShift``."""
+    parameters = urlencode({"route": PATH, "by": "make shift", **wanted})
+    said = ask_admin(front.admin, "POST", f"/weights?{parameters}")
+    problems = said["problems"]
+    if not said["taken"]:
+        raise CannotShift("\n".join(map(str, problems if isinstance(problems, list) else [problems])))
 
 
 def running_front(port: int) -> Front:
@@ -157,7 +107,8 @@ def running_front(port: int) -> Front:
     if front is not None:
         with suppress(OSError, HTTPException, ValueError, KeyError):
             # A process id may have become somebody else's; who answers here says which file it serves.
-            if json.loads(page(front.admin, "/server_info"))["command_line_options"]["config_path"] == str(front.config):
+            options = ask_admin(front.admin, "GET", "/server_info")["command_line_options"]
+            if isinstance(options, dict) and options["config_path"] == str(front.config):
                 return front
     ports = "" if port == FRONT.port else f" PORT={port} …"
     raise CannotShift(f"No stack of this checkout runs on port {port}. Start it in another terminal: make run{ports}")
@@ -166,21 +117,19 @@ def running_front(port: int) -> Front:
 def shift(port: int, steps: Sequence[int], requests: int) -> int:
     """Go through *steps*; return the exit status: 0 when no request failed. Raises ``CannotShift``."""
     front = running_front(port)
-    shown = os.path.relpath(front.config) if front.config.is_relative_to(Path.cwd()) else front.config
-    release = Release(front)
     clients = Clients(port)
     failures = 0
     print(f"{requests:,} requests for {PATH} at each step, over {CONNECTIONS} connections that stay open.\n\n{HEADING}", flush=True)
     try:
         for step in steps:
-            release.shift(step)
+            set_weights(front, **{CANARY: step})
             services = clients.ask(requests)
             failures += services[None]
             print(row(step, services), flush=True)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        release.restore()
-        print(f"\n{shown} is as it was, and served again.", flush=True)
+        set_weights(front, reset=1)
+        print("\nThe weights are those of the configuration file again.", flush=True)
     return 1 if failures else 0
 
 
@@ -192,7 +141,7 @@ def main() -> int:
     options = arguments.parse_args()
     try:
         return shift(options.port, steps_from(options.steps), options.requests)
-    except (CannotShift, OSError, HTTPException) as error:
+    except (CannotShift, OSError, HTTPException, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

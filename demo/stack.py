@@ -34,7 +34,7 @@ BANNER = """\
 The tutorial's stack is up. Ctrl-C ends it.
 
     front proxy  http://localhost:{port}  ({config}, process {pid})
-    admin        http://localhost:{admin}  /ready /clusters /stats /stats/prometheus /config_dump /server_info
+    admin        http://localhost:{admin}  (the live page; /help lists the rest)
 
 Now try, in another terminal:
 
@@ -51,9 +51,9 @@ Now try, in another terminal:
     for i in $(seq 400); do curl -s localhost:{port}/service/1; done | sort | uniq -c
         About 300 from service 1 and 100 from service 1a.
 
-To shift traffic, change the two weights in {config} and say
+To shift traffic, change the two weights in {config}: that takes effect as you save it. Or leave the file as it is:
 
-    kill -HUP {pid}
+    .venv/bin/shifter weight{asked} /service/1 service1a=50
 
 or watch it being done, from 1 % to 100 %:
 
@@ -124,11 +124,12 @@ class Stack:
         place = self._place
         shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
         ports = "" if place.front == FRONT.port else f" PORT={place.front}"
+        asked = "" if place.admin == ADMIN.port else f" --admin localhost:{place.admin}"
         assert front.pid is not None  # it has just answered
         with suppress(OSError):  # in a checkout that cannot be written there is no `make shift`
             announce(place.front, Front(front.pid, config, place.admin))
             self._announced = True
-        say(BANNER.format(port=place.front, admin=place.admin, host=place.network, config=shown, pid=front.pid, ports=ports))
+        say(BANNER.format(port=place.front, admin=place.admin, host=place.network, config=shown, pid=front.pid, ports=ports, asked=asked))
         front.show = say
 
     def down(self) -> None:

@@ -1,48 +1,22 @@
-"""``make shift``: what it changes in the file, what it reads, and the whole of it on a running stack."""
+"""``make shift``: the steps it takes, what it reads, and the whole of it on a running stack."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.addresses import Address
-from demo.shift import CANARY, HEADING, STABLE, STEPS, CannotShift, answered_by, figures, row, steps_from, with_weights
+from demo.shift import CANARY, HEADING, STABLE, STEPS, CannotShift, answered_by, row, steps_from
 from demo.stack import Place
 from tests.support.programs import BIN, PATIENCE, ROOT, free_ports, running
-
-
-@given(name=st.sampled_from(["front.yaml", "front-2018.yaml"]), canary=st.integers(0, 100))
-def test_only_the_two_weights_change(name: str, canary: int) -> None:
-    text = (ROOT / "etc" / name).read_text()
-    moved = with_weights(text, {CANARY: canary, STABLE: 100 - canary})
-    before, between, after = re.split(r"(?<=weight: )(?:25|75)\n", text)
-    assert moved == f"{before}{canary}\n{between}{100 - canary}\n{after}"
-    assert with_weights(moved, {CANARY: 25, STABLE: 75}) == text
-
-
-def test_names_that_begin_alike_are_different() -> None:
-    text = "- name: service1a\n  weight: 1\n- name: service1\n  weight: 2\n- name: my-service1\n  weight: 3\n"
-    assert with_weights(text, {"service1": 30}) == text.replace("weight: 2", "weight: 30")
-
-
-@pytest.mark.parametrize(
-    ("text", "places"),
-    [
-        ("- name: service1\n  weight: 75\n", "no place"),
-        ("- name: service1a\n  timeout: 1s\n  weight: 25\n", "no place"),
-        ("- name: service1a\n  weight: 2.5\n", "no place"),
-        ("- name: service1a\n  weight: 25\n- name: service1a\n  weight: 25\n", "2 places"),
-    ],
-)
-def test_weight_that_is_not_there_once_is_refused(text: str, places: str) -> None:
-    with pytest.raises(CannotShift, match=f"service1a a weight in {places}"):
-        with_weights(text, {"service1a": 1})
 
 
 @pytest.mark.parametrize(
@@ -72,11 +46,6 @@ def test_who_answered(body: bytes, service: str | None) -> None:
     assert answered_by(body) == service
 
 
-def test_figures() -> None:
-    page = "shifter.config.problems: 0\nshifter.config.version: 12\nhttp.ingress_http.downstream_rq_time: P0(nan,0) P25(nan,1)\n\n"
-    assert figures(page) == {"shifter.config.problems": 0, "shifter.config.version": 12}
-
-
 @given(step=st.integers(0, 100), counts=st.lists(st.integers(0, 10**9), min_size=3, max_size=3))
 def test_rows_stand_below_their_heading(step: int, counts: list[int]) -> None:
     line = row(step, Counter({CANARY: counts[0], STABLE: counts[1], None: counts[2]}))
@@ -103,18 +72,27 @@ def test_shifts_a_running_stack_and_puts_everything_back() -> None:
             banner += line
             if line.startswith("The front proxy's log follows"):
                 break
-        said = re.search(r"change the two weights in (\S+) and say", banner)
+        said = re.search(r"change the two weights in (\S+): that", banner)
         assert said is not None, banner
         config = Path(said[1])
         before = config.read_bytes()
+        assert weights(place.admin) == {"service1a": 25, "service1": 75}
         done = shift(place.front, "0", "100", "--requests", "60")
         assert done.returncode == 0, done.stderr
         assert row(0, {STABLE: 60}) in done.stdout.splitlines()
         assert row(100, {CANARY: 60}) in done.stdout.splitlines()
         assert config.read_bytes() == before
+        assert weights(place.admin) == {"service1a": 25, "service1": 75}
         stack.terminate()
         stack.communicate(timeout=PATIENCE)
     assert shift(place.front).returncode == 1
+
+
+def weights(admin: int) -> dict[str, int]:
+    with urlopen(f"http://127.0.0.1:{admin}/weights") as answer:
+        [route] = json.load(answer)["routes"]
+    assert route["override"] is None
+    return {entry["name"]: entry["weight"] for entry in route["clusters"]}
 
 
 def shift(port: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
