@@ -51,11 +51,12 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
-def start(fds: Sequence[int], environment: Mapping[str, str]) -> Process:
-    """Start this program anew, with *fds* and what we have inherited ourselves (an access log may be ``/dev/fd/3``). Raises ``OSError``."""
+def start(fds: Sequence[int], environment: Mapping[str, str], directory: str | None = None) -> Process:
+    """Start this program anew in *directory* (``None``: where we are), with *fds* and what we have inherited ourselves (an access log may
+    be ``/dev/fd/3``). Raises ``OSError``."""
     for fd in fds:
         os.set_inheritable(fd, True)
-    return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=dict(environment), close_fds=False)
+    return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=dict(environment), cwd=directory, close_fds=False)
 
 
 @implementer(IReadDescriptor)

@@ -8,6 +8,7 @@ Rule 2. The service manager hears of one process at a time (`service.notify`): o
 import os
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,7 +21,7 @@ from shifter.observe.stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.controller import ADMIN_NAME, Controller
 from shifter.service.ending import Ending
-from shifter.service.handover import ENDING, Handover, Leaving, Predecessor
+from shifter.service.handover import ENDING, Handover, Leaving, Predecessor, start
 from shifter.service.journal import NO_OVERRIDES, Overrides
 from shifter.service.notify import Notify
 from shifter.service.plane import DataPlane
@@ -38,6 +39,7 @@ class Succession:
         self.notify = Notify(environment)
         self._reactor = reactor
         self._environment = environment
+        self._directory = _here()  # twistd may leave it, and the arguments are told from there
         self._predecessor = predecessor
         self._inherited = Inherited(predecessor.sockets if predecessor is not None else from_service_manager(environment))
         self.listen = self._inherited.listen
@@ -89,7 +91,10 @@ class Succession:
 
         leaving = Leaving(hold, release, leave, lambda: plane.connections, overrides)
         self._handover = Handover(
-            self._reactor, sockets, leaving, self._environment, epoch=stats.restart_epoch, since=stats.first_started or stats.started
+            *(self._reactor, sockets, leaving, self._environment),
+            epoch=stats.restart_epoch,
+            since=stats.first_started or stats.started,
+            start=partial(start, directory=self._directory),
         )
 
         ending.before = self._handover.cancel
@@ -154,6 +159,13 @@ def _admin_socket(admin: AdminPort, snapshot: Snapshot | None) -> list[Handed]:
     if snapshot is None or snapshot.bootstrap.admin is None:
         return []
     return [Handed(sock, snapshot.bootstrap.admin.address, ADMIN_NAME) for sock in admin.copies]
+
+
+def _here() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it is there no more
+        return None
 
 
 def _parent() -> str:
