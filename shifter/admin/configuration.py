@@ -1,23 +1,16 @@
 """The page that shows the configuration in use.
 
-Rule 1. A large one is written a little at a time, so that traffic does not wait for it.
+Rule 1. It is written between requests (`AdminView.meanwhile`): it may be large.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import cooperate
 
 from shifter.admin.dump import DumpError, Wanted, config_dump
-from shifter.admin.jsontext import pieces
+from shifter.admin.jsontext import written
 from shifter.admin.page import JSON, Page, Query
 from shifter.admin.view import AdminView
 from shifter.model.report import Report
 from shifter.routing.regex import RegexError, compile_regex
-
-AT_ONCE = 5
-"""So many pieces are made before something else may come in between."""
 
 _ERROR = "text/plain"
 
@@ -39,20 +32,7 @@ def dump(view: AdminView, query: Query) -> Deferred[Page]:
             found: dict[str, object] = {"configs": []} if snapshot is None else config_dump(snapshot, view.info().config_time, wanted)
         except DumpError as error:
             return succeed(Page(str(error), _ERROR, error.status))
-        return _written(found if found["configs"] else {})
+        steps = written(found if found["configs"] else {})
+        return view.meanwhile(steps).addCallback(lambda text: Page(text, JSON))
 
     return view.report().addCallback(told) if "include_eds" in query else told(None)
-
-
-def _written(value: object) -> Deferred[Page]:
-    text: list[str] = []
-
-    def steps() -> Iterator[None]:
-        for piece in pieces(value):
-            text.append(piece)
-            yield None
-
-    running = steps()
-    if sum(1 for _ in islice(running, AT_ONCE)) < AT_ONCE:
-        return succeed(Page("".join(text), JSON))
-    return cooperate(running).whenDone().addCallback(lambda _: Page("".join(text), JSON))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from shifter.model.report import ClusterReport, EndpointReport, Report
+from shifter.model.steps import Steps, at_once
 from shifter.observe.scopes import one_line
 
 _JSON_FLAGS = {"failed_active_hc": "failed_active_health_check", "degraded_active_hc": "failed_active_degraded_check"}
@@ -14,13 +15,32 @@ _JSON_FLAGS = {"failed_active_hc": "failed_active_health_check", "degraded_activ
 
 def clusters_text(report: Report, keep: Callable[[str], bool] | None = None) -> str:
     """Return ``/clusters``: what is set and counted for each cluster and each of its endpoints. *keep* is asked by cluster name."""
-    return "".join(line for cluster in report.clusters if keep is None or keep(cluster.name) for line in _cluster_lines(cluster))
+    return at_once(clusters_text_in_steps(report, keep))
 
 
 def clusters_json(report: Report, keep: Callable[[str], bool] | None = None) -> str:
     """Return ``/clusters?format=json`` (``envoy.admin.v3.Clusters``). As proto3 JSON does, it leaves out zeros."""
-    statuses = [_cluster_status(cluster) for cluster in report.clusters if keep is None or keep(cluster.name)]
-    return _pretty({"cluster_statuses": statuses} if statuses else {})
+    return _pretty(at_once(cluster_statuses(report, keep)))
+
+
+def clusters_text_in_steps(report: Report, keep: Callable[[str], bool] | None = None) -> Steps[str]:
+    """Make `clusters_text` between other things."""
+    lines: list[str] = []
+    for cluster in report.clusters:
+        if keep is None or keep(cluster.name):
+            lines += _cluster_lines(cluster)
+        yield
+    return "".join(lines)
+
+
+def cluster_statuses(report: Report, keep: Callable[[str], bool] | None = None) -> Steps[dict[str, object]]:
+    """Make what `clusters_json` says between other things, as the dicts and lists that JSON is written of."""
+    statuses: list[dict[str, object]] = []
+    for cluster in report.clusters:
+        if keep is None or keep(cluster.name):
+            statuses.append(_cluster_status(cluster))
+        yield
+    return {"cluster_statuses": statuses} if statuses else {}
 
 
 def listeners_text(report: Report) -> str:
