@@ -38,6 +38,15 @@ Finder: TypeAlias = Callable[[bytes, bytes], bytes | None]
 
 _HEADER = re.compile(r"(:?[A-Za-z0-9!#$&'*+.^_`|~-]+)(?:\?(:?[A-Za-z0-9!#$&'*+.^_`|~-]+)?)?")
 
+_SOURCES = {"DYNAMIC_METADATA": "DYNAMIC", "CLUSTER_METADATA": "CLUSTER", "UPSTREAM_METADATA": "UPSTREAM_HOST"}
+_METADATA = {
+    "DYNAMIC": "e.metadata",
+    "ROUTE": "e.route_metadata",
+    "CLUSTER": "e.cluster_metadata",
+    "UPSTREAM_HOST": "e.upstream_metadata",
+}
+"""Whose metadata there are, and where an entry has them."""
+
 
 class Code:
     """A function of an entry ``e``, under construction."""
@@ -150,7 +159,7 @@ class Code:
             return Kind.WORD, "e.details.encode()" if argument == "ALLOW_WHITESPACES" else "e.details.replace(' ', '_').encode()"
         if name == "COALESCE":
             return self._field(f"operands.first(e, {self.constant(self._choices(one))})", one, unknown)
-        if name in ("METADATA", "DYNAMIC_METADATA"):
+        if name in ("METADATA", *_SOURCES):
             return Kind.DATA, self._metadata(one)
         if name == "QUERY_PARAM":
             if not argument:
@@ -205,12 +214,12 @@ class Code:
     def _metadata(self, one: Operator) -> str:
         """``DYNAMIC_METADATA(NAMESPACE:KEY:KEY):Z``, or ``METADATA(TYPE:...)``; also with the keys as a JSON list, as of old."""
         argument = one.argument or ""
-        source = "DYNAMIC"
-        if one.name == "METADATA":
+        source = _SOURCES.get(one.name, "")
+        if not source:
             source, _, argument = argument.partition(":")
-            if source in ("CLUSTER", "UPSTREAM_HOST", "LISTENER", "LISTENER_FILTER_CHAIN", "VIRTUAL_HOST"):
+            if source in ("LISTENER", "LISTENER_FILTER_CHAIN", "VIRTUAL_HOST"):
                 one.refuse(f"Envoy knows %METADATA({source}:...)%, shifter does not yet")
-            _one_of(one, source, "DYNAMIC", "ROUTE")
+            _one_of(one, source, *_METADATA)
         path = argument.split(":")
         if argument.startswith("["):
             try:
@@ -219,8 +228,7 @@ class Code:
                 one.refuse("is not a list of keys")
         if not path[0]:
             one.refuse(f"needs a namespace, as in {one.name}({'ROUTE:' if one.name == 'METADATA' else ''}com.example:key)")
-        where = "e.metadata" if source == "DYNAMIC" else "e.route_metadata"
-        return f"operands.data_at({where}, {self.constant(tuple(path))}, {one.length})"
+        return f"operands.data_at({_METADATA[source]}, {self.constant(tuple(path))}, {one.length})"
 
     def _choices(self, one: Operator) -> tuple[Callable[..., object], ...]:
         """The functions of ``COALESCE({"operators": [...]})``."""

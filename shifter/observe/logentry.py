@@ -18,12 +18,13 @@ class LogEntry:
 
     The rest is filled in only for formats that ask for it (`operators.asks_for_more`): ``peer`` is the client's ``address:port`` as
     ``x-forwarded-for`` tells it where that is trusted, ``direct_peer`` that of the connection, ``local_address`` our end of it;
-    ``metadata`` is what filters left and ``route_metadata`` the route's own; ``request_ms`` and ``response_ms`` are the milliseconds
-    until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is that of a local
-    reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with the client and
-    the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the one that the
-    client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. ``trace`` is
-    the request's place in its trace, where there is tracing. What is empty or ``None`` is not known.
+    ``metadata`` is what filters left and ``route_metadata`` the route's own, ``cluster_metadata`` and ``upstream_metadata`` those of
+    the cluster and the endpoint, ``upstream_local`` our end of the connection to it; ``request_ms`` and ``response_ms`` are the
+    milliseconds until the request's last byte, and until the answer's first; ``trailers`` are those of the answer; ``body`` is that of
+    a local reply, and ``reply_status`` its status before it has one. ``tls`` and ``upstream_tls`` are what the handshakes with the
+    client and the endpoint came to, ``transport_failure`` and ``upstream_transport_failure`` why one failed; ``server_name`` is the one
+    that the client asked for, ``filter_chain`` the name of the one it came to, ``termination`` why we closed its connection. ``trace``
+    is the request's place in its trace, where there is tracing. What is empty or ``None`` is not known.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class LogEntry:
         "bytes_received",
         "bytes_sent",
         "cluster",
+        "cluster_metadata",
         "connection_id",
         "details",
         "direct_peer",
@@ -64,6 +66,8 @@ class LogEntry:
         "transport_failure",
         "upstream_host",
         "upstream_host_name",
+        "upstream_local",
+        "upstream_metadata",
         "upstream_protocol",
         "upstream_service_time",
         "upstream_tls",
@@ -101,7 +105,10 @@ class LogEntry:
         self.direct_peer = b""
         self.local_address = b""
         self.upstream_host_name = b""
+        self.upstream_local = b""
         self.upstream_protocol = b""
+        self.cluster_metadata: Mapping[str, Mapping[str, object]] | None = None
+        self.upstream_metadata: Mapping[str, Mapping[str, object]] | None = None
         self.virtual_cluster = ""
         self.metadata: Mapping[str, Mapping[str, object]] | None = None
         self.route_metadata: Mapping[str, Mapping[str, object]] | None = None

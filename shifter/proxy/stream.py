@@ -543,14 +543,18 @@ class ProxyStream:
     def _tell_more(self, entry: LogEntry) -> None:
         """What only some formats ask for."""
         entry.route_metadata = self.leaf.config.metadata
+        entry.cluster_metadata = self.target.cluster.config.metadata
         entry.request_ms = self.request_ms
         entry.response_ms = self.service_time if self.responding else None
         entry.trailers = self.response_trailers
         if self.pool is not None:
             entry.upstream_host_name = self.pool.host.hostname.encode()
+            entry.upstream_metadata = self.pool.host.endpoint.metadata
         if self.carrier is not None:
             entry.upstream_protocol = self.carrier.protocol
             entry.upstream_tls = self.carrier.transport.tls
+            local = self.carrier.transport.local
+            entry.upstream_local = str(local).encode("ascii") if local.host else b""  # which nobody knows of one that is gone
         entry.upstream_transport_failure = transport_failure(entry.details)
 
     def __repr__(self) -> str:

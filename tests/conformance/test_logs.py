@@ -75,6 +75,8 @@ DATA = {
     "received": "%BYTES_RECEIVED%",
     "grpc": "%GRPC_STATUS_NUMBER%",
     "metadata": "%METADATA(ROUTE:ns)%",
+    "cluster's": ["%CLUSTER_METADATA(ns:a)%", "%METADATA(CLUSTER:ns)%"],
+    "endpoint's": ["%UPSTREAM_METADATA(ns:a)%", "%METADATA(UPSTREAM_HOST:ns)%"],
     "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "cluster": "%UPSTREAM_CLUSTER%",
     "route": "%ROUTE_NAME%",
@@ -92,7 +94,7 @@ def compared(op: str, value: int) -> Config:
 
 FILTERS: dict[str, Config] = {
     "status": {"status_code_filter": compared("GE", 500)},
-    "duration": {"duration_filter": compared("GE", 40)},
+    "duration": {"duration_filter": compared("LE", 60_000)},
     "healthy": {"not_health_check_filter": {}},
     "traceable": {"traceable_filter": {}},
     "share": {
@@ -218,7 +220,10 @@ class Side:
         collector = served(stack, self._collector.handler())
         empty = cluster("empty")
         empty["load_assignment"]["endpoints"] = []
-        self._clusters = [cluster("b", backend), cluster("d", dead), cluster("otel", collector), empty]
+        told = cluster("b", backend, metadata={"filter_metadata": {"ns": {"a": "cl"}}})
+        [group] = told["load_assignment"]["endpoints"]
+        group["lb_endpoints"][0]["metadata"] = {"filter_metadata": {"ns": {"a": "ep", "l": [1, True]}}}
+        self._clusters = [told, cluster("d", dead), cluster("otel", collector), empty]
 
     def configuration(self, admin: int) -> Config:
         logs = []
@@ -306,7 +311,7 @@ def _routes() -> list[Config]:
         by("/empty", "empty"),
         by("/retry", retry_policy={"retry_on": "5xx", "num_retries": 1}),
         by("/late", timeout="0.05s"),
-        by("/abort", more=fault(abort={"http_status": 418, **all_of})),
+        by("/abort", "d", more=fault(abort={"http_status": 418, **all_of})),
         by("/delay", more=fault(delay={"fixed_delay": "0.05s", **all_of})),
         by("/limit", more={"typed_per_filter_config": {"limit": limit}}),
         by("/unsampled", more={"tracing": never}),

@@ -28,11 +28,13 @@ DEFAULT_LINE = (
 
 ARGUMENTS = {
     **dict.fromkeys(("REQ", "RESP", "TRAILER", "REQUEST_HEADER", "RESPONSE_HEADER", "RESPONSE_TRAILER", "REQ_WITHOUT_QUERY"), "(server)"),
+    "CLUSTER_METADATA": "(a:b)",
     "COALESCE": '({"operators": ["PROTOCOL"]})',
     "DYNAMIC_METADATA": "(a:b)",
     "ENVIRONMENT": "(HOME)",
     "METADATA": "(ROUTE:a)",
     "QUERY_PARAM": "(a)",
+    "UPSTREAM_METADATA": "(a:b)",
 }
 """What operators cannot do without."""
 
@@ -296,7 +298,7 @@ def test_operators_that_cost_something_to_fill_in(form: str, printed: bytes) -> 
         ("%GRPC_STATUS(x)%", "takes one of CAMEL_STRING"),
         ("%REQUESTED_SERVER_NAME(HOST)%", "takes one of SNI_ONLY"),
         ("%METADATA(HOST:a)%", "takes one of DYNAMIC, ROUTE"),
-        ("%METADATA(CLUSTER:a)%", "Envoy knows %METADATA(CLUSTER:...)%, shifter does not yet"),
+        ("%METADATA(LISTENER:a)%", "Envoy knows %METADATA(LISTENER:...)%, shifter does not yet"),
         ("%METADATA(ROUTE)%", "needs a namespace"),
         ("%DYNAMIC_METADATA([x)%", "not a list of keys"),
         ("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(a)%", "the length of a prefix"),

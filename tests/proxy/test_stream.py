@@ -855,3 +855,14 @@ def test_streams_say_what_they_are() -> None:
     assert repr(stream).endswith(" responding>")
     proxy.backend.say(b"x")
     assert repr(stream).endswith(" over>")
+
+
+def test_what_is_told_of_the_endpoint_and_our_end() -> None:
+    cluster = Cluster("one", metadata={"ns": {"a": "cl"}}, endpoints=(LbEndpoint(ONE, metadata={"ns": {"a": "ep"}}),))
+    proxy = Proxy((forward(b"/", "one"),), (cluster,))
+    form = "%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_LOCAL_PORT% %UPSTREAM_METADATA(ns:a)% %METADATA(CLUSTER:ns:a)% %CLUSTER_METADATA(ns:b)%\n"
+    runtime = proxy.runtime
+    runtime.configure(runtime.listener, runtime.settings, runtime.tree, [AccessLog(compile_format(form), proxy.writer)])
+    proxy.connect(get(b"/x"))
+    proxy.backend.say(b"HTTP/1.1 204 No\r\n\r\n")
+    assert proxy.lines == ["192.0.2.1:80 80 ep cl -"]
