@@ -52,6 +52,14 @@ def test_checkout_is_not_what_runs(tmp_path: Path) -> None:
     assert not Path(where).is_relative_to(ROOT)
 
 
+@pytest.mark.skipif(not ELSEWHERE, reason="SHIFTER_BIN names no other installation")
+def test_the_live_page_is_installed(tmp_path: Path) -> None:
+    found = say(tmp_path, "python", "-c", "from shifter.admin.livepage import COMMANDS, version; print(version(), len(COMMANDS))")
+    assert found.returncode == 0, found.stderr
+    count = len(list((ROOT / "shifter/admin/live").iterdir()))
+    assert found.stdout.split()[1:] == [str(count)]
+
+
 def test_twistd_knows_shifter(tmp_path: Path) -> None:
     commands = [line.split()[0] for line in say(tmp_path, "twistd", "--help").stdout.splitlines() if line.strip()]
     assert "shifter" in commands

@@ -35,7 +35,9 @@ class Browser:
             time.sleep(0.05)  # nobody tells us when the file is there
         port, path = told.read_text().split()
         self._owned = ExitStack()
-        self._socket = self._owned.enter_context(connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=PATIENCE))
+        self._socket = self._owned.enter_context(
+            connect(f"ws://127.0.0.1:{port}{path}", max_size=None, open_timeout=PATIENCE, ping_interval=None)
+        )
         self._number = 0
         self._tabs: dict[str, Tab] = {}
 

@@ -59,16 +59,14 @@ function say(words) {
 
 function link(state) {
   const shown = state === "connecting" && greeted ? "again" : state;
+  if (shown === "locked") text($("token-words"), token() ? "That token is not the one." : "");
   if ($("link").dataset.state === shown) return;
   if (shown === "again") say("The connection to the proxy is lost; reconnecting");
   else if (shown === "live" && $("link").dataset.state === "again") say("Connected again");
   $("link").dataset.state = shown;
   text($("link-words"), WORDS[shown]);
   $("token-form").hidden = shown !== "locked";
-  if (shown === "locked") {
-    text($("token-words"), token() ? "That token is not the one." : "");
-    $("token").focus();
-  }
+  if (shown === "locked") $("token").focus();
 }
 
 function token() {
