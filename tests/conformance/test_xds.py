@@ -177,7 +177,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str,
 
 def at_rest(envoy: Side, shifter: Side) -> tuple[dict[str, object], dict[str, object]]:
     """Return what is seen of both once they have tried the last change; they may take their time to put it in force."""
-    end = time.monotonic() + 3
+    end = time.monotonic() + PATIENCE / 6
     wanted = {f"{SCOPES[kind]}.update_attempt": str(version) for kind, version in envoy.versions.items()}
     while True:
         seen = envoy.view(), shifter.view()
