@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.backend import Backend
 from tests.support.load import Load
+from tests.support.programs import PATIENCE
 from tests.support.proxy import Proxy, bootstrap, cluster, listener, route
 
 
@@ -23,7 +24,8 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 @pytest.fixture
 def proxy(tmp_path: Path, manager: socket.socket) -> Iterator[Proxy]:
     """One that begins as users' do: it has a command line that can be used again."""
-    with Proxy(tmp_path, "--drain-time-s", "1", environment={"NOTIFY_SOCKET": manager.getsockname()}) as proxy:
+    arguments = ("--drain-time-s", "1", "--parent-shutdown-time-s", str(PATIENCE))
+    with Proxy(tmp_path, *arguments, environment={"NOTIFY_SOCKET": manager.getsockname()}) as proxy:
         yield proxy
 
 
