@@ -171,7 +171,7 @@ class DataPlane:
         self._ticker.clock = reactor
         self._flusher = LoopingCall(self._flush_logs)
         self._flusher.clock = reactor
-        self._statistics = Statistics(reactor, monotonic, stats, self._histograms, self.meanwhile)
+        self._statistics = Statistics(reactor, monotonic, stats, self._histograms, self.reporting, self.meanwhile)
 
     # leading it
 
@@ -207,6 +207,9 @@ class DataPlane:
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = self._listen(listener.address, listener.backlog, listener.name, leaving)
             clusters = yield from self._making_clusters(prepared)
+            before = self._snapshot.bootstrap if self._snapshot is not None else None
+            same_clusters = not (plan.clusters_added or plan.clusters_removed)
+            same_around = same_clusters and before is not None and before.node_cluster == bootstrap.node_cluster
             for listener in bootstrap.listeners:
                 for key, chain in keyed_chains(listener):
                     if chain.tls is not None:
@@ -217,11 +220,16 @@ class DataPlane:
                     else:
                         served = self._served(ConnectionManager, listener.address, key)
                         stats = served.stats if served is not None else HttpStats()
+                        tracer = self._spans.tracer(chain.filter, counter(stats.filters), bootstrap.node_id)
+                        if served is not None and same_around and served.settings is chain.filter:
+                            # only runtime values are others, or another listener: these are asked for when they are needed
+                            prepared.managers[listener.address, key] = PreparedManager(served.tree, stats, served.filters, tracer)
+                            continue
                         prepared.managers[listener.address, key] = PreparedManager(
                             (yield from ListenerResource.in_steps(chain.filter, clusters.__getitem__, runtime)),
                             stats,
                             (yield from self._making_chain(chain.filter, stats, runtime, bootstrap.node_cluster)),
-                            self._spans.tracer(chain.filter, counter(stats.filters), bootstrap.node_id),
+                            tracer,
                         )
                         if chain.filter.local_reply is not None:
                             # made again by `commit`, which is too late to find out that it cannot be made
@@ -347,6 +355,7 @@ class DataPlane:
             runtime.drain()
             self._leaving.append(runtime)
         self._tell_runtimes()
+        self._statistics.configure(prepared.snapshot.bootstrap.stats)
         if self._snapshot is None:
             self._stats.initialization_time_ms.record((self._wall() - self._stats.started) * 1000)
         self._snapshot = prepared.snapshot
@@ -413,6 +422,7 @@ class DataPlane:
         self.stop_accepting(inbound_only)
         for address in self._concerned(inbound_only):
             self._runtimes[address].drain()
+        self._spans.flush(now=True)  # while there is time for an answer
 
     def drain(self) -> Deferred[None]:
         """`drain_listeners`, all of them; fires when no connection is left."""
@@ -421,11 +431,18 @@ class DataPlane:
 
     def emptied(self) -> Deferred[None]:
         """Fire when no connection is left."""
-        if not self._connections():
+        if self._finished():
             return succeed(None)
         waiting: Deferred[None] = Deferred()
         self._drained.append(waiting)
         return waiting
+
+    def _finished(self) -> bool:
+        """Whether no connection is left, and all that is to be told of them is told."""
+        if self._connections():
+            return False
+        self._spans.flush(now=True)
+        return not self._spans.busy
 
     def reopen_logs(self) -> None:
         """Open the files of all logs anew by their names, for who rotates them."""
@@ -439,6 +456,7 @@ class DataPlane:
             port.stop()
         for runtime in [*self._runtimes.values(), *self._leaving]:
             runtime.drop()
+        self._spans.flush(now=True)
         self._network.flush()
         for cluster in [*self._clusters.values(), *self._old_clusters]:
             cluster.stop()
@@ -653,7 +671,7 @@ class DataPlane:
             worker.listeners.remove(runtime)
             self._gone += self._trees(runtime)
             runtime.services = {}
-        if self._drained and not self._connections():
+        if self._drained and self._finished():
             waiting, self._drained = self._drained, []
             for deferred in waiting:
                 deferred.callback(None)

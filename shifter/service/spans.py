@@ -59,10 +59,17 @@ class Exporter:
     def flush(self, now: bool = False) -> None:
         """Send what waits if it has waited long enough, or *now*."""
         seconds = self._runtime.integer("tracing.opentelemetry.flush_interval_ms", _INTERVAL_MS) / 1000
-        if now or self._worker.now - self._since >= seconds:
+        if self._worker.now - self._since >= seconds:
             self._since = self._worker.now
             self._count("tracing.opentelemetry.timer_flushed")
             self._send()
+        elif now:
+            self._send()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits, or is under way."""
+        return bool(self._waiting) or self._under_way > 0
 
     def _send(self) -> None:
         waiting = self._waiting
@@ -131,6 +138,11 @@ class Spans:
         """See `Exporter.flush`."""
         for exporter in self._exporters.values():
             exporter.flush(now)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are spans that nobody has taken yet; not for long, for a collector has its timeout."""
+        return any(exporter.busy for exporter in self._exporters.values())
 
     def _exporter(self, config: OpenTelemetry) -> Exporter:
         known = self._exporters.get(config)

@@ -43,8 +43,10 @@ def test_spans_go_to_the_collectors_cluster() -> None:
         b"user-agent: OTel-OTLP-Exporter-shifter\r\nx-key: secret\r\ncontent-length: 2\r\n\r\nxx"
     )
     assert scene.counted() == (0, 0)
+    assert scene.exporter.busy
     backend.say(OK)
     assert scene.counted() == (2, 0)
+    assert not scene.exporter.busy
 
 
 def test_what_waits_long_enough_is_sent() -> None:
