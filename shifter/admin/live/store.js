@@ -178,7 +178,11 @@ export class Store {
       this.routesKnown = [...routesIn(this.topology)];
       this.usersKnown = new Map();
       for (const route of this.routesKnown) {
-        for (const entry of route.to) this.usersKnown.set(entry.cluster, [...(this.usersKnown.get(entry.cluster) ?? []), route]);
+        for (const entry of route.to) {
+          const users = this.usersKnown.get(entry.cluster);
+          if (users) users.push(route);
+          else this.usersKnown.set(entry.cluster, [route]);
+        }
       }
     }
     return this.routesKnown;
