@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.http_connection_manager import FileAccessLog
-from shifter.observe.accesslog import AccessLogWriter
+from shifter.observe.accesslog import AccessLogWriter, Sink, open_sink
 from shifter.observe.stats import ServerStats
 from shifter.proxy.access_log import AccessLog, compile_access_log
 from shifter.routing.logfilter import compile_filter
@@ -25,9 +25,12 @@ _WARN_EVERY = 60.0
 
 
 class AccessLogs:
-    """See the module. *random* returns 63 random bits, *monotonic* the seconds of some clock."""
+    """See the module. *random* returns 63 random bits, *monotonic* the seconds of some clock, *opener* makes the sinks that lines go to."""
 
-    def __init__(self, hostname: str, random: Callable[[], int], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, hostname: str, random: Callable[[], int], monotonic: Callable[[], float], opener: Callable[[str], Sink] = open_sink
+    ) -> None:
+        self._opener = opener
         self._hostname = hostname
         self._random = random
         self._monotonic = monotonic
@@ -43,7 +46,7 @@ class AccessLogs:
             if config.filter is not None:  # compiled again behind `commit`, which is too late to find out that it cannot be
                 compile_filter(config.filter, runtime, self._random)
             if config.path not in self._open and config.path not in self._to_be:
-                self._to_be[config.path] = AccessLogWriter(config.path)
+                self._to_be[config.path] = AccessLogWriter(config.path, self._opener)
 
     def discard(self) -> None:
         """Undo `prepare`."""
@@ -94,6 +97,9 @@ class AccessLogs:
         stats.access_log_failures = sum(writer.failures for writer in writers)
         stats.access_log_reopen_failures = sum(writer.reopen_failures for writer in writers)
         stats.access_log_lost = sum(writer.lost for writer in writers)
+
+    def __repr__(self) -> str:
+        return f"<AccessLogs {', '.join(self._open)}>"
 
     def _warn(self) -> None:
         """Say that lines are lost, at most once a minute."""

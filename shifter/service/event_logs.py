@@ -7,16 +7,17 @@ Rule 1. The logs of a configuration are opened before it serves, for its first c
 from collections.abc import Callable, Iterable
 
 from shifter.model.bootstrap import Bootstrap
-from shifter.observe.accesslog import AccessLogWriter
+from shifter.observe.accesslog import AccessLogWriter, Sink, open_sink
 from shifter.service.access_logs import LAST
 from shifter.upstream.health_check import HealthCheckEvent
 from shifter.upstream.outlier_events import OutlierEvent
 
 
 class EventLogs:
-    """See the module. *wall* is the clock of the lines."""
+    """See the module. *wall* is the clock of the lines, *opener* makes the sinks that they go to."""
 
-    def __init__(self, wall: Callable[[], float]) -> None:
+    def __init__(self, wall: Callable[[], float], opener: Callable[[str], Sink] = open_sink) -> None:
+        self._opener = opener
         self._wall = wall
         self._open: dict[str, AccessLogWriter] = {}
         self._to_be: dict[str, AccessLogWriter] = {}
@@ -26,7 +27,7 @@ class EventLogs:
         """Open what *bootstrap* wants besides what is open. Raises `AccessLogError`; `discard` undoes the rest."""
         for path in _paths(bootstrap):
             if path not in self._open:
-                self._to_be[path] = AccessLogWriter(path)
+                self._to_be[path] = AccessLogWriter(path, self._opener)
 
     def discard(self) -> None:
         """Undo `prepare`."""

@@ -14,6 +14,7 @@ from shifter.upstream.health_check.events import EventType, HealthCheckEvent
 from shifter.upstream.host import Host
 from shifter.upstream.outlier_events import OutlierEvent
 from tests.support.checks import HTTP
+from tests.support.sinks import Direct
 
 HOST = Host(SocketAddress("192.0.2.1", 80), 0.0)
 EJECTED = OutlierEvent("CONSECUTIVE_5XX", HOST, "EJECT", 1, True, None)
@@ -22,7 +23,7 @@ CHECKED = HealthCheckEvent(EventType.ADD_HEALTHY, "HTTP", HOST, "c")
 
 class Lab:
     def __init__(self, directory: Path) -> None:
-        self.logs = EventLogs(lambda: 0.0)
+        self.logs = EventLogs(lambda: 0.0, Direct)
         self.directory = directory
 
     def wanting(self, outliers: str = "", *checks: str) -> Bootstrap:
@@ -84,3 +85,15 @@ def test_a_log_that_cannot_be_opened(lab: Lab) -> None:
     assert lab.lines("out") == 1
     lab.logs.close()
     assert not (lab.directory / "good").exists() or (lab.directory / "good").read_text() == ""
+
+
+def test_files_are_exchanged(lab: Lab) -> None:
+    lab.serve(lab.wanting("out", "a"))
+    lab.logs.outlier("c", EJECTED)
+    lab.logs.check(lab.path("a"), CHECKED)
+    for name in ("out", "a"):
+        (lab.directory / name).rename(lab.directory / f"{name}.1")
+    lab.logs.reopen()
+    lab.logs.outlier("c", EJECTED)
+    assert [lab.lines(name) for name in ("out", "out.1", "a", "a.1")] == [1, 1, 0, 1]
+    lab.logs.close()
