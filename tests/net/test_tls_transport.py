@@ -370,13 +370,13 @@ def test_it_is_known_whether_something_waits_to_be_read() -> None:
     client, server = talk()
     assert not server.tls.unread()
     client.tls.write(b"question")
-    client.network.flush()
+    client.below.network.run()
     record = client.below.take()
     server.below.say(record[:3])
     assert server.tls.unread()  # the rest of a record is on its way
     server.below.arrive(record[3:])
     assert server.tls.unread()
-    server.network.run()
+    server.below.network.run()
     assert server.handler.data == b"question"
     assert not server.tls.unread()
 
