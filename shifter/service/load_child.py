@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 MEMORY = 4 << 30
@@ -46,10 +47,11 @@ def _stand_back() -> None:
         import resource
     except ImportError:  # no POSIX
         return
-    os.nice(_NICENESS)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    with suppress(OSError, ValueError):  # a sandbox may forbid either
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        os.nice(_NICENESS)
 
 
 if __name__ == "__main__":

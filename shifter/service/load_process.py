@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -50,21 +50,27 @@ class ProcessLoader:
             child.give_up("the proxy is ending")
 
     def _ask(self, question: Question) -> Deferred[Candidate]:
-        child = _Child(self._reactor, question)
+        try:
+            child = _Child(self._reactor, question)
+        except OSError as error:
+            return succeed(_unloaded(question, f"no process can be started for it: {error.strerror}"))
         self._running.add(child)
 
         def answered(answer: bytes) -> Deferred[Candidate]:
             return self._slices.run(unpickled(answer))
 
         def failed(failure: Failure) -> Candidate:
-            why = "the proxy is ending" if failure.check(CancelledError) else failure.getErrorMessage()
-            return unreadable(question.path, f"{question.path}: cannot be loaded: {why}")
+            return _unloaded(question, "the proxy is ending" if failure.check(CancelledError) else failure.getErrorMessage())
 
         def done(candidate: Candidate) -> Candidate:
             self._running.discard(child)
             return candidate
 
         return child.answer.addCallback(answered).addErrback(failed).addCallback(done)
+
+
+def _unloaded(question: Question, why: str) -> Candidate:
+    return unreadable(question.path, f"{question.path}: cannot be loaded: {why}")
 
 
 class _LoadError(Exception):
@@ -83,8 +89,8 @@ class _Child(ProcessProtocol):
         self._gave_up = ""
         path = os.pathsep.join(one or os.getcwd() for one in sys.path)
         arguments = [sys.executable, "-P", "-m", "shifter.service.load_child"]
-        self._late = reactor.callLater(PATIENCE, self.give_up, f"it took longer than {PATIENCE:.0f} s")
         reactor.spawnProcess(self, sys.executable, arguments, env={**os.environ, "PYTHONPATH": path})
+        self._late = reactor.callLater(PATIENCE, self.give_up, f"it took longer than {PATIENCE:.0f} s")
 
     def connectionMade(self) -> None:
         assert self.transport is not None

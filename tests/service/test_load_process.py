@@ -160,6 +160,16 @@ def test_the_end_does_not_wait_for_it(lab: Lab) -> None:
     assert lab.getDelayedCalls() == []
 
 
+def test_where_no_process_can_be_started(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spawn(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(lab, "spawnProcess", spawn)
+    said = "front.yaml: cannot be loaded: no process can be started for it: Resource temporarily unavailable"
+    assert lab.asked()[0].problems == (said,)
+    assert lab.getDelayedCalls() == []
+
+
 def test_which_files_are_loaded_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in TEXTS.items():
