@@ -1,4 +1,4 @@
-"""docs/operations.md names what there is: response flags, deadlines."""
+"""docs/operations.md and docs/access-logs.md name what there is: deadlines, response flags."""
 
 import re
 
@@ -8,7 +8,8 @@ from shifter.upstream.interfaces import FailureKind
 from tests.support.programs import ROOT
 
 PAGE = (ROOT / "docs/operations.md").read_text()
-ROWS = {row[1]: row[2] for row in re.finditer(r"^\| `(\S+)` \| (\S.*?) \|", PAGE, re.MULTILINE)}
+LOGS = (ROOT / "docs/access-logs.md").read_text()
+ROWS = {row[1]: row[2] for row in re.finditer(r"^\| `(\S+)` \| (\S.*?) \|", LOGS, re.MULTILINE)}
 
 
 def test_every_response_flag_of_an_upstream_with_its_status() -> None:
