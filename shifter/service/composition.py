@@ -36,8 +36,11 @@ class Composed:
     warnings: tuple[str, ...] = ()
 
 
-def compose(inputs: Inputs) -> Composed:
-    """Return what follows from *inputs*, whose candidate has a configuration. Raises `CompositionError`."""
+def compose(inputs: Inputs, before: Composed | None = None) -> Composed:
+    """Return what follows from *inputs*, whose candidate has a configuration. Raises `CompositionError`.
+
+    What has not changed since *before* is the very same object, so that nobody has to compare it.
+    """
     said = inputs.candidate.bootstrap
     assert said is not None
     overrides = inputs.overrides
@@ -45,11 +48,14 @@ def compose(inputs: Inputs) -> Composed:
     if overrides.runtime and not has_admin_layer(said):
         ended.append("the runtime values that were set end: the configuration has no `admin_layer` any more")
         overrides = replace(overrides, runtime={})
-    with_runtime = replace(said, runtime=_layers(said, inputs.candidate, overrides))
-    bootstrap, weights, others = overridden(with_runtime, overrides.weights)
-    ended += others
-    if len(weights) != len(overrides.weights):
-        overrides = replace(overrides, weights=weights)
+    bootstrap = replace(said, runtime=_layers(said, inputs.candidate, overrides))
+    if before is not None and before.inputs.candidate.bootstrap is said and before.inputs.overrides.weights == overrides.weights:
+        bootstrap = replace(bootstrap, listeners=before.bootstrap.listeners)
+    else:
+        bootstrap, weights, others = overridden(bootstrap, overrides.weights)
+        ended += others
+        if len(weights) != len(overrides.weights):
+            overrides = replace(overrides, weights=weights)
     without = weightless(bootstrap)
     if without:
         raise CompositionError("; ".join(without))

@@ -123,6 +123,7 @@ class Controller:
         self._listen = listen
         self._collector = collector or Collector()
         self._inputs: Inputs | None = None
+        self._composed: Composed | None = None
         self._waiting: deque[tuple[Wish, Actor, Deferred[ChangeResult]]] = deque()
         self._changing = False
         self._closed = False
@@ -201,7 +202,7 @@ class Controller:
         if isinstance(wanted, Refusal):
             return ChangeResult(False, self._version, problems=tuple(wanted.problems))
         try:
-            composed = compose(wanted.inputs)
+            composed = compose(wanted.inputs, self._composed)
         except CompositionError as error:
             return ChangeResult(False, self._version, problems=(str(error),))
         lines = yield self._plane.meanwhile(telling(snapshot.bootstrap, composed.bootstrap))
@@ -339,7 +340,7 @@ class Controller:
         return ChangeResult(False, self._version, problems=("the proxy is ending",))
 
     def _draft(self, inputs: Inputs) -> _Draft:
-        composed = compose(inputs)
+        composed = compose(inputs, self._composed)
         candidate = composed.inputs.candidate
         snapshot = Snapshot(self._version + 1, composed.bootstrap, candidate.source, candidate.documents)
         old = self.snapshot.bootstrap.admin if self.snapshot else None
@@ -352,9 +353,10 @@ class Controller:
         self._plane.commit(prepared)
         if draft.moves_admin:
             self._move_admin(draft.admin)
-        self._over += [self.snapshot, self._inputs]
+        self._over += [self.snapshot, self._inputs, self._composed]
         self.snapshot = snapshot
         self._inputs = draft.composed.inputs
+        self._composed = draft.composed
         for tell in self.served:
             tell(self._inputs)
         self._count_runtime(snapshot.bootstrap)
