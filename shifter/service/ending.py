@@ -27,6 +27,9 @@ _LINGER = 5.0
 _LAST_WORDS = 1.0
 """Seconds that the admin listener has to say that this process has handed over, before it ends."""
 
+ANSWER_TIME = 0.1
+"""Seconds in which who asked for the end is told that it comes."""
+
 _log = Logger()
 
 
@@ -102,8 +105,8 @@ class Ending:
         self._plane.drain().addCallback(self._emptied)
 
     def quit(self) -> None:
-        """React to ``POST /quitquitquit``: like a signal."""
-        self.terminate()
+        """React to ``POST /quitquitquit``: like a signal, once the answer to that is out."""
+        self._reactor.callLater(ANSWER_TIME, self.terminate)
 
     def leave(self) -> None:
         """Somebody else accepts connections now: see rule 3."""

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 
 from shifter.observe.stats import ServerStats
 from shifter.proxy.draining import DrainStrategy
-from shifter.service.ending import Ending, EndingOptions
+from shifter.service.ending import ANSWER_TIME, Ending, EndingOptions
 from shifter.service.notify import Notify
 
 
@@ -96,6 +96,14 @@ def test_the_second_signal_ends_it_at_once() -> None:
     process.ending.quit()
     process.ending.terminate()
     assert process.ends == [1.0]
+
+
+def test_who_asks_it_to_quit_is_answered_first() -> None:
+    process = Process()
+    process.ending.quit()
+    assert process.plane.told == []
+    process.clock.advance(ANSWER_TIME)
+    assert process.plane.told == [("drain",)]
 
 
 def test_who_has_to_know_does() -> None:
