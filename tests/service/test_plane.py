@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.testing import MemoryReactorClock
 
 from shifter.model.address import SocketAddress
-from shifter.model.bootstrap import Bootstrap, Snapshot
+from shifter.model.bootstrap import Bootstrap, RuntimeLayer, Snapshot
 from shifter.model.cluster import Cluster, DiscoveryType, EdsSource, LbEndpoint, UpstreamProtocol
 from shifter.model.health_check import HealthCheck, TcpHealthCheck
 from shifter.model.http_connection_manager import HttpConnectionManager
@@ -258,3 +258,14 @@ def test_a_cluster_of_a_configuration_that_is_thrown_away_is_forgotten(lab: Lab)
     (prepared,) = lab.warm(STATIC, replace(STATIC, name="another"))
     lab.plane.discard(prepared)
     assert set(lab.plane._registry._states) == {"fixed"}
+
+
+def test_runtime_values_change_under_a_tree_that_goes_on(lab: Lab) -> None:
+    first = large(1.0)
+    lab.put_in_force(first)
+    trees = [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)]
+    lab.put_in_force(replace(first, runtime=(RuntimeLayer("admin", {"a": 5}),)))
+    assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)] == trees != []
+    assert all(tree.runtime.integer("a", 0) == 5 for tree in trees)
+    lab.put_in_force(large(2.0))  # other clusters: another tree
+    assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)] != trees
