@@ -190,13 +190,14 @@ class EndpointReport:
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
     """One cluster (``cluster.<name>.``). ``limits`` are its circuit breakers by Envoy's field name, in Envoy's order; ``high_limits``
-    those of requests of high priority."""
+    those of requests of high priority. ``added_via_api`` tells one that stands in a file of clusters (CDS)."""
 
     name: str
     figures: Figures = Figures()
     endpoints: tuple[EndpointReport, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     high_limits: Mapping[str, int] = field(default_factory=dict)
+    added_via_api: bool = False
 
     @property
     def key(self) -> str:
@@ -206,7 +207,7 @@ class ClusterReport:
     def plus(self, other: Self) -> "ClusterReport":
         """Return both processes' reports on this cluster as one."""
         endpoints = _merged((*self.endpoints, *other.endpoints))
-        return ClusterReport(self.name, self.figures.plus(other.figures), endpoints, self.limits, self.high_limits)
+        return ClusterReport(self.name, self.figures.plus(other.figures), endpoints, self.limits, self.high_limits, self.added_via_api)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""
@@ -216,6 +217,7 @@ class ClusterReport:
             "endpoints": [endpoint.to_dict() for endpoint in self.endpoints],
             "limits": dict(self.limits),
             "high_limits": dict(self.high_limits),
+            "added_via_api": self.added_via_api,
         }
 
 

@@ -60,7 +60,7 @@ def _cluster_lines(cluster: ClusterReport) -> Iterator[str]:
     for priority, limits in (("default", cluster.limits), ("high", cluster.high_limits)):
         for limit, allowed in limits.items():
             yield f"{name}::{priority}_priority::{limit}::{allowed}\n"
-    yield f"{name}::added_via_api::false\n"
+    yield f"{name}::added_via_api::{str(cluster.added_via_api).lower()}\n"
     for endpoint in cluster.endpoints:
         for key, value in _endpoint_lines(endpoint):
             yield f"{name}::{endpoint.address}::{key}::{value}\n"
@@ -80,6 +80,8 @@ def _endpoint_lines(endpoint: EndpointReport) -> Iterator[tuple[str, object]]:
 
 def _cluster_status(cluster: ClusterReport) -> dict[str, object]:
     status: dict[str, object] = {"name": cluster.name}
+    if cluster.added_via_api:
+        status["added_via_api"] = True
     if cluster.endpoints:
         status["host_statuses"] = [_host_status(endpoint) for endpoint in cluster.endpoints]
     status["circuit_breakers"] = {"thresholds": [{**cluster.limits}, {"priority": "HIGH", **cluster.high_limits}]}

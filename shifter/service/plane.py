@@ -10,7 +10,7 @@ Rule 3. What takes long because a configuration is large is done in slices (`ser
 
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
@@ -528,8 +528,10 @@ class DataPlane:
                     yield service.report()
                 elif isinstance(service, TcpProxyRuntime):
                     yield service.measure().report(service.settings.stat_prefix, runtime.listener.name)
+        discovered = {one.name for one in self._snapshot.documents.clusters} if self._snapshot is not None else ()
         for cluster in list(self._clusters.values()):
-            yield cluster.report()
+            report = cluster.report()
+            yield replace(report, added_via_api=True) if cluster.name in discovered else report
 
     # inside
 

@@ -121,6 +121,7 @@ class Side:
             counted[f"{scope} not taken"] = int(str(rejected)) + int(str(failed))
         counted["said"] = [self._said(port) for port in self.ports]
         counted["dump"] = self._dumped()
+        counted["added_via_api"] = sorted(line for line in self._page("/clusters").splitlines() if "added_via_api" in line)
         return counted
 
     def _page(self, path: str) -> str:
