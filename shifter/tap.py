@@ -119,7 +119,7 @@ def makeService(options: Options) -> IService:
         raise SystemExit(1)
     state = options.state_dir
     try:
-        admin_token = AdminToken(given_token(options["admin-token-file"], os.environ), state)
+        admin_token = AdminToken(given_token(options["admin-token-file"], os.environ), state, os.environ)
     except TokenError as error:
         if predecessor is not None:
             predecessor.refuse(str(error))

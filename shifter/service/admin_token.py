@@ -2,12 +2,12 @@
 
 Rule 1. One that was given (``--admin-token-file``, ``SHIFTER_ADMIN_TOKEN``) is wanted wherever the admin listener is.
 Rule 2. Without one, it is wanted only off loopback, and is made up: kept in the state directory, readable for its owner only, or else told
-        in the log and good until the process ends.
+        in the log and good until the process ends, or the last of those that take its place.
 """
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -50,11 +50,12 @@ def _good(token: str, source: str) -> str:
 
 
 class AdminToken:
-    """See the module. *directory* is the state directory, if there is one."""
+    """See the module. *directory* is the state directory, if there is one; *environment* that of a process that takes over."""
 
-    def __init__(self, given: str | None = None, directory: str | None = None) -> None:
+    def __init__(self, given: str | None = None, directory: str | None = None, environment: MutableMapping[str, str] | None = None) -> None:
         self._token = given
         self._directory = directory
+        self._environment = environment if environment is not None else {}
 
     def wanted_at(self, address: SocketAddress) -> str | None:
         """Return what the admin listener wants to see when it is at *address*; ``None`` for nothing."""
@@ -80,6 +81,6 @@ class AdminToken:
         return token
 
     def _told(self) -> str:
-        token = secrets.token_urlsafe(24)
+        token = self._environment[VARIABLE] = secrets.token_urlsafe(24)
         _log.warn("the admin listener is not on loopback: it wants the token {token} (authorization: Bearer {token})", token=token)
         return token

@@ -61,6 +61,12 @@ def test_it_is_kept_for_its_owner(tmp_path: Path) -> None:
     assert AdminToken(directory=str(tmp_path / "state")).wanted_at(ANYWHERE[0]) == made
 
 
+def test_who_takes_over_wants_the_same() -> None:
+    environment: dict[str, str] = {}
+    made = AdminToken(environment=environment).wanted_at(ANYWHERE[0])
+    assert given_token(None, environment) == made
+
+
 def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
     (tmp_path / "admin-token").write_text("short")
     made = AdminToken(directory=str(tmp_path)).wanted_at(ANYWHERE[0])
