@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred
 from shifter.admin.page import HTML, JSON, PLAIN, BadQuery, Command, Page, Query, form, name_filter
 from shifter.admin.view import AdminView
 from shifter.model.report import Report
+from shifter.model.stats import StatsSettings
 from shifter.model.steps import Steps
 from shifter.observe import prometheus, stats_text
-from shifter.observe.histogram_text import Bounds, default_bounds
 from shifter.observe.scopes import Selection
+from shifter.routing.statistics import bounds_of, wanted
 
 FORMATS = ("html", "active-html", "json", "prometheus", "text")
 KINDS = ("All", "Counters", "Gauges", "Histograms", "TextReadouts")
@@ -34,7 +35,7 @@ def stats(view: AdminView, query: Query) -> Deferred[Page]:
     mode = query.get("histogram_buckets", "summary")
     if mode not in stats_text.MODES:
         raise BadQuery(f"usage: /stats?histogram_buckets=({'|'.join(stats_text.MODES)})\n")
-    selection, bounds = _selection(query), _bounds(view)
+    selection, bounds = _selection(view, query), bounds_of(_settings(view))
     make, content_type = _MAKERS[kind]
     return _made(view, lambda report: make(report, selection, mode, bounds), content_type)
 
@@ -44,7 +45,7 @@ def stats_prometheus(view: AdminView, query: Query) -> Deferred[Page]:
     mode = query.get("histogram_buckets", "cumulative")
     if mode not in ("cumulative", "summary"):
         raise BadQuery("unsupported prometheus histogram bucket mode\n")
-    selection, bounds = _selection(query), _bounds(view)
+    selection, bounds = _selection(view, query), bounds_of(_settings(view))
     summaries = mode == "summary"
     return _made(view, lambda report: prometheus.exposition_in_steps(report, selection, summaries, bounds), prometheus.CONTENT_TYPE)
 
@@ -56,20 +57,23 @@ def _made(view: AdminView, make: Callable[[Report], Steps[str]], content_type: s
     return view.report().addCallback(reported)
 
 
-def _bounds(view: AdminView) -> Bounds:
-    """The buckets that the configuration in use gives histograms."""
-    return default_bounds
+def _settings(view: AdminView) -> StatsSettings:
+    """What the configuration in use says of statistics."""
+    snapshot = view.snapshot()
+    return snapshot.bootstrap.stats if snapshot is not None else StatsSettings()
 
 
-def _selection(query: Query) -> Selection:
+def _selection(view: AdminView, query: Query) -> Selection:
     kind = query.get("type", "All")
     if kind not in KINDS:
         raise BadQuery("invalid &type= param\n")
-    keep = name_filter(query)
-    if "invert_filter" in query and keep is not None:
-        wanted = keep
-        return Selection(lambda name: not wanted(name), "usedonly" in query, kind)
-    return Selection(keep, "usedonly" in query, kind)
+    asked, there = name_filter(query), wanted(_settings(view))
+    inverted = "invert_filter" in query
+
+    def keep(name: str) -> bool:
+        return (there is None or there(name)) and (asked is None or asked(name) is not inverted)
+
+    return Selection(None if there is asked is None else keep, "usedonly" in query, kind)
 
 
 _CHOICE = (

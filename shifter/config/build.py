@@ -12,6 +12,7 @@ from shifter.config.build_cluster import Clusters
 from shifter.config.build_common import Sources, pairs
 from shifter.config.build_listener import Listeners, address
 from shifter.config.build_runtime import runtime_layers
+from shifter.config.build_stats import stats_settings
 from shifter.config.build_tls import TlsBuilder
 from shifter.config.discovered import Discovered, ResourceKind
 from shifter.config.document import MapNode
@@ -41,6 +42,7 @@ def build(config: schema.Bootstrap, root: MapNode, sources: Sources, discovered:
         node_id=config.node.id if config.node is not None else "",
         node_cluster=config.node.cluster if config.node is not None else "",
         outlier_event_log_path=ejections.event_log_path if ejections is not None else "",
+        stats=stats_settings(config),
         runtime=runtime_layers(config.layered_runtime, config.node.cluster if config.node is not None else ""),
     )
 

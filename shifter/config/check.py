@@ -10,6 +10,7 @@ from shifter.config.check_cluster import Clusters
 from shifter.config.check_listener import Listeners
 from shifter.config.check_routes import Routes
 from shifter.config.check_runtime import check_runtime
+from shifter.config.check_stats import check_stats
 from shifter.config.check_texts import Texts
 from shifter.config.check_tls import Tls
 from shifter.config.discovered import Discovered, ResourceKind
@@ -42,6 +43,7 @@ def check(root: MapNode, report: Report, judge: Judge, discovered: Discovered | 
     if manager is not None:
         clusters.manager(manager)
     clusters.resolvers(root)
+    check_stats(root, report, texts)
     if not static.get("listeners") and not any(True for _ in found.of(ResourceKind.LDS)):
         report.warn(root.key("static_resources"), "there are no `listeners`, so nobody can connect")
     names = AnyName() if found.lacks_clusters else clusters.names

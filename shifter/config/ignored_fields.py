@@ -8,10 +8,11 @@ Rule 2. Whatever guards something (limits, certificates, who may do what) or say
 
 _HARMLESS = {
     "envoy.config.bootstrap.v3.Bootstrap": (
-        "enable_worker_cpu_affinity fatal_actions inline_headers node_context_params stats_sinks tracing use_tcp_for_dns_lookups "
+        "enable_worker_cpu_affinity fatal_actions inline_headers node_context_params tracing use_tcp_for_dns_lookups "
         "xds_config_tracker_extension"
     ),
     "envoy.config.core.v3.Node": "listening_addresses",
+    "envoy.config.metrics.v3.StatsConfig": "stats_tags",
     "envoy.config.core.v3.DataSource": "watched_directory",
     "envoy.config.core.v3.DnsResolverOptions": "use_tcp_for_dns_lookups",
     "envoy.config.core.v3.HttpProtocolOptions": "max_connection_duration_jitter",

@@ -9,6 +9,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.cluster import Cluster
 from shifter.model.listener import Listener
 from shifter.model.route import FractionalPercent
+from shifter.model.stats import StatsSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Bootstrap:
     node_cluster: str = ""
     outlier_event_log_path: str = ""
     runtime: tuple[RuntimeLayer, ...] = ()
+    stats: StatsSettings = field(default_factory=StatsSettings)
 
 
 @dataclass(frozen=True, slots=True)

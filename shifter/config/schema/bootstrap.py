@@ -10,6 +10,7 @@ from shifter.config.schema.core import Address, Node
 from shifter.config.schema.dns import DnsResolutionConfig, TypedDnsResolver
 from shifter.config.schema.listener import Listener
 from shifter.config.schema.runtime import LayeredRuntime
+from shifter.config.schema.stats import FlushInterval, StatsConfig, StatsSink
 from shifter.config.schema.tls import Secret
 
 
@@ -76,8 +77,9 @@ class Bootstrap(Message):
     cluster_manager: ClusterManager | None = None
     dns_resolution_config: DnsResolutionConfig | None = None
     typed_dns_resolver_config: TypedDnsResolver | None = None
-    stats_config: Ignored = None
-    stats_flush_interval: Ignored = None
+    stats_config: StatsConfig | None = None
+    stats_sinks: list[StatsSink] = Field(default_factory=list)
+    stats_flush_interval: FlushInterval | None = None
     stats_flush_on_admin: Ignored = None
     stats_eviction_interval: Ignored = None
     deferred_stat_options: Ignored = None
