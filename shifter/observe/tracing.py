@@ -82,16 +82,19 @@ def write_traceparent(trace_id: bytes, span_id: bytes, sampled: bool) -> bytes:
 
 
 def read_b3(find: Find) -> Context | None:
-    """Return the context that B3 fields tell of, in one field or in several; ``None`` without a whole one."""
+    """Return the context that B3 fields tell of, in one field or in several; ``None`` without a whole one. One that only says that nothing
+    is told of the request has no ids."""
     single = find(b"b3")
     if single is not None:
+        if single == b"0":
+            return Context(b"", b"", False, form=Form.SINGLE)
         parts = single.lower().split(b"-")
         if not 2 <= len(parts) <= 4:
             return None
         return _b3(parts[0], parts[1], parts[2] if len(parts) > 2 else None, Form.SINGLE)
     trace_id, span_id, sampled = find(B3[0]), find(B3[1]), find(B3[3])
     if trace_id is None or span_id is None:
-        return None
+        return Context(b"", b"", False, form=Form.MULTI) if sampled == b"0" else None
     said = b"d" if find(B3[4]) == b"1" else sampled
     return _b3(trace_id.lower(), span_id.lower(), said, Form.MULTI)
 

@@ -107,7 +107,7 @@ class Tracer:
             sampled = traced and context.sampled is not False
             trace = Trace(context.trace_id, span_id, context.span_id, context.state, sampled, reason, name)
         else:
-            trace = Trace(new_trace_id(), span_id, b"", b"", traced, reason, name)
+            trace = Trace(new_trace_id(), span_id, b"", b"", traced and context.sampled is not False, reason, name)
         trace.tags = route.custom_tags
         trace.form = context.form
         head.trace = trace

@@ -120,6 +120,8 @@ def test_b3_goes_on_in_its_own_form(lines: list[bytes], forms: dict[str, str]) -
         (Tracing(), [PARENT + b"-00"], "random_sampling", "00"),
         (NONE, [PARENT + b"-01"], "not_traceable", "00"),
         (Tracing(), [b"b3: " + TRACE + b"-" + SPAN], "random_sampling", "01"),
+        (Tracing(), [b"b3: 0"], "random_sampling", "00"),
+        (Tracing(), [b"X-B3-Sampled: 0"], "random_sampling", "00"),
     ],
 )
 def test_who_is_traced(config: Tracing, lines: list[bytes], expected: str, flags: str) -> None:
