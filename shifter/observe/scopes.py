@@ -13,6 +13,7 @@ from shifter.model.report import Figures, HttpReport, ListenerReport, Report
 from shifter.model.steps import Steps, at_once
 
 _Name = TypeVar("_Name")
+_RDS = re.compile(r"http\.(.*)\.rds\.(.*)\.([a-z_]+)", re.DOTALL)
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -106,7 +107,7 @@ def families_in_steps(report: Report, selection: Selection = EVERYTHING) -> Step
     clusters: list[Scope] = []
     for scopes in (
         *(_clusters(report), _external(clusters), _http(report), _codecs(report), _listeners(report), _listener_http(report), _tcp(report)),
-        *(_server(report), _virtual_clusters(report)),
+        *(_server(report), _rds(report), _virtual_clusters(report)),
     ):
         family = clusters if not found else []
         for scope in scopes:
@@ -222,7 +223,39 @@ def _tcp(report: Report) -> list[Scope]:
 
 
 def _server(report: Report) -> list[Scope]:
-    return [Scope("", "envoy_", "", report.server)]
+    own, _ = _apart(report.server)
+    return [Scope("", "envoy_", "", own)]
+
+
+def _rds(report: Report) -> list[Scope]:
+    """What the server counts of files with routes, by who asks for them: the stat prefix and the name of the routes."""
+    _, of_routes = _apart(report.server)
+    return [
+        Scope(
+            f"http.{prefix}.rds.{name}.",
+            "envoy_http_rds_",
+            f'envoy_rds_route_config="{escaped(name)}",envoy_http_conn_manager_prefix="{escaped(prefix)}"',
+            figures,
+        )
+        for (prefix, name), figures in of_routes.items()
+    ]
+
+
+def _apart(server: Figures) -> tuple[Figures, dict[tuple[str, str], Figures]]:
+    """Return the server's figures without those of files with routes, and these."""
+    if not any(_RDS.fullmatch(name) for name in server.shared):
+        return server, {}
+    found: dict[tuple[str, str], tuple[dict[str, int], dict[str, int]]] = {}
+    kept: tuple[dict[str, int], dict[str, int]] = {}, {}
+    for at, numbers in enumerate((server.counters, server.shared)):
+        for name, value in numbers.items():
+            rds = _RDS.fullmatch(name)
+            if rds is None:
+                kept[at][name] = value
+            else:
+                found.setdefault((sanitized(rds[1]), sanitized(rds[2])), ({}, {}))[at][rds[3]] = value
+    own = replace(server, counters=kept[0], shared=kept[1])
+    return own, {names: Figures(counters, shared=shared) for names, (counters, shared) in found.items()}
 
 
 def _virtual_clusters(report: Report) -> list[Scope]:

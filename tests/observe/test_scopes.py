@@ -88,3 +88,15 @@ def test_selecting_everything_changes_nothing() -> None:
     assert families(a_report(), EVERYTHING) == families(a_report())
     everything = families(a_report(), Selection(lambda name: True))
     assert everything == families(a_report())
+
+
+def test_files_with_routes_have_their_labels() -> None:
+    name = "http.in.front.rds.a.b"
+    server = Figures({f"{name}.update_attempt": 2, "runtime.load_error": 0}, shared={f"{name}.version": 7, "server.live": 1})
+    report = Report(server=server)
+    [scope] = [scope for family in families(report) for scope in family if scope.metric == "envoy_http_rds_"]
+    assert scope.path == f"{name}."
+    assert scope.labels == 'envoy_rds_route_config="a.b",envoy_http_conn_manager_prefix="in.front"'
+    assert (scope.figures.counters, scope.figures.shared) == ({"update_attempt": 2}, {"version": 7})
+    [others] = [scope for family in families(report) for scope in family if scope.metric == "envoy_"]
+    assert (others.figures.counters, others.figures.shared) == ({"runtime.load_error": 0}, {"server.live": 1})
