@@ -178,7 +178,8 @@ class Feed:
         state = self._view.state()
         snapshot = self._view.snapshot()
         version = 0 if snapshot is None else snapshot.version
-        self._state = _event("state", json.dumps({"state": state, "version": version, "problems": list(self._view.problems())}))
+        told = {"state": state, "version": version, "problems": list(self._view.problems()), "notices": list(self._view.notices())}
+        self._state = _event("state", json.dumps(told))
         draining = state == "DRAINING"
         if draining and not self._draining:
             for listener in self._listeners:

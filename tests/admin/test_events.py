@@ -97,7 +97,7 @@ def test_who_comes_first_is_told_what_there_is() -> None:
     assert names(events) == ["hello", "state", "topology", "clusters"]
     told = dict(events)
     assert told["hello"]["version"] == "1.2.3"
-    assert told["state"] == {"state": "LIVE", "version": 3, "problems": []}
+    assert told["state"] == {"state": "LIVE", "version": 3, "problems": [], "notices": []}
     assert told["topology"]["clusters"]["one"]["type"] == "STATIC"
     assert told["clusters"]["one"] == {
         "active": 0,
@@ -198,7 +198,7 @@ def test_a_refused_configuration_is_told_at_once() -> None:
     ear.heard()
     scene.view.told_problems = ["front.yaml:3:1: no"]
     scene.second()
-    assert ear.heard()[0] == ("state", {"state": "LIVE", "version": 3, "problems": ["front.yaml:3:1: no"]})
+    assert ear.heard()[0] == ("state", {"state": "LIVE", "version": 3, "problems": ["front.yaml:3:1: no"], "notices": []})
 
 
 def test_who_comes_late_sees_what_has_been() -> None:

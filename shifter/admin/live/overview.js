@@ -9,6 +9,7 @@ const RECENT = 10;
 export function overview(store) {
   header(store);
   problems(store.state.problems);
+  notices(store.state.notices ?? []);
   keyed($("overview"), [...tiles(store)], tile => tile.name, tile => make("div", {}, make("dt", {}, tile.name), make("dd", {}, make("strong"), make("small"))),
     (element, { value, more, bad }) => {
       const [strong, small] = element.lastChild.children;
@@ -53,6 +54,11 @@ function header(store) {
   $("server").firstChild.dataset.state = state.state;
   const title = `shifter${topology.node ? ` ${topology.node}` : ""}${state.problems.length ? " (configuration refused)" : ""}`;
   if (document.title !== title) document.title = title;
+}
+
+function notices(list) {
+  $("notices").hidden = list.length === 0;
+  keyed($("notices-list"), list, notice => notice, notice => make("li", {}, notice));
 }
 
 function problems(list) {

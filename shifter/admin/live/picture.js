@@ -13,6 +13,7 @@ const RECENT = 10;
 const FEW = 16;
 const ENDPOINTS = 4;
 const WIDEST = 9;
+const ENOUGH = 0.2;
 
 let shown = FEW;
 let columns = null, lines = null, button = null, held = null;
@@ -119,16 +120,18 @@ function showEndpoint(store, element, { cluster, address, about, rest }) {
   text(element.children[2], about.health === "healthy" ? "" : [about.health, ...(about.flags ?? []).map(flag => FLAGS[flag] ?? flag.replaceAll("_", " "))].join(", "));
 }
 
-/** What each route brings each of its clusters, a second (rule 2); null where that cannot be told. */
+/** What each route brings each of its clusters, a second (rule 2); null where that cannot be told: from a small share, or while other
+ *  weights held for some of the time. */
 function estimate(store, routes, sums) {
   const of = name => perSecond(sums.get(name).rq || sums.get(name).cx, sums.get(name)) ?? 0;
+  const settled = store.now - store.topology.taken > RECENT;
   const flows = new Map();
   for (const route of routes) {
     const own = route.to.filter(entry => store.users(entry.cluster).length === 1);
     const share = own.reduce((sum, entry) => sum + entry.share, 0);
     const counted = own.reduce((sum, entry) => sum + of(entry.cluster), 0);
     const exact = own.length === route.to.length;
-    const total = exact ? counted : share > 0 ? counted / share : null;
+    const total = exact ? counted : settled && share >= ENOUGH ? counted / share : null;
     flows.set(route.key, {
       exact, total,
       to: new Map(route.to.map(entry => [entry.cluster, own.includes(entry) ? of(entry.cluster) : total === null ? null : total * entry.share])),
