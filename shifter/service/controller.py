@@ -297,6 +297,8 @@ class Controller:
         try:
             yield self._plane.warm(prepared)
             lines = yield self._plane.meanwhile(telling(self.snapshot.bootstrap, draft.composed.bootstrap))
+            if self._closed:
+                raise CancelledError
             held, overrides = _held(draft.composed.inputs), self._inputs.overrides
             if lines or not reads_files or held.overrides != overrides:
                 told = (*_some(lines, WRITTEN), *draft.composed.warnings)
@@ -314,6 +316,11 @@ class Controller:
         except BaseException:
             self._discard(draft, prepared)
             raise
+        if self._closed and entry is not None:  # since it was begun to be written
+            self._discard(draft, prepared)
+            return ChangeResult(
+                True, self._version, entry, warnings=("the proxy is ending: this is written down, and holds at the next start",)
+            )
         if self._closed:
             self._discard(draft, prepared)
             return self._ending()
