@@ -23,7 +23,7 @@ from zope.interface import implementer
 from shifter.model.address import Address, SocketAddress
 from shifter.net.buffers import read_at_a_time
 from shifter.net.socket_options import prepare
-from shifter.net.transport import ConnectOptions, Delayed, Handler, Transport
+from shifter.net.transport import UNHANDLED, ConnectOptions, Delayed, Handler, Transport
 
 if TYPE_CHECKING:
     from shifter.net.tls_session import TlsSession
@@ -476,7 +476,10 @@ class TcpTransport:
         self.reading = False
         self.connecting = False
         self.sock.close()
-        self.handler.connection_lost(reason)
+        handler = self.handler
+        handler.connection_lost(reason)
+        self.handler = UNHANDLED  # which knows this: neither is to keep the other, for the garbage collector seldom looks
+        self.peer_ended = None
 
     def _connected(self) -> None:
         self.connecting = False
