@@ -311,8 +311,9 @@ class Predecessor:
         return cls(socket.socket(fileno=words["line"]), sockets, words["epoch"], words["since"], _understood(words["overrides"]))
 
     def refuse(self, why: str) -> None:
-        """Say why nothing comes of it: this process is about to end."""
+        """Say why nothing comes of it, and hang up: this process is about to end."""
         _say(self._sock, {"refused": why})
+        self.close()
 
     def ready(self, reactor: Any, ours: Callable[[], None], connections: Callable[[int], None]) -> None:
         """Say that this process accepts connections. *ours* is called when the other one does not any more, *connections* with how many it

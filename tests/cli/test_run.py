@@ -1,7 +1,11 @@
 """`shifter run`, and the options of the process, which are the same as those of `twistd shifter`."""
 
 import inspect
+import json
+import os
+import socket
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +13,8 @@ from twisted.python import usage
 
 from shifter.cli import main
 from shifter.cli.run import command
-from shifter.tap import Options
+from shifter.service.handover import VARIABLE
+from shifter.tap import Options, makeService
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
@@ -42,3 +47,24 @@ def test_both_have_the_same_options() -> None:
 def test_what_makes_no_sense_is_told(wrong: str) -> None:
     with pytest.raises(usage.UsageError):
         Options().parseOptions(["--config", "front.yaml", wrong])  # type: ignore[no-untyped-call]  # as above
+
+
+def test_a_process_that_is_to_take_over_says_why_it_cannot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, memo = tmp_path / "front.yaml", tmp_path / "memo"
+    config.write_text("nonsense: 1\n")
+    ours, theirs = socket.socketpair()
+    overrides = {"runtime": {}, "weights": [], "files": None}
+    memo.write_text(json.dumps({"line": theirs.detach(), "sockets": [], "epoch": 1, "since": 0.0, "overrides": overrides}))
+    monkeypatch.setenv(VARIABLE, str(os.open(memo, os.O_RDONLY)))
+    options = Options()
+    options.parseOptions(["--config", str(config)])  # type: ignore[no-untyped-call]  # as above
+    with ours, pytest.raises(SystemExit):
+        try:
+            makeService(options)
+        finally:
+            said = json.loads(ours.recv(10_000))
+    assert "unknown field `nonsense`" in said["refused"]
+    assert "unknown field `nonsense`" in capsys.readouterr().err
+    assert VARIABLE not in os.environ
