@@ -99,7 +99,7 @@ COMMANDS = (
         stats_prometheus,
         (
             *_CHOICE,
-            ("text_readouts", "Accepted, and changes nothing: there are no text readouts"),
+            ("text_readouts", "Accepted, and changes nothing: text readouts are not numbers"),
             ("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)"),
         ),
     ),

@@ -273,7 +273,8 @@ class CertificateReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything one process has to say. ``server`` holds whole names (``server.live``, ``cluster_manager.active_clusters``)."""
+    """Everything one process has to say. ``server`` holds whole names (``server.live``, ``cluster_manager.active_clusters``), and so do
+    ``texts``, statistics that are words (Envoy's text readouts)."""
 
     listeners: tuple[ListenerReport, ...] = ()
     http: tuple[HttpReport, ...] = ()
@@ -282,6 +283,7 @@ class Report:
     virtual_clusters: tuple[VirtualClusterReport, ...] = ()
     tcp: tuple[TcpReport, ...] = ()
     certificates: tuple[CertificateReport, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def merge(reports: Iterable["Report"]) -> "Report":
@@ -298,6 +300,7 @@ class Report:
             _merged(one for report in every for one in report.virtual_clusters),
             _merged(one for report in every for one in report.tcp),
             tuple(dict.fromkeys(one for report in every for one in report.certificates)),
+            {name: text for report in every for name, text in report.texts.items()},
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -310,6 +313,7 @@ class Report:
             "virtual_clusters": [one.to_dict() for one in self.virtual_clusters],
             "tcp": [one.to_dict() for one in self.tcp],
             "certificates": [asdict(one) for one in self.certificates],
+            "texts": dict(self.texts),
         }
 
 

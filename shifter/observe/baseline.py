@@ -37,11 +37,8 @@ class Baseline:
         if not self._marks:
             return report
         left = self._left()
-        told = replace(
-            report,
-            server=_less(report.server, left.get(_SERVER)),
-            **{name: tuple(_part(part, left) for part in getattr(report, name)) for name in _PARTS},
-        )
+        parts: dict[str, Any] = {name: tuple(_part(part, left) for part in getattr(report, name)) for name in _PARTS}
+        told = replace(report, server=_less(report.server, left.get(_SERVER)), **parts)
         self._forget(left, {key for key, _ in _scopes(report)})
         return told
 

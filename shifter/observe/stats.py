@@ -552,7 +552,8 @@ class ServerStats:
         }
         histograms = {"server.initialization_time_ms": self.initialization_time_ms.report()}
         server = Figures(counters, gauges, shared, histograms=histograms)
-        return Report(every_listener, tuple(http), every_cluster, server, tuple(virtual_clusters), tuple(tcp), every_certificate)
+        named, proxies, words = tuple(virtual_clusters), tuple(tcp), dict(self.discovery_texts)
+        return Report(every_listener, tuple(http), every_cluster, server, named, proxies, every_certificate, words)
 
 
     def _stalls(self) -> dict[str, int]:

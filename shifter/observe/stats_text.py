@@ -14,7 +14,7 @@ from shifter.model.histogram import HistogramReport
 from shifter.model.report import Report
 from shifter.model.steps import Steps, at_once
 from shifter.observe.histogram_text import Bounds, as_json, as_text, default_bounds
-from shifter.observe.scopes import EVERYTHING, Scope, Selection, families_in_steps
+from shifter.observe.scopes import EVERYTHING, Scope, Selection, families_in_steps, one_line
 
 MODES = ("cumulative", "disjoint", "detailed", "summary")
 """Ways to show histograms (``histogram_buckets``)."""
@@ -37,7 +37,8 @@ def text_in_steps(report: Report, selection: Selection = EVERYTHING, mode: str =
     """Make ``/stats``, with histograms in *mode*."""
     show = as_text(mode, bounds)
     numbers, histograms = yield from _sorted(report, selection)
-    lines = yield from _each(numbers, lambda name, value: f"{name}: {value}\n")
+    lines = [f'{name}: "{text}"\n' for name, text in _texts(report, selection)]
+    lines += yield from _each(numbers, lambda name, value: f"{name}: {value}\n")
     lines += yield from _each(histograms, lambda name, histogram: f"{name}: {show(name, histogram)}\n", 8)
     return "".join(lines)
 
@@ -46,7 +47,8 @@ def json_in_steps(report: Report, selection: Selection = EVERYTHING, mode: str =
     """Make ``/stats?format=json``."""
     show, together = as_json(mode, bounds)
     numbers, histograms = yield from _sorted(report, selection)
-    lines = yield from _each(numbers, lambda name, value: f'{{"name":{json.dumps(name)},"value":{value}}}', between=",")
+    lines = [f'{{"name":{json.dumps(name)},"value":{json.dumps(text)}}}' for name, text in _texts(report, selection)]
+    lines += yield from _each(numbers, lambda name, value: f'{{"name":{json.dumps(name)},"value":{value}}}', between=",")
     shown = yield from _each(histograms, show, 8, ",")
     if shown:
         lines.append(f'{{"histograms":{together(shown)}}}')
@@ -57,7 +59,8 @@ def html_in_steps(report: Report, selection: Selection = EVERYTHING, mode: str =
     """Make ``/stats?format=html``: a table without a script."""
     show = as_text(mode, bounds)
     numbers, histograms = yield from _sorted(report, selection)
-    rows = yield from _each(numbers, lambda name, value: f"<tr><th scope=row>{escape(name)}<td>{value}\n")
+    rows = [f"<tr><th scope=row>{escape(name)}<td>{escape(text)}\n" for name, text in _texts(report, selection)]
+    rows += yield from _each(numbers, lambda name, value: f"<tr><th scope=row>{escape(name)}<td>{value}\n")
     rows += yield from _each(histograms, lambda name, one: f"<tr><th scope=row>{escape(name)}<td>{escape(show(name, one))}\n", 8)
     head = '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Statistics</title>\n<h1>Statistics</h1>\n'
     return f"{head}<table>\n<tr><th scope=col>name<th scope=col>value\n{''.join(rows)}</table>\n</html>\n"
@@ -72,6 +75,14 @@ def _each(
         lines.append(between.join([write(name, value) for name, value in named[at : at + piece]]))
         yield
     return lines
+
+
+def _texts(report: Report, selection: Selection) -> list[tuple[str, str]]:
+    """Return what is said in words, by name; it stands first."""
+    if selection.kind not in ("All", "TextReadouts"):
+        return []
+    named = sorted((one_line(name).replace(":", "_"), one_line(text)) for name, text in report.texts.items())
+    return [pair for pair in named if selection.keep is None or selection.keep(pair[0])]
 
 
 def _sorted(report: Report, selection: Selection) -> Steps[tuple[list[tuple[str, int]], list[tuple[str, HistogramReport]]]]:

@@ -27,7 +27,7 @@ TYPES = {
 SCOPES = {"cds": "cluster_manager.cds", "lds": "listener_manager.lds", "rds": "http.front.rds.local"}
 COUNTED = (
     *("config_reload", "init_fetch_timeout", "update_attempt", "update_empty", "update_failure"),
-    *("update_rejected", "update_success", "version"),
+    *("update_rejected", "update_success", "version", "version_text"),
 )
 OTHERS = (
     *("cluster_manager.active_clusters", "cluster_manager.cluster_added", "cluster_manager.cluster_modified"),

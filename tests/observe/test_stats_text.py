@@ -126,3 +126,15 @@ def test_no_name_adds_a_line(name: str) -> None:
     if "_" not in name and name != "empty":
         assert len(stats_text(report).splitlines()) == len(stats_text(plain).splitlines())
     stats_text(report).encode()
+
+
+def test_words_stand_first() -> None:
+    report = Report(server=Figures({"a": 1}), texts={"z.version_text": 'v"1"', "b.version_text": ""})
+    assert stats_text(report) == 'b.version_text: ""\nz.version_text: "v"1""\na: 1\n'
+    assert json.loads(stats_json(report))["stats"][:2] == [
+        {"name": "b.version_text", "value": ""},
+        {"name": "z.version_text", "value": 'v"1"'},
+    ]
+    assert stats_text(report, Selection(kind="TextReadouts", keep=lambda name: name[0] == "z")) == 'z.version_text: "v"1""\n'
+    assert "version_text" not in stats_text(report, Selection(kind="Counters"))
+    assert Report.merge([report, Report()]).texts == report.texts
