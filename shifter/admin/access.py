@@ -1,7 +1,7 @@
 """Who may ask the admin listener.
 
-Rule 1. With a token, who shows it (``Authorization: Bearer``) may ask everything, by whatever name; others only what `Command.public` pages
-        say to anybody.
+Rule 1. With a token, who shows it (``Authorization: Bearer``) may ask everything; others only what `Command.public` pages say to
+        anybody. By which name does not matter: no browser shows the token by itself.
 Rule 2. Without one, a browser that was lured to a name of somebody else's must not read these pages (DNS rebinding). Such a name has a
         dot and is not ours; addresses, single-label names (``localhost``, a compose service) and configured names are answered.
 Rule 3. Without one, a POST that a page of another site had a browser send is refused too (cross-site request forgery).
@@ -16,7 +16,11 @@ from shifter.admin.page import Page
 
 _NOT_OURS = Page("This Host is not one of the admin listener's.\n", status=403)
 _NOT_FROM_US = Page("This page of somebody else's must not change anything here.\n", status=403)
-_WORDS = "The admin listener wants its token: authorization: Bearer TOKEN\n"
+_WANTED = Page(
+    "The admin listener wants its token: authorization: Bearer TOKEN\n",
+    status=401,
+    headers=(("www-authenticate", 'Bearer realm="shifter admin"'),),
+)
 _SCHEME = b"bearer"
 
 
@@ -60,11 +64,8 @@ class Gate:
 
     def refusal(self, headers: Any, *, public: bool, changes: bool) -> Page | None:
         """Return what is answered to a request that may not be, for a page that is *public* or *changes* something."""
-        shown = self._token is not None and self._shows(headers)
-        if shown:
-            return None
-        if self._token is not None and not public:
-            return Page(_WORDS, status=401, headers=(("www-authenticate", 'Bearer realm="shifter admin"'),))
+        if self._token is not None:
+            return None if public or self._shows(headers) else _WANTED
         hosts = headers.getRawHeaders("host", [])
         if len(hosts) > 1 or not all(is_own_host(host, self._names) for host in hosts):
             return _NOT_OURS
