@@ -3,11 +3,14 @@
 Rule 1. As in ``check``: works on the node tree, and skips what has an unexpected shape.
 """
 
-from shifter.config.build_runtime import is_share
-from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, text_in
+from collections.abc import Mapping
+
+from shifter.config.build_runtime import flattened, is_share
+from shifter.config.document import ListNode, MapNode, TextNode, map_in, maps, plain, text_in
 from shifter.config.judge import number
 from shifter.config.report import Report, shown
 from shifter.config.schema.core import Denominator
+from shifter.model.bootstrap import RuntimeValue
 
 _ENVOYS_OWN = ("envoy.reloadable_features.", "envoy.restart_features.", "overload.", "re2.", "upstream.", "health_check.")
 _IN_THE_FILE = ("circuit_breakers.", "outlier_detection.")
@@ -30,6 +33,41 @@ def check_runtime(root: MapNode, report: Report) -> None:
         values = map_in(layer, "static_layer")
         if values is not None:
             _values(values, report)
+    if runtime is not None and not report.failed:
+        _weights(root, runtime, report)
+
+
+def _weights(root: MapNode, runtime: MapNode, report: Report) -> None:
+    """Report weights that are all 0 in runtime, as far as no file may have others."""
+    values: dict[str, RuntimeValue] = {}
+    for layer in maps(runtime.get("layers")):
+        if "disk_layer" in layer:
+            return
+        static = map_in(layer, "static_layer")
+        if static is not None:
+            said = plain(static)
+            assert isinstance(said, dict)
+            values.update(flattened(said))
+    waiting: list[object] = [root.get("static_resources")] if values else []
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ListNode):
+            waiting += node
+        elif isinstance(node, MapNode):
+            waiting += node.values()
+            prefix = text_in(node, "runtime_key_prefix")
+            if prefix and _has_no_weight(node, prefix, values):
+                report.error(node.key("runtime_key_prefix"), f"all weights are 0 in `layered_runtime`, under `{shown(prefix)}.`")
+
+
+def _has_no_weight(node: MapNode, prefix: str, values: Mapping[str, RuntimeValue]) -> bool:
+    entries = list(maps(node.get("clusters")))
+    weights = []
+    for entry in entries:
+        value = values.get(f"{prefix}.{text_in(entry, 'name') or ''}")
+        known = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        weights.append(int(value) if known and isinstance(value, int | float) else number(entry, "weight") or 0)
+    return bool(entries) and not any(weights)
 
 
 def _values(layer: MapNode, report: Report) -> None:

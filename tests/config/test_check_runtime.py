@@ -66,3 +66,49 @@ def test_values_that_are_read() -> None:
 def test_there_is_one_admin_layer() -> None:
     problems = load(layers("{name: a, admin_layer: {}}, {name: b, admin_layer: {}}"), NAME).problems
     assert [problem.message for problem in problems if problem.level == "error"] == ["there can be one `admin_layer`"]
+
+
+WEIGHTED = """static_resources:
+  listeners:
+  - name: front
+    address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {prefix: /}
+                route: {weighted_clusters: {«runtime_key_prefix»: rel, clusters: [{name: a, weight: 10}, {name: b, weight: 90}]}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+  - {name: a, load_assignment: {cluster_name: a}}
+  - {name: b, load_assignment: {cluster_name: b}}
+layered_runtime: {layers: [LAYERS]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "bad"),
+    [
+        ("{name: s, static_layer: {rel.a: 0, rel.b: 0}}", True),
+        ("{name: s, static_layer: {rel: {a: 0.5, b: 0}}}", True),
+        ("{name: s, static_layer: {rel.a: 0, rel.b: 0}}, {name: t, static_layer: {rel.a: 1}}", False),
+        ("{name: s, static_layer: {rel.a: 0}}", False),
+        ("{name: s, static_layer: {rel.a: 0, rel.b: -1}}", False),
+        ("{name: s, static_layer: {rel.a: 0, rel.b: 0}}, {name: d, disk_layer: {symlink_root: /x}}", False),
+    ],
+)
+def test_weights_that_are_all_0_in_runtime(values: str, bad: bool) -> None:
+    planted = marked(WEIGHTED.replace("LAYERS", values))
+    problems = [problem for problem in load(planted.text, NAME).problems if problem.level == "error"]
+    assert [(one.message, one.place) for one in problems] == (
+        [("all weights are 0 in `layered_runtime`, under `rel.`", planted.place)] if bad else []
+    )
