@@ -66,7 +66,7 @@ def _is_among(address: SocketAddress, wider: SocketAddress) -> bool:
     """Whether who listens on *wider* gets what comes to *address*."""
     if address.port != wider.port or not address.port:
         return False
-    return wider.host in (address.host, "::") or (wider.host == "0.0.0.0" and ":" not in address.host)  # noqa: S104
+    return wider.host in (address.host, "::") or (wider.host == "0.0.0.0" and ":" not in address.host)
 
 
 class Listen(Protocol):
@@ -123,10 +123,14 @@ class ListeningPort:
 
     def stop(self) -> None:
         """Accept what has come by now, then no more, and close the socket; connections already accepted go on."""
+        while self._sock.fileno() >= 0 and self._accept_one():
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; nobody is left who could serve what waits for it."""
         if self._sock.fileno() < 0:
             return
-        while self._accept_one():
-            pass
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None

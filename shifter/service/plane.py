@@ -453,7 +453,7 @@ class DataPlane:
         """Drop what is left and let go of the reactor."""
         self._slices.stop()
         for port in self._ports.values():
-            port.stop()
+            port.close()
         for runtime in [*self._runtimes.values(), *self._leaving]:
             runtime.drop()
         self._spans.flush(now=True)
@@ -608,6 +608,8 @@ class DataPlane:
             services[key] = manager = served or ConnectionManager(
                 listener, chain.filter, self._worker, ready.tree, logs, self._make_door, ready.filters, ready.stats, stats, chain
             )
+            starts = chain.filter.access_log if chain.filter.flush_access_log_on_new_request else ()
+            manager.start_logs = tuple(self._logs_of(starts, b"DownstreamStart"))
             manager.trace(ready.tracer)
         return services
 

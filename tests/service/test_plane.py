@@ -15,9 +15,12 @@ from shifter.model.bootstrap import Bootstrap, RuntimeLayer, Snapshot
 from shifter.model.cluster import Cluster, DiscoveryType, EdsSource, LbEndpoint, UpstreamProtocol
 from shifter.model.health_check import HealthCheck, TcpHealthCheck
 from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.listener import FilterChain, Listener
 from shifter.model.load_balancing import LbPolicy
 from shifter.model.outlier_detection import OutlierDetection
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
+from shifter.model.tcp_proxy import TcpCluster, TcpProxy
+from shifter.net.listen import ListenError
 from shifter.observe.stats import ServerStats
 from shifter.service.filewatch import LOOK_EVERY
 from shifter.service.plane import WARMING_DEADLINE, DataPlane, Prepared
@@ -91,6 +94,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab = Lab(tmp_path / "eds.yaml")
     yield lab
     lab.plane.stop()
+    lab.reactor.advance(0)
     assert not lab.reactor.getDelayedCalls()
 
 
@@ -269,3 +273,50 @@ def test_runtime_values_change_under_a_tree_that_goes_on(lab: Lab) -> None:
     assert all(tree.runtime.integer("a", 0) == 5 for tree in trees)
     lab.put_in_force(large(2.0))  # other clusters: another tree
     assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)] != trees
+
+
+HTTP = HttpConnectionManager("http", RouteConfiguration())
+TCP = TcpProxy("tcp", (TcpCluster("fixed", 1),))
+
+
+def speaking(name: str, host: str, port: int, filter: HttpConnectionManager | TcpProxy = HTTP, backlog: int = 10) -> Listener:
+    return Listener(name, SocketAddress(host, port), (FilterChain(filter),), backlog=backlog)
+
+
+def two_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def test_listeners_are_known_by_their_addresses(lab: Lab) -> None:
+    one, two = two_ports()
+
+    def serve(*listeners: Listener) -> dict[int, int]:
+        lab.put_in_force(Bootstrap(listeners, (STATIC,)))
+        return {port.address.port: port.fileno() for port in lab.plane._ports.values()}
+
+    sockets = serve(speaking("a", "127.0.0.1", one), speaking("b", "127.0.0.1", two), speaking("any", "127.0.0.1", 0))
+    swapped = serve(speaking("b", "127.0.0.1", one, TCP), speaking("a", "127.0.0.1", two, backlog=20), speaking("some", "127.0.0.1", 0))
+    assert swapped == sockets
+    assert {name: address.port for name, address in lab.plane.addresses.items()} | {"some": 0} == {"a": two, "b": one, "some": 0}
+    serve(speaking("b", "127.0.0.1", one, HTTP))
+    for port in set(sockets) - {one}:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+    for host in ("0.0.0.0", "::", "127.0.0.1"):
+        serve(speaking("b", host, one))
+        socket.create_connection(("127.0.0.1", one)).close()
+        assert [str(address.host) for address in lab.plane.addresses.values()] == [host]
+
+
+def test_a_move_that_is_given_up_leaves_the_port_as_it_was(lab: Lab) -> None:
+    one, taken = two_ports()
+    lab.put_in_force(Bootstrap((speaking("a", "0.0.0.0", one),), ()))
+    with socket.create_server(("127.0.0.1", taken)):
+        moved = Bootstrap((speaking("a", "127.0.0.1", one), speaking("b", "127.0.0.1", taken)))
+        with pytest.raises(ListenError, match="in use"):
+            lab.plane.lay_out(Snapshot(2, moved))
+    (port,) = lab.plane._ports.values()
+    with socket.socket(fileno=socket.dup(port.fileno())) as same:
+        assert not same.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    socket.create_connection(("127.0.0.1", one)).close()
