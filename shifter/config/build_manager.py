@@ -32,6 +32,8 @@ def connection_manager(
         codec_type=config.codec_type,
         access_log=access_logs(config.access_log, sources),
         tracing=tracing(config.tracing),
+        flush_access_log_on_new_request=config.flush_access_log_on_new_request
+        or (config.access_log_options is not None and config.access_log_options.flush_access_log_on_new_request),
         path_normalization=_path_normalization(config),
         suppress_envoy_headers=sources.filters.suppresses_envoy_headers(config.http_filters),
         http_filters=sources.filters.chain(config.http_filters),

@@ -36,7 +36,7 @@ _HARMLESS = {
     "envoy.config.endpoint.v3.Endpoint": "observability_name",
     "envoy.config.listener.v3.Listener": ("connection_balance_config enable_mptcp stats_matcher tcp_fast_open_queue_length tcp_keepalive"),
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager": (
-        "access_log_flush_interval access_log_options drain_timeout_jitter flush_access_log_on_new_request "
+        "access_log_flush_interval drain_timeout_jitter "
         "http1_safe_max_connection_duration http3_protocol_options record_route_resolution_stats"
     ),
     "envoy.extensions.filters.http.router.v3.Router": "start_child_span upstream_log upstream_log_options",

@@ -138,7 +138,8 @@ class HttpConnectionManager:
     ``max_stream_duration``: a whole exchange. ``http_filters`` are those before the router. ``internal_addresses`` are the CIDR
     ranges of ``internal_address_config``: who comes from there may use ``x-envoy-*`` control fields.
     ``stream_flush_timeout``: how long an HTTP/2 answer may wait for the client to take its end; ``None``: as ``stream_idle_timeout``.
-    ``scheme_to_overwrite`` is ``scheme_header_transformation``.
+    ``scheme_to_overwrite`` is ``scheme_header_transformation``. ``flush_access_log_on_new_request``: access logs have a line when a request
+    begins, too.
     """
 
     stat_prefix: str
@@ -185,3 +186,4 @@ class HttpConnectionManager:
     proxy_100_continue: bool = False
     scheme_to_overwrite: bytes | None = None
     tracing: Tracing | None = None
+    flush_access_log_on_new_request: bool = False

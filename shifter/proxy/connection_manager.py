@@ -50,9 +50,9 @@ class ConnectionManager:
     """See the module. ``make_door`` makes the door for a new connection."""
 
     __slots__ = (
-        "_next_id", "_told", "access_logs", "chain_name", "client_certificates", "counted", "doors", "draining", "ended", "entry", "filters",
-        "forwarding", "gone", "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door", "max_head", "secure",
-        "server_line", "settings", "stats", "tracer", "tree", "worker",
+        "_next_id", "_told", "access_logs", "chain_name", "client_certificates", "counted", "doors", "draining", "ended", "entry",
+        "filters", "forwarding", "gone", "last_fields", "listener", "listener_stats", "local_replies", "logs_more", "make_door",
+        "max_head", "secure", "server_line", "settings", "start_logs", "stats", "tracer", "tree", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class ConnectionManager:
         self._told: Drain | None = None
         self.make_door = make_door
         self.tracer: Tracer | None = None
+        self.start_logs: tuple[AccessLog, ...] = ()  # of lines for requests that begin
         self._next_id = 0
         self.configure(listener, settings, tree, access_logs, filters, chain)
 

@@ -7,6 +7,7 @@ so that what is matched is what is forwarded.
 from shifter.filters.api import Reply
 from shifter.proxy.downstream import Downstream, Exchange
 from shifter.proxy.local_reply import LocalReply
+from shifter.proxy.outcome import blank, cluster_of, local_entry
 from shifter.routing.errors import RequestRefused
 from shifter.routing.forwarded import UNDERSCORE
 from shifter.routing.path import PathRedirect, make_canonical
@@ -35,11 +36,26 @@ def exchange_for(head: RequestHead, downstream: Downstream, host: bytes) -> Exch
         runtime.client_certificates.tell(head, downstream.transport)
     if runtime.tracer is not None:
         runtime.tracer.begin(head, runtime.tree.locate)
+    if runtime.start_logs:
+        _log_start(head, downstream)
     if runtime.filters is not None:
         return runtime.filters.exchange_for(head, downstream)
     runtime.stats.rq_total += 1
     leaf = runtime.tree.locate(head)
     return leaf.start(head, downstream) if leaf is not None else not_found(head, downstream)
+
+
+def _log_start(head: RequestHead, downstream: Downstream) -> None:
+    """Write down that a request begins, with the route that it fits now (``flush_access_log_on_new_request``)."""
+    runtime = downstream.runtime
+    entry = local_entry(downstream, head, 0, b"", "", 0.0, blank())
+    route = getattr(runtime.tree.locate(head), "config", None)  # not which entry of it: that is drawn once
+    if route is not None:
+        entry.route = route.name
+        entry.route_metadata = route.metadata
+        entry.cluster = cluster_of(route)
+    for access_log in runtime.start_logs:
+        access_log.write(entry)
 
 
 def not_found(head: RequestHead, downstream: Downstream) -> Exchange:

@@ -15,14 +15,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.filters.api import FilterFactory, HttpFilter, Reply
-from shifter.model.route import RouteAction
 from shifter.net.transport import Transport
 from shifter.observe.logformat import LogEntry
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange
 from shifter.proxy.entry import not_found
 from shifter.proxy.filterway import DATA, HEAD, TOO_LARGE, TRAILERS, Event, RequestWay, ResponseWay
 from shifter.proxy.local_reply import LocalReply, local_reply
-from shifter.proxy.outcome import CLIENT_GONE, TAKEN_BACK, blank, local_entry
+from shifter.proxy.outcome import CLIENT_GONE, TAKEN_BACK, blank, cluster_of, local_entry
 from shifter.wire.events import EXPECT_CONTINUE, NO_BODY, ProtocolError, RequestHead, ResponseHead, expects_continue, without
 from shifter.wire.h1 import REASONS
 
@@ -158,7 +157,7 @@ class FilteredExchange:
             entry = local_entry(self._door, self.head, 0, b"", "", self.runtime.worker.monotonic() - self._started, blank())
             if self._leaf is not None:
                 entry.route = self._leaf.config.name
-                entry.cluster = _cluster_of(self._leaf)
+                entry.cluster = cluster_of(self._leaf.config, self._leaf.entry)
         if self._inner_status:
             head = self._sent or self._response.head
             entry.status = entry.reply_status or head.status
@@ -295,7 +294,7 @@ class FilteredExchange:
         inner = self._inner
         if inner is None:
             inner = self._inner = LocalReply(self.head, self, reply, self._leaf)
-            inner.cluster = _cluster_of(self._leaf) if self._leaf is not None else ""
+            inner.cluster = cluster_of(self._leaf.config, self._leaf.entry) if self._leaf is not None else ""
             inner.begin(b"", self._request_done)
         elif not self._inner_over:
             inner.answer(reply)
@@ -575,11 +574,3 @@ class FilteredExchange:
     def __repr__(self) -> str:
         state = "over" if self._done else "held" if self._inner is None else repr(self._inner)
         return f"<FilteredExchange {self.head.method!r} {self.head.path!r} {state}>"
-
-
-def _cluster_of(leaf: ChosenLeaf) -> str:
-    """The cluster that *leaf* forwards to, if it is known by now."""
-    if leaf.entry is not None:
-        return leaf.entry.name
-    action = leaf.config.action
-    return action.clusters[0].name if isinstance(action, RouteAction) and len(action.clusters) == 1 else ""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from shifter.model.route import Route, RouteAction, WeightedCluster
 from shifter.observe.logformat import LogEntry
 from shifter.routing.match import is_grpc
 from shifter.upstream.interfaces import Failed, FailureKind
@@ -111,3 +112,11 @@ def local_entry(
     entry.cluster = entry.route = ""
     entry.upstream_host = entry.upstream_service_time = None
     return entry
+
+
+def cluster_of(route: Route, entry: WeightedCluster | None = None) -> str:
+    """Return the cluster that *route*, or its *entry*, forwards to, if it is known by now."""
+    if entry is not None:
+        return entry.name
+    action = route.action
+    return action.clusters[0].name if isinstance(action, RouteAction) and len(action.clusters) == 1 else ""

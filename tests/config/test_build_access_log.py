@@ -78,3 +78,11 @@ def test_errors(fields: str, more: str, message: str) -> None:
     [problem] = load(planted.text, NAME, JUDGE).problems
     assert message in problem.message
     assert problem.place == planted.place
+
+
+@pytest.mark.parametrize("said", ["flush_access_log_on_new_request: true", "access_log_options: {flush_access_log_on_new_request: true}"])
+def test_requests_that_begin(said: str) -> None:
+    for text, expected in ((with_manager(said), True), (with_manager("access_log_options: {}"), False)):
+        loaded = load(text, NAME, JUDGE)
+        assert loaded.bootstrap is not None, loaded.problems
+        assert loaded.bootstrap.listeners[0].filter_chains[0].filter.flush_access_log_on_new_request is expected  # type: ignore[union-attr]  # HTTP

@@ -31,7 +31,12 @@ def test_a_warning_and_the_rest_is_used(name: str) -> None:
 
 
 def test_beside_an_error_both_are_told() -> None:
-    text = plant(*PLANTED["record_route_resolution_stats"]).text.replace("«", "").replace("»", "").replace("port_value: 8000", "port_value: eighty")
+    text = (
+        plant(*PLANTED["record_route_resolution_stats"])
+        .text.replace("«", "")
+        .replace("»", "")
+        .replace("port_value: 8000", "port_value: eighty")
+    )
     loaded = load(text, NAME)
     assert [problem.level for problem in loaded.problems] == ["error", "warning"] and loaded.bootstrap is None
 

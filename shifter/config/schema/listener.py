@@ -142,6 +142,16 @@ class Rds(Message):
     route_config_name: Text = ""
 
 
+class AccessLogOptions(Message):
+    """``HttpConnectionManager.HcmAccessLogOptions``."""
+
+    envoy = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions"
+
+    flush_access_log_on_new_request: Bool = False
+    access_log_flush_interval: Ignored = None
+    flush_log_on_tunnel_successfully_established: Ignored = None
+
+
 class HttpConnectionManager(Typed):
     """``HttpConnectionManager``. What is not given has the default of ``shifter.model.http_connection_manager``."""
 
@@ -175,6 +185,8 @@ class HttpConnectionManager(Typed):
     delayed_close_timeout: Seconds | None = None
     access_log: list[AccessLog] = Field(default_factory=list)
     tracing: Tracing | None = None
+    access_log_options: AccessLogOptions | None = None
+    flush_access_log_on_new_request: Bool = False
     use_remote_address: Bool | None = None
     xff_num_trusted_hops: UInt32 | None = None
     skip_xff_append: Bool | None = None

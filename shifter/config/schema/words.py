@@ -31,6 +31,9 @@ _FIELDS = {
         "client_sampling random_sampling overall_sampling verbose= max_path_tag_length custom_tags* provider spawn_upstream_span "
         "operation= upstream_operation= no_context_propagation="
     ),
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions": (
+        "access_log_flush_interval flush_access_log_on_new_request= flush_log_on_tunnel_successfully_established="
+    ),
     "envoy.config.trace.v3.OpenTelemetryConfig": (
         "grpc_service http_service exporter service_name= resource_detectors* sampler max_cache_size "
         "set_telemetry_sdk_resource_attributes set_service_name_resource_attribute set_instrumentation_scope"
