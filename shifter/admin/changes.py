@@ -1,10 +1,11 @@
 """The pages that change what is served, and those that tell what was changed."""
 
+import json
 from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
 
-from shifter.admin.page import BadQuery, Page, Query, form, json_page, result_page
+from shifter.admin.page import JSON, BadQuery, Page, Query, form, json_page, result_page
 from shifter.admin.view import AdminView
 from shifter.model.change import AuditEntry
 
@@ -25,7 +26,12 @@ def undo(view: AdminView, query: Query) -> Deferred[Page]:
 
 def weights(view: AdminView, query: Query) -> Deferred[Page]:
     """``/weights``: routes with several clusters, and what share of the requests each gets."""
-    return view.weights().addCallback(lambda routes: json_page({"routes": routes}))
+    return view.weights().addCallback(_listed)
+
+
+def _listed(routes: list[dict[str, object]]) -> Page:
+    # one route a line: the encoder takes a tenth of the time that it needs for more than that, and there may be thousands
+    return Page('{"routes": [\n' + ",\n".join(map(json.dumps, routes)) + "\n]}\n", JSON)
 
 
 def set_weights(view: AdminView, query: Query) -> Deferred[Page]:
