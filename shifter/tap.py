@@ -99,15 +99,19 @@ def makeService(options: Options) -> IService:
     with unwatched():  # and not before Twisted has read its command line: a wrong option, or --help, needs none of this
         from twisted.internet import reactor
 
+        from shifter.observe.writerthread import FileThread
         from shifter.service.admin_token import AdminToken, TokenError, given_token
         from shifter.service.app import CANNOT, ShifterService
         from shifter.service.ending import EndingOptions
         from shifter.service.handover import Predecessor
         from shifter.service.journal import NO_OVERRIDES, MemoryJournal
         from shifter.service.journal_sqlite import MIGRATIONS, SqliteJournal
+        from shifter.service.printed_log import PrintedLog
         from shifter.service.sources import FileSource
         from shifter.service.state import StateDatabase
         from shifter.service.succession import Succession
+    if options.parent is not None and options.parent["nodaemon"]:
+        sys.stdout = PrintedLog(FileThread(os.dup(1)))  # where twistd will have its log written; it asks for it after this
     predecessor = Predecessor.from_environment(os.environ)
     source = FileSource(options["config"])
     candidate = source.read()

@@ -1,0 +1,44 @@
+"""The operations log over a pipe that nobody reads: nothing waits, and what is lost is told."""
+
+import os
+
+from shifter.observe import writerthread
+from shifter.observe.writerthread import FileThread
+from shifter.service.printed_log import PrintedLog
+
+
+def read(fd: int, end: bytes) -> bytes:
+    said = b""
+    while not said.endswith(end):
+        said += os.read(fd, 1 << 16)
+    return said
+
+
+def test_what_is_written_arrives() -> None:
+    reader, writer = os.pipe()
+    log = PrintedLog(FileThread(writer))
+    assert log.write("one\n") == 4
+    log.write("zwei \N{SNOWMAN} \udcff\n")
+    assert read(reader, b"udcff\n") == "one\nzwei \N{SNOWMAN} \\udcff\n".encode()
+    assert log.encoding == "utf-8" and log.writable()
+    log._finish()
+    os.close(reader)
+
+
+def test_a_pipe_that_nobody_reads_keeps_nobody_waiting() -> None:
+    reader, writer = os.pipe()
+    log = PrintedLog(FileThread(writer))
+    line = "x" * 999 + "\n"
+    lines = writerthread.LIMIT // 1000 + 200  # more than the pipe and the thread take
+    for _ in range(lines):
+        log.write(line)
+    got = b""
+    while got.count(b"\n") < writerthread.LIMIT // 1000:
+        got += os.read(reader, 1 << 16)
+    log.write("there again\n")
+    got += read(reader, b"again\n")
+    *whole, note, last = got.decode().splitlines()
+    assert set(whole) == {"x" * 999} and last == "there again"
+    assert note == f"[{lines - len(whole)} lines of this log are lost: nobody has read them in time]"
+    log._finish()
+    os.close(reader)
