@@ -14,7 +14,7 @@ PLANTED = {
         "          stat_prefix:",
         "          «record_route_resolution_stats»: true\n          stat_prefix:",
     ),
-    "stats_sinks": ("admin:", "«stats_sinks»: [{name: envoy.stat_sinks.statsd}]\nadmin:"),
+    "fatal_actions": ("admin:", "«fatal_actions»: [{config: {name: a}}]\nadmin:"),
     "tcp_fast_open_queue_length": ("  - name: front\n", "  - name: front\n    «tcp_fast_open_queue_length»: 10\n"),
     "lrs_report_endpoint_metrics": ("    lb_policy:", "    «lrs_report_endpoint_metrics»: [a]\n    lb_policy:"),
     "stat_prefix": ("                redirect:\n", "                «stat_prefix»: old\n                redirect:\n"),

@@ -50,6 +50,16 @@ _FIELDS = {
     "envoy.type.metadata.v3.MetadataKey.PathSegment": "key index",
     "envoy.config.route.v3.Tracing": "client_sampling random_sampling overall_sampling custom_tags* operation= upstream_operation=",
     "envoy.config.route.v3.Decorator": "operation= propagate",
+    "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer": "symlink_root= subdirectory= append_service_cluster=",
+    "envoy.config.metrics.v3.StatsConfig": (
+        "stats_tags* use_all_default_tags stats_matcher histogram_bucket_settings* allow_default_tag_overrides"
+    ),
+    "envoy.config.metrics.v3.StatsMatcher": "reject_all exclusion_list inclusion_list",
+    "envoy.type.matcher.v3.ListStringMatcher": "patterns*",
+    "envoy.config.metrics.v3.HistogramBucketSettings": "match buckets* bins",
+    "envoy.config.metrics.v3.StatsSink": "name= typed_config",
+    "envoy.config.metrics.v3.StatsdSink": "address tcp_cluster_name prefix= scale_histogram_units_to_milliseconds=",
+    "envoy.config.metrics.v3.DogStatsdSink": "address prefix= max_bytes_per_datagram scale_histogram_units_to_milliseconds=",
     "envoy.config.bootstrap.v3.Admin": (
         "access_log* access_log_path= profile_path= address socket_options* ignore_global_conn_limit= allow_paths*"
     ),
@@ -296,6 +306,7 @@ TYPES: frozenset[str] = frozenset(
     {
         *(f"envoy.extensions.{package}.{name}" for package, names in TYPES_BY_PACKAGE.items() for name in names.split()),
         *(f"envoy.config.trace.v3.{name}Config" for name in _TRACERS.split()),
+        *(f"envoy.config.metrics.v3.{name}Sink" for name in ("DogStatsd", "Hystrix", "Statsd")),
     }
 )
 """Full names of the extension messages that Envoy knows."""
