@@ -68,7 +68,7 @@ class Steering:
 
     def set_weights(self, route: str, weights: Mapping[str, str], actor: Actor, dry_run: bool = False) -> Deferred[ChangeResult]:
         """Have the route that *route* means have *weights*, by cluster; with none, those of the file. It never fails."""
-        wish = SetWeights(route, weights)
+        wish = SetWeights(route, weights, self._in_force)
         return self._controller.rehearse(wish, actor) if dry_run else self._controller.change(wish, actor)
 
     def modify_runtime(self, values: Mapping[str, str], actor: Actor) -> Deferred[ChangeResult]:
@@ -78,6 +78,10 @@ class Steering:
     def undo(self, actor: Actor) -> Deferred[ChangeResult]:
         """Take the last change back. It never fails."""
         return self._controller.change(Undo(self._journal.former, self._load), actor)
+
+    def _in_force(self) -> Bootstrap:
+        snapshot = self._controller.snapshot
+        return snapshot.bootstrap if snapshot is not None else Bootstrap()
 
     # files of runtime values
 

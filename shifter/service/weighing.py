@@ -1,29 +1,31 @@
 """The wish that a route has other weights, over what the files say."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import ChangeKind, WeightOverride
-from shifter.service.composition import Inputs, compose
+from shifter.service.composition import Inputs
 from shifter.service.controller import Refusal, Wanted, Wish
 from shifter.service.weights import Choice, WeightsError, choices, find, wanted_weights
 
 
 class SetWeights:
     """The wish that the route that *route* means has *weights*, which are as they were written, by cluster; with none of them, that it
-    has those of the file again."""
+    has those of the file again. *served* returns what is served, that is, what the inputs in force are composed to."""
 
     kind = ChangeKind.WEIGHT
 
-    def __init__(self, route: str, weights: Mapping[str, str]) -> None:
+    def __init__(self, route: str, weights: Mapping[str, str], served: Callable[[], Bootstrap]) -> None:
         self._route = route
         self._weights = weights
+        self._served = served
 
     def wanted(self, now: Inputs) -> Wanted | Refusal:
         """See `controller.Wish`."""
         assert now.candidate.bootstrap is not None
         try:
-            choice = find(compose(now).bootstrap, self._route)
+            choice = find(self._served(), self._route)
             held = now.overrides.weights.get(choice.name)
             if held is not None and held.owner:
                 return Refusal((f"the weights of {choice.name} are those of the release `{held.owner}`: change them there",))
@@ -50,4 +52,4 @@ def _wanted(now: Inputs, choice: Choice, override: WeightOverride | None, said: 
     return Wanted(inputs, choice.name, dict(choice.weights), dict(after), warnings=tuple(warnings))
 
 
-_: Wish = SetWeights("", {})
+_: Wish = SetWeights("", {}, Bootstrap)
