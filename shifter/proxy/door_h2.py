@@ -12,6 +12,8 @@ Rule 5. A connection that is to end says so twice (RFC 9113 section 6.8): reques
         has been heard to know, at the latest after ``drain_timeout``, no more are. It closes when the last one is answered.
 """
 
+from typing import Any
+
 from twisted.logger import Logger
 
 from shifter.filters.api import Reply
@@ -47,6 +49,20 @@ _log = Logger()
 _SEND_MARK = Http2Options().send_mark
 
 _Held = tuple[bytes, bool, bytes]  # data, whether the request ends, trailers
+
+
+class _Over:
+    """The exchange of a stream that is over: nothing happens. A stream and its exchange know each other; as long as they do, only the
+    garbage collector can free them, which seldom looks."""
+
+    def nothing(self, *what: object, **more: object) -> None:
+        """Nothing happens."""
+
+    on_request_data = on_request_trailers = on_request_broken = on_downstream_lost = nothing
+    on_downstream_blocked = on_downstream_writable = nothing
+
+
+_OVER: Any = _Over()
 
 
 class Http2Downstream:
@@ -134,6 +150,7 @@ class Http2Downstream:
     def finished(self) -> None:
         door = self._door
         door.left(self._id)
+        self.exchange = _OVER
         if not self.request_done or self._held:
             self._held = None
             door.mark()
