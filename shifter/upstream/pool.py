@@ -35,8 +35,8 @@ class EndpointPool:
     """The part of a pool that does not depend on the protocol; see the module."""
 
     __slots__ = (
-        "address_text", "branches", "choosy", "connections", "counted", "draining", "endpoint_stats", "factories", "host", "idle", "key", "network",
-        "resources", "started", "state", "stats", "trunk", "waiting",
+        "address_text", "branches", "choosy", "connections", "counted", "draining", "endpoint_stats", "factories", "host", "idle", "key",
+        "network", "resources", "started", "state", "stats", "trunk", "waiting",
     )  # fmt: skip
 
     def __init__(self, state: ClusterState, host: Host, network: Connector, key: PoolKey = DEFAULT) -> None:

@@ -1,5 +1,7 @@
 """Lines are those of Envoy 1.40's sinks, but for durations, which it tells one by one."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,13 +19,8 @@ def a_report(requests: int = 3, name: str = "b") -> Report:
     for ms in (3.05, 3.05, 17.2):
         histogram.record(ms)
     histogram.flush()
-    figures = Figures(
-        {"upstream_rq_total": requests, "upstream_rq_retry": 0},
-        {"upstream_rq_active": 1},
-        {},
-        {200: requests},
-        {"upstream_rq_time": histogram.report()},
-    )
+    counters = {"upstream_rq_total": requests, "upstream_rq_retry": 0}
+    figures = Figures(counters, {"upstream_rq_active": 1}, {}, {200: requests}, {"upstream_rq_time": histogram.report()})
     return Report(clusters=(ClusterReport(name, figures),))
 
 
@@ -86,4 +83,4 @@ def test_datagrams_are_full_and_never_too_full(lines: list[str], size: int) -> N
     made = list(datagrams(lines, size))
     assert b"\n".join(made).decode() == "\n".join(lines)
     assert all(len(data) <= size or b"\n" not in data for data in made)
-    assert all(len(one) + 1 + len(two.split(b"\n")[0]) > size for one, two in zip(made, made[1:], strict=False))
+    assert all(len(one) + 1 + len(two.split(b"\n")[0]) > size for one, two in pairwise(made))

@@ -54,7 +54,8 @@ class Lab:
     @property
     def counted(self) -> dict[str, int]:
         names = ("attempt", "success", "failure", "rejected", "empty", "no_rebuild")
-        return {name: count for name in names if (count := self.stats.more["update_rejected"] if name == "rejected" else getattr(self.stats, f"update_{name}"))}
+        all_ = {name: getattr(self.stats, f"update_{name}", 0) for name in names} | {"rejected": self.stats.more["update_rejected"]}
+        return {name: count for name, count in all_.items() if count}
 
 
 _discovery: Discovery = Lab().discovery
