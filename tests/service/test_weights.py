@@ -1,12 +1,13 @@
 """What weighted choices are called, and which weights follow from what somebody says."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.bootstrap import Bootstrap
+from shifter.model.bootstrap import Bootstrap, RuntimeLayer, RuntimeValue
 from shifter.model.change import WeightOverride
 from shifter.service.weights import Choice, WeightsError, choices, find, overridden, wanted_weights, weightless
 from tests.support.steering import candidate, config, listener, tcp_listener, weighted
@@ -212,9 +213,11 @@ def test_a_tcp_proxy_has_weights_too() -> None:
     assert choices(changed)["db/mysql"].weights == {"service1": 1, "service2": 9}
 
 
-@pytest.mark.parametrize(("values", "bad"), [("rel.service1a: 0, rel.service1: 0", True), ("rel.service1a: 0", False), ("x: 0", False)])
-def test_routes_without_any_weight_in_runtime(values: str, bad: bool) -> None:
+@pytest.mark.parametrize(
+    ("values", "bad"), [({"rel.service1a": 0, "rel.service1": 0}, True), ({"rel.service1a": 0}, False), ({"x": 0}, False)]
+)
+def test_routes_without_any_weight_in_runtime(values: dict[str, RuntimeValue], bad: bool) -> None:
     route = weighted("/service/1", "runtime_key_prefix: rel, ", service1a=10, service1=90)
-    found = weightless(served(listener(PLAIN, route), layers=f"{{name: s, static_layer: {{{values}}}}}"))
+    found = weightless(replace(served(listener(PLAIN, route)), runtime=(RuntimeLayer("admin", values),)))
     said = "all weights of all/prefix /service/1 would be 0 in runtime (rel.service1a, rel.service1): nothing would serve it"
     assert found == ([said] if bad else [])
