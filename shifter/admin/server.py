@@ -60,11 +60,10 @@ def memory(view: AdminView, query: Query) -> Deferred[Page]:
     """``/memory`` (``envoy.admin.v3.Memory``), of which a Python process knows what it takes in all."""
 
     def told(report: Report) -> Page:
-        known = report.server.shared
-        physical = known.get("server.memory_physical_size", 0)
+        physical = report.server.gauges.get("server.memory_physical_size", 0)
         found = {
-            "allocated": known.get("server.memory_allocated", 0) or physical,
-            "heap_size": known.get("server.memory_heap_size", 0) or physical,
+            "allocated": physical,
+            "heap_size": physical,
             "pageheap_unmapped": 0,
             "pageheap_free": 0,
             "total_thread_cache": 0,

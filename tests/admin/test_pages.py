@@ -4,9 +4,11 @@ import json
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import succeed
 
 from shifter.admin.pages import COMMANDS, help_text
 from shifter.model.change import Actor, ChangeResult
+from shifter.observe.stats import ServerStats
 from tests.support.admin import Asker, FixedView
 
 
@@ -129,7 +131,10 @@ def test_reload_that_is_refused_is_a_400() -> None:
 
 
 def test_memory() -> None:
-    found = json.loads(Asker().ask("/memory").body)
+    view = FixedView()
+    view.told_report = succeed(ServerStats("0.1.0", 0.0).report(0.0, memory={"physical_size": 12_345_678}))
+    found = json.loads(Asker(view).ask("/memory").body)
+    assert found["total_physical_bytes"] == found["allocated"] == found["heap_size"] == "12345678"
     assert set(found) == {"allocated", "heap_size", "pageheap_unmapped", "pageheap_free", "total_thread_cache", "total_physical_bytes"}
     assert all(value.isdigit() for value in found.values())
 
