@@ -27,7 +27,7 @@ def assert_nothing_left(proxy: Proxy, backend: Backend) -> None:
         assert stats[name] == 0, name
     assert stats["http.front.downstream_cx_total"] == stats["http.front.downstream_cx_destroy"]
     assert stats["cluster.backend.upstream_cx_total"] == stats["cluster.backend.upstream_cx_destroy"]
-    assert stats["cluster.backend.upstream_rq_cancelled"] == 1
+    assert stats["http.front.downstream_rq_rx_reset"] == 1
 
 
 def leave(wire: Wire, how: str) -> None:
@@ -106,6 +106,6 @@ def test_two_hundred_at_once(backend: Backend, proxy: Proxy) -> None:
         leave(wire, WAYS[number % 2])
     backend.wait(lambda backend: backend.open == 0)
     stats = proxy.at_rest()
-    assert stats["cluster.backend.upstream_rq_cancelled"] == 200
+    assert stats["http.front.downstream_rq_rx_reset"] == 200
     with proxy.connect() as wire:
         assert wire.ask("GET", "/name").status == 200

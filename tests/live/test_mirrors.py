@@ -58,7 +58,7 @@ def test_a_cluster_that_reads_nothing_holds_neither_memory_nor_anybody_up(backen
             answer = upload(wire, "/sink", UPLOAD)
         assert answer.body == f"{UPLOAD} {checksum(UPLOAD)}".encode()
         assert proxy.peak() - before < MAY_HOLD + before
-        assert proxy.at_rest()["cluster.mirror.upstream_rq_tx_reset"] == 1
+        assert proxy.at_rest()["cluster.mirror.upstream_cx_destroy_local_with_active_rq"] == 1
         [copied] = mirror.requests
         assert not copied.whole
 
