@@ -10,7 +10,8 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from shifter.model.report import Figures, ListenerReport, Report
-from shifter.observe.prometheus import exposition
+from shifter.model.steps import at_once
+from shifter.observe.prometheus import exposition, exposition_in_steps
 from shifter.observe.scopes import Selection, sanitized
 from tests.support.reports import a_report
 
@@ -148,3 +149,43 @@ def test_names_types_and_labels_are_envoys() -> None:
     }
     cluster = {name for name in envoy_kinds if re.match(r"envoy_cluster_(?!manager)", name)}
     assert cluster - set(our_kinds) == absent
+
+
+def test_lint() -> None:
+    """What promtool and OpenMetrics ask of a text, but for units and endings of names: those are Envoy's."""
+    metric = ""
+    finished: set[str] = set()
+    buckets: list[tuple[float, int]] = []
+    for line in exposition(a_report()).splitlines():
+        if line.startswith("# TYPE "):
+            finished.add(metric)
+            _, _, metric, kind = line.split(" ")
+            assert metric not in finished
+            assert re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", metric)
+            assert kind in ("counter", "gauge", "histogram")
+            continue
+        name, labels, number = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line).groups()  # type: ignore[union-attr]  # else it fails, too
+        assert name == metric or (kind == "histogram" and name.removeprefix(metric) in ("_bucket", "_sum", "_count"))
+        assert float(number) >= 0
+        if name.endswith("_bucket") and kind == "histogram":
+            buckets.append((float(labels.rpartition('le="')[2].rstrip('"')), int(number)))
+        elif name.endswith("_count") and kind == "histogram":
+            assert buckets == sorted(buckets)
+            assert [count for _, count in buckets] == sorted(count for _, count in buckets)
+            assert buckets[-1] == (float("inf"), int(number))
+            buckets = []
+
+
+def test_words_are_labels_of_gauges() -> None:
+    texts = {"cluster_manager.cds.version_text": 'a"1"', "http.in.rds.one.version_text": "7", "http.in.rds.two.version_text": ""}
+    report = Report(texts=texts)
+    assert "version_text" not in exposition(report)
+    text = at_once(exposition_in_steps(report, words=True))
+    parsed(text)
+    for series in (
+        r'envoy_cluster_manager_cds_version_text{text_value="a\"1\""}',
+        'envoy_http_rds_version_text{envoy_rds_route_config="one",envoy_http_conn_manager_prefix="in",text_value="7"}',
+    ):
+        assert value(text, series) == 0
+    only = at_once(exposition_in_steps(report, Selection(keep=lambda name: "two" in name), words=True))
+    assert only.count("text_value") == 1
