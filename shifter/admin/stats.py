@@ -4,6 +4,7 @@ Rule 1. Reports, and pages that are made of them, come in steps between requests
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.defer import Deferred
 
@@ -46,8 +47,9 @@ def stats_prometheus(view: AdminView, query: Query) -> Deferred[Page]:
     if mode not in ("cumulative", "summary"):
         raise BadQuery("unsupported prometheus histogram bucket mode\n")
     selection, bounds = _selection(view, query), bounds_of(_settings(view))
-    summaries = mode == "summary"
-    return _made(view, lambda report: prometheus.exposition_in_steps(report, selection, summaries, bounds), prometheus.CONTENT_TYPE)
+    summaries, words = mode == "summary", "text_readouts" in query
+    make = partial(prometheus.exposition_in_steps, selection=selection, summaries=summaries, bounds=bounds, words=words)
+    return _made(view, make, prometheus.CONTENT_TYPE)
 
 
 def _made(view: AdminView, make: Callable[[Report], Steps[str]], content_type: str) -> Deferred[Page]:
@@ -99,7 +101,7 @@ COMMANDS = (
         stats_prometheus,
         (
             *_CHOICE,
-            ("text_readouts", "Accepted, and changes nothing: text readouts are not numbers"),
+            ("text_readouts", "Show text readouts, too, as gauges that are 0, with the text as a label"),
             ("histogram_buckets", "Histogram bucket display mode; One of (cumulative, summary)"),
         ),
     ),

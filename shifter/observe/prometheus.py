@@ -12,7 +12,7 @@ from shifter.model.histogram import HISTOGRAM_BOUNDS_MS, HistogramReport, quanti
 from shifter.model.report import Report
 from shifter.model.steps import Steps, at_once
 from shifter.observe.histogram_text import SHARES, Bounds, default_bounds
-from shifter.observe.scopes import EVERYTHING, Scope, Selection, escaped, families_in_steps
+from shifter.observe.scopes import EVERYTHING, Scope, Selection, escaped, families_in_steps, one_line, place_of_text
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -31,9 +31,10 @@ def exposition(report: Report, selection: Selection = EVERYTHING) -> str:
 
 
 def exposition_in_steps(
-    report: Report, selection: Selection = EVERYTHING, summaries: bool = False, bounds: Bounds = default_bounds
+    report: Report, selection: Selection = EVERYTHING, summaries: bool = False, bounds: Bounds = default_bounds, words: bool = False
 ) -> Steps[str]:
-    """Make the text of one scrape; with *summaries* histograms are percentiles of the last interval, as Envoy makes them."""
+    """Make the text of one scrape; with *summaries* histograms are percentiles of the last interval, as Envoy makes them. With *words*
+    what is told in words is there, too."""
     every = yield from families_in_steps(report, selection)
     lines: list[str] = []
     for family in every:
@@ -43,6 +44,8 @@ def exposition_in_steps(
     for family in every:
         yield from _numbers(lines, family, "gauge", [scope.figures.gauges for scope in family])
         yield from _numbers(lines, family, "gauge", [scope.figures.shared for scope in family])
+    if words:
+        lines += _words(report, selection)
     for family in every:
         yield from _histograms(lines, family, summaries, bounds)
     return "".join(lines)
@@ -83,6 +86,20 @@ def _derived(family: list[Scope]) -> Iterator[str]:
             by_metric.setdefault(metric, []).append(f"{metric}{{{one.label}{scope.labels}}} {one.value}\n")
     for metric in sorted(by_metric):
         yield f"# TYPE {metric} counter\n"
+        yield from by_metric[metric]
+
+
+def _words(report: Report, selection: Selection) -> Iterator[str]:
+    """Words are labels of gauges that are 0, as in Envoy."""
+    by_metric: dict[str, list[str]] = {}
+    for name, text in sorted(report.texts.items()):
+        if selection.keep is None or selection.keep(name):
+            before, labels, rest = place_of_text(name)
+            metric = before + _UNFIT.sub("_", rest)
+            line = f'{metric}{{{labels}{"," if labels else ""}text_value="{escaped(one_line(text))}"}} 0\n'
+            by_metric.setdefault(metric, []).append(line)
+    for metric in sorted(by_metric):
+        yield f"# TYPE {metric} gauge\n"
         yield from by_metric[metric]
 
 

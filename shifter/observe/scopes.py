@@ -231,14 +231,20 @@ def _rds(report: Report) -> list[Scope]:
     """What the server counts of files with routes, by who asks for them: the stat prefix and the name of the routes."""
     _, of_routes = _apart(report.server)
     return [
-        Scope(
-            f"http.{prefix}.rds.{name}.",
-            "envoy_http_rds_",
-            f'envoy_rds_route_config="{escaped(name)}",envoy_http_conn_manager_prefix="{escaped(prefix)}"',
-            figures,
-        )
+        Scope(f"http.{prefix}.rds.{name}.", "envoy_http_rds_", _rds_labels(prefix, name), figures)
         for (prefix, name), figures in of_routes.items()
     ]
+
+
+def _rds_labels(prefix: str, name: str) -> str:
+    return f'envoy_rds_route_config="{escaped(name)}",envoy_http_conn_manager_prefix="{escaped(prefix)}"'
+
+
+def place_of_text(name: str) -> tuple[str, str, str]:
+    """Return where a statistic that is words (one of ``Report.texts``) stands for Prometheus: what goes before its name, its labels, and
+    the rest of *name*."""
+    rds = _RDS.fullmatch(name)
+    return ("envoy_", "", name) if rds is None else ("envoy_http_rds_", _rds_labels(sanitized(rds[1]), sanitized(rds[2])), rds[3])
 
 
 def _apart(server: Figures) -> tuple[Figures, dict[tuple[str, str], Figures]]:
