@@ -36,6 +36,7 @@ class AccessLogs:
         self._monotonic = monotonic
         self._open: dict[str, AccessLogWriter] = {}
         self._to_be: dict[str, AccessLogWriter] = {}
+        self._awaited: set[str] = set()  # what is prepared wants these, also where nobody else does any more
         self._closed: list[AccessLogWriter] = []
         self._told = 0
         self._quiet_until = 0.0
@@ -45,6 +46,7 @@ class AccessLogs:
         for config in _wanted(bootstrap):
             if config.filter is not None:  # compiled again behind `commit`, which is too late to find out that it cannot be
                 compile_filter(config.filter, runtime, self._random)
+            self._awaited.add(config.path)
             if config.path not in self._open and config.path not in self._to_be:
                 self._to_be[config.path] = AccessLogWriter(config.path, self._opener)
 
@@ -53,11 +55,13 @@ class AccessLogs:
         for writer in self._to_be.values():
             writer.close()
         self._to_be = {}
+        self._awaited = set()
 
     def commit(self) -> None:
         """What was prepared is in force."""
         self._open |= self._to_be
         self._to_be = {}
+        self._awaited = set()
 
     def compile(self, configs: Sequence[FileAccessLog], runtime: Runtime, log_type: bytes = b"DownstreamEnd") -> list[AccessLog]:
         """Return *configs* at run time, with lines of the type *log_type* (``%ACCESS_LOG_TYPE%``)."""
@@ -67,11 +71,11 @@ class AccessLogs:
         ]
 
     def flush(self, used: Iterable[AccessLog]) -> None:
-        """Have the lines so far written, and close the files that are in none of the *used* logs."""
+        """Have the lines so far written, and close the files that are in none of the *used* logs, nor wanted by what is prepared."""
         for writer in self._open.values():
             writer.flush()
         writers = {access_log.writer for access_log in used}
-        for path in [path for path, writer in self._open.items() if writer not in writers]:
+        for path in [path for path, writer in self._open.items() if writer not in writers and path not in self._awaited]:
             writer = self._open.pop(path)
             writer.close()
             self._closed.append(writer)
@@ -79,7 +83,7 @@ class AccessLogs:
 
     def reopen(self) -> None:
         """Open every file anew by its name, for who rotates them."""
-        for writer in self._open.values():
+        for writer in (*self._open.values(), *self._to_be.values()):
             writer.reopen()
 
     def close(self) -> None:

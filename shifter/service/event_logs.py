@@ -58,7 +58,7 @@ class EventLogs:
 
     def reopen(self) -> None:
         """Open every file anew by its name."""
-        for writer in self._open.values():
+        for writer in (*self._open.values(), *self._to_be.values()):
             writer.reopen()
 
     def close(self) -> None:

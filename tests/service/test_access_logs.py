@@ -67,6 +67,32 @@ def test_a_file_that_nobody_writes_to_any_more_is_closed_and_still_counts(logs: 
     logs.close()
 
 
+def test_a_file_that_is_wanted_again_stays_open_while_that_is_prepared(logs: AccessLogs, tmp_path: Path) -> None:
+    config = a_log(tmp_path / "a")
+    serving(logs, config)
+    logs.prepare(wanting(config), Runtime())
+    logs.flush([])  # what is served now does without
+    logs.commit()
+    [made] = logs.compile((config,), Runtime())
+    made.write(ONE)
+    logs.prepare(wanting(config), Runtime())
+    logs.discard()
+    logs.flush([])
+    assert ((tmp_path / "a").read_text(), repr(logs)) == ("/one DownstreamEnd vm\n", "<AccessLogs >")
+
+
+def test_a_file_that_is_exchanged_before_it_is_needed_is_opened_anew(logs: AccessLogs, tmp_path: Path) -> None:
+    config = a_log(tmp_path / "a")
+    logs.prepare(wanting(config), Runtime())
+    (tmp_path / "a").rename(tmp_path / "b")
+    logs.reopen()
+    logs.commit()
+    [made] = logs.compile((config,), Runtime())
+    made.write(ONE)
+    logs.close()
+    assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == ("/one DownstreamEnd vm\n", "")
+
+
 def test_what_was_prepared_can_be_undone(logs: AccessLogs, tmp_path: Path) -> None:
     with pytest.raises(AccessLogError):
         logs.prepare(wanting(a_log(tmp_path / "good"), a_log(tmp_path / "none" / "bad")), Runtime())
