@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import Any, Protocol
@@ -177,11 +178,14 @@ class Handover:
     def cancel(self) -> None:
         """The process is to end: so is a new one that does not serve yet."""
         self._ending = True
-        if self._line is not None and self._done is not None:
-            self._line.close()
-            self._late.cancel()
+        if self._process is not None and self._line is not None and self._done is not None:
             self._why = ENDING
-            self._reap(0.0)
+            if self._late.active():
+                self._late.cancel()
+                self._line.close()
+                self._reap(0.0)
+            else:
+                self._process.kill()  # its end is waited for already
 
     def close(self) -> None:
         """The process ends: hang up."""
@@ -198,37 +202,44 @@ class Handover:
         if self._ending:
             self._failed(ENDING)
             return
-        ours, theirs = socket.socketpair()
-        sockets = self._sockets()
-        told = [
-            {"fd": one.sock.fileno(), "host": one.address.host, "port": one.address.port, "name": one.name, "kept": one.kept}
-            for one in sockets
-        ]
-        words = {
-            "line": theirs.fileno(),
-            "sockets": told,
-            "epoch": self._epoch + 1,
-            "since": self._since,
-            "overrides": _told(self._leaving.overrides()),
-        }
-        environment = {name: value for name, value in self._environment.items() if name not in _NOT_PASSED_ON}
-        with TemporaryFile() as memo:  # an environment has no room for much
-            memo.write(json.dumps(words).encode())
-            memo.flush()
-            environment[VARIABLE] = str(memo.fileno())
-            try:
-                self._process = self._start([theirs.fileno(), memo.fileno(), *(one.sock.fileno() for one in sockets)], environment)
-            except OSError as error:
-                ours.close()
-                self._failed(f"no process can be started: {error.strerror or error}")
-                return
-            finally:
-                theirs.close()
-                for one in sockets:
-                    one.sock.close()
+        try:
+            ours = self._start_it()
+        except OSError as error:  # also a directory for temporary files that is full, and no descriptor that is left
+            self._failed(f"no process can be started: {error.strerror or error}")
+            return
+        assert self._process is not None
         _log.info("process {pid} is to take over", pid=self._process.pid)
         self._line = Line(self._reactor, ours, self._heard, self._ended)
         self._late = self._reactor.callLater(PATIENCE, self._too_late)
+
+    def _start_it(self) -> socket.socket:
+        """Start the new process; return our end of the line to it. Raises ``OSError``."""
+        with ExitStack() as unneeded, ExitStack() as undone:
+            ours, theirs = socket.socketpair()
+            undone.enter_context(ours)
+            unneeded.enter_context(theirs)
+            sockets = self._sockets()
+            for one in sockets:
+                unneeded.enter_context(one.sock)
+            told = [
+                {"fd": one.sock.fileno(), "host": one.address.host, "port": one.address.port, "name": one.name, "kept": one.kept}
+                for one in sockets
+            ]
+            words = {
+                "line": theirs.fileno(),
+                "sockets": told,
+                "epoch": self._epoch + 1,
+                "since": self._since,
+                "overrides": _told(self._leaving.overrides()),
+            }
+            environment = {name: value for name, value in self._environment.items() if name not in _NOT_PASSED_ON}
+            memo = unneeded.enter_context(TemporaryFile())  # an environment has no room for much
+            memo.write(json.dumps(words).encode())
+            memo.flush()
+            environment[VARIABLE] = str(memo.fileno())
+            self._process = self._start([theirs.fileno(), memo.fileno(), *(one.sock.fileno() for one in sockets)], environment)
+            undone.pop_all()
+        return ours
 
     def _heard(self, words: dict[str, Any]) -> None:
         if "refused" in words:

@@ -1,5 +1,6 @@
 """The two sides of a handover over a real line between them; processes are the test's, and time is a Clock."""
 
+import errno
 import json
 import os
 import socket
@@ -223,6 +224,29 @@ def test_there_is_no_process_to_be_had(old: Old) -> None:
     old.begin()
     assert old.came == ["no process can be started: Resource temporarily unavailable"]
     assert old.held == ["held", "released"]
+
+
+def test_there_is_no_room_for_what_it_is_to_be_told(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shifter.service.handover.TemporaryFile", full)
+        old.begin()
+    assert old.came == ["no process can be started: No space left on device"]
+    assert (old.held, old.handover.under_way) == (["held", "released"], False)
+    assert old.begin() is not None
+
+
+def test_who_is_to_end_while_a_new_one_ends_by_itself_takes_it_along(old: Old) -> None:
+    new = old.begin()
+    assert new is not None
+    new.predecessor.close()
+    old.reactor.turn()
+    old.handover.cancel()
+    assert new.code == -9
+    old.wait(0.1)
+    assert (old.came, old.held) == ([ENDING], ["held", "released"])
 
 
 def test_a_change_under_way_is_waited_for(old: Old) -> None:
