@@ -23,7 +23,7 @@ from shifter.service.runtime import ModifyRuntime, ReadDisk
 from shifter.service.sources import Candidate
 from shifter.service.undo import DISK, Undo
 from shifter.service.weighing import SetWeights
-from shifter.service.weights import as_it_is, choosing
+from shifter.service.weights import as_it_is, as_set, choosing
 
 _log = Logger()
 
@@ -51,9 +51,9 @@ class Steering:
     def weights(self) -> Deferred[list[dict[str, object]]]:
         """Fire with the routes that have weights, as JSON has them, with what holds over the files."""
         inputs, snapshot = self._controller.inputs, self._controller.snapshot
-        if inputs is None or snapshot is None:
+        if inputs is None or inputs.candidate.bootstrap is None or snapshot is None:
             return succeed([])
-        return self._controller.meanwhile(_listing(snapshot.bootstrap, inputs.overrides.weights))
+        return self._controller.meanwhile(_listing(inputs.candidate.bootstrap, snapshot.bootstrap, inputs.overrides.weights))
 
     def notices(self) -> Sequence[str]:
         """Return what is served although the files say otherwise."""
@@ -104,13 +104,14 @@ class Steering:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function, *arguments)
 
 
-def _listing(bootstrap: Bootstrap, held: Mapping[str, WeightOverride]) -> Steps[list[dict[str, object]]]:
+def _listing(file: Bootstrap, served: Bootstrap, held: Mapping[str, WeightOverride]) -> Steps[list[dict[str, object]]]:
     found: list[dict[str, object]] = []
-    runtime = Runtime(bootstrap.runtime)
-    every = yield from choosing(bootstrap)
+    runtime = Runtime(served.runtime)
+    every = yield from choosing(file)
     for name, choice in every.items():
         over = held.get(name)
         said = {"instead_of": dict(over.instead_of), "owner": over.owner} if over is not None else None
-        found.append({**as_it_is(choice, runtime).to_dict(), "override": said})
+        now = as_it_is(choice, runtime) if over is None else as_set(choice, over)
+        found.append({**now.to_dict(), "override": said})
         yield
     return found

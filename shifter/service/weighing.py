@@ -7,12 +7,14 @@ from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import ChangeKind, WeightOverride
 from shifter.service.composition import Inputs
 from shifter.service.controller import Refusal, Wanted, Wish
-from shifter.service.weights import Choice, WeightsError, choices, find, wanted_weights
+from shifter.service.weights import Choice, WeightsError, as_set, choices, find, wanted_weights
 
 
 class SetWeights:
     """The wish that the route that *route* means has *weights*, which are as they were written, by cluster; with none of them, that it
-    has those of the file again. *served* returns what is served, that is, what the inputs in force are composed to."""
+    has those of the file again. *served* returns what is served, that is, what the inputs in force are composed to.
+
+    A choice is called what it is called in the files: what is set may make two of them alike that are not so there."""
 
     kind = ChangeKind.WEIGHT
 
@@ -23,13 +25,16 @@ class SetWeights:
 
     def wanted(self, now: Inputs) -> Wanted | Refusal:
         """See `controller.Wish`."""
-        assert now.candidate.bootstrap is not None
+        file = now.candidate.bootstrap
+        assert file is not None
         try:
-            choice = find(self._served(), self._route)
+            choice = find(replace(file, runtime=self._served().runtime), self._route)
             held = now.overrides.weights.get(choice.name)
             if held is not None and held.owner:
                 return Refusal((f"the weights of {choice.name} are those of the release `{held.owner}`: change them there",))
-            said = choices(now.candidate.bootstrap, {choice.name})[choice.name]
+            if held is not None:
+                choice = as_set(choice, held)
+            said = choices(file, {choice.name})[choice.name]
             if not self._weights:
                 return _wanted(now, choice, None, said)
             weights = wanted_weights(choice, self._weights)

@@ -104,6 +104,12 @@ def as_it_is(choice: Choice, runtime: Runtime) -> Choice:
     return replace(choice, weights={name: runtime.integer(f"{choice.prefix}.{name}", weight) for name, weight in choice.weights.items()})
 
 
+def as_set(choice: Choice, override: WeightOverride) -> Choice:
+    """Return *choice* with the weights of *override*, which holds."""
+    weights = {name: override.weights.get(name, weight) for name, weight in choice.weights.items()}
+    return replace(choice, weights=weights, prefix="")
+
+
 def find(bootstrap: Bootstrap, text: str) -> Choice:
     """Return the choice that *text* means, with the weights that hold now: its name, the part behind a slash, or the path that it
     matches. Raises `WeightsError`."""
@@ -225,7 +231,8 @@ def wanted_weights(choice: Choice, said: Mapping[str, str]) -> dict[str, int]:
     Raises `WeightsError`.
     """
     problems = [_unknown(name, choice) for name in said if name not in choice.weights]
-    problems += [f"`{name}` stands twice in `{choice.name}`: only the file can weigh it" for name in said if name in choice.doubled]
+    # whichever is named: what one of them gets is taken from the others
+    problems += [f"`{name}` stands twice in `{choice.name}`: only the file can weigh it" for name in sorted(choice.doubled)]
     numbers: dict[str, Fraction] = {}
     for name, text in said.items():
         try:

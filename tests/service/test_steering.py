@@ -44,6 +44,18 @@ def test_weights_are_served_told_and_written_down() -> None:
     assert lab.steering.notices() == [f"weights of {ROUTE} hold over the file"]
 
 
+def test_routes_of_two_listeners_that_are_made_alike_are_still_two() -> None:
+    routes = [weighted("/s", service1a=10, service1=90), weighted("/s", service1a=50, service1=50)]
+    lab = Steered(config(*(listener(route, name=f"on{port}", port=port) for port, route in enumerate(routes, 1))))
+    one, two = "on1/all/prefix /s", "on2/all/prefix /s"
+    assert lab.weigh(one, service1a="50").taken
+    assert lab.shares() == {one: {"service1a": 50, "service1": 50}, two: {"service1a": 50, "service1": 50}}
+    assert lab.weigh(one, service1a="60").taken
+    assert lab.shares() == {one: {"service1a": 60, "service1": 40}, two: {"service1a": 50, "service1": 50}}
+    assert lab.weigh(one).taken
+    assert (lab.shares()[one]["service1a"], lab.steering.notices()) == (10, [])
+
+
 def test_a_rehearsal_changes_nothing() -> None:
     lab = front()
     result = lab.weigh("/service/1", dry_run=True, service1a="25")

@@ -136,7 +136,10 @@ def test_wanted_weights(choice: Choice, said: dict[str, str], weights: dict[str,
         ),
         (CHOICE, {"service1a": "4000000000", "service1": "4000000000"}, "the weights of `all/r` would add up to more than 4294967295"),
         (Choice("r", (), {"a": 0, "b": 0, "c": 5}), {"c": "40"}, "say what `a`, `b` get: of `r` they have 0 now"),
-        (Choice("r", (), {"a": 1, "b": 1}, doubled=frozenset(("a",))), {"a": "4"}, "`a` stands twice in `r`: only the file can weigh it"),
+        *(
+            (Choice("r", (), {"a": 1, "b": 1}, doubled=frozenset(("a",))), said, "`a` stands twice in `r`: only the file can weigh it")
+            for said in ({"a": "4"}, {"b": "4"})
+        ),
     ],
 )
 def test_weights_that_cannot_be(choice: Choice, said: dict[str, str], why: str) -> None:
