@@ -148,11 +148,11 @@ class ShifterService(MultiService):
         """Read the configuration again and serve it if it is good. Wishes that come before it is read are the same one."""
         over = self._succession.reloading(partial(self.reload, actor), self._monotonic())
 
-        def done(found: ChangeResult) -> ChangeResult:
+        def done(found: Any) -> Any:
             over()
             return found
 
-        return self._reloading.reload(actor).addCallback(done)
+        return self._reloading.reload(actor).addBoth(done)  # also when who asked has gone
 
     def restart(self) -> Deferred[str]:
         """Have a new process take over; fires with why that did not come about, or with nothing when it did."""

@@ -3,15 +3,18 @@
 import os
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from shifter.model.address import SocketAddress
+from shifter.model.change import Actor, ChangeResult
 from shifter.net.inherited import Handed
 from shifter.net.listen import bind
 from shifter.observe.stats import ServerStats
+from shifter.service.app import ShifterService
 from shifter.service.handover import Predecessor
 from shifter.service.journal import NO_OVERRIDES
 from shifter.service.succession import Succession
@@ -99,6 +102,20 @@ def test_and_of_reloads(lab: Lab) -> None:
     assert lab.said
     over()
     assert lab.said == []  # it has been told that the end is near
+    succession.close()
+
+
+def test_also_of_one_whose_end_nobody_waits_for(lab: Lab) -> None:
+    succession = lab.succession()
+    succession.started()
+    assert lab.said
+    asked: Deferred[ChangeResult] = Deferred()
+    service: Any = SimpleNamespace(_succession=succession, _monotonic=lambda: 12.5, _reloading=SimpleNamespace(reload=lambda actor: asked))
+    waiting = ShifterService.reload(service, Actor("ann"))
+    assert "RELOADING=1" in lab.said
+    waiting.addErrback(lambda failure: failure.trap(CancelledError) and None)
+    waiting.cancel()  # the admin page's client has gone
+    assert lab.said == ["READY=1", "STATUS=serving configuration 3"]
     succession.close()
 
 
