@@ -110,11 +110,12 @@ def test_also_of_one_whose_end_nobody_waits_for(lab: Lab) -> None:
     succession.started()
     assert lab.said
     asked: Deferred[ChangeResult] = Deferred()
-    service: Any = SimpleNamespace(_succession=succession, _monotonic=lambda: 12.5, _reloading=SimpleNamespace(reload=lambda actor: asked))
+    reloading = SimpleNamespace(reload=lambda actor: asked)
+    service: Any = SimpleNamespace(_succession=succession, _monotonic=lambda: 12.5, _reloading=reloading, reload=reloading.reload)
     waiting = ShifterService.reload(service, Actor("ann"))
     assert "RELOADING=1" in lab.said
-    waiting.addErrback(lambda failure: failure.trap(CancelledError) and None)
     waiting.cancel()  # the admin page's client has gone
+    waiting.addErrback(lambda failure: failure.trap(CancelledError) and None)
     assert lab.said == ["READY=1", "STATUS=serving configuration 3"]
     succession.close()
 
