@@ -25,7 +25,7 @@ def missing() -> str | None:
         found = find_spec("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
     except ModuleNotFoundError:
         found = None
-    return None if found is not None else "the package opentelemetry-proto is missing: pip install 'shifter[otel]'"
+    return None if found is not None else "the package opentelemetry-proto is missing: pip install 'shifter-proxy[otel]'"
 
 
 def encoder(service_name: str) -> Encode:

@@ -38,4 +38,4 @@ def test_without_the_package_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "path_importer_cache", {})
-    assert missing() == "the package opentelemetry-proto is missing: pip install 'shifter[otel]'"
+    assert missing() == "the package opentelemetry-proto is missing: pip install 'shifter-proxy[otel]'"
