@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
 
-from shifter.admin.page import JSON, BadQuery, Page, Query, form, json_page, result_page
+from shifter.admin.page import JSON, BadQuery, Page, Query, form, json_page, one_line, result_page
 from shifter.admin.view import AdminView
 from shifter.model.change import AuditEntry
 
@@ -60,12 +60,15 @@ def audit(view: AdminView, query: Query) -> Deferred[Page]:
 
 
 def entry_text(entry: AuditEntry) -> str:
-    """Return *entry* as people read it: when, what, who and why, and a line for everything that is different."""
+    """Return *entry* as people read it: when, what, who and why, and a line for everything that is different.
+
+    Names in it may be anybody's words; none of them looks like a line of its own.
+    """
     when = datetime.fromtimestamp(entry.when, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     what = f"{entry.kind.value} {entry.target}" + (f" (takes back {entry.undoes})" if entry.undoes else "")
     who = f"by {entry.actor.by}" + (f", {entry.actor.origin}" if entry.actor.origin else "")
     why = f": {entry.actor.why}" if entry.actor.why else ""
-    return "\n".join((f"{entry.number}  {when}  {what}  {who}{why}", *(f"    {line}" for line in entry.changes)))
+    return "\n".join(map(one_line, (f"{entry.number}  {when}  {what}  {who}{why}", *(f"    {line}" for line in entry.changes))))
 
 
 def _number(query: Query, name: str, default: int) -> int:

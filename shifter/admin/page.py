@@ -72,8 +72,12 @@ class Query(dict[str, str]):
 
 
 def _words(text: str) -> str:
+    return " ".join(one_line(text[:MAX_WORDS]).split())
+
+
+def one_line(text: str) -> str:
     """Return *text* as one line that a terminal can show."""
-    return " ".join("".join(one if one.isprintable() else " " for one in text[:MAX_WORDS]).split())
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,15 @@ def test_the_audit_log_for_people() -> None:
     assert "\n".join(map(entry_text, ENTRIES)) + "\n" == audit()[1]
 
 
+def test_no_name_passes_for_a_line_of_the_audit_log() -> None:
+    key = "a\n3  2026-01-01 00:00:00Z  config front.yaml  by root\x1b[2J"
+    text = entry_text(AuditEntry(2, 0.0, ChangeKind.RUNTIME, Actor("ann"), key, (f"~ runtime {key}: none -> 1",)))
+    assert text.splitlines() == [
+        "2  1970-01-01 00:00:00Z  runtime a 3  2026-01-01 00:00:00Z  config front.yaml  by root [2J  by ann",
+        "    ~ runtime a 3  2026-01-01 00:00:00Z  config front.yaml  by root [2J: none -> 1",
+    ]
+
+
 def test_the_audit_log_for_programs() -> None:
     [last] = json.loads(audit("?format=json&count=1")[1])
     assert (last["number"], last["kind"], last["actor"]["by"], last["undoes"], last["changes"]) == (2, "undo", "bob", 1, ["~ back"])
