@@ -34,7 +34,7 @@ class FileThread:
 
     def write(self, data: bytes) -> int:
         """Take *data*, or raise ``BlockingIOError`` while too much waits."""
-        if self._given - self._written >= LIMIT:
+        if self.waiting >= LIMIT:
             raise BlockingIOError
         if not self._started:
             self._started = True
@@ -43,6 +43,11 @@ class FileThread:
         self._given += len(data)
         self._blocks.put(data)
         return len(data)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not written yet."""
+        return self._given - self._written
 
     def close(self) -> None:
         """Take nothing more, and close the file behind what waits."""
