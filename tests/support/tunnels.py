@@ -416,7 +416,10 @@ class Http2Client(Client):
             if self.seen.end == "open":
                 self.seen.end = "fin"
             return False
-        self._engine.receive_data(data)
+        try:
+            self._engine.receive_data(data)
+        except ngh2.ConnectionStateError:  # it has been told that the connection ends, and nothing of ours is open on it
+            return False
         over = False
         for event in self._engine.events():
             if isinstance(event, ngh2.SettingsReceived):
