@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shifter.model.address import SocketAddress
-from shifter.net.listen import ListenError, ListeningPort, bind
+from shifter.net.listen import ListenError, ListeningPort, bind, copy_of
 
 _FIRST = 3
 """The number of the first descriptor that systemd passes (``SD_LISTEN_FDS_START``)."""
@@ -43,9 +43,8 @@ class Inherited:
             found = next((one for one in self._sockets if one.name == name), None)
         if found is None:
             return bind(address, backlog, leaving)
-        sock = found.sock.dup()
+        sock = copy_of(found.sock)
         try:
-            sock.setblocking(False)
             sock.listen(backlog)
         except OSError as error:
             sock.close()
@@ -66,7 +65,7 @@ class Inherited:
     @property
     def kept(self) -> list[Handed]:
         """Copies of what is kept, for somebody else."""
-        return [Handed(one.sock.dup(), one.address, one.name, True) for one in self._sockets if one.kept]
+        return [Handed(copy_of(one.sock), one.address, one.name, True) for one in self._sockets if one.kept]
 
     def close(self) -> None:
         """Let go of everything; copies go on."""

@@ -9,6 +9,7 @@ Rule 3. A socket that is closed resets the connections that nobody has accepted 
 """
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -60,6 +61,17 @@ def bind(address: SocketAddress, backlog: int, leaving: "Iterable[ListeningPort]
             port.share(False)
         raise ListenError(address, error.strerror or str(error)) from None
     return sock
+
+
+def copy_of(sock: socket.socket) -> socket.socket:
+    """Return another handle on *sock*, which does not wait, and does not begin to.
+
+    ``socket.dup`` has the copy wait as long as its original, as far as Python knows of that one; and whether to wait is something that
+    all copies have in common, also those of other processes: where they accept connections they would stand still.
+    """
+    copy = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
+    copy.setblocking(False)
+    return copy
 
 
 def _is_among(address: SocketAddress, wider: SocketAddress) -> bool:
@@ -144,7 +156,7 @@ class ListeningPort:
 
     def copy(self) -> socket.socket:
         """Return another handle on the socket, for somebody else."""
-        return self._sock.dup()
+        return copy_of(self._sock)
 
     def fileno(self) -> int:
         return self._sock.fileno()

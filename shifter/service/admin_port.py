@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from shifter.admin import AdminSite, AdminView
 from shifter.model.address import SocketAddress
+from shifter.net.listen import copy_of
 from shifter.service.admin_token import AdminToken
 
 _log = Logger()
@@ -36,7 +37,7 @@ class AdminPort:
     @property
     def copies(self) -> list[socket.socket]:
         """A copy of the socket that is listened on, if any, for somebody else."""
-        return [] if self._port is None else [self._port.socket.dup()]
+        return [] if self._port is None else [copy_of(self._port.socket)]
 
     @property
     def address(self) -> SocketAddress | None:

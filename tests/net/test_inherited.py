@@ -35,6 +35,19 @@ def test_a_socket_for_the_address_is_used(sock: socket.socket) -> None:
         pass  # nobody closed it for the others
 
 
+def test_who_has_a_copy_never_makes_others_wait(sock: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun_to_wait: list[float | None] = []
+    monkeypatch.setattr(socket.socket, "settimeout", lambda one, seconds: begun_to_wait.append(seconds))
+    found = adopt(os.dup(sock.fileno()))
+    assert found is not None
+    inherited = Inherited([Handed(*found, "", True)])
+    copies = [inherited.listen(found[1], 5), inherited.kept[0].sock]
+    assert (begun_to_wait, os.get_blocking(sock.fileno())) == ([], False)
+    for copy in copies:
+        copy.close()
+    inherited.close()
+
+
 def test_a_socket_may_go_by_a_name(sock: socket.socket) -> None:
     inherited = Inherited([Handed(sock, address(sock), "front")])
     with inherited.listen(SocketAddress("192.0.2.1", 80), 5, "front") as mine:
