@@ -18,7 +18,8 @@ from shifter.model.report import ClusterReport, EndpointReport, Report
 from shifter.model.steps import Steps
 from shifter.observe.histogram import Histogram
 from shifter.observe.prometheus import exposition_in_steps
-from shifter.observe.stats import ClusterStats, EndpointStats, ServerStats
+from shifter.observe.server_stats import ServerStats
+from shifter.observe.stats import ClusterStats, EndpointStats
 from shifter.observe.stats_text import text_in_steps
 
 COLUMNS: Final[report.Row] = ["what", "clusters", "lines", "all of it", "longest step"]

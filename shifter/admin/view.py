@@ -60,7 +60,7 @@ class AdminView(Protocol):
         """Return the configuration in use; ``None`` before the first is."""
 
     def state(self) -> str:
-        """Return one of Envoy's words for the state of a server (``observe.stats.STATES``)."""
+        """Return one of Envoy's words for the state of a server (``observe.server_stats.STATES``)."""
 
     def problems(self) -> Sequence[str]:
         """Return what was wrong with the last candidate, if it was refused and none was taken since."""

@@ -66,9 +66,7 @@ def html_in_steps(report: Report, selection: Selection = EVERYTHING, mode: str =
     return f"{head}<table>\n<tr><th scope=col>name<th scope=col>value\n{''.join(rows)}</table>\n</html>\n"
 
 
-def _each(
-    named: Sequence[tuple[str, _V]], write: Callable[[str, _V], str], piece: int = _PIECE, between: str = ""
-) -> Steps[list[str]]:
+def _each(named: Sequence[tuple[str, _V]], write: Callable[[str, _V], str], piece: int = _PIECE, between: str = "") -> Steps[list[str]]:
     """Write every one; of *piece* of them there is one text, with *between* between two."""
     lines = []
     for at in range(0, len(named), piece):

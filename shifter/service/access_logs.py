@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.http_connection_manager import FileAccessLog
 from shifter.observe.accesslog import AccessLogWriter, Sink, open_sink
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.proxy.access_log import AccessLog, compile_access_log
 from shifter.routing.logfilter import compile_filter
 from shifter.routing.runtime import Runtime

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from shifter import __version__
 from shifter.model.address import SocketAddress
 from shifter.model.change import Actor, ChangeResult
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.admin_token import AdminToken
 from shifter.service.collector import Collector

@@ -24,7 +24,7 @@ from shifter.model.steps import Steps
 from shifter.net.listen import Listen, ListenError, listen
 from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.accesslog import AccessLogError
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
 from shifter.service.changes import telling

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.proxy.draining import DrainStrategy
 from shifter.proxy.worker import DRAIN_TIME
 from shifter.service.controller import Controller

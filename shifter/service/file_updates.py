@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from xxhash import xxh64_intdigest
 
 from shifter.model.bootstrap import Documents
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.loading import Candidate, FileUpdate
 
 _COUNTED = ("init_fetch_timeout", "update_attempt", "update_failure", "update_rejected", "update_success")

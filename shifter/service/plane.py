@@ -34,7 +34,8 @@ from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.histogram import Histogram
-from shifter.observe.stats import HttpStats, ListenerStats, ServerStats, counter, histograms_of
+from shifter.observe.server_stats import ServerStats
+from shifter.observe.stats import HttpStats, ListenerStats, counter, histograms_of
 from shifter.proxy.access_log import AccessLog
 from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import make_door

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from shifter.model.change import Actor, ChangeResult
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.controller import Controller, Reload
 from shifter.service.file_updates import FileUpdates
 from shifter.service.filewatch import FileWatch

@@ -16,7 +16,8 @@ from shifter.model.steps import Steps
 from shifter.net.datagrams import DatagramSender
 from shifter.observe.histogram import Histogram
 from shifter.observe.scopes import Selection
-from shifter.observe.stats import ServerStats, counter
+from shifter.observe.server_stats import ServerStats
+from shifter.observe.stats import counter
 from shifter.observe.statsd import StatsdLines, datagrams
 from shifter.routing.statistics import wanted
 

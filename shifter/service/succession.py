@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from shifter.model.bootstrap import Snapshot
 from shifter.net.inherited import Handed, Inherited, from_service_manager
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.controller import ADMIN_NAME, Controller
 from shifter.service.ending import Ending

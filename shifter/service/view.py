@@ -15,7 +15,7 @@ from shifter.model.report import Part, Report
 from shifter.model.steps import Steps
 from shifter.observe.baseline import Baseline
 from shifter.observe.loglevels import LogLevels
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.controller import Controller
 from shifter.service.ending import Ending
 from shifter.service.journal import Journal

@@ -8,7 +8,7 @@ from twisted.internet.defer import succeed
 
 from shifter.admin.pages import COMMANDS, help_text
 from shifter.model.change import Actor, ChangeResult
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from tests.support.admin import Asker, FixedView
 
 

@@ -6,7 +6,8 @@ from dataclasses import fields
 import pytest
 
 from shifter.observe.operators import ALIASES, ENVOY_ONLY, OPERATORS
-from shifter.observe.stats import ClusterStats, HttpStats, ListenerStats, ServerStats, TcpStats
+from shifter.observe.server_stats import ServerStats
+from shifter.observe.stats import ClusterStats, HttpStats, ListenerStats, TcpStats
 from tests.support.programs import ROOT
 
 CHAPTER = (ROOT / "docs/configuration.md").read_text().partition("\n## Operators\n")[2].partition("\n## ")[0]

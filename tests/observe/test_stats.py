@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shifter.model.cluster import CircuitBreakers, RetryBudget, Thresholds
 from shifter.model.report import EndpointReport
-from shifter.observe.stats import STATES, ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats, counter
+from shifter.observe.server_stats import STATES, ServerStats
+from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats, counter
 
 
 def test_a_request_is_three_changes_downstream() -> None:

@@ -2,7 +2,7 @@
 
 from shifter.model.route import HeaderMatcher, VirtualCluster, VirtualHost
 from shifter.observe.prometheus import exposition
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.observe.stats_text import stats_text
 from shifter.proxy.virtual_clusters import VirtualClusterBook, VirtualClusters, names_of, stats_of
 from shifter.wire.events import RequestHead

@@ -12,7 +12,7 @@ from shifter.model.logfilter import Comparison, HeaderFilter, LogTypeFilter, Sta
 from shifter.model.route import HeaderMatcher, RouteConfiguration, StringMatcher, StringMatchKind
 from shifter.observe.accesslog import AccessLogError
 from shifter.observe.logformat import LogEntry
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.routing.errors import RoutingError
 from shifter.routing.runtime import Runtime
 from shifter.service.access_logs import AccessLogs

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.proxy.draining import DrainStrategy
 from shifter.service.ending import ANSWER_TIME, Ending, EndingOptions
 from shifter.service.notify import Notify

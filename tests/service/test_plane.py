@@ -21,7 +21,7 @@ from shifter.model.outlier_detection import OutlierDetection
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, WeightedCluster
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.net.listen import ListenError
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.filewatch import LOOK_EVERY
 from shifter.service.plane import WARMING_DEADLINE, DataPlane, Prepared
 from tests.support.listeners import http_listener

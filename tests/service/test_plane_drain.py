@@ -12,7 +12,7 @@ from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import Listener
 from shifter.model.route import DirectResponseAction, PathMatchKind, Route, RouteConfiguration, RouteMatch, VirtualHost
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.proxy.draining import DrainStrategy
 from shifter.service.plane import DataPlane
 from tests.support.listeners import http_listener

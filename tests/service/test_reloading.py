@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from shifter.model.change import Actor, ChangeResult
 from shifter.net.tls_context import TlsMaterialError
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.controller import Controller
 from shifter.service.filewatch import LOOK_EVERY
 from shifter.service.journal import MemoryJournal

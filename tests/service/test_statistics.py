@@ -12,7 +12,8 @@ from shifter.model.report import Report
 from shifter.model.stats import StatsdSink, StatsSettings
 from shifter.model.steps import Steps, at_once
 from shifter.observe.histogram import Histogram
-from shifter.observe.stats import ClusterStats, ServerStats
+from shifter.observe.server_stats import ServerStats
+from shifter.observe.stats import ClusterStats
 from shifter.service.statistics import Statistics
 
 

@@ -13,7 +13,7 @@ from shifter.model.address import SocketAddress
 from shifter.model.change import Actor, ChangeResult
 from shifter.net.inherited import Handed
 from shifter.net.listen import bind
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.app import ShifterService
 from shifter.service.handover import Predecessor
 from shifter.service.journal import NO_OVERRIDES

@@ -4,7 +4,8 @@ from shifter.model.cluster import CircuitBreakers, Thresholds
 from shifter.model.histogram import HistogramReport
 from shifter.model.report import EndpointReport, Report
 from shifter.observe.histogram import Histogram
-from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats, ServerStats
+from shifter.observe.server_stats import ServerStats
+from shifter.observe.stats import ClusterStats, EndpointStats, HttpStats, ListenerStats
 
 
 def recorded(*values: float) -> HistogramReport:

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, succeed
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, ChangeResult
 from shifter.model.steps import at_once
-from shifter.observe.stats import ServerStats
+from shifter.observe.server_stats import ServerStats
 from shifter.service.controller import Controller, Reload
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.loading import Candidate, loaded_again
