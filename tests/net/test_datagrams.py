@@ -1,6 +1,9 @@
 """What is sent arrives, and what cannot be sent harms nobody."""
 
+import errno
 import socket
+
+import pytest
 
 from shifter.model.address import SocketAddress
 from shifter.net.datagrams import DatagramSender
@@ -28,3 +31,15 @@ def test_addresses_of_the_sixth_version() -> None:
     sender = DatagramSender(SocketAddress("::1", 9))
     sender.close()
     assert repr(sender) == "<DatagramSender ::1:9>"
+
+
+def test_a_system_that_has_no_socket_loses_datagrams_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*what: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shifter.net.datagrams.socket.socket", none)
+        sender = DatagramSender(SocketAddress("127.0.0.1", 9))
+        assert not sender.send(b"a:1|c")
+    assert sender.send(b"a:1|c")
+    sender.close()
