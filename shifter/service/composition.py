@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from shifter.config.build_runtime import ValueTextError, runtime_value
 from shifter.model.bootstrap import Bootstrap, LayerKind, RuntimeLayer
+from shifter.model.steps import Steps, at_once
 from shifter.service.journal import Overrides, digest
 from shifter.service.sources import Candidate
-from shifter.service.weights import overridden, weightless
+from shifter.service.weights import overriding, weightless
 
 
 class CompositionError(Exception):
@@ -41,6 +42,11 @@ def compose(inputs: Inputs, before: Composed | None = None) -> Composed:
 
     What has not changed since *before* is the very same object, so that nobody has to compare it.
     """
+    return at_once(composing(inputs, before))
+
+
+def composing(inputs: Inputs, before: Composed | None = None) -> Steps[Composed]:
+    """`compose`, a few routes a step."""
     said = inputs.candidate.bootstrap
     assert said is not None
     overrides = inputs.overrides
@@ -52,7 +58,7 @@ def compose(inputs: Inputs, before: Composed | None = None) -> Composed:
     if before is not None and before.inputs.candidate.bootstrap is said and before.inputs.overrides.weights == overrides.weights:
         bootstrap = replace(bootstrap, listeners=before.bootstrap.listeners)
     else:
-        bootstrap, weights, others = overridden(bootstrap, overrides.weights)
+        bootstrap, weights, others = yield from overriding(bootstrap, overrides.weights)
         ended += others
         if len(weights) != len(overrides.weights):
             overrides = replace(overrides, weights=weights)

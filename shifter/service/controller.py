@@ -29,7 +29,7 @@ from shifter.proxy.filterchain import FilterError
 from shifter.routing.errors import RoutingError
 from shifter.service.changes import telling
 from shifter.service.collector import Collector
-from shifter.service.composition import Composed, CompositionError, Inputs, at_the_start, compose, notice
+from shifter.service.composition import Composed, CompositionError, Inputs, at_the_start, compose, composing, notice
 from shifter.service.journal import Held, Journal, JournalError
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.runtime_changes import values_in
@@ -167,12 +167,12 @@ class Controller:
     def _first_draft(self, inputs: Inputs) -> _Draft:
         """Return what is to be served at the start: without runtime values and weights that do not go with the files any more."""
         try:
-            draft = self._draft(inputs)
+            draft = self._draft(compose(inputs))
         except CompositionError as error:
             if not inputs.overrides.runtime:
                 raise
             _log.error("{problem}; the runtime values that were set hold no longer", problem=str(error))
-            draft = self._draft(replace(inputs, overrides=replace(inputs.overrides, runtime={})))
+            draft = self._draft(compose(replace(inputs, overrides=replace(inputs.overrides, runtime={}))))
         for warning in (*draft.composed.warnings, notice(draft.composed.inputs.overrides)):
             if warning:
                 _log.warn("{warning}", warning=warning)
@@ -202,7 +202,7 @@ class Controller:
         if isinstance(wanted, Refusal):
             return ChangeResult(False, self._version, problems=tuple(wanted.problems))
         try:
-            composed = compose(wanted.inputs, self._composed)
+            composed: Composed = yield self._plane.meanwhile(composing(wanted.inputs, self._composed))
         except CompositionError as error:
             return ChangeResult(False, self._version, problems=(str(error),))
         lines = yield self._plane.meanwhile(telling(snapshot.bootstrap, composed.bootstrap))
@@ -270,7 +270,10 @@ class Controller:
             return self._ending()
         if self._waits_because:
             return ChangeResult(False, self._version, problems=(self._waits_because,))
-        wanted: Wanted | Refusal = yield maybeDeferred(wish.wanted, self._inputs)
+        try:
+            wanted: Wanted | Refusal = yield maybeDeferred(wish.wanted, self._inputs)
+        except CancelledError:
+            return self._ending()
         reads_files = wish.kind is ChangeKind.CONFIG
         if isinstance(wanted, Refusal):
             return self._refused(wanted.problems, reads_files)
@@ -282,9 +285,10 @@ class Controller:
             return ChangeResult(True, self._version, warnings=tuple(wanted.warnings))
         self._over.append(wanted.inputs)
         try:
-            draft = self._draft(wanted.inputs)
-        except CANNOT as error:
-            return self._refused((str(error),), reads_files)
+            composed: Composed = yield self._plane.meanwhile(composing(wanted.inputs, self._composed))
+            draft = self._draft(composed)
+        except (*CANNOT, CancelledError) as error:
+            return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)
         try:
             prepared: Prepared = yield self._plane.prepare(draft.snapshot)
         except (*CANNOT, CancelledError) as error:
@@ -346,8 +350,7 @@ class Controller:
     def _ending(self) -> ChangeResult:
         return ChangeResult(False, self._version, problems=("the proxy is ending",))
 
-    def _draft(self, inputs: Inputs) -> _Draft:
-        composed = compose(inputs, self._composed)
+    def _draft(self, composed: Composed) -> _Draft:
         candidate = composed.inputs.candidate
         snapshot = Snapshot(self._version + 1, composed.bootstrap, candidate.source, candidate.documents)
         old = self.snapshot.bootstrap.admin if self.snapshot else None

@@ -68,7 +68,7 @@ class Steering:
 
     def set_weights(self, route: str, weights: Mapping[str, str], actor: Actor, dry_run: bool = False) -> Deferred[ChangeResult]:
         """Have the route that *route* means have *weights*, by cluster; with none, those of the file. It never fails."""
-        wish = SetWeights(route, weights, self._in_force)
+        wish = SetWeights(route, weights, self._in_force, self._controller.meanwhile)
         return self._controller.rehearse(wish, actor) if dry_run else self._controller.change(wish, actor)
 
     def modify_runtime(self, values: Mapping[str, str], actor: Actor) -> Deferred[ChangeResult]:

@@ -2,39 +2,51 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TypeAlias
+
+from twisted.internet.defer import Deferred
 
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import ChangeKind, WeightOverride
+from shifter.model.steps import Steps
 from shifter.service.composition import Inputs
 from shifter.service.controller import Refusal, Wanted, Wish
-from shifter.service.weights import Choice, WeightsError, as_set, choices, find, wanted_weights
+from shifter.service.weights import Choice, WeightsError, as_set, choosing, finding, wanted_weights
+
+Meanwhile: TypeAlias = Callable[[Steps[Wanted | Refusal]], Deferred[Wanted | Refusal]]
+"""Who does some work in slices between requests."""
 
 
 class SetWeights:
     """The wish that the route that *route* means has *weights*, which are as they were written, by cluster; with none of them, that it
-    has those of the file again. *served* returns what is served, that is, what the inputs in force are composed to.
+    has those of the file again. *served* returns what is served, that is, what the inputs in force are composed to. Looking for the
+    route among thousands is done *meanwhile*.
 
     A choice is called what it is called in the files: what is set may make two of them alike that are not so there."""
 
     kind = ChangeKind.WEIGHT
 
-    def __init__(self, route: str, weights: Mapping[str, str], served: Callable[[], Bootstrap]) -> None:
+    def __init__(self, route: str, weights: Mapping[str, str], served: Callable[[], Bootstrap], meanwhile: Meanwhile) -> None:
         self._route = route
         self._weights = weights
         self._served = served
+        self._meanwhile = meanwhile
 
-    def wanted(self, now: Inputs) -> Wanted | Refusal:
+    def wanted(self, now: Inputs) -> Deferred[Wanted | Refusal]:
         """See `controller.Wish`."""
+        return self._meanwhile(self._wanting(now))
+
+    def _wanting(self, now: Inputs) -> Steps[Wanted | Refusal]:
         file = now.candidate.bootstrap
         assert file is not None
         try:
-            choice = find(replace(file, runtime=self._served().runtime), self._route)
+            choice = yield from finding(replace(file, runtime=self._served().runtime), self._route)
             held = now.overrides.weights.get(choice.name)
             if held is not None and held.owner:
                 return Refusal((f"the weights of {choice.name} are those of the release `{held.owner}`: change them there",))
             if held is not None:
                 choice = as_set(choice, held)
-            said = choices(file, {choice.name})[choice.name]
+            said = (yield from choosing(file, {choice.name}))[choice.name]
             if not self._weights:
                 return _wanted(now, choice, None, said)
             weights = wanted_weights(choice, self._weights)
@@ -57,4 +69,5 @@ def _wanted(now: Inputs, choice: Choice, override: WeightOverride | None, said: 
     return Wanted(inputs, choice.name, dict(choice.weights), dict(after), warnings=tuple(warnings))
 
 
-_: Wish = SetWeights("", {}, Bootstrap)
+def _proof(wish: SetWeights) -> Wish:  # mypy proves that it is one
+    return wish

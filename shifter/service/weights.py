@@ -34,6 +34,8 @@ _MANY = 12
 _KNOWN = 500
 """Routes that a misspelt name is compared with."""
 _A_STEP = 16
+_LOOKED_AT = 128
+"""Routes that are looked at in a step."""
 
 
 class WeightsError(Exception):
@@ -82,10 +84,11 @@ def choosing(bootstrap: Bootstrap, wanted: Collection[str] | None = None) -> Ste
     """`choices`, a few routes a step."""
     shorts = None if wanted is None else {*wanted, *(name.partition("/")[2] for name in wanted)}
     by_name: dict[str, list[_Place]] = {}
-    for number, place in enumerate(_places(bootstrap, shorts)):
-        by_name.setdefault(place.short, []).append(place)
-        if not number % _A_STEP:
+    for place in _places(bootstrap, shorts):
+        if place is None:
             yield
+        else:
+            by_name.setdefault(place.short, []).append(place)
     found: dict[str, Choice] = {}
     for number, (name, places) in enumerate(by_name.items()):
         if all(one.clusters == places[0].clusters and one.prefix == places[0].prefix for one in places):
@@ -113,8 +116,18 @@ def as_set(choice: Choice, override: WeightOverride) -> Choice:
 def find(bootstrap: Bootstrap, text: str) -> Choice:
     """Return the choice that *text* means, with the weights that hold now: its name, the part behind a slash, or the path that it
     matches. Raises `WeightsError`."""
-    named = {place.short for place in _places(bootstrap, calls=text)}
-    every = choices(bootstrap, named | {f"{listener.name}/{short}" for short in named for listener in bootstrap.listeners})
+    return at_once(finding(bootstrap, text))
+
+
+def finding(bootstrap: Bootstrap, text: str) -> Steps[Choice]:
+    """`find`, a few routes a step."""
+    named = set()
+    for place in _places(bootstrap, calls=text):
+        if place is None:
+            yield
+        else:
+            named.add(place.short)
+    every = yield from choosing(bootstrap, named | {f"{listener.name}/{short}" for short in named for listener in bootstrap.listeners})
     for fits in (lambda one: one.name == text, lambda one: text in one.words):  # type: Callable[[Choice], bool]
         found = [one for one in every.values() if fits(one)]
         if len(found) == 1:
@@ -124,7 +137,7 @@ def find(bootstrap: Bootstrap, text: str) -> Choice:
             raise WeightsError(f"`{text}` may be any of {len(found)} routes: {listed}")
     if text in _with_one_cluster(bootstrap):
         raise WeightsError(f"`{text}` has no weights: all of its requests go to one place")
-    known = list(islice(_places(bootstrap), _KNOWN))
+    known = list(islice((place for place in _places(bootstrap) if place is not None), _KNOWN))
     if not known:
         raise WeightsError("no route has weights: none has several clusters")
     words = {word: place.short for place in known for word in (*place.words, place.short)}
@@ -170,8 +183,9 @@ def _choice(name: str, places: Sequence[_Place]) -> Choice:
     return Choice(name, tuple(one.listener for one in places), first.weights, first.prefix, doubled, words)
 
 
-def _places(bootstrap: Bootstrap, shorts: Collection[str] | None = None, calls: str | None = None) -> Iterator[_Place]:
-    """Iterate over what has weights; only what has one of the names *shorts*, and only what *calls* may mean, where these are given."""
+def _places(bootstrap: Bootstrap, shorts: Collection[str] | None = None, calls: str | None = None) -> Iterator[_Place | None]:
+    """Iterate over what has weights; only what has one of the names *shorts*, and only what *calls* may mean, where these are given.
+    ``None`` is a place to pause at."""
     among = shorts if shorts is not None else None if calls is None else (calls,)
     for listener in bootstrap.listeners:
         for chain in listener.chains:
@@ -182,7 +196,11 @@ def _places(bootstrap: Bootstrap, shorts: Collection[str] | None = None, calls: 
                     yield place
                 continue
             for host in chain.filter.route_config.virtual_hosts:
-                for short, route, action in _weighted(host.name, host.routes, among):
+                for one in _weighted(host.name, host.routes, among):
+                    if one is None:
+                        yield None
+                        continue
+                    short, route, action = one
                     if shorts is not None and short not in shorts:
                         continue
                     words = frozenset((title_of(route), route.match.text.decode("utf-8", "replace")))
@@ -194,14 +212,17 @@ def _tcp_place(listener: str, proxy: TcpProxy) -> _Place:
     return _Place(f"{listener}/{proxy.stat_prefix}", listener, frozenset((proxy.stat_prefix, listener)), proxy.clusters, "")
 
 
-def _weighted(host: str, routes: Iterable[Route], among: Collection[str] | None = None) -> Iterator[tuple[str, Route, RouteAction]]:
-    """Iterate over the routes of a virtual host that have weights, with their short names. Twins are numbered.
+def _weighted(host: str, routes: Iterable[Route], among: Collection[str] | None = None) -> Iterator[tuple[str, Route, RouteAction] | None]:
+    """Iterate over the routes of a virtual host that have weights, with their short names. Twins are numbered. ``None`` is a place to
+    pause at.
 
     Those that certainly have none of the names *among* are left out: making up a name takes longer than that.
     """
     seen: Counter[str] = Counter()
     hints = None if among is None else [name.encode() for name in among]
-    for route in routes:
+    for number, route in enumerate(routes):
+        if not number % _LOOKED_AT:
+            yield None
         if isinstance(route.action, RouteAction) and len(route.action.clusters) > 1:
             if hints is not None:
                 path, own = route.match.text, route.name.encode()
@@ -301,9 +322,16 @@ def _rounded(shares: Mapping[str, Fraction], total: int) -> dict[str, int]:
 
 def overridden(bootstrap: Bootstrap, overrides: Mapping[str, WeightOverride]) -> tuple[Bootstrap, dict[str, WeightOverride], list[str]]:
     """Return *bootstrap*, which is what the files say, with the weights of *overrides*; those of them that go on; why others end."""
+    return at_once(overriding(bootstrap, overrides))
+
+
+def overriding(
+    bootstrap: Bootstrap, overrides: Mapping[str, WeightOverride]
+) -> Steps[tuple[Bootstrap, dict[str, WeightOverride], list[str]]]:
+    """`overridden`, a few routes a step."""
     if not overrides:
         return bootstrap, {}, []
-    every = choices(bootstrap, overrides.keys())
+    every = yield from choosing(bootstrap, overrides.keys())
     held: dict[str, WeightOverride] = {}
     ended: list[str] = []
     for name, one in overrides.items():
@@ -313,7 +341,8 @@ def overridden(bootstrap: Bootstrap, overrides: Mapping[str, WeightOverride]) ->
             ended.append(f"the weights that were set for {name} end: {why}")
         else:
             held[name] = one
-    return _with_weights(bootstrap, {name: held[name].weights for name in held}, every), held, ended
+    made = yield from _with_weights(bootstrap, {name: held[name].weights for name in held}, every)
+    return made, held, ended
 
 
 def _ends(override: WeightOverride, choice: Choice | None) -> str:
@@ -329,7 +358,7 @@ def _ends(override: WeightOverride, choice: Choice | None) -> str:
     return "the file says the same by now" if same else "the file has other weights there by now"
 
 
-def _with_weights(bootstrap: Bootstrap, weights: Mapping[str, Mapping[str, int]], every: Mapping[str, Choice]) -> Bootstrap:
+def _with_weights(bootstrap: Bootstrap, weights: Mapping[str, Mapping[str, int]], every: Mapping[str, Choice]) -> Steps[Bootstrap]:
     wanted = {(listener, name): weights[name] for name in weights for listener in every[name].listeners}
 
     def of(listener: str, short: str) -> Mapping[str, int] | None:
@@ -338,32 +367,43 @@ def _with_weights(bootstrap: Bootstrap, weights: Mapping[str, Mapping[str, int]]
     if not wanted:
         return bootstrap
     touched = {listener for listener, _ in wanted}
-    listeners = tuple(_listener(one, of, weights.keys()) if one.name in touched else one for one in bootstrap.listeners)
-    return replace(bootstrap, listeners=listeners)
+    listeners = []
+    for listener in bootstrap.listeners:
+        listeners.append((yield from _listener(listener, of, weights.keys())) if listener.name in touched else listener)
+    return replace(bootstrap, listeners=tuple(listeners))
 
 
-def _listener(listener: Listener, of: Callable[[str, str], Mapping[str, int] | None], among: Collection[str]) -> Listener:
-    def changed(chain: FilterChain) -> FilterChain:
+def _listener(listener: Listener, of: Callable[[str, str], Mapping[str, int] | None], among: Collection[str]) -> Steps[Listener]:
+    def changed(chain: FilterChain) -> Steps[FilterChain]:
         if isinstance(chain.filter, TcpProxy):
             proxy = chain.filter
             weights = of(listener.name, f"{listener.name}/{proxy.stat_prefix}") if len(proxy.clusters) > 1 else None
             return chain if weights is None else replace(chain, filter=replace(proxy, clusters=_entries(proxy.clusters, weights)))
-        return replace(chain, filter=_manager(chain.filter, lambda short: of(listener.name, short), among))
+        return replace(chain, filter=(yield from _manager(chain.filter, lambda short: of(listener.name, short), among)))
 
+    chains = []
+    for chain in listener.filter_chains:
+        chains.append((yield from changed(chain)))
     default = listener.default_filter_chain
-    return replace(
-        listener,
-        filter_chains=tuple(map(changed, listener.filter_chains)),
-        default_filter_chain=changed(default) if default is not None else None,
-    )
+    if default is not None:
+        default = yield from changed(default)
+    return replace(listener, filter_chains=tuple(chains), default_filter_chain=default)
 
 
 def _manager(
     manager: HttpConnectionManager, of: Callable[[str], Mapping[str, int] | None], among: Collection[str]
-) -> HttpConnectionManager:
+) -> Steps[HttpConnectionManager]:
     hosts = []
     for host in manager.route_config.virtual_hosts:
-        found = {id(route): weights for short, route, _ in _weighted(host.name, host.routes, among) if (weights := of(short)) is not None}
+        found = {}
+        for one in _weighted(host.name, host.routes, among):
+            if one is None:
+                yield
+                continue
+            short, route, _ = one
+            weights = of(short)
+            if weights is not None:
+                found[id(route)] = weights
         routes = tuple(_route(route, found[id(route)]) if id(route) in found else route for route in host.routes)
         hosts.append(replace(host, routes=routes) if found else host)
     return replace(manager, route_config=replace(manager.route_config, virtual_hosts=tuple(hosts)))

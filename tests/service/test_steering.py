@@ -66,6 +66,15 @@ def test_a_rehearsal_changes_nothing() -> None:
     assert (lab.shares()[ROUTE]["service1a"], lab.history()) == (10, [])
 
 
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_change_that_the_end_of_the_process_cuts_short_is_told_so(done: int, logged: list[str]) -> None:
+    lab = front()
+    lab.plane.cut_short_after = done  # looking for the route; putting the weights in
+    result = lab.weigh("/service/1", service1a="50")
+    assert (result.taken, result.problems, lab.history()) == (False, ("the proxy is ending",), [])
+    assert logged == []
+
+
 def test_what_cannot_be_is_refused() -> None:
     lab = front()
     for weights in ({"service1a": "0", "service1": "0"}, {"nope": "5"}):

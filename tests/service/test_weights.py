@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shifter.model.bootstrap import Bootstrap, RuntimeLayer, RuntimeValue
 from shifter.model.change import WeightOverride
-from shifter.service.weights import Choice, WeightsError, choices, find, overridden, wanted_weights, weightless
+from shifter.service.weights import Choice, WeightsError, choices, find, finding, overridden, overriding, wanted_weights, weightless
 from tests.support.steering import candidate, config, listener, tcp_listener, weighted
 
 ONE = weighted("/service/1", service1a=10, service1=90)
@@ -94,6 +94,15 @@ def test_routes_that_differ_between_listeners_are_told_apart() -> None:
 def test_twins_in_one_virtual_host_are_numbered() -> None:
     twins = served(listener(ONE, weighted("/service/1", service2=1, service1=1)))
     assert list(choices(twins)) == ["all/prefix /service/1", "all/prefix /service/1#2"]
+
+
+def test_thousands_of_routes_are_gone_through_in_steps() -> None:
+    many = served(listener(*(weighted(f"/service/{number}", service1a=10, service1=90) for number in range(700))))
+    name = "all/prefix /service/699"
+    override = WeightOverride(name, {"service1a": 1, "service1": 1}, {"service1a": 10, "service1": 90})
+    for work in (finding(many, "/service/699"), overriding(many, {name: override})):
+        assert len(list(work)) > 2 * 700 / 200  # each looks at all of them twice
+    assert choices(many, {name}) == {name: find(many, "/service/699")}
 
 
 # other weights

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, ChangeResult
@@ -74,6 +74,8 @@ class RememberingPlane:
     def __init__(self) -> None:
         self.served: list[Bootstrap] = []
         self.unable: Exception | None = None
+        self.cut_short_after: int | None = None
+        """After how many pieces of work the process ends."""
 
     def lay_out(self, snapshot: Snapshot) -> Snapshot:
         return snapshot
@@ -87,6 +89,10 @@ class RememberingPlane:
         return succeed(prepared)
 
     def meanwhile(self, steps: Any) -> Deferred[Any]:
+        if self.cut_short_after == 0:
+            return fail(CancelledError())
+        if self.cut_short_after is not None:
+            self.cut_short_after -= 1
         return succeed(at_once(steps))
 
     def commit(self, prepared: Snapshot) -> None:
