@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import Cooperator, LoopingCall
+from twisted.internet.task import Cooperator, LoopingCall, SchedulerStopped
 from twisted.logger import Logger
 
 from shifter.admin.livepage import version as page_version
@@ -127,6 +127,8 @@ class Feed:
         self._cooperator.cooperate(self._pass()).whenDone().addCallbacks(lambda _: self._tell(), self._failed)
 
     def _failed(self, failure: Any) -> None:
+        if failure.check(SchedulerStopped):
+            return  # the process ends, in the middle of a look: there will be no other
         self._looking = False
         _log.failure("the live page's figures cannot be made", failure)
 

@@ -319,6 +319,22 @@ def test_many_clusters_are_looked_at_a_few_at_a_time() -> None:
     assert ear.ended
 
 
+def test_the_process_ends_in_the_middle_of_a_look(logged_failures: list[Failure]) -> None:
+    scene = Scene()
+    scene.view.told_parts = [ClusterStats().report(f"c{number}", []) for number in range(100)]
+    stream = scene.feed.listen("")
+    assert stream is not None
+    ear = Ear()
+    stream.start(ear)  # begins to look: the clock goes no further
+    scene.feed.stop()
+    scene.view.clock.advance(0)
+    assert ear.ended
+    late = scene.feed.listen("")
+    assert late is not None
+    late.start(Ear())
+    assert logged_failures == []
+
+
 def test_over_http() -> None:
     scene = Scene()
     asker = Asker(scene.view)
