@@ -104,9 +104,6 @@ class ShifterService(MultiService):
         self._begin().addCallback(self._begun)
 
     def stopService(self) -> Deferred[None]:
-        for number, handler in reversed(self._old_handlers):
-            signal.signal(number, handler)
-        self._old_handlers = []
         self._controller.close()
         self._succession.close()
         done = maybeDeferred(super().stopService)
@@ -116,7 +113,17 @@ class ShifterService(MultiService):
         done.addCallback(lambda _: self._view.levels.close())
         done.addCallback(lambda _: self._admin.serve(None))
         done.addCallback(lambda _: self._plane.stop())
-        return done.addCallback(lambda _: self._journal.close())
+        done.addCallback(lambda _: self._journal.close())
+        return done.addBoth(self._catch_no_more)
+
+    def _catch_no_more(self, result: Any) -> Any:
+        """Have signals do what they did before; those that only ask for something, such as SIGHUP, nothing: the program is about to end by
+        itself, and must not be said to have been killed."""
+        for number, handler in reversed(self._old_handlers):
+            asks = handler is signal.SIG_DFL and number not in (signal.SIGTERM, signal.SIGINT)
+            signal.signal(number, signal.SIG_IGN if asks else handler)
+        self._old_handlers = []
+        return result
 
     def _catch(self, number: int, react: Callable[[], object], before: Any = None) -> None:
         """Have the reactor call *react* on a signal, as Twisted does for its own; *before* is a handler that has its turn first."""

@@ -9,8 +9,10 @@ Rule 3. A process that has handed its listeners over (`service.handover`) drains
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -73,8 +75,8 @@ class Ending:
         self.options = options
         self.draining = False
         """Whether the process is about to end."""
-        self.before: Callable[[], object] = bool
-        """Called when it is."""
+        self.before: Callable[[], Deferred[None]] = partial(succeed, None)
+        """Called when it is; connections are accepted until what it returns fires."""
         self._reactor = reactor
         self._plane = plane
         self._controller = controller
@@ -94,7 +96,6 @@ class Ending:
             self._stop()
             return
         self.draining = True
-        self.before()
         seconds = self.options.drain_time
         self._controller.close()
         self._stats.state = "DRAINING"
@@ -102,7 +103,7 @@ class Ending:
         self._notify.status("draining", "STOPPING=1")
         self._extend()
         self._end_after(seconds)
-        self._plane.drain().addCallback(self._emptied)
+        self.before().addCallback(lambda _: self._plane.drain()).addCallback(self._emptied)
 
     def quit(self) -> None:
         """React to ``POST /quitquitquit``: like a signal, once the answer to that is out."""

@@ -155,6 +155,7 @@ class Handover:
         self._line: Line | None = None
         self._why = ""
         self._ending = False
+        self._gone: Deferred[None] | None = None
         self._late: Any = None
         self._telling = LoopingCall(self._tell)
         self._telling.clock = reactor
@@ -175,17 +176,21 @@ class Handover:
         """Whether a new process has been started that does not serve yet."""
         return self._done is not None
 
-    def cancel(self) -> None:
-        """The process is to end: so is a new one that does not serve yet."""
+    def cancel(self) -> Deferred[None]:
+        """The process is to end: so is a new one that does not serve yet. Fires when that is gone: as long as it has the listening sockets,
+        clients are connected whom nobody serves."""
         self._ending = True
-        if self._process is not None and self._line is not None and self._done is not None:
-            self._why = ENDING
-            if self._late.active():
-                self._late.cancel()
-                self._line.close()
-                self._reap(0.0)
-            else:
-                self._process.kill()  # its end is waited for already
+        if self._process is None or self._line is None or self._done is None:
+            return succeed(None)
+        self._why = ENDING
+        gone = self._gone = Deferred[None]()
+        if self._late.active():
+            self._late.cancel()
+            self._line.close()
+            self._reap(0.0)
+        else:
+            self._process.kill()  # its end is waited for already
+        return gone
 
     def close(self) -> None:
         """The process ends: hang up."""
@@ -286,6 +291,9 @@ class Handover:
         self._leaving.release()
         if done is not None:
             done.callback(why)
+        gone, self._gone = self._gone, None
+        if gone is not None:
+            gone.callback(None)
 
     def _tell(self) -> None:
         assert self._line is not None

@@ -106,11 +106,20 @@ def test_who_asks_it_to_quit_is_answered_first() -> None:
     assert process.plane.told == [("drain",)]
 
 
-def test_who_has_to_know_does() -> None:
+def test_who_has_to_know_does_and_may_have_it_wait() -> None:
     known: list[str] = []
+    ready: Deferred[None] = Deferred()
+
+    def before() -> Deferred[None]:
+        known.append("known")
+        return ready
+
     ends = Process()
-    ends.ending.before = lambda: known.append("known")
+    ends.ending.before = before
     ends.ending.terminate()
+    assert (known, ends.plane.told) == (["known"], [])
+    ready.callback(None)
+    assert ends.plane.told == [("drain",)]
     ends.ending.terminate()
     assert known == ["known"]
 

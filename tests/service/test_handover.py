@@ -243,10 +243,10 @@ def test_who_is_to_end_while_a_new_one_ends_by_itself_takes_it_along(old: Old) -
     assert new is not None
     new.predecessor.close()
     old.reactor.turn()
-    old.handover.cancel()
+    gone = old.handover.cancel()
     assert new.code == -9
     old.wait(0.1)
-    assert (old.came, old.held) == ([ENDING], ["held", "released"])
+    assert (old.came, old.held, gone.called) == ([ENDING], ["held", "released"], True)
 
 
 def test_a_change_under_way_is_waited_for(old: Old) -> None:
@@ -262,11 +262,11 @@ def test_a_change_under_way_is_waited_for(old: Old) -> None:
 def test_who_is_to_end_hands_nothing_over(old: Old) -> None:
     new = old.begin()
     assert new is not None
-    old.handover.cancel()
-    assert new.code == -9
+    gone = old.handover.cancel()
+    assert new.code == -9 and not gone.called
     old.wait(0.1)
-    assert old.came == [ENDING]
-    old.handover.cancel()
+    assert old.came == [ENDING] and gone.called
+    assert old.handover.cancel().called
     assert old.begin() is new
     assert old.came == [ENDING, ENDING]
 
