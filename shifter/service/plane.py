@@ -8,12 +8,11 @@ Rule 3. What takes long because a configuration is large is done in slices (`ser
         the new one, and letting go of the old one. Between them is one moment, in which only what must change at once is changed.
 """
 
-import resource
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,10 +20,9 @@ from twisted.python.failure import Failure
 from shifter.filters.api import FactoryContext
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import Snapshot
-from shifter.model.cluster import Cluster, DiscoveryType, UpstreamProtocol
 from shifter.model.http_connection_manager import FileAccessLog, HttpConnectionManager
 from shifter.model.listener import Listener
-from shifter.model.report import ClusterReport, HttpReport, ListenerReport, Part, Report, TcpReport, VirtualClusterReport
+from shifter.model.report import Part, Report
 from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpProxy
 from shifter.model.tls import SdsSource
@@ -33,9 +31,8 @@ from shifter.net.listen import Listen, ListeningPort, listen
 from shifter.net.own_address import own_address
 from shifter.net.tcp import Network
 from shifter.net.tls_context import TlsMaterialError
-from shifter.observe.histogram import Histogram
 from shifter.observe.server_stats import ServerStats
-from shifter.observe.stats import HttpStats, ListenerStats, counter, histograms_of
+from shifter.observe.stats import HttpStats, ListenerStats, counter
 from shifter.proxy.access_log import AccessLog
 from shifter.proxy.connection_manager import ConnectionManager
 from shifter.proxy.door import make_door
@@ -47,49 +44,28 @@ from shifter.proxy.local_reply_config import LocalReplies
 from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
 from shifter.proxy.tracing import Tracer
 from shifter.proxy.tree import ListenerResource
-from shifter.proxy.virtual_clusters import names_of, stats_of
 from shifter.proxy.worker import DRAIN_TIME, TICK, Worker
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import Split
 from shifter.service.access_logs import AccessLogs
-from shifter.service.assignments import AssignmentFile
+from shifter.service.clusters import Clusters
+from shifter.service.counted import Around, Counted, managers_of
 from shifter.service.event_logs import EventLogs
 from shifter.service.filewatch import FileWatch
 from shifter.service.leftovers import taking_apart
 from shifter.service.plan import Plan, comparing
 from shifter.service.secrets import Secrets, sources_in
-from shifter.service.server_tls import HeldTls, certificates_in
+from shifter.service.server_tls import HeldTls
 from shifter.service.slices import Slices
 from shifter.service.spans import Spans
 from shifter.service.statistics import Statistics
 from shifter.upstream.cluster import LiveCluster
-from shifter.upstream.discovery import Discovery, StaticDiscovery
-from shifter.upstream.discovery_dns import LogicalDnsDiscovery, StrictDnsDiscovery
-from shifter.upstream.discovery_eds import EdsDiscovery
-from shifter.upstream.dns import Resolver
-from shifter.upstream.pool import PoolFactory
-from shifter.upstream.pool_auto import AutoPool
-from shifter.upstream.pool_h1 import Http1Pool
-from shifter.upstream.pool_h2 import Http2Pool
-from shifter.upstream.pool_tcp import TcpPool
-from shifter.upstream.preconnect import make_cluster
-from shifter.upstream.registry import Registry
-
-WARMING_DEADLINE = 5.0
-"""Seconds that finding a new cluster's endpoints and checking each once may take before it is served without that."""
 
 S = TypeVar("S", bound=Service)
 T = TypeVar("T")
 
 _log = Logger()
 _FLUSH_EVERY = 1.0
-_POOLS: Mapping[UpstreamProtocol, PoolFactory] = {
-    UpstreamProtocol.HTTP1: Http1Pool,
-    UpstreamProtocol.HTTP2: Http2Pool,
-    UpstreamProtocol.TCP: TcpPool,
-    UpstreamProtocol.AUTO: AutoPool,
-    UpstreamProtocol.DOWNSTREAM: Http1Pool,  # of clients of HTTP/1 and of nobody's requests; others go to branches
-}
 
 
 @dataclass(slots=True)
@@ -138,31 +114,25 @@ class DataPlane:
         self._wall = wall
         self._random = random
         self._stats = stats
-        self._dns_servers = tuple(dns_servers)
         self._network = Network(reactor, monotonic)
         self._slices = Slices(reactor, monotonic)
         self._worker = Worker(self._network, random, wall, own_address().encode("ascii"))
         self._worker.drain_time = drain_time
         self._listen = listen
-        self._registry = Registry(self._network, _POOLS)
-        self._runtime = self._registry.runtime
-        self._resolvers: dict[tuple[tuple[SocketAddress, ...], bool], Resolver] = {}
-        self._files = FileWatch(reactor)
-        self._secrets = Secrets(self._files, counter(stats.filters), (TlsMaterialError,))
-        self._registry.fill = self._secrets.fill
+        files = FileWatch(reactor)
+        self._event_logs = EventLogs(wall)
+        self._clusters = Clusters(self._network, reactor, random, dns_servers, files, self._event_logs, self._slices, stats)
+        self._runtime = self._clusters.registry.runtime
+        self._secrets = Secrets(files, counter(stats.filters), (TlsMaterialError,))
+        self._clusters.registry.fill = self._secrets.fill
         self._tls: dict[tuple[SocketAddress, ChainKey], HeldTls] = {}
-        self._clusters: dict[str, LiveCluster] = {}
-        self._old_clusters: list[LiveCluster] = []
-        self._to_settle: list[LiveCluster] = []
-        self._to_balance: list[LiveCluster] = []
         self._left: list[object] = []  # what nobody needs any more: of the old snapshot, and of listeners
         self._gone: list[object] = []
         self._ports: dict[SocketAddress, ListeningPort] = {}
         self._runtimes: dict[SocketAddress, ListenerRuntime] = {}
         self._leaving: list[ListenerRuntime] = []
         self._access_logs = AccessLogs(hostname, random, monotonic)
-        self._spans = Spans(lambda name: self._clusters.get(name), self._worker, self._runtime, counter(stats.filters))
-        self._event_logs = EventLogs(wall)
+        self._spans = Spans(self._clusters.find, self._worker, self._runtime, counter(stats.filters))
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
         self._drain: tuple[Drain | None, bool] = (None, False)
@@ -172,7 +142,9 @@ class DataPlane:
         self._ticker.clock = reactor
         self._flusher = LoopingCall(self._flush_logs)
         self._flusher.clock = reactor
-        self._statistics = Statistics(reactor, monotonic, stats, self._histograms, self.reporting, self.meanwhile)
+        around = Around(self._worker, self._runtimes, self._ports, self._leaving, self._clusters, self._access_logs)
+        self._counted = Counted(stats, wall, around)
+        self._statistics = Statistics(reactor, monotonic, stats, self._counted.histograms, self.reporting, self.meanwhile)
 
     # leading it
 
@@ -207,7 +179,8 @@ class DataPlane:
             leaving = [self._ports[address] for address in plan.listeners_removed]
             for listener in plan.listeners_added:
                 prepared.sockets[listener.address] = self._listen(listener.address, listener.backlog, listener.name, leaving)
-            clusters = yield from self._making_clusters(prepared)
+            yield from self._clusters.making(plan, prepared.clusters, prepared.fresh)
+            clusters = prepared.clusters
             before = self._snapshot.bootstrap if self._snapshot is not None else None
             same_clusters = not (plan.clusters_added or plan.clusters_removed)
             same_around = same_clusters and before is not None and before.node_cluster == bootstrap.node_cluster
@@ -240,71 +213,18 @@ class DataPlane:
             raise
         return prepared
 
-    def _making_clusters(self, prepared: Prepared) -> Steps[dict[str, LiveCluster]]:
-        """Return all clusters of *prepared* by name, and make those that are new."""
-        for name in prepared.plan.clusters_kept:
-            prepared.clusters[name] = self._clusters[name]
-        for config in prepared.plan.clusters_added:
-            yield
-            cluster = make_cluster(config, self._registry, self._discovery(config), self._event_logs.outlier, self._event_logs.check)
-            prepared.fresh.append(cluster)
-            prepared.clusters[config.name] = cluster
-            if config.name in self._clusters:
-                cluster.inherit(self._clusters[config.name])
-        return prepared.clusters
-
     def warm(self, prepared: Prepared) -> Deferred[Prepared]:
-        """Wait until the endpoints of new clusters are found and have been checked once, at most `WARMING_DEADLINE`."""
-        missing = dict.fromkeys(cluster.name for cluster in prepared.fresh)
-        started: list[Deferred[object]] = []
-
-        def found(result: object, name: str) -> object:
-            del missing[name]
-            return result
-
-        def starting() -> Steps[None]:
-            for cluster in prepared.fresh:
-                yield
-                started.append(cluster.start().addBoth(found, cluster.name))
-
-        if not prepared.fresh:
-            return succeed(prepared)
-        warmed: Deferred[Prepared] = Deferred()
-
-        def ready(_: object) -> None:
-            if late.active():
-                late.cancel()
-                warmed.callback(prepared)
-
-        def too_late() -> None:
-            _log.warn("serving before the endpoints of {clusters} are found and checked", clusters=", ".join(missing))
-            warmed.callback(prepared)
-
-        late = self._reactor.callLater(WARMING_DEADLINE, too_late)
-        warming: Deferred[Any] = self._slices.run(starting()).addCallback(lambda _: DeferredList(started, consumeErrors=True))
-        warming.addBoth(ready)
-        return warmed.addCallback(lambda _: self._slices.run(self._activating(prepared)))
-
-    def _activating(self, prepared: Prepared) -> Steps[Prepared]:
-        """Have those clusters be in force that replace none: it makes no difference yet."""
-        for cluster in prepared.fresh:
-            if cluster.name not in self._clusters:
-                yield
-                cluster.activate()
-        return prepared
+        """Wait until the endpoints of new clusters are found and have been checked once, for `clusters.WARMING_DEADLINE` at most."""
+        return self._clusters.warm(prepared.fresh).addCallback(lambda _: prepared)
 
     def discard(self, prepared: Prepared) -> None:
         """Undo `lay_out`."""
-        for cluster in prepared.fresh:
-            cluster.stop()
+        self._clusters.discard(prepared.fresh)
         for sock in prepared.sockets.values():
             sock.close()
         for address in prepared.plan.listeners_removed if prepared.sockets else ():
             self._ports[address].share(False)
         self._access_logs.discard()
-        for cluster in prepared.fresh:
-            if cluster.name not in self._clusters:
-                self._registry.forget(cluster.name)
         self._event_logs.discard()
         self._secrets.want(self._named_secrets())
 
@@ -316,13 +236,7 @@ class DataPlane:
         self._access_logs.commit()
         self._event_logs.commit(prepared.snapshot.bootstrap)
         self._runtime.take(prepared.snapshot.bootstrap.runtime)
-        replaced = {name: self._clusters[name] for name in plan.clusters_removed}
-        for cluster in prepared.fresh:
-            if cluster.name in replaced:
-                cluster.take_over()
-                self._to_settle.append(cluster)
-        self._old_clusters += replaced.values()
-        self._clusters = prepared.clusters
+        self._clusters.commit(plan, prepared.clusters, prepared.fresh)
         self._tls = prepared.tls
         for listener in plan.listeners_kept:
             runtime = self._runtimes[listener.address]
@@ -360,20 +274,17 @@ class DataPlane:
         if self._snapshot is None:
             self._stats.initialization_time_ms.record((self._wall() - self._stats.started) * 1000)
         self._snapshot = prepared.snapshot
-        self._secrets.users = [self._registry.refill, *(held.refill for held in self._tls.values())]
+        self._counted.serve(prepared.snapshot, self._tls.values())
+        self._secrets.users = [self._clusters.registry.refill, *(held.refill for held in self._tls.values())]
         self._secrets.want(self._named_secrets())
         if self._secrets.version != prepared.secrets:
             self._secrets.tell_users()  # of what has changed while this was prepared
         stats = self._stats
-        modified = sum(cluster.name in replaced for cluster in plan.clusters_added)
-        stats.cluster_added += len(plan.clusters_added) - modified
-        stats.cluster_modified += modified
-        stats.cluster_removed += len(replaced) - modified
         stats.listener_added += len(plan.listeners_added)
         stats.listener_modified += len(plan.listeners_kept)
         stats.listener_removed += len(plan.listeners_removed)
         if before is not None and before.bootstrap.runtime != prepared.snapshot.bootstrap.runtime:
-            self._to_balance = list(self._clusters.values())
+            self._clusters.rebalance()
 
     def let_go(self, things: list[object]) -> Deferred[None]:
         """Let go of what only the old snapshot used, behind a `commit`, and of *things*, which is empty then; fires when that is done.
@@ -389,18 +300,7 @@ class DataPlane:
         return self._slices.run(steps)
 
     def _letting_go(self) -> Steps[None]:
-        while self._to_settle:
-            yield
-            self._to_settle.pop().settle()
-        while self._to_balance:  # runtime has a say in who is used
-            yield
-            self._to_balance.pop().rebalance()
-        while self._old_clusters:
-            yield
-            old = self._old_clusters.pop()
-            old.stop(self._clusters.get(old.name))
-            if old.name not in self._clusters:
-                self._registry.forget(old.name)
+        yield from self._clusters.letting_go()
         yield from taking_apart(self._left)
 
     def stop_accepting(self, inbound_only: bool = False) -> None:
@@ -459,12 +359,8 @@ class DataPlane:
             runtime.drop()
         self._spans.flush(now=True)
         self._network.flush()
-        for cluster in [*self._clusters.values(), *self._old_clusters]:
-            cluster.stop()
-        self._registry.close()
+        self._clusters.stop()
         self._network.flush()
-        for resolver in self._resolvers.values():
-            resolver.close()
         for looping in (self._ticker, self._flusher):
             if looping.running:
                 looping.stop()
@@ -497,61 +393,16 @@ class DataPlane:
 
     def reporting(self) -> Steps[Report]:
         """Make a `report` part by part: who has it done `meanwhile` keeps nobody waiting. Parts may be a few milliseconds apart."""
-        stats = self._stats
-        stats.listeners_draining = len(self._leaving)
-        self._access_logs.count(stats)
-        parts: list[Part] = []
-        for part in self.parts():
-            parts.append(part)
-            yield
-        listeners = [part for part in parts if isinstance(part, ListenerReport)]
-        managers = [part for part in parts if isinstance(part, HttpReport)]
-        tcp = [part for part in parts if isinstance(part, TcpReport)]
-        clusters = [part for part in parts if isinstance(part, ClusterReport)]
-        contexts = [*(held.current for held in self._tls.values()), *self._registry.client_contexts()]
-        certificates = [known for one in contexts if (known := certificates_in(one)) is not None]
-        yield
-        memory = {"physical_size": _resident()}
-        named = self._virtual_clusters()
-        return stats.report(self._wall(), listeners, managers, clusters, named, tcp=tcp, certificates=certificates, memory=memory)
+        return self._counted.reporting()
 
     def parts(self) -> Iterator[Part]:
         """Iterate over what `report` says of listeners, of what they do with connections, and of clusters, each when it is asked for.
 
         Who goes through them a few at a time does not keep traffic waiting.
         """
-        for address, runtime in list(self._runtimes.items()):
-            port = self._ports.get(address)
-            at = port.address if port else address
-            yield runtime.listener_stats.report(runtime.listener.name, at.host, at.port)
-            for service in list(runtime.services.values()):
-                if isinstance(service, ConnectionManager):
-                    yield service.report()
-                elif isinstance(service, TcpProxyRuntime):
-                    yield service.measure().report(service.settings.stat_prefix, runtime.listener.name)
-        discovered = {one.name for one in self._snapshot.documents.clusters} if self._snapshot is not None else ()
-        for cluster in list(self._clusters.values()):
-            report = cluster.report()
-            yield replace(report, added_via_api=True) if cluster.name in discovered else report
+        return self._counted.parts()
 
     # inside
-
-    def _histograms(self) -> Iterator[Histogram]:
-        for runtime in list(self._runtimes.values()):
-            yield from histograms_of(runtime.listener_stats)
-            for manager in self._managers(runtime):
-                yield from histograms_of(manager.stats)
-        for cluster in list(self._clusters.values()):
-            yield from histograms_of(cluster.state.stats)
-        for one in list(self._worker.virtual_clusters.values()):
-            yield from histograms_of(one)
-
-    def _virtual_clusters(self) -> list[VirtualClusterReport]:
-        """What is counted under the names that the present configuration has."""
-        managers = [manager for runtime in self._runtimes.values() for manager in self._managers(runtime)]
-        hosts = [host for manager in managers for host in manager.tree.config.virtual_hosts]
-        names = dict.fromkeys((host.name, name) for host in hosts for name in names_of(host))
-        return [stats_of(self._worker.virtual_clusters, host, name).report(host, name) for host, name in names]
 
     def _named_secrets(self) -> set[SdsSource]:
         """The secrets in files that the configuration in force names."""
@@ -581,12 +432,9 @@ class DataPlane:
 
     def _trees(self, runtime: ListenerRuntime) -> Iterator[object]:
         """Return what is large of what *runtime* serves."""
-        for manager in self._managers(runtime):
+        for manager in managers_of(runtime):
             yield manager.tree
             yield manager.filters
-
-    def _managers(self, runtime: ListenerRuntime) -> Iterator[ConnectionManager]:
-        return (service for service in runtime.services.values() if isinstance(service, ConnectionManager))
 
     def _served(self, kind: type[S], address: SocketAddress, key: ChainKey) -> S | None:
         """Return what serves the filter chain *key* of the listener at *address* now, if it is of that *kind*."""
@@ -625,20 +473,6 @@ class DataPlane:
         served.configure(listener, settings, split, logs, name)
         return served
 
-    def _discovery(self, cluster: Cluster) -> Discovery:
-        if cluster.type is DiscoveryType.STATIC:
-            return StaticDiscovery(cluster)
-        stats = self._registry.state(cluster).stats
-        if cluster.type is DiscoveryType.EDS:
-            return EdsDiscovery(cluster, AssignmentFile(cluster, self._files), stats)
-        servers = cluster.dns_resolvers or self._dns_servers
-        resolver = self._resolvers.get((servers, cluster.dns_search_domains))
-        if resolver is None:
-            resolver = Resolver(self._reactor, [(one.host, one.port) for one in servers], search=cluster.dns_search_domains)
-            self._resolvers[servers, cluster.dns_search_domains] = resolver
-        kind = LogicalDnsDiscovery if cluster.type is DiscoveryType.LOGICAL_DNS else StrictDnsDiscovery
-        return kind(cluster, resolver, self._reactor, self._random, stats)
-
     def _making_chain(
         self, manager: HttpConnectionManager, stats: HttpStats, runtime: Runtime, node_cluster: str
     ) -> Steps[FilterChain | None]:
@@ -668,7 +502,7 @@ class DataPlane:
     def _tick(self) -> None:
         worker = self._worker
         worker.tick()
-        self._registry.tick(worker.now)
+        self._clusters.registry.tick(worker.now)
         if self._gone:
             self._slices.run(taking_apart(self._gone)).addErrback(_not_cancelled)
         for runtime in [runtime for runtime in self._leaving if not runtime.connections]:
@@ -694,12 +528,3 @@ class DataPlane:
 def _not_cancelled(failure: Failure) -> None:
     """The process ends: what was to be done need not be."""
     failure.trap(CancelledError)
-
-
-def _resident() -> int:
-    """Bytes of memory that this process occupies now (Linux)."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

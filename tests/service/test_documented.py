@@ -2,8 +2,8 @@
 
 import re
 
+from shifter.service.clusters import WARMING_DEADLINE
 from shifter.service.ending import EndingOptions
-from shifter.service.plane import WARMING_DEADLINE
 from shifter.upstream.interfaces import FailureKind
 from tests.support.programs import ROOT
 

@@ -22,8 +22,10 @@ from shifter.model.route import PathMatchKind, Route, RouteAction, RouteConfigur
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.net.listen import ListenError
 from shifter.observe.server_stats import ServerStats
+from shifter.service.clusters import WARMING_DEADLINE
+from shifter.service.counted import managers_of
 from shifter.service.filewatch import LOOK_EVERY
-from shifter.service.plane import WARMING_DEADLINE, DataPlane, Prepared
+from shifter.service.plane import DataPlane, Prepared
 from tests.support.listeners import http_listener
 
 LOCAL = (LbEndpoint(SocketAddress("127.0.0.1", 80)),)
@@ -186,9 +188,9 @@ def test_a_reload_in_the_midst_of_a_bad_file_keeps_the_endpoints(lab: Lab) -> No
 def test_what_is_known_of_an_endpoint_survives_a_reload(lab: Lab, changed: dict[str, object]) -> None:
     lab.write("10.0.0.1")
     lab.serve(lab.eds, STATIC, STRICT)
-    hosts = {name: [pool.host for pool in cluster.pools] for name, cluster in lab.plane._clusters.items()}
+    hosts = {name: [pool.host for pool in cluster.pools] for name, cluster in lab.plane._clusters.serving.items()}
     lab.serve(*(replace(cluster, **changed) for cluster in (lab.eds, STATIC, STRICT)))  # type: ignore[arg-type]  # one field or another
-    assert {name: [pool.host for pool in cluster.pools] for name, cluster in lab.plane._clusters.items()} == hosts
+    assert {name: [pool.host for pool in cluster.pools] for name, cluster in lab.plane._clusters.serving.items()} == hosts
 
 
 def test_what_is_discarded_watches_no_more(lab: Lab) -> None:
@@ -254,25 +256,25 @@ def test_what_is_half_prepared_leaves_nothing_behind(lab: Lab, ends: str) -> Non
         preparing.cancel()
     assert failed == [CancelledError]
     socket.create_server(("127.0.0.1", port)).close()  # nobody has it
-    assert {cluster.config.connect_timeout for cluster in lab.plane._clusters.values()} == {1.0}
+    assert {cluster.config.connect_timeout for cluster in lab.plane._clusters.serving.values()} == {1.0}
 
 
 def test_a_cluster_of_a_configuration_that_is_thrown_away_is_forgotten(lab: Lab) -> None:
     lab.serve(STATIC)
     (prepared,) = lab.warm(STATIC, replace(STATIC, name="another"))
     lab.plane.discard(prepared)
-    assert set(lab.plane._registry._states) == {"fixed"}
+    assert set(lab.plane._clusters.registry._states) == {"fixed"}
 
 
 def test_runtime_values_change_under_a_tree_that_goes_on(lab: Lab) -> None:
     first = large(1.0)
     lab.put_in_force(first)
-    trees = [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)]
+    trees = [manager.tree for runtime in lab.plane._runtimes.values() for manager in managers_of(runtime)]
     lab.put_in_force(replace(first, runtime=(RuntimeLayer("admin", {"a": 5}),)))
-    assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)] == trees != []
+    assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in managers_of(runtime)] == trees != []
     assert all(tree.runtime.integer("a", 0) == 5 for tree in trees)
     lab.put_in_force(large(2.0))  # other clusters: another tree
-    assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in lab.plane._managers(runtime)] != trees
+    assert [manager.tree for runtime in lab.plane._runtimes.values() for manager in managers_of(runtime)] != trees
 
 
 HTTP = HttpConnectionManager("http", RouteConfiguration())
