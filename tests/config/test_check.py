@@ -39,9 +39,10 @@ def test_formats_are_judged_by_who_writes_them(log: str) -> None:
     typed = f'{{"@type": {FILE_LOG_TYPE}, path: /dev/null, {log}}}'
     line = "          stat_prefix: ingress_http\n"
     planted = plant(line, f"{line}          access_log: [{{name: a, typed_config: {typed}}}]\n")
-    [problem] = load(planted.text, NAME, Judge(format_problem=lambda line: f"what is {line}")).problems
+    judge = Judge(format_problem=lambda line: f"what is {line}", template_problem=lambda line: f"what is {line}")
+    [problem] = load(planted.text, NAME, judge).problems
     assert (problem.message, problem.place) == ("this format cannot be used: what is %NOPE%", planted.place)
-    assert load(planted.text, NAME, Judge(format_problem=lambda line: None)).problems == []
+    assert load(planted.text, NAME, Judge(format_problem=lambda line: None, template_problem=lambda line: None)).problems == []
 
 
 def access_log(typed: str) -> list[str]:
@@ -56,7 +57,7 @@ def test_access_logs_need_what_they_are_about() -> None:
     assert access_log(f'{{"@type": {stream}, path: /x}}') == ["this access log has no `path`"]
     assert access_log(f'{{"@type": {stream}}}') == []
     unread = f'{{"@type": {stream}, log_format: {{text_format_source: {{filename: /x}}}}}}'
-    assert access_log(unread) == ["shifter does not support `filename` here yet"]
+    assert access_log(unread) == ["files cannot be read here"]
 
 
 def test_files_are_read_once_and_their_size_counts() -> None:
