@@ -285,49 +285,27 @@ class Controller:
             return ChangeResult(True, self._version, warnings=tuple(wanted.warnings))
         self._over.append(wanted.inputs)
         try:
-            composed: Composed = yield self._plane.meanwhile(composing(wanted.inputs, self._composed))
-            draft = self._draft(composed)
-        except (*CANNOT, CancelledError) as error:
-            return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)
-        try:
-            prepared: Prepared = yield self._plane.prepare(draft.snapshot)
-        except (*CANNOT, CancelledError) as error:
-            draft.close()
-            return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)
-        except BaseException:
-            draft.close()
-            raise
-        entry: AuditEntry | None = None
-        try:
-            yield self._plane.warm(prepared)
-            lines = yield self._plane.meanwhile(telling(self.snapshot.bootstrap, draft.composed.bootstrap))
-            if self._closed:
-                raise CancelledError
-            held, overrides = _held(draft.composed.inputs), self._inputs.overrides
-            if lines or not reads_files or held.overrides != overrides:
-                told = (*_some(lines, WRITTEN), *draft.composed.warnings)
-                after = AuditEntry(
-                    *(0, self._wall(), wish.kind, actor, wanted.target, told, wanted.before, wanted.after),
-                    version=self._version + 1,
-                    undoes=wanted.undoes,
-                )
-                entry = yield self._journal.append(after, held)
-            else:
-                yield self._journal.begin(held)
-        except (JournalError, CancelledError) as error:
-            self._discard(draft, prepared)
-            return self._ending() if isinstance(error, CancelledError) else self._refused((str(error),), reads_files)
-        except BaseException:
-            self._discard(draft, prepared)
-            raise
-        if self._closed and entry is not None:  # since it was begun to be written
-            self._discard(draft, prepared)
-            return ChangeResult(
-                True, self._version, entry, warnings=("the proxy is ending: this is written down, and holds at the next start",)
-            )
-        if self._closed:
-            self._discard(draft, prepared)
+            draft = self._draft((yield self._plane.meanwhile(composing(wanted.inputs, self._composed))))
+            try:
+                prepared: Prepared = yield self._plane.prepare(draft.snapshot)
+            except BaseException:
+                draft.close()
+                raise
+            try:
+                lines, entry = yield self._warm(wish, actor, wanted, draft, prepared)
+            except BaseException:
+                self._discard(draft, prepared)
+                raise
+        except CancelledError:
             return self._ending()
+        except CANNOT as error:
+            return self._refused((str(error),), reads_files)
+        if self._closed:  # since it was begun to be written
+            self._discard(draft, prepared)
+            if entry is None:
+                return self._ending()
+            known = ("the proxy is ending: this is written down, and holds at the next start",)
+            return ChangeResult(True, self._version, entry, warnings=known)
         if wish.kind is ChangeKind.RUNTIME or draft.composed.bootstrap.runtime != self.snapshot.bootstrap.runtime:
             self._count_runtime_load(draft.composed.bootstrap)
         self._commit(draft, prepared)
@@ -340,6 +318,26 @@ class Controller:
         for warning in draft.composed.warnings:
             _log.warn("{warning}", warning=warning)
         return ChangeResult(True, self._version, entry, warnings=warnings)
+
+    @inlineCallbacks
+    def _warm(self, wish: Wish, actor: Actor, wanted: Wanted, draft: _Draft, prepared: Prepared) -> Any:
+        """Fire with what is different in words, and with the entry that was written down of it (``None``: it is not worth one)."""
+        assert self.snapshot is not None and self._inputs is not None
+        yield self._plane.warm(prepared)
+        lines = yield self._plane.meanwhile(telling(self.snapshot.bootstrap, draft.composed.bootstrap))
+        if self._closed:
+            raise CancelledError
+        held = _held(draft.composed.inputs)
+        if not lines and wish.kind is ChangeKind.CONFIG and held.overrides == self._inputs.overrides:
+            yield self._journal.begin(held)
+            return lines, None
+        told = (*_some(lines, WRITTEN), *draft.composed.warnings)
+        entry = AuditEntry(
+            *(0, self._wall(), wish.kind, actor, wanted.target, told, wanted.before, wanted.after),
+            version=self._version + 1,
+            undoes=wanted.undoes,
+        )
+        return lines, (yield self._journal.append(entry, held))
 
     # steps
 
