@@ -130,7 +130,8 @@ class LiveCluster(Leasing):
 
     def stop(self, successor: "LiveCluster | None" = None) -> None:
         """Let go of the endpoints; what is under way on them goes on. Requests that still look for one (again) find those of the
-        *successor*, which serves in this one's place."""
+        *successor*, which serves in this one's place. Without one they find the endpoints there were: connections of a listener that
+        has gone with the cluster may have a request yet."""
         self._discovery.stop()
         if self._detector is not None:
             self._registry.timed.pop(self._detector.tick, None)
@@ -138,13 +139,13 @@ class LiveCluster(Leasing):
         leaving = self._members.clear()
         if self._checker is not None:
             self._checker.stop()
-        self._balance()
         if successor is not None:
+            self._balance()
             self._balancer = _Successor(successor)
             self.available = successor.available
             if self.available:
                 _send_away(set(leaving).difference(successor.pools))
-        self._members.release(leaving)
+        self._members.release(leaving, last=successor is not None)
         # what holds this cluster is not to be held by it, so that it is gone when the last request that asks it is
         self._members.close()
         self._checker = self._detector = self._high = None

@@ -114,10 +114,10 @@ class Membership:
         """Whether nobody but this configuration says how well the host at *address* is."""
         return self._in_force or not self._registry.shared(self._state.name, address)
 
-    def release(self, pools: Iterable[EndpointPool]) -> None:
-        """Let go of *pools*, which `update` or `clear` returned."""
+    def release(self, pools: Iterable[EndpointPool], last: bool = True) -> None:
+        """Let go of *pools*, which `update` or `clear` returned; *last* as in ``Registry.release``."""
         for pool in pools:
-            self._registry.release(self._state, self._config.protocol, pool.address)
+            self._registry.release(self._state, self._config.protocol, pool.address, last)
 
     def clear(self) -> Iterable[EndpointPool]:
         """Have no hosts any more; return their pools, to be released."""

@@ -25,6 +25,7 @@ _log = Logger()
 
 EndpointKey = tuple[str, UpstreamProtocol, Address]
 _THOROUGH = 0.25
+_LATE = 60.0
 _FOUND_ILL = HealthFlag.FAILED_ACTIVE_HC | HealthFlag.FAILED_OUTLIER_CHECK
 
 
@@ -39,7 +40,7 @@ class Registry:
         self._unwatch: dict[EndpointKey, Callable[[], None]] = {}
         self._hosts: dict[tuple[str, Address], Host] = {}
         self._pools_of: dict[tuple[str, Address], int] = {}
-        self._draining: set[EndpointPool] = set()
+        self._draining: dict[EndpointPool, float] = {}  # until when they are looked after at least
         self.timed: dict[Callable[[float], object], None] = {}
         """Called with the time on every tick, in the order they were added."""
         self._states: dict[str, ClusterState] = {}
@@ -108,8 +109,9 @@ class Registry:
         self._users[key] = self._users.get(key, 0) + 1
         return pool
 
-    def release(self, state: ClusterState, protocol: UpstreamProtocol, address: Address) -> None:
-        """Undo one `hold`; a pool that nobody holds drains and is forgotten once its connections are gone."""
+    def release(self, state: ClusterState, protocol: UpstreamProtocol, address: Address, last: bool = True) -> None:
+        """Undo one `hold`; a pool that nobody holds drains and is forgotten once its connections are gone. If it was not the *last* that
+        is asked of it, there may be others: it is looked after for some time in any case."""
         key = (state.name, protocol, address)
         self._users[key] -= 1
         if not self._users[key]:
@@ -121,8 +123,8 @@ class Registry:
                 del self._pools_of[state.name, address], self._hosts[state.name, address]
             for one in pool.every:
                 one.drain()
-                if one.connections:
-                    self._draining.add(one)
+                if one.connections or not last:
+                    self._draining[one] = 0 if last else self._network.now + _LATE
 
     def shared(self, name: str, address: Address) -> bool:
         """Say whether several hold the host of the cluster called *name* at *address*."""
@@ -132,7 +134,7 @@ class Registry:
         """All pools, draining ones included."""
         for pool in self._pools.values():
             yield from pool.every
-        yield from self._draining
+        yield from (pool for pool in self._draining if pool.connections)
 
     def tick(self, now: float) -> None:
         """Let every pool end what has taken too long, and others do what is due. A fault in one keeps none of the others from it."""
@@ -147,10 +149,10 @@ class Registry:
             if pool.branches is not None:
                 self._look_at_branches(pool, now, thorough)
         if self._draining:
-            for pool in list(self._draining):
+            for pool, until in list(self._draining.items()):
                 _do(pool.expire, now)
-                if not pool.connections:
-                    self._draining.discard(pool)
+                if not pool.connections and now >= until:
+                    del self._draining[pool]
 
     @staticmethod
     def _look_at_branches(pool: EndpointPool, now: float, thorough: bool) -> None:

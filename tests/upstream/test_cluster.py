@@ -226,7 +226,31 @@ def test_stopping_lets_go_of_endpoints() -> None:
     made.network.outgoing[0].say(EMPTY)
     assert listener.saw[-1] == "end"
     assert made.network.outgoing[0].lost == "closed locally"
-    assert made.cluster.pick() is None
+
+
+def test_a_cluster_that_is_gone_serves_those_who_still_ask_it() -> None:
+    made = Made(endpoints=1)
+    (pool,) = made.cluster.pools
+    made.cluster.stop()
+    made.registry.tick(made.network.now)
+    assert made.cluster.available
+    assert made.cluster.pick() is pool
+    listener = made.ask()  # on a connection of a listener that has gone with it
+    made.network.outgoing[0].say(EMPTY)
+    assert listener.saw[-1] == "end"
+    assert made.network.outgoing[0].lost == "closed locally"
+
+
+def test_who_still_asks_a_cluster_that_is_gone_does_not_wait_for_ever() -> None:
+    made = Made(endpoints=1)
+    made.cluster.stop()
+    made.registry.tick(made.network.now)
+    leased = made.lease()
+    made.clock.advance(10)
+    made.registry.tick(made.clock.seconds())
+    assert leased.failure is not None
+    assert leased.failure.failed.kind is FailureKind.CONNECTION_TIMEOUT
+    assert not list(made.registry.pools())
 
 
 def test_the_first_endpoints_are_there_when_start_says_so() -> None:
