@@ -55,7 +55,7 @@ def test_text_is_read_however_it_comes(pieces: list[bytes], places: list[int]) -
     text = b"".join(map(base64.b64encode, pieces))
     decoder = TextDecoder()
     cuts = cut(text, places)
-    assert b"".join([decoder.feed(piece, piece is cuts[-1]) for piece in cuts]) == b"".join(pieces)
+    assert b"".join([decoder.feed(piece, at == len(cuts)) for at, piece in enumerate(cuts, 1)]) == b"".join(pieces)
 
 
 @pytest.mark.parametrize("text", [b"!!!!", b"AAA", b"AAAAA", b"=AAA", b"AA=A", b"A===", b"====", b"AAAA====", b"AA A"])
