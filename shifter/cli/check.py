@@ -39,19 +39,23 @@ class _Checked:
     show_default=True,
     help="How to tell the problems; github: as annotations of a workflow.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--strict", is_flag=True, help="Make every warning an error.")
 @click.option("--quiet-aliases", is_flag=True, help="Say nothing about old spellings.")
 @click.option(
     "--diff", "base", metavar="RUNNING_OR_FILE", help="Also tell what would change: from a file, or from the proxy at an admin address."
 )
 @click.pass_context
-def command(context: click.Context, files: Sequence[str], form: str, strict: bool, quiet_aliases: bool, base: str | None) -> None:
+def command(
+    context: click.Context, files: Sequence[str], form: str, as_json: bool, strict: bool, quiet_aliases: bool, base: str | None
+) -> None:
     """Check configurations without starting anything; "-" is the standard input.
 
     Tells every problem of every FILE, and of the files with clusters, listeners and routes that it names, with its place, and what to
     write instead. The exit code is 0 when all of them may start, 1 when one has errors, 2 when one cannot be read, 3 when --diff
     cannot reach the proxy.
     """
+    form = "json" if as_json else form
     before = _base(context, base) if base is not None else None
     checked = []
     unreadable = False

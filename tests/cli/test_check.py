@@ -112,6 +112,7 @@ def test_json() -> None:
         },
     ]
     assert result.stderr == "nothing.yaml: cannot be read: No such file or directory\n"
+    assert shifter("check", "--json", "--strict", "good.yaml", "odd.yaml").stdout == result.stdout
 
 
 def test_standard_input() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from twisted.python import usage
+from twisted.python.reflect import namedAny
 
 from shifter.cli import main
 from shifter.cli.run import command
 from shifter.service.handover import VARIABLE
+from shifter.service.printed_log import json_lines
 from shifter.tap import Options, makeService
 
 
@@ -38,8 +40,14 @@ def test_options_of_the_process_are_passed_on(monkeypatch: pytest.MonkeyPatch) -
     assert (options["drain-time-s"], options["drain-strategy"], options["parent-shutdown-time-s"]) == (5, "immediate", 9)
 
 
+def test_the_log_can_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = ran(monkeypatch, "-c", "front.yaml", "--json")
+    factory = namedAny(line[line.index("shifter") - 1].removeprefix("--logger="))  # type: ignore[no-untyped-call]  # as below
+    assert factory is json_lines
+
+
 def test_both_have_the_same_options() -> None:
-    here = {option.opts[-1] for option in command.params}
+    here = {option.opts[-1] for option in command.params if option.name != "as_json"}  # that is one of twistd's
     assert here == {f"--{row[0]}" for row in inspect.getattr_static(Options, "optParameters")}
 
 
