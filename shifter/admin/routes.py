@@ -36,7 +36,8 @@ def table_page(view: AdminView, query: Query) -> Deferred[Page]:
         tables = explain_text.tables_of(bootstrap, query.get("listener"))
     except ExplainError as error:
         raise BadQuery(f"{error}\n") from error
-    return succeed(_page(explain_text.table(tables, Runtime(bootstrap.runtime), as_json), as_json))
+    told = view.meanwhile(explain_text.tabling(tables, Runtime(bootstrap.runtime), as_json))
+    return told.addCallback(lambda text: _page(text, as_json))
 
 
 def explain_page(view: AdminView, query: Query) -> Deferred[Page]:

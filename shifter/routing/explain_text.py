@@ -13,6 +13,7 @@ from fractions import Fraction
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import DirectResponseAction, RedirectAction, Route, RouteAction, RouteConfiguration, VirtualHost, WebResourceAction
+from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpProxy
 from shifter.routing.explain import Candidate, Explanation, Miss, Reply, Way
 from shifter.routing.explain_question import scene_of
@@ -28,6 +29,8 @@ _NEAREST = 5
 _EXACT = 6
 _LABEL = 14
 _BODY_SHOWN = 60
+_ROUTES_A_STEP = 16
+_TOKENS_A_STEP = 500
 
 
 def percent(share: Fraction) -> str:
@@ -318,7 +321,28 @@ def tables_of(bootstrap: Bootstrap, name: str | None = None) -> Tables:
 
 def table(tables: Tables, runtime: Runtime, as_json: bool) -> str:
     """Return all routes as text or as JSON."""
-    return json.dumps(table_dict(tables, runtime), indent=1, ensure_ascii=False) + "\n" if as_json else table_text(tables, runtime)
+    return at_once(tabling(tables, runtime, as_json))
+
+
+def tabling(tables: Tables, runtime: Runtime, as_json: bool) -> Steps[str]:
+    """`table`, a few routes a step."""
+    if not as_json:
+        return (yield from _joined((f"{line}\n" for line in _table_lines(tables, runtime)), _ROUTES_A_STEP))
+    listeners: list[dict[str, object]] = []
+    for listener, config in tables:
+        what = _tcp_dict(config) if isinstance(config, TcpProxy) else {"virtual_hosts": (yield from _host_dicts(config, runtime))}
+        listeners.append({"listener": None if listener is None else listener.name, **what})
+    text = yield from _joined(json.JSONEncoder(indent=1, ensure_ascii=False).iterencode(listeners), _TOKENS_A_STEP)
+    return f"{text}\n"
+
+
+def _joined(pieces: Iterable[str], at_a_time: int) -> Steps[str]:
+    text: list[str] = []
+    for number, piece in enumerate(pieces, 1):
+        text.append(piece)
+        if not number % at_a_time:
+            yield
+    return "".join(text)
 
 
 def page(explanation: Explanation, as_json: bool, everything: bool = False) -> str:
@@ -326,24 +350,22 @@ def page(explanation: Explanation, as_json: bool, everything: bool = False) -> s
     return json.dumps(as_dict(explanation), indent=1, ensure_ascii=False) + "\n" if as_json else text(explanation, everything)
 
 
-def table_text(tables: Tables, runtime: Runtime) -> str:
-    """Return all routes in their order, one a line."""
+def _table_lines(tables: Tables, runtime: Runtime) -> Iterator[str]:
+    """Iterate over all routes in their order, one a line."""
     if not tables:
-        return "there are no listeners\n"
-    lines: list[str] = []
+        yield "there are no listeners"
     for listener, config in tables:
         if listener is not None:
-            lines.append(_line("listener", f"{shown(listener.name)} on {listener.address}", listener.place))
+            yield _line("listener", f"{shown(listener.name)} on {listener.address}", listener.place)
         if isinstance(config, TcpProxy):
-            lines.append(_line("tcp proxy", f"{shown(config.stat_prefix)} → {_tcp_shares(config)}"))
+            yield _line("tcp proxy", f"{shown(config.stat_prefix)} → {_tcp_shares(config)}")
             continue
         for host in config.virtual_hosts:
             domains = ", ".join(map(shown, host.domains))
-            lines.append(_line("virtual host", f"{shown(host.name)}: {domains}{_tls(host)}", host.place))
+            yield _line("virtual host", f"{shown(host.name)}: {domains}{_tls(host)}", host.place)
             for number, route in enumerate(host.routes, 1):
                 what = f"{described(route.match)} → {action_words(route, runtime)}"
-                lines.append(_line(f"  {title(number, route)}", what, route.place))
-    return "\n".join(lines) + "\n"
+                yield _line(f"  {title(number, route)}", what, route.place)
 
 
 def _tcp_shares(proxy: TcpProxy) -> str:
@@ -357,35 +379,21 @@ def _tls(host: VirtualHost) -> str:
     return "" if host.require_tls.value == "NONE" else f" (require_tls: {host.require_tls.value})"
 
 
-def table_dict(tables: Tables, runtime: Runtime) -> list[dict[str, object]]:
-    """Return all routes as plain JSON-able values."""
-    return [
-        {
-            "listener": None if listener is None else listener.name,
-            **(_tcp_dict(config) if isinstance(config, TcpProxy) else {"virtual_hosts": _host_dicts(config, runtime)}),
-        }
-        for listener, config in tables
-    ]
-
-
 def _tcp_dict(proxy: TcpProxy) -> dict[str, object]:
     clusters = [{"name": entry.name, "weight": entry.weight} for entry in proxy.clusters]
     return {"tcp_proxy": {"stat_prefix": proxy.stat_prefix, "clusters": clusters}}
 
 
-def _host_dicts(config: RouteConfiguration, runtime: Runtime) -> list[dict[str, object]]:
-    return [
-        {
-            "name": host.name,
-            "domains": [_text(domain) for domain in host.domains],
-            "place": host.place,
-            "routes": [
-                {**_route(number, route), "action": action_words(route, runtime), "clusters": _clusters(route, runtime)}
-                for number, route in enumerate(host.routes, 1)
-            ],
-        }
-        for host in config.virtual_hosts
-    ]
+def _host_dicts(config: RouteConfiguration, runtime: Runtime) -> Steps[list[dict[str, object]]]:
+    hosts: list[dict[str, object]] = []
+    for host in config.virtual_hosts:
+        routes: list[dict[str, object]] = []
+        for number, route in enumerate(host.routes, 1):
+            routes.append({**_route(number, route), "action": action_words(route, runtime), "clusters": _clusters(route, runtime)})
+            if not number % _ROUTES_A_STEP:
+                yield
+        hosts.append({"name": host.name, "domains": [_text(domain) for domain in host.domains], "place": host.place, "routes": routes})
+    return hosts
 
 
 def _clusters(route: Route, runtime: Runtime) -> list[dict[str, object]]:
