@@ -45,7 +45,7 @@ def is_own_page(headers: Any, hosts: Sequence[str]) -> bool:
     """Whether a request did not come from a page of another site: what has no browser does not say, and is believed."""
     sites = headers.getRawHeaders("sec-fetch-site", [])
     origins = headers.getRawHeaders("origin", [])
-    own = [host.strip().lower() for host in hosts]
+    own = {host.strip().lower() for host in hosts} - {""}  # nor is `null`, which has no host, a page of one without a name
     return all(site.strip() in ("same-origin", "none") for site in sites) and all(
         origin.strip().lower().partition("://")[2] in own for origin in origins
     )

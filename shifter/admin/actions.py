@@ -1,6 +1,6 @@
 """The pages that have something done to the process: drain, fail health checks, reopen logs, reset counters, quit.
 
-Rule 1. They answer ``OK`` as Envoy's do, as soon as it has begun.
+Rule 1. They answer ``OK`` as Envoy's do, as soon as it has begun; counters are at zero by then.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,11 @@ def drain_listeners(view: AdminView, query: Query) -> Deferred[Page]:
     """``POST /drain_listeners``. As with Envoy, that a parameter is there counts, not what it says."""
     view.drain_listeners("graceful" in query, "skip_exit" in query, "inboundonly" in query)
     return succeed(OK)
+
+
+def reset_counters(view: AdminView, query: Query) -> Deferred[Page]:
+    """``POST /reset_counters``."""
+    return view.reset_counters().addCallback(lambda _: OK)
 
 
 def doing(act: Callable[[AdminView], None]) -> Callable[[AdminView, Query], Deferred[Page]]:

@@ -116,7 +116,7 @@ _COMMANDS = (
     Command("/ready", "print server state, return 200 if LIVE, otherwise return 503", server.ready, open=True),
     Command("/reload", "read the configuration's files again and serve what they say", changes.reload, (BY, WHY), "POST"),
     Command("/reopen_logs", "reopen access logs", actions.doing(lambda view: view.reopen_logs()), (), "POST"),
-    Command("/reset_counters", "reset all counters to zero", actions.doing(lambda view: view.reset_counters()), (), "POST"),
+    Command("/reset_counters", "reset all counters to zero", actions.reset_counters, (), "POST"),
     Command("/restart", "have a new process take over, without a connection refused", changes.restart, (), "POST"),
     Command("/routes", "print the table of routes", _table_page, (_FORMAT, _LISTENER)),
     Command("/routes/explain", "say where a request goes, and why", _explain_page, _EXPLAIN),

@@ -107,8 +107,8 @@ class AdminView(Protocol):
     def reopen_logs(self) -> None:
         """Open all log files anew, under the names they have."""
 
-    def reset_counters(self) -> None:
-        """Set all counters to zero, and forget what histograms have gathered; gauges stay."""
+    def reset_counters(self) -> Deferred[None]:
+        """Have all counters be zero, as they are told; gauges and histograms stay. Fires when they are."""
 
     def quit(self) -> None:
         """End the process, at once."""

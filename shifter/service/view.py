@@ -157,9 +157,9 @@ class ServiceView:
         """See `AdminView`."""
         self._plane.reopen_logs()
 
-    def reset_counters(self) -> None:
+    def reset_counters(self) -> Deferred[None]:
         """See `AdminView`."""
-        self._baseline.reset(self._plane.report())
+        return self._plane.meanwhile(self._plane.reporting()).addCallback(self._baseline.reset)
 
     def quit(self) -> None:
         """See `AdminView`."""

@@ -54,6 +54,10 @@ def test_a_page_of_another_site_changes_nothing(path: str, fields: list[str]) ->
     assert view.done == []
 
 
+def test_a_page_without_a_name_is_not_ours_where_the_host_has_none_either() -> None:
+    assert Asker().ask("/reload", "POST", ["Host: ", "Origin: null"]).status == 403
+
+
 @pytest.mark.parametrize("fields", [["Origin: http://127.0.0.1:8001", "Sec-Fetch-Site: same-origin"], ["Sec-Fetch-Site: none"], []])
 def test_our_own_page_may(fields: list[str]) -> None:
     assert Asker().ask("/reload", "POST", ["Host: 127.0.0.1:8001", *fields]).status == 200

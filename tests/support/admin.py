@@ -108,8 +108,9 @@ class FixedView:
     def reopen_logs(self) -> None:
         self.done.append(("reopen_logs",))
 
-    def reset_counters(self) -> None:
+    def reset_counters(self) -> Deferred[None]:
         self.done.append(("reset_counters",))
+        return succeed(None)
 
     def quit(self) -> None:
         self.done.append(("quit",))
