@@ -39,6 +39,7 @@ class AccessLogs:
         self._awaited: set[str] = set()  # what is prepared wants these, also where nobody else does any more
         self._closed: list[AccessLogWriter] = []
         self._told = 0
+        self._failures_told = 0
         self._quiet_until = 0.0
 
     def prepare(self, bootstrap: Bootstrap, runtime: Runtime) -> None:
@@ -92,6 +93,8 @@ class AccessLogs:
             writer.close()
         for writer in (*self._open.values(), *self._closed):
             writer.join(LAST)
+        self._quiet_until = 0.0
+        self._warn()
 
     def count(self, stats: ServerStats) -> None:
         """Have *stats* say what became of the lines."""
@@ -106,14 +109,22 @@ class AccessLogs:
         return f"<AccessLogs {', '.join(self._open)}>"
 
     def _warn(self) -> None:
-        """Say that lines are lost, at most once a minute."""
-        lost = sum(writer.lost for writer in self._open.values())
+        """Say that lines are lost, or that they wait because a file cannot be written, at most once a minute."""
+        writers = self._open.values()
+        lost, failures = sum(writer.lost for writer in writers), sum(writer.failures for writer in writers)
         now = self._monotonic()
-        if lost > self._told and now >= self._quiet_until:
-            worst = max(self._open.values(), key=lambda writer: writer.lost)
+        if now < self._quiet_until:
+            return
+        if lost > self._told:
+            worst = max(writers, key=lambda writer: writer.lost)
             _log.warn("{count} access log lines were lost, most of them of {path}", count=lost - self._told, path=worst.path)
-            self._quiet_until = now + _WARN_EVERY
-            self._told = lost
+        elif failures > self._failures_told:
+            worst = max(writers, key=lambda writer: writer.failures)
+            _log.warn("the access log {path} cannot be written; its lines wait, as long as there is room for them", path=worst.path)
+        else:
+            return
+        self._told, self._failures_told = lost, failures
+        self._quiet_until = now + _WARN_EVERY
 
 
 def _wanted(bootstrap: Bootstrap) -> Iterator[FileAccessLog]:

@@ -164,3 +164,20 @@ def test_lost_lines_are_told_once_a_minute(tmp_path: Path) -> None:
     now = 61.0
     [event] = told(0)
     assert event["count"] == 5
+
+
+def test_a_file_that_cannot_be_written_is_told_before_lines_are_lost_and_at_the_end_what_was(tmp_path: Path) -> None:
+    logs = AccessLogs("vm", lambda: 7, lambda: 5.0, Full)
+    config = a_log(tmp_path / "a")
+    serving(logs, config)
+    made = logs.compile((config,), Runtime())
+    made[0].write(ONE)
+    with capturedLogs() as captured:
+        logs.flush(made)
+        logs.flush(made)
+    [event] = captured
+    assert (event["path"], "lines wait" in event["log_format"]) == (str(tmp_path / "a"), True)
+    with capturedLogs() as captured:
+        logs.close()
+    [event] = captured
+    assert (event["count"], "lost" in event["log_format"]) == (1, True)
