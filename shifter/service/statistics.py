@@ -70,8 +70,11 @@ class Statistics:
         """Do as *settings* say from the next flush on. A sink that stays is told what came since it was told last."""
         before, self._settings = self._settings, settings
         if self._flusher.running and settings.flush_interval != before.flush_interval:
-            self._flusher.stop()
-            self._flusher.start(settings.flush_interval, now=False)
+            if self._flusher.call is None:  # a flush is under way, behind which the next one is set: begun anew there would be two
+                self._flusher.interval = settings.flush_interval
+            else:
+                self._flusher.stop()
+                self._flusher.start(settings.flush_interval, now=False)
         for sink in [sink for sink in self._sinks if sink not in settings.sinks]:
             self._sinks.pop(sink)[1].close()
         for sink in settings.sinks:

@@ -65,6 +65,25 @@ def test_an_interval_is_five_seconds_or_as_configured(lab: Lab) -> None:
     assert lab.interval == 0
 
 
+def test_an_interval_that_is_changed_while_one_ends_is_the_only_one(lab: Lab) -> None:
+    under_way: list[Deferred[None]] = []
+
+    def begun(steps: Steps[None]) -> Deferred[None]:
+        under_way.append(Deferred())
+        return under_way[-1]
+
+    lab.statistics._meanwhile = begun
+    lab.passes(5.1)
+    assert len(under_way) == 1
+    lab.statistics.configure(StatsSettings(flush_interval=1.0))
+    under_way[0].callback(None)
+    lab.passes(1.1)
+    for number in range(1, 4):
+        assert len(under_way) == 1 + number
+        under_way[number].callback(None)
+        lab.passes(1.0)
+
+
 def test_sinks_are_told_and_let_go_of(lab: Lab) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind(("127.0.0.1", 0))
