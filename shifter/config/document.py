@@ -12,7 +12,7 @@ Rule 6. A node also knows its extent in the text (``start``, ``end``: characters
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import yaml
 
@@ -284,21 +284,12 @@ class _Builder:
         self._count = 0
         self._stack: list[_Frame] = []
         self._anchors: dict[str, tuple[Node, int, int] | None] = {}
-        self._takers: dict[type[yaml.Event], Callable[[Any], None]] = {
-            yaml.ScalarEvent: self._scalar,
-            yaml.MappingStartEvent: self._open,
-            yaml.SequenceStartEvent: self._open,
-            yaml.MappingEndEvent: self._close,
-            yaml.SequenceEndEvent: self._close,
-            yaml.AliasEvent: self._alias,
-            yaml.DocumentStartEvent: self._begin,
-        }
 
     def feed(self, event: yaml.Event) -> bool:
         """Take one event; return False after the last."""
-        take = self._takers.get(type(event))
+        take = self._TAKERS.get(type(event))
         if take is not None:
-            take(event)
+            take(self, event)
         return not isinstance(event, yaml.StreamEndEvent)
 
     def _begin(self, event: yaml.DocumentStartEvent) -> None:
@@ -436,3 +427,14 @@ class _Builder:
         mark = event.start_mark
         assert mark is not None
         return mark.line + self._first, mark.column + 1
+
+    # of the class: what a reader holds of itself would keep all that it has read from being let go
+    _TAKERS: ClassVar[dict[type[yaml.Event], Callable[["_Builder", Any], None]]] = {
+        yaml.ScalarEvent: _scalar,
+        yaml.MappingStartEvent: _open,
+        yaml.SequenceStartEvent: _open,
+        yaml.MappingEndEvent: _close,
+        yaml.SequenceEndEvent: _close,
+        yaml.AliasEvent: _alias,
+        yaml.DocumentStartEvent: _begin,
+    }

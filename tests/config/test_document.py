@@ -1,5 +1,6 @@
 """YAML to nodes with places: what it means, where it stood, and what is refused."""
 
+import gc
 import re
 import string
 
@@ -104,6 +105,20 @@ def test_any_bytes_are_text_or_refused(data: bytes) -> None:
         assert 1 <= refused.line <= len(lines) and refused.column >= 1
     else:
         assert text.encode() == data
+
+
+def test_what_was_read_goes_without_the_garbage_collector() -> None:
+    """It does not look at what a reload leaves behind."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(thing, Node) for thing in gc.get_objects())
+        node, problems = parsed("a: [1, 2, {b: &c d}]\ne: *c\n")
+        assert node is not None and not problems
+        del node
+        assert sum(isinstance(thing, Node) for thing in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 def test_places() -> None:
