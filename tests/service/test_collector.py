@@ -11,6 +11,7 @@ from shifter.service.collector import Collector
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
     thresholds = gc.get_threshold()
+    gc.unfreeze()  # what a start in this process has left
     yield
     gc.unfreeze()
     gc.set_threshold(*thresholds)
