@@ -70,6 +70,7 @@ class Feed:
         self._bytes = 0
         self._state = b""
         self._draining = False
+        self._over = False
         self._version = 0
         self._topology = b""
         self._changes: list[AuditEntry] = []
@@ -86,7 +87,8 @@ class Feed:
             self._ticker.start(INTERVAL, now=True)
 
     def stop(self) -> None:
-        """Look no more; all streams end."""
+        """Look no more; all streams end, and so does at once who comes by a connection that is still there."""
+        self._over = True
         if self._ticker.running:
             self._ticker.stop()
         self._cooperator.stop()
@@ -101,6 +103,9 @@ class Feed:
             listener = _Listener(sink, self._number_of(after))
             self._listeners.append(listener)
             sink.write(f"retry: {_RETRY_MS}\n\n".encode() + self._hello())
+            if self._over:
+                self._end_all()
+                return _nothing
             self.start()
             self._look()
             return lambda: self._listeners.remove(listener) if listener in self._listeners else None
@@ -270,6 +275,9 @@ class _Listener:
 def _event(name: str, data: str, identity: str = "") -> bytes:
     """Return one event; *data* is JSON, which has no line breaks."""
     return (f"id: {identity}\n" if identity else "").encode() + f"event: {name}\ndata: {data}\n\n".encode()
+
+
+def _nothing() -> None: ...
 
 
 def events(view: AdminView, query: Query) -> Deferred[Page | Stream]:

@@ -198,6 +198,7 @@ class _Sink:
 
     def finish(self) -> None:
         if not self.ended:
+            self._request.channel.persistent = False  # who comes back comes to whoever listens by then
             self._request.unregisterProducer()
             self._request.finish()
 

@@ -331,7 +331,9 @@ def test_the_process_ends_in_the_middle_of_a_look(logged_failures: list[Failure]
     assert ear.ended
     late = scene.feed.listen("")
     assert late is not None
-    late.start(Ear())
+    ear = Ear()
+    late.start(ear)
+    assert ear.ended  # so that it comes back to the process that listens by now
     assert logged_failures == []
 
 

@@ -191,8 +191,10 @@ def test_a_stream_may_end_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         return lambda: stopped.append("stopped")
 
     monkeypatch.setitem(site._COMMANDS, b"/x", Command("/x", "", lambda view, query: succeed(Stream(start, "text/plain"))))
-    assert Asker().ask("/x").body == "3\r\nall\r\n0\r\n\r\n"
+    asker = Asker()
+    assert asker.ask("/x").body == "3\r\nall\r\n0\r\n\r\n"
     assert stopped == ["stopped"]
+    assert asker.transport.disconnecting
 
 
 def test_an_idle_connection_ends() -> None:
