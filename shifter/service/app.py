@@ -24,9 +24,12 @@ from shifter.model.change import Actor, ChangeResult
 from shifter.observe.server_stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.admin_token import AdminToken
+from shifter.service.assignments import broken_assignments
 from shifter.service.collector import Collector
-from shifter.service.controller import CANNOT, Controller
+from shifter.service.controller import CANNOT as CANNOT_SERVE
+from shifter.service.controller import Controller
 from shifter.service.ending import BY_DEFAULT, Ending, EndingOptions
+from shifter.service.handover import HandoverError, hears
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
 from shifter.service.reloading import Reloading
@@ -35,7 +38,8 @@ from shifter.service.steering import Steering
 from shifter.service.succession import Succession, ignores
 from shifter.service.view import ServiceView
 
-__all__ = ["CANNOT", "ShifterService"]
+CANNOT = (*CANNOT_SERVE, HandoverError)
+"""Why a service is not made, although its configuration was read without problems."""
 
 _log = Logger()
 
@@ -85,6 +89,8 @@ class ShifterService(MultiService):
         succession.wire(self._plane, self._admin, self._controller, self._ending, self._stats, left=lambda: self._view.feed.stop())
         self._old_handlers: list[tuple[int, Any]] = []
         self._begin = self._controller.lay_out(first)
+        clusters = first.bootstrap.clusters if first.bootstrap is not None else ()
+        succession.check(lambda: [*self._plane.lacking_secrets(), *broken_assignments(clusters)])
         self.started: Deferred[None] = Deferred()
         """Fires when the first configuration is being served."""
 
@@ -101,6 +107,7 @@ class ShifterService(MultiService):
             self._catch(signal.SIGINT, self._ending.terminate)
         # a reactor that starts puts its own handler for SIGTERM in place of whatever is there
         self._reactor.callWhenRunning(self._catch, signal.SIGTERM, self._ending.terminate)
+        hears()
         self._begin().addCallback(self._begun)
 
     def stopService(self) -> Deferred[None]:

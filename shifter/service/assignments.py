@@ -48,6 +48,12 @@ def read_assignment(cluster: Cluster) -> Said:
     return NoAssignment(Lack.REJECTED if loaded.readable else Lack.UNREADABLE, problems)
 
 
+def broken_assignments(clusters: Iterable[Cluster]) -> list[str]:
+    """Return a line for each cluster whose file is there and cannot be used as it is now."""
+    said = [read_assignment(cluster) for cluster in clusters if cluster.eds is not None]
+    return [one.problems[0] for one in said if isinstance(one, NoAssignment) and one.lack in (Lack.REJECTED, Lack.UNREADABLE)]
+
+
 def missing_assignments(clusters: Iterable[Cluster]) -> Iterator[Problem]:
     """Warn of each cluster whose file cannot be used as it is now: the proxy would start, and the cluster would have no endpoints."""
     for cluster in clusters:

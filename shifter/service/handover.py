@@ -9,6 +9,7 @@ Rule 3. From the start of the new process on nothing is changed here (`Controlle
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,18 +28,24 @@ from zope.interface import implementer
 from shifter.model.address import SocketAddress
 from shifter.model.change import WeightOverride
 from shifter.net.inherited import Handed, adopt
-from shifter.service.journal import FilesOverride, Overrides
+from shifter.service.journal import FilesOverride, Overrides, ShifterError
 
 PATIENCE = 60.0
 """Seconds that a new process has to begin to serve."""
 
 VARIABLE = "SHIFTER_HANDOVER"
+REQUESTS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that ask for something and end nothing."""
 _NOT_PASSED_ON = (VARIABLE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID")
 ENDING = "the proxy is ending"
 _GONE_WITHIN = 5.0
 _TELL_EVERY = 1.0
 
 _log = Logger()
+
+
+class HandoverError(ShifterError):
+    """A new process would serve less than the one that is there."""
 
 
 class Process(Protocol):
@@ -57,6 +64,20 @@ def start(fds: Sequence[int], environment: Mapping[str, str], directory: str | N
     be ``/dev/fd/3``). Raises ``OSError``."""
     for fd in fds:
         os.set_inheritable(fd, True)
+    # What asks for something would kill a process that cannot listen yet. Blocked, it waits until that can (`hears`).
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
+    try:
+        return _started(environment, directory)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def hears() -> None:
+    """Whoever has started this process may have had signals wait until now (`start`)."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
+
+
+def _started(environment: Mapping[str, str], directory: str | None) -> Process:
     return subprocess.Popen([sys.executable, *sys.orig_argv[1:]], env=dict(environment), cwd=directory, close_fds=False)
 
 

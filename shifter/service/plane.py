@@ -350,6 +350,10 @@ class DataPlane:
         self._access_logs.reopen()
         self._event_logs.reopen()
 
+    def lacking_secrets(self) -> list[str]:
+        """Return a line for each secret that is wanted and has not come."""
+        return self._secrets.lacking()
+
     def stop(self) -> None:
         """Drop what is left and let go of the reactor."""
         self._slices.stop()

@@ -99,6 +99,11 @@ class Secrets:
             validation_secret=None,
         )
 
+    def lacking(self) -> list[str]:
+        """Return a line for each secret that is wanted and has not come."""
+        wanted = {source for file in self._read.values() for source in file.sources}
+        return [f"{one.path}: the secret {one.name} has not come" for one in sorted(wanted - self._known.keys(), key=lambda one: one.name)]
+
     def tell_users(self) -> str | None:
         """Have all who use secrets take them over; return what spoke against it."""
         problem = None

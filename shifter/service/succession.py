@@ -21,7 +21,7 @@ from shifter.observe.server_stats import ServerStats
 from shifter.service.admin_port import AdminPort
 from shifter.service.controller import ADMIN_NAME, Controller
 from shifter.service.ending import Ending
-from shifter.service.handover import ENDING, Handover, Leaving, Predecessor, start
+from shifter.service.handover import ENDING, Handover, HandoverError, Leaving, Predecessor, start
 from shifter.service.journal import NO_OVERRIDES, Overrides
 from shifter.service.notify import Notify
 from shifter.service.plane import DataPlane
@@ -98,6 +98,12 @@ class Succession:
         )
 
         ending.before = self._handover.cancel
+
+    def check(self, lacking: Callable[[], list[str]]) -> None:
+        """Before this process begins to serve: if it takes the place of another, what is *lacking* that one may have still, from better
+        times. Raises `HandoverError`."""
+        if self._predecessor is not None and (problems := lacking()):
+            raise HandoverError("; ".join(problems))
 
     def started(self) -> None:
         """The first configuration is being served."""

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from shifter.model.address import SocketAddress
 from shifter.model.cluster import Assignment, Cluster, DiscoveryType, EdsSource, LbEndpoint
-from shifter.service.assignments import AssignmentFile, missing_assignments, read_assignment
+from shifter.service.assignments import AssignmentFile, broken_assignments, missing_assignments, read_assignment
 from shifter.service.filewatch import LOOK_EVERY, FileWatch
 from shifter.upstream.discovery_eds import Lack, NoAssignment, Said
 
@@ -55,6 +55,8 @@ def test_what_cannot_be_used(path: Path, text: str, lack: Lack) -> None:
     assert isinstance(said, NoAssignment)
     assert said.lack is lack
     assert said.problems[0].startswith(f"{path}:")
+    # one that is empty, or is to come yet, may be so on purpose
+    assert broken_assignments([cluster(path)]) == ([] if lack is Lack.EMPTY else [said.problems[0]])
 
 
 def test_a_file_that_is_not_there(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import pytest
 
@@ -37,3 +38,30 @@ def test_what_a_change_has_made_stays() -> None:
     collector.release()
     assert gc.isenabled()
     assert gc.get_freeze_count() >= before + len(made)
+
+
+class Knot:
+    """Something that holds itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_small_change_has_dropped_goes() -> None:
+    collector = Collector()
+    collector.settle()
+    collector.hold()
+    gone = ref(Knot())
+    collector.release()
+    assert gone() is None
+
+
+def test_a_large_change_is_not_looked_through() -> None:
+    collector = Collector()
+    collector.settle()
+    collector.hold()
+    stays = ref(Knot())
+    made = [[number] for number in range(30_000)]
+    collector.release()
+    assert stays() is not None
+    assert gc.get_freeze_count() >= len(made)

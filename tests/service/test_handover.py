@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from tempfile import TemporaryFile
@@ -15,8 +16,9 @@ from shifter.model.address import SocketAddress
 from shifter.model.change import WeightOverride
 from shifter.net.inherited import Handed
 from shifter.net.listen import bind
-from shifter.service.handover import ENDING, PATIENCE, VARIABLE, Handover, Leaving, Predecessor, start
+from shifter.service.handover import ENDING, PATIENCE, REQUESTS, VARIABLE, Handover, Leaving, Predecessor, start
 from shifter.service.journal import FilesOverride, Overrides
+from tests.support.programs import ROOT
 from tests.support.turns import HandDriven
 
 OVERRIDES = Overrides(
@@ -289,6 +291,27 @@ def test_a_process_is_this_program_again(monkeypatch: pytest.MonkeyPatch) -> Non
     process: Any = start([writing], {"WORD": "hello"})
     os.close(writing)
     assert os.read(reading, 100) == b"hello"
+    os.close(reading)
+    assert process.wait() == 0
+
+
+def test_who_asks_something_of_a_process_that_cannot_listen_yet_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    program = (
+        "import os, signal, sys\n"
+        "from shifter.service.handover import REQUESTS, hears\n"
+        "for number in REQUESTS: os.kill(os.getpid(), number)\n"
+        "heard = []\n"
+        "for number in REQUESTS: signal.signal(number, lambda number, frame: heard.append(number))\n"
+        "hears()\n"
+        "os.write(int(sys.argv[1]), bytes(sorted(heard)))"
+    )
+    monkeypatch.setattr("sys.orig_argv", ["python", "-c", program, str(writing)])
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    process: Any = start([writing], os.environ, str(ROOT))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    os.close(writing)
+    assert os.read(reading, 100) == bytes(sorted(REQUESTS))
     os.close(reading)
     assert process.wait() == 0
 

@@ -125,6 +125,7 @@ def test_a_secret_that_has_never_come(bench: Bench) -> None:
     other = SdsSource("other", str(bench.path))
     bench.secrets.want({bench.source, other})
     assert bench.leaf(TlsContext(certificate_secrets=(other,))) is None
+    assert bench.secrets.lacking() == [f"{bench.path}: the secret other has not come"]
     assert (bench.told("update_rejected", "other"), bench.told("update_attempt")) == (1, 2)
 
 

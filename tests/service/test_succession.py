@@ -15,7 +15,7 @@ from shifter.net.inherited import Handed
 from shifter.net.listen import bind
 from shifter.observe.server_stats import ServerStats
 from shifter.service.app import ShifterService
-from shifter.service.handover import Predecessor
+from shifter.service.handover import HandoverError, Predecessor
 from shifter.service.journal import NO_OVERRIDES
 from shifter.service.succession import Succession
 from tests.support.turns import PATIENCE, HandDriven
@@ -136,6 +136,17 @@ def test_who_takes_over_is_heard_of_when_the_old_one_is_done(lab: Lab) -> None:
     lab.reactor.turn()
     assert lab.stats.parent_connections == 0
     succession.close()
+
+
+def test_who_would_serve_less_does_not_take_over(lab: Lab) -> None:
+    ours, theirs = socket.socketpair()
+    taking_over = lab.succession(Predecessor(theirs, [], 2, 10.0, NO_OVERRIDES))
+    taking_over.check(list)
+    with pytest.raises(HandoverError, match=r"a\.yaml: the secret a has not come; b\.yaml:1:1: what is this"):
+        taking_over.check(lambda: ["a.yaml: the secret a has not come", "b.yaml:1:1: what is this"])
+    taking_over.close()
+    ours.close()
+    lab.succession().check(lambda: ["whoever begins serves what there is"])
 
 
 def test_sockets_that_nobody_wants(lab: Lab) -> None:
