@@ -89,8 +89,8 @@ class TransportSockets:
         self._clock = around.clock
         self._logged: dict[tuple[str, str], float] = {} if before is None else before._logged
         plain = ConnectOptions(config.connection_options, config.per_connection_buffer_limit_bytes)
-        self._default = _Socket(self, plain, config.tls, config.proxy_protocol)
-        self._matches = [(one.match, _Socket(self, plain, one.tls, one.proxy_protocol)) for one in config.transport_socket_matches]
+        self._default = _Socket(plain, config.tls, config.proxy_protocol)
+        self._matches = [(one.match, _Socket(plain, one.tls, one.proxy_protocol)) for one in config.transport_socket_matches]
         self.refill(around.fill, () if before is None else before._every())
         if any(socket.secure for socket in self._every()):
             ssl_stats.begin(stats.more)
@@ -129,12 +129,12 @@ class TransportSockets:
 
     def options(self, host: Host, key: PoolKey = DEFAULT, alpn: tuple[bytes, ...] = ()) -> ConnectOptions:
         """Return how to connect to *host* for requests with *key*; *alpn* is offered where the configuration and the key say nothing."""
-        return self._of(host.endpoint).options(host, key, alpn)
+        return self._of(host.endpoint).options(self, host, key, alpn)
 
     def for_checks(self, host: Host, alpn: tuple[bytes, ...] = (), criteria: Mapping[str, object] | None = None) -> ConnectOptions:
         """Return how to connect for a health check, which offers *alpn*, if anything; *criteria* stand in for the endpoint's metadata."""
         socket = self._of(host.endpoint) if criteria is None else self._fitting(criteria)
-        return socket.options(host, PoolKey(alpn=alpn), ())
+        return socket.options(self, host, PoolKey(alpn=alpn), ())
 
     def established(self, session: TlsSession) -> None:
         """A handshake has ended well."""
@@ -178,12 +178,14 @@ class TransportSockets:
 
 
 class _Socket:
-    """One of them: *tls* and *proxy_protocol* as ``model.cluster.Cluster`` has them, over *plain*."""
+    """One of them: *tls* and *proxy_protocol* as ``model.cluster.Cluster`` has them, over *plain*.
 
-    __slots__ = ("_owner", "_plain", "_proxy_protocol", "_tls", "context")
+    It does not know whose it is, so that all of a cluster that is gone goes without the garbage collector.
+    """
 
-    def __init__(self, owner: TransportSockets, plain: ConnectOptions, tls: UpstreamTlsContext | None, proxy_protocol: int | None) -> None:
-        self._owner = owner
+    __slots__ = ("_plain", "_proxy_protocol", "_tls", "context")
+
+    def __init__(self, plain: ConnectOptions, tls: UpstreamTlsContext | None, proxy_protocol: int | None) -> None:
         self._plain = plain
         self._tls = tls
         self._proxy_protocol = proxy_protocol
@@ -207,16 +209,16 @@ class _Socket:
                 return context  # with the sessions it has
         return ClientContext(filled, compile_string)
 
-    def options(self, host: Host, key: PoolKey, alpn: tuple[bytes, ...]) -> ConnectOptions:
+    def options(self, owner: TransportSockets, host: Host, key: PoolKey, alpn: tuple[bytes, ...]) -> ConnectOptions:
+        """Return how to connect to *host*; *owner* is told of handshakes."""
         secured: Secured | None = None
         if self._tls is not None:
-            secured = self._handshake(self._tls, host, key, alpn)
+            secured = self._handshake(owner, self._tls, host, key, alpn)
         if self._proxy_protocol is not None:
             secured = _ProxyHeader(self._header(self._proxy_protocol, key), secured)
         return self._plain if secured is None else self._plain._replace(tls=secured)
 
-    def _handshake(self, tls: UpstreamTlsContext, host: Host, key: PoolKey, alpn: tuple[bytes, ...]) -> Secured:
-        owner = self._owner
+    def _handshake(self, owner: TransportSockets, tls: UpstreamTlsContext, host: Host, key: PoolKey, alpn: tuple[bytes, ...]) -> Secured:
         context = self.context
         if context is None:
             owner.not_ready(host)

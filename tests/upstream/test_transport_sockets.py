@@ -1,5 +1,6 @@
 """What connections to endpoints are wrapped in: over a network in memory, with the standard library's TLS at the other end."""
 
+import gc
 import ssl
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from shifter.model.tls import (
     UpstreamTlsContext,
 )
 from shifter.net.tls_context import TlsMaterialError
+from shifter.observe.stats import ClusterStats
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
 from shifter.upstream.host import Health
@@ -31,7 +33,7 @@ from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_h2 import Http2Pool
 from shifter.upstream.pool_key import DEFAULT, PoolKey
 from shifter.upstream.registry import Registry
-from shifter.upstream.transport_sockets import is_address, speaks_proxy_protocol
+from shifter.upstream.transport_sockets import Around, TransportSockets, is_address, speaks_proxy_protocol
 from shifter.wire.proxy_protocol import LOCAL_V2
 from tests.support.certificates import DAY, Authority
 from tests.support.tls_ends import Stdlib, authority, leaf, material, stdlib_server, upstream
@@ -542,3 +544,15 @@ def test_an_endpoint_that_is_asked_for_no_name_has_to_be_who_it_is_called_here(h
     asked, _ = lab.ask()
     lab.shake(server(names, names_seen=seen))
     assert seen == [None] and (asked.stream is not None) is good
+
+
+def test_those_of_a_cluster_that_is_gone_go_by_themselves() -> None:
+    config = Cluster("gone", proxy_protocol=2, transport_socket_matches=(TransportSocketMatch("a", {"a": "b"}, None, 1),))
+    TransportSockets(config, ClusterStats(), Around())
+    gc.collect()
+    gc.disable()
+    try:
+        TransportSockets(config, ClusterStats(), Around())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
