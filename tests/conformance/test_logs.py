@@ -269,6 +269,11 @@ class Side:
             self._collector.told.wait_for(lambda: len(self._collector.spans) >= spans, PATIENCE)
             return Seen(statuses, logs, _described(self._collector.spans))
 
+    def wait_for_lines(self, ours: Seen, theirs: Seen) -> None:
+        """Have as many lines in *ours* as there are in *theirs*, if they come."""
+        for name, file in self._files.items():
+            ours.logs[name] = self._lines(file, len(theirs.logs[name]))
+
     def _ask(self, name: str) -> int:
         path, fields = REQUESTS[name]
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -350,7 +355,11 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Seen, Seen
         proxy = stack.enter_context(Proxy(directory / "shifter"))
         proxy.start(shifter.configuration(proxy.admin))
         first = envoy.seen(EXPECTED_SPANS)
-        yield first, shifter.seen(sum(map(len, first.spans.values())))
+        second = shifter.seen(sum(map(len, first.spans.values())))
+        # each file is written in its own time, and how many lines a filter lets pass only the other side can tell
+        envoy.wait_for_lines(first, second)
+        shifter.wait_for_lines(second, first)
+        yield first, second
 
 
 ANSWERED_HERE = {"no route", "direct", "no endpoint", "aborted"}
