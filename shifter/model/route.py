@@ -16,6 +16,7 @@ from shifter.model.format import SubstitutionFormat
 from shifter.model.retry import HedgePolicy, RetryPolicy
 
 if TYPE_CHECKING:
+    from shifter.model.release import RouteHold
     from shifter.model.tracing import RouteTracing
 
 
@@ -348,6 +349,8 @@ class RouteAction:
     ``request_body_buffer_limit`` bounds in bytes what is kept of a body to send it again; ``None``: the connection's buffer limit.
     With ``max_grpc_timeout`` a gRPC request's ``timeout`` is its ``grpc-timeout`` less ``grpc_timeout_offset``, up to that (0: no bound).
     ``metadata_match`` is for ``cluster_header``; where ``clusters`` has entries, each has its own, with the route's merged in.
+    ``hold`` is set while a release holds the route (not in Envoy): ``clusters`` are then its baseline and its canary, in this order,
+    and how requests are shared between them is the release's to say at any moment, whatever their weights are.
     """
 
     clusters: tuple[WeightedCluster, ...]
@@ -379,6 +382,7 @@ class RouteAction:
     health_aware_weights: bool = True
     request_body_buffer_limit: int | None = None
     metadata_match: Mapping[str, object] | None = field(default=None, hash=False)
+    hold: "RouteHold | None" = None
 
 
 @dataclass(frozen=True, slots=True)
