@@ -9,6 +9,7 @@ Rule 3. Connections talk to an `Attempt`, which knows whether its try is the pre
 
 from typing import TYPE_CHECKING
 
+from shifter.proxy.between import Between
 from shifter.proxy.extras import Extras
 from shifter.proxy.outcome import answered_status
 from shifter.proxy.retrying import RetryingStream
@@ -16,7 +17,6 @@ from shifter.proxy.stream import ProxyStream
 from shifter.proxy.try_spans import traced
 from shifter.routing.caller_wishes import Wishes
 from shifter.upstream.interfaces import Failed, ResponseListener, UpstreamStream
-from shifter.upstream.pool import EndpointPool
 from shifter.wire.events import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
@@ -24,19 +24,14 @@ if TYPE_CHECKING:
     from shifter.proxy.tree import RouteResource
 
 
-class Attempt:
+class Attempt(Between):
     """One try: to its exchange the upstream, to the upstream the listener."""
 
-    __slots__ = ("_exchange", "_upstream", "extras", "may_switch", "parked", "pool", "protocol", "reused", "target", "transport")
+    __slots__ = ("_exchange", "extras", "parked", "target")
 
     def __init__(self, exchange: "HedgingStream", upstream: UpstreamStream) -> None:
+        super().__init__(exchange, upstream)
         self._exchange = exchange
-        self._upstream = upstream
-        self.pool: EndpointPool = upstream.pool
-        self.protocol = upstream.protocol
-        self.transport = upstream.transport
-        self.reused = upstream.reused
-        self.may_switch = exchange.may_switch
         self.parked = False
         self.target = exchange.target
         self.extras = exchange.extras
@@ -49,21 +44,6 @@ class Attempt:
 
     def send(self, head: RequestHead, data: bytes, end: bool, listener: ResponseListener) -> None:
         self._upstream.send(head, data, end, self)
-
-    def send_data(self, data: bytes, end: bool) -> None:
-        self._upstream.send_data(data, end)
-
-    def send_trailers(self, block: bytes) -> None:
-        self._upstream.send_trailers(block)
-
-    def cancel(self) -> None:
-        self._upstream.cancel()
-
-    def pause(self) -> None:
-        self._upstream.pause()
-
-    def resume(self) -> None:
-        self._upstream.resume()
 
     # ResponseListener
 

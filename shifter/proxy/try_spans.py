@@ -8,6 +8,7 @@ Rule 2. Its endpoint is told that the try is where the request comes from.
 from typing import TYPE_CHECKING
 
 from shifter.observe.tracing import Trace, new_span_id
+from shifter.proxy.between import Between
 from shifter.proxy.tracing import SpanLog, inject
 from shifter.upstream.interfaces import Failed, ResponseListener, UpstreamStream
 from shifter.upstream.pool import EndpointPool
@@ -73,19 +74,14 @@ class TrySpan:
         )
 
 
-class TracedTry:
+class TracedTry(Between):
     """One try: to its exchange the upstream, to the upstream the listener."""
 
-    __slots__ = ("_listener", "_span", "_status", "_upstream", "may_switch", "pool", "protocol", "reused", "transport")
+    __slots__ = ("_listener", "_span", "_status")
 
     def __init__(self, exchange: "ProxyStream", upstream: UpstreamStream, log: SpanLog, trace: Trace) -> None:
-        self._upstream = upstream
+        super().__init__(exchange, upstream)
         self._status = 0
-        self.pool = upstream.pool
-        self.protocol = upstream.protocol
-        self.transport = upstream.transport
-        self.reused = upstream.reused
-        self.may_switch = exchange.may_switch
         self._span = TrySpan(exchange, log, trace, upstream.pool, upstream.protocol, exchange.attempts)
         self._listener: ResponseListener = exchange
 
@@ -96,21 +92,9 @@ class TracedTry:
         self._span.inject(head)
         self._upstream.send(head, data, end, self)
 
-    def send_data(self, data: bytes, end: bool) -> None:
-        self._upstream.send_data(data, end)
-
-    def send_trailers(self, block: bytes) -> None:
-        self._upstream.send_trailers(block)
-
     def cancel(self) -> None:
         self._span.end(self._status, canceled=True)
         self._upstream.cancel()
-
-    def pause(self) -> None:
-        self._upstream.pause()
-
-    def resume(self) -> None:
-        self._upstream.resume()
 
     # ResponseListener
 
