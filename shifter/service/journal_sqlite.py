@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from shifter.model.change import Actor, AuditEntry, ChangeKind, WeightOverride
 from shifter.service.journal import KEPT_STATES, FilesOverride, Former, Held, JournalError, Overrides, digest
+from shifter.service.release_store_sqlite import SCHEMA
 from shifter.service.state import Migration, StateDatabase
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -32,6 +33,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE TABLE texts (digest TEXT PRIMARY KEY, files BLOB NOT NULL)",
         "CREATE TABLE states (number INTEGER PRIMARY KEY, overrides TEXT NOT NULL, texts TEXT NOT NULL, override_texts TEXT)",
     ),
+    SCHEMA,
 )
 """Each is what one version of the schema adds to the one before."""
 
