@@ -19,7 +19,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No test asserts on time: a busy machine is not a finding. Examples are others in every run, so that few at a time become many;
 # HYPOTHESIS_PROFILE=thorough is for the hour before a release.
-hypothesis.settings.register_profile("shifter", deadline=None, max_examples=40)
+hypothesis.settings.register_profile("shifter", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "shifter"))
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shifter.config import load
 from shifter.config.schema.words import FIELDS
 from tests.support.configs import GOOD, NAME, plant
+from tests.support.effort import examples
 
 PYDANTICS = ("Input should", "valid ", "Extra inputs", "Field required", "validation error", "type=", "pydantic")
 FIELD_NAMES = sorted({name for fields in FIELDS.values() for name in fields})
@@ -30,7 +31,7 @@ def places(node: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_no_junk_makes_it_raise_or_speak_of_pydantic(data: st.DataObject) -> None:
     document = copy.deepcopy(yaml.safe_load(GOOD))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shifter.proxy.door_h2 import take_over
 from shifter.wire.heads import METHODS, parse_request
 from tests.support import h2frames as raw
+from tests.support.effort import examples
 from tests.support.proxies import Proxy, forward
 
 Fields = list[tuple[bytes, bytes]]
@@ -99,7 +100,7 @@ def requests_by_h11(text: bytes) -> list[tuple[bytes, bytes, bytes, bool]]:
 PLAIN = {b":method": b"POST", b":scheme": b"http", b":authority": b"a", b":path": b"/"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     pseudo,
     st.lists(st.tuples(names, values), max_size=4),

@@ -12,6 +12,7 @@ from shifter.model.outlier_detection import OutlierDetection
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.upstream.host import HealthFlag
 from shifter.upstream.pool_tcp import TcpPool
+from tests.support.effort import examples
 from tests.support.tcp_front import AT, Front, cluster
 from tests.support.transports import FakeTransport
 
@@ -398,7 +399,7 @@ def numbered(count: int, start: int = 0) -> Iterator[bytes]:
         yield number.to_bytes(4, "big")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(steps(), st.booleans(), st.integers(0, 12))
 def test_whatever_happens_when_all_bytes_arrive_in_order(what: list[tuple[str, int]], slow: bool, establish_at: int) -> None:
     front = Front(idle_timeout=0.0)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from shifter.routing.regex_cost import Automaton
 from shifter.routing.regex_syntax import RegexError, Unknown, parse, python_pattern
+from tests.support.effort import examples
 
 re2 = pytest.importorskip("re2", reason="google-re2 is what the answers are compared with")
 
@@ -87,7 +88,7 @@ def by_re2(pattern: bytes) -> object | None:
         return None
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(PATTERNS, TEXTS)
 def test_the_same_patterns_are_read_and_the_same_texts_fit(pattern: bytes, texts: list[bytes]) -> None:
     theirs = by_re2(pattern)

@@ -15,6 +15,7 @@ from shifter.upstream.pool_auto import AutoPool
 from shifter.upstream.pool_h1 import Http1Pool
 from shifter.upstream.pool_key import DEFAULT, HIGH, PoolKey
 from shifter.upstream.registry import Registry
+from tests.support.effort import examples
 from tests.support.transports import FakeNetwork, FakeTransport
 from tests.support.upstreams import GET, Leased, RecordingListener
 
@@ -147,7 +148,7 @@ class Town:
 STEPS = ("ask", "ask", "ask", "establish", "refuse", "answer", "answer", "hang_up", "cancel", "ail", "move", "renew", "wait")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     st.sampled_from([Http1Pool, AutoPool]),
     breakers(),

@@ -14,6 +14,7 @@ from shifter.wire.events import NO_BODY, UNTIL_END, RequestHead, block_of
 from shifter.wire.h2 import PREFACE, ClientConnection, Connection, Http2Options, ServerConnection, could_be_preface
 from shifter.wire.h2_engine import ENGINE
 from tests.support import h2frames as raw
+from tests.support.effort import examples
 from tests.support.h2frames import GET, HELLO, OK, POST
 
 Cut = Callable[[bytes], Sequence[bytes]]
@@ -571,7 +572,7 @@ def test_a_server_that_answers_and_then_breaks_the_rules_is_asked_no_more() -> N
     assert [event[:2] for event in (*events[1:], *answered(codec))] == [(ev.CLOSED, 6)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=200), st.booleans())
 def test_no_bytes_make_it_fail(noise: bytes, greeted: bool) -> None:
     for codec in (ServerConnection(Http2Options()), client(2)):
@@ -589,7 +590,7 @@ LIKELY = [raw.block(GET), raw.block(POST), raw.block(OK), b"\0\0\0\1", bytes(8),
 PAYLOADS = st.one_of(st.binary(max_size=20), st.sampled_from(LIKELY))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.builds(raw.frame, KINDS, FLAGS, STREAMS, PAYLOADS), max_size=12), st.data())
 def test_no_frames_make_it_fail(frames: list[bytes], draw: st.DataObject) -> None:
     """Whatever comes, in whatever state, while we answer, reset and consume as it pleases us."""
