@@ -5,7 +5,6 @@ file is exchanged for one in which every route has other weights, and reloaded; 
 answers say how long a request had to wait. Times are those of a clock on the wall: what else runs on the machine is in them.
 """
 
-import argparse
 import json
 import socket
 import sys
@@ -157,22 +156,14 @@ def rows(directory: Path) -> list[report.Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench.reload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="replace what FILE has between <!-- bench: reload --> and <!-- end -->"
-    )
-    chosen = parser.parse_args()
+    chosen = report.parser("bench.reload", __doc__, "reload").parse_args()
     with tempfile.TemporaryDirectory() as directory:
         try:
             found = rows(Path(directory))
         except (BenchError, OSError) as error:
             print(error, file=sys.stderr)
             return 1
-    print(report.plain(COLUMNS, found))
-    if chosen.markdown:
-        page = chosen.markdown.read_text(encoding="utf-8")
-        page = report.embed(page, "reload", "\n".join([*report.table_lines(COLUMNS, found), ""]))
-        chosen.markdown.write_text(page, encoding="utf-8")
+    report.publish("reload", COLUMNS, found, chosen.markdown)
     return 0
 
 

@@ -1,9 +1,11 @@
 """From samples to tables: medians, quotients to Envoy, text for the terminal, Markdown, JSON, a page with embedded tables."""
 
+import argparse
 import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from bench.candidates import REFERENCE
@@ -165,6 +167,22 @@ def embed(page: str, name: str, text: str) -> str:
     if count:
         return found
     return f"{page.rstrip()}\n\n## {name}\n\n{block}\n".lstrip()
+
+
+def parser(program: str, said: str | None, *names: str) -> argparse.ArgumentParser:
+    """A parser for ``python -m`` *program*, which tells what *said* says and puts its tables called *names* into a page."""
+    places = ", ".join(f"<!-- bench: {name} -->" for name in names)
+    made = argparse.ArgumentParser(f"python -m {program}", description=said, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--markdown", type=Path, metavar="FILE", help=f"replace what FILE has between {places} and <!-- end -->")
+    return made
+
+
+def publish(name: str, columns: Row, table: Sequence[Row], page: Path | None) -> None:
+    """Print the table called *name*, and embed it in *page*, if there is one."""
+    print(plain(columns, table))
+    if page is not None:
+        text = embed(page.read_text(encoding="utf-8"), name, "\n".join([*table_lines(columns, table), ""]))
+        page.write_text(text, encoding="utf-8")
 
 
 def as_data(scenario: Scenario, rows: Sequence[Series | Resting]) -> dict[str, object]:

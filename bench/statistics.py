@@ -5,12 +5,10 @@ are made in steps between requests; the longest step is what somebody may have t
 smallest.
 """
 
-import argparse
 import sys
 import time
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from bench import report
@@ -110,19 +108,9 @@ def telling(size: int, runs: int = _RUNS) -> list[report.Row]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        "python -m bench.statistics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="replace what FILE has between <!-- bench: statistics --> and <!-- end -->"
-    )
-    chosen = parser.parse_args()
+    chosen = report.parser("bench.statistics", __doc__, "statistics").parse_args()
     rows = [*counting(), *(row for size in SIZES for row in telling(size))]
-    print(report.plain(COLUMNS, rows))
-    if chosen.markdown:
-        page = chosen.markdown.read_text(encoding="utf-8")
-        page = report.embed(page, "statistics", "\n".join([*report.table_lines(COLUMNS, rows), ""]))
-        chosen.markdown.write_text(page, encoding="utf-8")
+    report.publish("statistics", COLUMNS, rows, chosen.markdown)
     return 0
 
 

@@ -4,12 +4,10 @@ In one process, without a socket: tables of several mixes and lengths are compil
 located. Trying one route after the other stands beside it. Processor time counts, and of several runs the smallest.
 """
 
-import argparse
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from bench import report
@@ -109,16 +107,9 @@ def measured(mix: str, size: int, seconds: float) -> report.Row:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("python -m bench.tables", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="replace what FILE has between <!-- bench: tables --> and <!-- end -->"
-    )
-    chosen = parser.parse_args()
+    chosen = report.parser("bench.tables", __doc__, "tables").parse_args()
     rows = [measured(mix, size, _SECONDS) for mix in MIXES for size in SIZES]
-    print(report.plain(COLUMNS, rows))
-    if chosen.markdown:
-        page = report.embed(chosen.markdown.read_text(encoding="utf-8"), "tables", "\n".join([*report.table_lines(COLUMNS, rows), ""]))
-        chosen.markdown.write_text(page, encoding="utf-8")
+    report.publish("tables", COLUMNS, rows, chosen.markdown)
     return 0
 
 
