@@ -19,18 +19,15 @@ from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import (
     DirectResponseAction,
-    HeaderMatcher,
     RedirectAction,
     Route,
     RouteAction,
     RouteConfiguration,
-    RouteMatch,
-    StringMatcher,
-    StringMatchKind,
     VirtualHost,
     WebResourceAction,
     WeightedCluster,
 )
+from shifter.model.route_title import matched, percent, title_of
 from shifter.model.steps import Steps, at_once, emptying
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.service.runtime_changes import runtime_lines
@@ -42,13 +39,6 @@ _Entry: TypeAlias = WeightedCluster | TcpCluster
 _LONG = 60
 _PAUSE = None
 """What stands among the lines where work may pause."""
-_SIGNS = {
-    StringMatchKind.EXACT: "=",
-    StringMatchKind.PREFIX: "^=",
-    StringMatchKind.SUFFIX: "$=",
-    StringMatchKind.CONTAINS: "*=",
-    StringMatchKind.SAFE_REGEX: "~",
-}
 
 
 def changes(old: Bootstrap, new: Bootstrap) -> list[str]:
@@ -233,7 +223,7 @@ def _route(old: Route, new: Route) -> Iterator[str]:
     if old.name != new.name:
         yield f"name {old.name or 'none'} -> {new.name or 'none'}"
     if old.match != new.match:
-        yield f"matches {_matched(new.match)} instead of {_matched(old.match)}"
+        yield f"matches {matched(new.match)} instead of {matched(old.match)}"
     if isinstance(old.action, RouteAction) and isinstance(new.action, RouteAction):
         yield from _shares(old.action.clusters, new.action.clusters)
         yield from _differences(replace(old.action, clusters=()), replace(new.action, clusters=()))
@@ -253,8 +243,8 @@ def _shares(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[str]:
     for name in {**before, **after}:
         was, now = before.get(name, Fraction()), after.get(name, Fraction())
         if was != now:
-            digits = 4 if _percent(was) != _percent(now) else 12
-            yield f"{name} {_percent(was, digits)} -> {_percent(now, digits)}"
+            digits = 4 if percent(was) != percent(now) else 12
+            yield f"{name} {percent(was, digits)} -> {percent(now, digits)}"
     weights = [":".join(str(entry.weight) for entry in entries) for entries in (old, new)]
     if before == after and weights[0] != weights[1]:
         yield f"weights {weights[0]} -> {weights[1]}, the same shares"
@@ -273,42 +263,8 @@ def _share_of(entries: Sequence[_Entry]) -> dict[str, Fraction]:
     return {name: Fraction(weight, total) for name, weight in shares.items()}
 
 
-def _percent(share: Fraction, digits: int = 4) -> str:
-    return f"{float(share * 100):.{digits}g} %"
-
-
 def _name(entry: _Entry) -> str:
     return entry.name if isinstance(entry, TcpCluster) else entry.name or f"the cluster that {_shown(entry.cluster_header)} names"
-
-
-def title_of(route: Route) -> str:
-    """Return what a route is called: by its name, or by what it matches."""
-    return route.name or _matched(route.match)
-
-
-def _matched(match: RouteMatch) -> str:
-    """Say in a few words what *match* matches."""
-    conditions = [_header(header) for header in match.headers]
-    conditions += [f"?{_shown(parameter.name)}" + _string(parameter.string) for parameter in match.query_parameters]
-    conditions += [f"cookie {_shown(cookie.name)}" + _string(cookie.string) for cookie in match.cookies]
-    if match.runtime_fraction is not None:
-        share = match.runtime_fraction.default
-        conditions.append(f"{_percent(Fraction(share.numerator, share.denominator))} of the requests")
-    conditions += ["gRPC"] * match.grpc + ["TLS"] * (match.tls_context is not None) + ["metadata"] * len(match.dynamic_metadata)
-    path = f"{match.kind.value} {_shown(match.text)}".rstrip()
-    return f"{path} ({', '.join(conditions)})" if conditions else path
-
-
-def _header(header: HeaderMatcher) -> str:
-    if header.range is not None:
-        said = f" in {header.range.start}..{header.range.end - 1}"
-    else:
-        said = _string(header.string) if header.string is not None else "" if header.present is not False else " missing"
-    return f"{'not ' * header.invert}{_shown(header.name)}{said}"
-
-
-def _string(matcher: StringMatcher | None) -> str:
-    return f" {_SIGNS[matcher.kind]} {_shown(matcher.text)}" if matcher is not None else ""
 
 
 def _target(route: Route) -> str:
@@ -324,7 +280,7 @@ def _target(route: Route) -> str:
         return f"the cluster that {_shown(action.cluster_header)} names"
     if len(action.clusters) == 1:
         return _name(action.clusters[0])
-    return ", ".join(f"{name} {_percent(share)}" for name, share in _share_of(action.clusters).items())
+    return ", ".join(f"{name} {percent(share)}" for name, share in _share_of(action.clusters).items())
 
 
 def _domains(host: VirtualHost) -> str:

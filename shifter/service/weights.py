@@ -20,11 +20,11 @@ from shifter.model.change import WeightOverride
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.listener import FilterChain, Listener
 from shifter.model.route import Route, RouteAction, WeightedCluster
+from shifter.model.route_title import title_of
 from shifter.model.steps import Steps, at_once
 from shifter.model.tcp_proxy import TcpCluster, TcpProxy
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import MAX_TOTAL, have_weight, weights_now
-from shifter.service.changes import title_of
 
 E = TypeVar("E", WeightedCluster, TcpCluster)
 
