@@ -2,6 +2,7 @@
 #
 #     make run     the tutorial's stack on http://localhost:8000, until Ctrl-C
 #     make shift   while it runs: the canary from 1 % to 100 %            make shift STEPS='10 50'
+#     make demo-release            a release from 1 % to 100 % in two minutes, with its page; with FAILING=3 one that is taken back
 #     make test    the tests            make test ARGS='tests/wire -k chunk'
 #     make lint    style, types, import rules
 #     make bench   shifter beside other proxies
@@ -18,13 +19,18 @@ FOR_WORK := .venv/installed-dev
 # One more than there are CPUs: much of what tests do is waiting.
 WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
-.PHONY: run shift test lint bench clean
+.PHONY: run shift demo-release test lint bench clean
+
+PLACE = $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(DNS_PORT),--dns-port $(DNS_PORT)) $(if $(NETWORK),--network $(NETWORK))
 
 run: $(FOR_USE)
-	@$(BIN)/python -m demo.stack $(if $(PORT),--port $(PORT)) $(if $(ADMIN_PORT),--admin-port $(ADMIN_PORT)) $(if $(DNS_PORT),--dns-port $(DNS_PORT)) $(if $(NETWORK),--network $(NETWORK))
+	@$(BIN)/python -m demo.stack $(PLACE)
 
 shift: $(FOR_USE)
 	@$(BIN)/python -m demo.shift $(if $(PORT),--port $(PORT)) $(STEPS)
+
+demo-release: $(FOR_USE)
+	@$(BIN)/python -m demo.release $(PLACE) $(if $(FAILING),--failing $(FAILING))
 
 test: $(FOR_WORK)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

@@ -28,6 +28,8 @@ from demo.crew import LOOK_AGAIN, ROOT, CannotStart, Crew, Member, Program, Run,
 from demo.running import Front, announce, withdraw
 
 SERVICES = ("1", "1a", "2")
+CANARY = "1a"
+WELL_AT_FIRST = 100  # requests that a failing canary serves before it fails
 START_LIMIT = 60.0  # seconds until the stack must answer
 
 BANNER = """\
@@ -105,9 +107,10 @@ def refuse_taken_ports(place: Place) -> None:
 
 
 class Stack:
-    """Knows what to start, and when it is up."""
+    """Knows what to start, and when it is up. *failing* per cent of the requests to the new version fail, before long."""
 
-    def __init__(self, reactor: PosixReactorBase, crew: Crew, place: Place, twistd: Path, directory: Path) -> None:
+    def __init__(self, reactor: PosixReactorBase, crew: Crew, place: Place, twistd: Path, directory: Path, failing: float = 0.0) -> None:
+        self._failing = failing
         self._reactor = reactor
         self._crew = crew
         self._place = place
@@ -115,12 +118,15 @@ class Stack:
         self._directory = directory
         self._announced = False
 
-    async def up(self) -> None:
-        """Start everything, wait until the front proxy reaches every service, and say how to use it."""
+    async def start(self) -> tuple[Path, Member]:
+        """Start everything, and wait until the front proxy reaches every service; return its configuration, and who it is."""
         refuse_taken_ports(self._place)
         say("Starting: a name server, three services, their sidecars, the front proxy …")
-        waiting = Deferred.fromCoroutine(self._start()).addTimeout(START_LIMIT, self._reactor, self._too_slow)
-        config, front = await waiting
+        return await Deferred.fromCoroutine(self._start()).addTimeout(START_LIMIT, self._reactor, self._too_slow)
+
+    async def up(self) -> None:
+        """`start`, and say how to use it."""
+        config, front = await self.start()
         place = self._place
         shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
         ports = "" if place.front == FRONT.port else f" PORT={place.front}"
@@ -173,7 +179,9 @@ class Stack:
     def _service(self, service: str) -> Iterator[Program]:
         name, host = f"service{service}", self._place.host(service)
         listen = str(Address(host, SERVICE.port))
-        said = ("--listen", listen, "--hostname", name, "--resolved", host)
+        said: tuple[str, ...] = ("--listen", listen, "--hostname", name, "--resolved", host)
+        if service == CANARY and self._failing:
+            said += ("--failing", f"{self._failing:g}", "--failing-after", str(WELL_AT_FIRST))
         yield python(name, "service.py", *said, SERVICE_NAME=service)
         moves = {SIDECAR: Address(host, SIDECAR.port), SERVICE: Address(host, SERVICE.port)}
         copy = self._directory / f"sidecar{service}.yaml"
@@ -191,15 +199,25 @@ class Stack:
         return copy
 
 
-def main() -> int:
-    arguments = argparse.ArgumentParser(description="The tutorial's stack on one machine.")
+def add_place(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that say where the stack stands (`place_of`), and with which ``twistd``."""
     arguments.add_argument("--port", type=int, default=FRONT.port, help="of the front proxy (default: %(default)s)")
     arguments.add_argument("--admin-port", type=int, default=ADMIN.port, help="of its admin listener (default: %(default)s)")
     arguments.add_argument("--dns-port", type=int, default=8053, help="of the name server (default: %(default)s)")
     arguments.add_argument("--network", default="127.0.1", help="where the services stand: NETWORK.1 and up (default: %(default)s)")
     arguments.add_argument("--twistd", type=Path, default=Path(sys.executable).with_name("twistd"), help="which one to run shifter with")
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """Return where *options* have the stack stand."""
+    return Place(options.port, options.admin_port, Address("127.0.0.1", options.dns_port), options.network)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description="The tutorial's stack on one machine.")
+    add_place(arguments)
     options = arguments.parse_args()
-    place = Place(options.port, options.admin_port, Address("127.0.0.1", options.dns_port), options.network)
+    place = place_of(options)
     reactor = cast(PosixReactorBase, installed_reactor)
     with tempfile.TemporaryDirectory(prefix="shifter-") as directory:
         crew = Crew(reactor, Path(directory))
