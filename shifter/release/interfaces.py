@@ -78,8 +78,17 @@ class Store(Protocol):
 class Answer(Protocol):
     """What an HTTP server answered."""
 
-    status: int
-    body: bytes
+    @property
+    def status(self) -> int:
+        """The status."""
+
+    @property
+    def body(self) -> bytes:
+        """The beginning of the body."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers by their names in lower case; of a repeated one the last."""
 
 
 class Http(Protocol):
@@ -94,9 +103,13 @@ class Http(Protocol):
 class GateAnswer(Protocol):
     """See `Outreach.ask`."""
 
-    verdict: str
-    """``approved``, ``rejected``, ``waiting`` (not yet, or no answer)."""
-    reason: str
+    @property
+    def verdict(self) -> str:
+        """``approved``, ``rejected``, ``waiting`` (not yet, or no answer)."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in the words of whoever was asked, or what went wrong."""
 
 
 class Outreach(Protocol):

@@ -1,0 +1,106 @@
+"""HTTP to servers outside: what webhooks, notifications and Prometheus checks are sent with (`interfaces.Http`).
+
+Rule 1. It is for the control plane, and the data path does not notice it: names are looked up without threads, what a server sends beyond
+        `KEPT` is not read, and no more than `AT_ONCE` requests are under way.
+Rule 2. A request is made once. Nothing is repeated, no redirect is followed, no cookie kept, no proxy of the environment used; each
+        request has a connection of its own, which is gone when it is over. The certificates of https servers are verified.
+Rule 3. treq and what belongs to it take 0.1 s to be imported: that happens in a thread, when the first request is made.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.threads import deferToThreadPool
+
+from shifter.release.interfaces import Answer, Http
+from shifter.upstream.dns import Resolver
+
+KEPT = 65_536
+"""Bytes of an answer's body that are kept."""
+AT_ONCE = 16
+"""Requests under way at a time; others wait for their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """See `interfaces.Answer`."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be sent, and how many seconds all of it may take."""
+
+    method: str
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    timeout: float
+
+
+Exchange = Callable[[Any, Resolver, Request], Coroutine[Any, Any, HttpAnswer]]
+"""``http_exchange.exchange``."""
+
+
+class TreqHttp:
+    """See the module. It is given the *reactor*, and a *resolver* of names where the system's own is not meant."""
+
+    def __init__(self, reactor: Any, resolver: Resolver | None = None) -> None:
+        self._reactor = reactor
+        self._resolver = resolver or Resolver(reactor)
+        self._turn = DeferredSemaphore(AT_ONCE)
+        self._under_way: set[Deferred[Answer]] = set()
+        self._loading = DeferredLock()
+        self._exchange: Exchange | None = None
+
+    def request(
+        self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 10.0
+    ) -> Deferred[Answer]:
+        """See `interfaces.Http`. *timeout* is for all of it, from the look-up of the name to the end of the body."""
+        made = Deferred.fromCoroutine(self._request(method, url, body, headers or {}, timeout))
+        if not made.called:
+            self._under_way.add(made)
+            made.addBoth(self._over, made)
+        return made
+
+    def close(self) -> None:
+        """End what is under way."""
+        for made in tuple(self._under_way):
+            made.cancel()
+        self._resolver.close()
+
+    def _over(self, result: Answer, made: Deferred[Answer]) -> Answer:
+        self._under_way.discard(made)
+        return result
+
+    async def _request(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        try:
+            exchange = self._exchange or await self._load()
+            await self._turn.acquire()
+            try:
+                return await exchange(self._reactor, self._resolver, Request(method, url, body, headers, timeout))
+            finally:
+                self._turn.release()
+        except CancelledError:
+            raise ConnectionAbortedError("it was given up") from None
+
+    async def _load(self) -> "Exchange":
+        await self._loading.acquire()
+        try:
+            if self._exchange is None:
+                pool = self._reactor.getThreadPool()
+                module = await deferToThreadPool(self._reactor, pool, import_module, "shifter.release.http_exchange")
+                self._exchange = cast("Exchange", module.exchange)
+            return self._exchange
+        finally:
+            self._loading.release()
+
+
+def _proof(http: TreqHttp) -> Http:  # mypy proves that it is one
+    return http
