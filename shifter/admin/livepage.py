@@ -1,6 +1,7 @@
-"""The live page: ``/`` and the files in ``live/`` that it is made of.
+"""The live page ``/``, the pages of releases, and the files in ``live/`` that they are made of.
 
-Rule 1. The files are served as they are; nothing is put into them. All figures come over ``/events``, all else over other pages.
+Rule 1. The files are served as they are; nothing is put into them. All figures come over ``/events`` and ``/v1/releases/NAME/events``, all
+        else over other pages. So the page of a release is the same for each, whether there is such a one or not.
 Rule 2. They are no secret, so they are had without a token; the page asks for one when what it asks for needs it.
 Rule 3. The page may load from here only, be framed by nobody, and run no script and no style that stands in a document.
 """
@@ -32,7 +33,7 @@ _TYPES = {
     "js": "text/javascript; charset=UTF-8",
     "svg": "image/svg+xml; charset=UTF-8",
 }
-_INDEX = "index.html"
+_PAGES = {"/": "index.html", "/release": "releases.html", "/release/{name}": "release.html"}
 
 
 @cache
@@ -56,7 +57,9 @@ def _file(name: str, view: AdminView, query: Query) -> Deferred[Page]:
 
 
 COMMANDS = (
-    Command("/", "Admin home page", partial(_file, _INDEX), open=True),
+    Command("/", "Admin home page", partial(_file, _PAGES["/"]), open=True),
+    Command("/release", "page of all releases", partial(_file, _PAGES["/release"]), open=True),
+    Command("/release/{name}", "page of a release, while it goes on", partial(_file, _PAGES["/release/{name}"]), open=True),
     *(
         Command(f"/live/{name}", "part of the page at /", partial(_file, name), listed=False)
         for name in (
@@ -71,6 +74,18 @@ COMMANDS = (
                 "configuration.js",
                 "tones.js",
                 "weights.js",
+                "session.js",
+            ),
+            *(
+                "release.css",
+                "release.js",
+                "release-details.js",
+                "release-evidence.js",
+                "release-metrics.js",
+                "release-steps.js",
+                "release-verbs.js",
+                "release-words.js",
+                "releases.js",
             ),
         )
     ),

@@ -15,7 +15,10 @@ SCRIPTS = [name for name in NAMES if name.endswith(".js")]
 
 
 def test_every_file_is_served_and_none_is_missing() -> None:
-    assert sorted(command.path for command in COMMANDS) == sorted(["/", *(f"/live/{name}" for name in NAMES if name != "index.html")])
+    pages = ["/", "/release", "/release/{name}"]
+    parts = [f"/live/{name}" for name in NAMES if not name.endswith(".html")]
+    assert sorted(command.path for command in COMMANDS) == sorted([*pages, *parts])
+    assert len(pages) == len(NAMES) - len(parts)
 
 
 @pytest.mark.parametrize("path", [command.path for command in COMMANDS])

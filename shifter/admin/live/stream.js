@@ -9,15 +9,17 @@ const LONGEST_PAUSE = 5_000;
 
 export class Stream {
   #told;
+  #path;
   #last = "";
   #pause = FIRST_PAUSE;
   #abort = null;
   #timer = 0;
   #wake = null;
 
-  /** `told` has the functions event(name, data), state("live" | "connecting" | "locked" | "busy"), token(). */
-  constructor(told) {
+  /** `told` has the functions event(name, data), state("live" | "connecting" | "locked" | "busy" | "missing"), token(). */
+  constructor(told, path = last => `/events?after=${encodeURIComponent(last)}`) {
     this.#told = told;
+    this.#path = path;
     for (const name of ["online", "visibilitychange"]) (name === "online" ? window : document).addEventListener(name, () => this.hurry());
   }
 
@@ -56,9 +58,11 @@ export class Stream {
     try {
       const token = this.#told.token();
       const headers = token ? { authorization: `Bearer ${token}` } : {};
-      const answer = await fetch(`/events?after=${encodeURIComponent(this.#last)}`, { headers, cache: "no-store", signal: this.#abort.signal });
+      if (this.#last) headers["last-event-id"] = this.#last;
+      const answer = await fetch(this.#path(this.#last), { headers, cache: "no-store", signal: this.#abort.signal });
       if (answer.status === 401) return "locked";
       if (answer.status === 503) return "busy";
+      if (answer.status === 404) return "missing";
       if (!answer.ok) return "connecting";
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";

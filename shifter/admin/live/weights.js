@@ -4,8 +4,7 @@
 // Rule 2. It is the proxy that says which routes have weights that can be set, and what they are called.
 
 import { $, make, text } from "./dom.js";
-
-const BY = "shifter-by";
+import { author } from "./session.js";
 
 /** Return what puts the control of a route into its card; `ask(method, path)` asks the proxy. */
 export function weights(ask) {
@@ -44,11 +43,7 @@ class Control {
     }
     this.fields.replaceChildren(...this.route.to.map(entry =>
       make("label", {}, `${entry.cluster} `, make("input", { type: "number", min: "0", step: "1", required: true, name: entry.cluster, value: String(entry.weight) }))));
-    try {
-      this.by.value = localStorage.getItem(BY) ?? "";
-    } catch {
-      // a browser that keeps nothing
-    }
+    this.by.value = author();
     this.forget();
     this.fields.querySelector("input").focus();
   }
@@ -70,11 +65,7 @@ class Control {
     if (this.by.value) parameters.append("by", this.by.value);
     if (this.why.value) parameters.append("why", this.why.value);
     if (dry) parameters.append("dry_run", "1");
-    try {
-      localStorage.setItem(BY, this.by.value);
-    } catch {
-      // as above
-    }
+    author(this.by.value);
     try {
       const answer = await this.ask("POST", `/weights?${parameters}`);
       const kind = answer.headers.get("content-type") ?? "";

@@ -1,0 +1,152 @@
+// The page of one release: what comes over its stream is kept and shown, once a second.
+//
+// Rule 1. What nobody can see is not drawn: a hidden tab only listens.
+// Rule 2. Figures that were seen stay: a stream that was lost, or another process, adds to them.
+
+import { $, attribute, keyed, make, text } from "./dom.js";
+import { count, duration, moment, percent } from "./format.js";
+import { details } from "./release-details.js";
+import { evidence } from "./release-evidence.js";
+import { metrics } from "./release-metrics.js";
+import { steps } from "./release-steps.js";
+import { gate, verbs } from "./release-verbs.js";
+import { arrows, kindOf, span, weight } from "./release-words.js";
+import { ask, greet, link, say, token, unlock } from "./session.js";
+import { Stream } from "./stream.js";
+import { assign, tone } from "./tones.js";
+
+const KEPT = 900;
+const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop());
+const here = `/v1/releases/${encodeURIComponent(name)}`;
+const points = new Map(), events = new Map();
+let release = null, heard = 0, drawn = false, missing = false;
+
+/** Add the figures of `series` to those that are known, or of the `latest` second alone. */
+function keep(series, latest) {
+  if (!series && latest) {
+    series = Object.fromEntries(Object.entries(latest).map(([line, value]) => [line, Array.isArray(value) ? value.map(one => [one]) : [value]]));
+  }
+  if (!series) return;
+  const lines = ["errors", "p50", "p90", "p99"];
+  series.at.forEach((at, n) => {
+    const point = { at, weight: series.weight?.[n] ?? null, evidence: series.evidence?.[n] ?? null };
+    for (const line of lines) point[line] = [series[line]?.[0]?.[n] ?? null, series[line]?.[1]?.[n] ?? null];
+    points.set(Math.round(at), point);
+  });
+  const oldest = Math.max(...points.keys()) - KEPT;
+  for (const at of points.keys()) if (at < oldest) points.delete(at);
+}
+
+function take(kind, data) {
+  if (kind === "event") {
+    events.set(data.number, data);
+    return;
+  }
+  if (kind !== "status") return;
+  if (release && release.state !== data.state) say(`${data.name} is ${data.state}: ${data.over ? data.reason : data.verdict}`);
+  else if (release && release.step !== data.step) say(`Step ${data.step} of ${data.steps.length}: ${weight(data.weight)} for ${data.canary}`);
+  keep(data.series, data.latest);
+  release = data;
+  heard = performance.now();
+}
+
+function headline() {
+  const { state, baseline, canary } = release;
+  text($("name"), release.name);
+  attribute($("headline"), "data-kind", kindOf(release));
+  text($("state"), state);
+  keyed($("versions"), [baseline, canary], version => version, version =>
+    make("span", { class: "version" }, make("span", { class: "swatch", "aria-hidden": "true" }), make("span")), (element, version) => {
+    attribute(element, "class", `version ${tone(version)}`);
+    text(element.lastChild, version === baseline ? version : `→ ${version}`);
+  });
+  const told = release.over || state === "rolling back" || state === "braked";
+  const sentences = told ? [release.reason, release.verdict] : [release.verdict, release.reason];
+  ["verdict", "reason"].forEach((id, at) => text($(id), arrows(sentences[at])));
+  const title = `${kindOf(release) === "bad" ? "✕ " : ""}${release.name}: ${state}${release.over ? "" : `, ${weight(release.weight)}`}`;
+  if (document.title !== title) document.title = title;
+  const facts = [
+    ["route", release.route],
+    ["started", `started ${moment(release.started)}`],
+    ["unit", release.unit === "user" ? "users are counted" : "requests are counted"],
+    ["header", release.header ? `${release.forced ? "always" : "not yet"} with ${release.header}` : ""],
+  ].filter(([, words]) => words);
+  keyed($("facts"), facts, ([fact]) => fact, ([fact]) => make("span", { class: `fact ${fact}` }), (element, [, words]) => text(element, words));
+}
+
+function* tiles() {
+  const { step, over } = release, current = release.steps.find(one => one.number === step);
+  const whole = current && (current.length ?? current.max);
+  yield { title: "Step", value: `${step} of ${release.steps.length}`, more: current?.title ?? "not begun" };
+  yield { title: "New version gets", value: weight(release.weight), more: release.mirror ? `and copies of ${weight(release.mirror)}` : "of requests" };
+  if (over) yield { title: "Took", value: duration(release.now - release.in_state - release.started), more: `over for ${span(release.in_state)}` };
+  else yield { title: "In this step", value: span(release.in_step), more: whole ? `of ${span(whole)}${current.length ? "" : " at most"}` : "" };
+  const { value, threshold } = release.evidence;
+  yield { title: "Evidence against it", value: weigh(value), more: `of ${weigh(threshold)}`, bad: value >= threshold };
+  const { canary_requests: requests, canary_failed: failed, excess_failed: excess } = release.exposure;
+  yield { title: "New version served", value: count(requests), more: `${percent(requests ? failed / requests : null)} failed` };
+  yield { title: "Failed in excess", value: weigh(Math.max(0, excess)), more: release.budget ? `of ${release.budget} that may` : "no bound is set" };
+}
+
+const weigh = value => (value >= 10 ? Math.round(value).toLocaleString("en") : value.toFixed(1).replace(".0", ""));
+
+function render() {
+  drawn = false;
+  if (document.hidden || !release) return;
+  assign([{ to: [{ cluster: release.baseline }, { cluster: release.canary }] }]);
+  const happened = [...events.values()].sort((one, two) => one.number - two.number);
+  headline();
+  keyed($("figures"), [...tiles()], tile => tile.title, tile => make("div", {}, make("dt", {}, tile.title), make("dd", {}, make("strong"), make("small"))),
+    (element, { value, more, bad }) => {
+      text(element.lastChild.children[0], value);
+      text(element.lastChild.children[1], more);
+      element.classList.toggle("bad", Boolean(bad));
+    });
+  verbs(release);
+  gate(release);
+  steps(release, happened);
+  metrics(release, [...points.values()].sort((one, two) => one.at - two.at), happened);
+  evidence(release);
+  details(release, happened);
+  $("main").hidden = false;
+  document.body.dataset.ready = "yes";
+}
+
+function draw() {
+  if (drawn) return;
+  drawn = true;
+  requestAnimationFrame(render);
+}
+
+const stream = new Stream({
+  token,
+  state(state) {
+    missing = state === "missing";
+    $("missing").hidden = !missing;
+    if (missing) text($("missing-words"), `There is no release “${name}”.`);
+    // who has nothing more to tell may hang up
+    link(state === "connecting" && release?.over ? "over" : state);
+  },
+  event(kind, data) {
+    greet();
+    link("live");
+    $("missing").hidden = true;
+    take(kind, data);
+    draw();
+  },
+}, () => `${here}/events`);
+
+text($("name"), name);
+unlock(() => stream.hurry());
+document.addEventListener("visibilitychange", draw);
+$("patch-details").addEventListener("toggle", async () => {
+  if (!$("patch-details").open) return;
+  try {
+    const answer = await ask("GET", `${here}/patch`);
+    const words = await answer.text();
+    text($("patch"), answer.ok ? words || "Nothing: the file says so already." : JSON.parse(words).detail);
+  } catch (error) {
+    text($("patch"), `It cannot be had: ${error.message}`);
+  }
+});
+stream.run();
