@@ -1,0 +1,361 @@
+"""The verdict on a release's canary, second by second.
+
+Rule 1. The evidence is the average of two capitals, one bet on failures and one on latencies (`eprocess`, `latency`). A canary that is no
+        worse brings it to ``threshold`` at any time of the release with at most the probability that was asked for.
+Rule 2. Failures count only while the canary fails by ``max_error_increase`` more, on average or recently: what is tolerated condemns
+        nobody, however sure it is.
+Rule 3. While a canary is warming up, failures are bet on with a stake of their own, and count only as a catastrophe; latencies do not.
+Rule 4. It knows no clock: a tick is a second. It is the same judge after `Verdict.to_state` and back.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, inf, isfinite, log
+from typing import Any, Literal
+
+from shifter.model.release import VerdictSettings
+from shifter.observe.comparison import Second
+from shifter.release.eprocess import RATIO_STAKES, Bets, ratio_logs
+from shifter.release.evidence import Evidence
+from shifter.release.excess import Excess, Strata
+from shifter.release.latency import SLOW_90, SLOW_99, STAKES, Latencies
+from shifter.release.proven import SLACK, SLOW_MARGINS, NotWorse
+from shifter.release.sentence import Seen, say
+from shifter.release.tiles import QUANTILES, Tiles
+
+CATASTROPHE = 0.10
+"""A canary that is warming up may fail by so much more."""
+WARM_STAKE = 0.10
+"""The part of the capital that is bet on what happens while it does."""
+_BEGIN_ANEW = 10
+"""Seconds after which some of what was kept back is bet."""
+_RECENT_LEAST = 5.0
+_DOUBT = 5.0
+"""Nothing is proven while the evidence against it is larger."""
+_USUAL_SLOW = (0.08, 0.008)
+"""How many requests of a canary that is as fast as the baseline are slower than the baseline's p90 and p99, and its tolerance."""
+_FAR = 10_000_000
+_BLOCK = 120
+_STATE = 1
+
+
+class Verdict:
+    """See the module, and `release.interfaces.Judge`. *state* is what `to_state` returned; another version's is forgotten."""
+
+    def __init__(
+        self, settings: VerdictSettings, unit: Literal["request", "user"] = "request", state: Mapping[str, Any] | None = None
+    ) -> None:
+        self.edges: tuple[Sequence[float], Sequence[float]] = ((), ())
+        self._settings = settings
+        self._unit = unit
+        self._threshold = 1.0 / settings.false_roll_back
+        self._window = ceil(settings.tolerate_blips) + 1 if settings.tolerate_blips > 0.0 else 0
+        self._begin()
+        if state is not None:
+            try:
+                self._restore(state)
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+                self._begin()
+
+    def _begin(self) -> None:
+        settings = self._settings
+        self._errors = Bets(RATIO_STAKES, self._window)
+        self._slowness = Bets(STAKES, self._window)
+        self._warm = Bets(RATIO_STAKES, self._window, start=1.0)
+        self._stakes = [1.0, 0.0]  # of what is bet usually, and on what happens while the canary warms up
+        self._latencies = Latencies()
+        self._set_edges()
+        self._proofs = [NotWorse(margin) for margin in (SLACK * settings.max_error_increase, *SLOW_MARGINS)]
+        self._strata = Strata()
+        self._total = Excess()
+        self._judged = Excess()
+        self._recent = Excess(fading=True)
+        self._warmed = Excess()
+        self._since_brake = Excess()
+        self._slow_since_brake = Excess()
+        self._tiles = Tiles(settings.max_error_increase, settings.max_latency_increase if settings.latency else None)
+        self._requests = [0, 0]
+        self._failed = [0, 0]
+        self._sent = [0, 0]  # in this step
+        self._earned: list[list[float]] = [[0.0] * len(RATIO_STAKES), [0.0] * len(STAKES)]  # in this step
+        self._earned_with = 0
+        self._blocks = [[0, 0, 0, 0], [0, 0, 0, 0]]  # units and those that failed, of the last minutes
+        self._age = 0
+        self._age_of_step = 0
+        self._warm_left = 0.0
+        self._braked = False
+        self._share = 0.0
+
+    # what happens to the release
+
+    def begin_step(self, warm_up: float) -> None:
+        """See `Judge.begin_step`."""
+        self._tiles.begin()
+        self._sent = [0, 0]
+        self._earned = [[0.0] * len(row) for row in self._earned]
+        self._earned_with = 0
+        self._blocks = [[0, 0, 0, 0], [0, 0, 0, 0]]
+        self._age_of_step = 0
+        self._braked = False
+        self._warm_left = warm_up
+        if warm_up > 0.0:
+            usual, warm = self._stakes
+            self._stakes = [usual * (1.0 - WARM_STAKE), warm * min(1.0, self._warm.value) + usual * WARM_STAKE * min(1.0, self._usual())]
+            self._warm = Bets(RATIO_STAKES, self._window, start=1.0)
+            self._warmed.clear()
+
+    def brake(self) -> None:
+        """See `Judge.brake`."""
+        self._braked = True
+        self.look_again()
+
+    def look_again(self) -> None:
+        """See `Judge.look_again`."""
+        self._since_brake.clear()
+        self._slow_since_brake.clear()
+
+    def resume(self) -> None:
+        """See `Judge.resume`."""
+        self._braked = False
+        for bets in (self._errors, self._slowness, self._warm):
+            bets.forget_fast()
+
+    # seconds
+
+    def tick(self, second: Second, rate: float) -> Evidence:
+        """See `Judge.tick`."""
+        self._count(second)
+        if self._warm_left > 0.0:
+            self._warm.tick(ratio_logs(second.failures))
+            self._warm_left -= 1.0
+        else:
+            self._bet(second)
+        self._age += 1
+        self._age_of_step += 1
+        evidence = self._evidence(second, rate)
+        if self._latencies.tick(second.histograms[0]):
+            self._set_edges()
+        return evidence
+
+    def _count(self, second: Second) -> None:
+        for version in (0, 1):
+            self._requests[version] += second.answered[version]
+            self._failed[version] += second.failed[version]
+            self._sent[version] += second.sent[version]
+        if second.sent_under:
+            self._share = max(second.sent_under, key=lambda share: sum(second.sent_under[share]))
+        requests, failed = self._strata.add(second)
+        self._total.add(requests, failed)
+        self._since_brake.add(requests, failed)
+        if self._warm_left > 0.0:
+            self._warmed.add(requests, failed)
+        else:
+            self._judged.add(requests, failed)
+            self._recent.add(requests, failed)
+        if self._braked:
+            for share, (baseline, canary) in second.latencies.items():
+                self._slow_since_brake.add(sum(canary), canary[-1] - baseline[-1] * share / (1.0 - share))
+        units, of_them_failed = self._counted(second)
+        self._tiles.add(second, units, of_them_failed)
+        if self._age_of_step % _BLOCK == 0:
+            self._blocks = [self._blocks[1], [0, 0, 0, 0]]
+        self._blocks[1] = [have + more for have, more in zip(self._blocks[1], (*units, *of_them_failed), strict=True)]
+
+    def _counted(self, second: Second) -> tuple[Sequence[int], Sequence[int]]:
+        """Return how many units have an outcome now, and how many have failed."""
+        if self._unit == "request":
+            return second.answered, second.failed
+        units, failed = [0, 0], [0, 0]
+        for pair in second.latencies.values():
+            for version in (0, 1):
+                units[version] += sum(pair[version])
+        for numbers in second.failures.values():
+            for version in (0, 1):
+                failed[version] += numbers[version]
+        return units, failed
+
+    def _bet(self, second: Second) -> None:
+        earned = ratio_logs(second.failures)
+        slower = self._latencies.logs(second.latencies) if self._settings.latency else None
+        self._errors.tick(earned)
+        self._slowness.tick(slower)
+        for sums, more in zip(self._earned, (earned, slower), strict=True):
+            if more is not None:
+                sums[:] = map(float.__add__, sums, more)
+        self._earned_with += second.sent[1]
+        failures = dict(second.failures)
+        by_errors, by_p90, by_p99 = self._proofs
+        for share, (baseline, canary) in second.latencies.items():
+            requests = sum(baseline) + sum(canary)
+            by_errors.see(share, requests, failures.pop(share, (0, 0)))
+            by_p90.see(share, requests, (sum(baseline[SLOW_90:]), sum(canary[SLOW_90:])))
+            by_p99.see(share, requests, (sum(baseline[SLOW_99:]), sum(canary[SLOW_99:])))
+        for share, numbers in failures.items():
+            by_errors.see(share, 0, numbers)
+        for proof in self._proofs:
+            proof.tick()
+        if self._age % _BEGIN_ANEW == _BEGIN_ANEW - 1:
+            for bets in (self._errors, self._slowness, *(proof.bets for proof in self._proofs)):
+                bets.begin_anew()
+
+    def _set_edges(self) -> None:
+        bounds = self._latencies.bounds
+        tolerated = 1.0 + self._settings.max_latency_increase
+        self.edges = bounds, tuple(bound * tolerated for bound in bounds)
+
+    # what follows
+
+    def _usual(self) -> float:
+        return (self._errors.value + self._slowness.value) / 2.0 if self._settings.latency else self._errors.value
+
+    def _evidence(self, second: Second, rate: float) -> Evidence:
+        settings = self._settings
+        errors, fast_errors = self._errors.value, self._errors.fast_value
+        margin = settings.max_error_increase
+        if not (self._judged.reaches(margin) or self._recent.reaches(margin, _RECENT_LEAST)):
+            errors, fast_errors = min(errors, 1.0), min(fast_errors, 1.0)
+        slowness, fast_slowness = self._slowness.value, self._slowness.fast_value
+        warm, fast_warm = self._warm.value, self._warm.fast_value
+        if not (self._warm_left > 0.0 and self._warmed.reaches(CATASTROPHE)):
+            warm, fast_warm = min(warm, 1.0), min(fast_warm, 1.0)
+        part = 0.5 if settings.latency else 1.0
+        usual_stake, warm_stake = self._stakes
+        value = usual_stake * (part * errors + (1.0 - part) * slowness) + warm_stake * warm
+        fast = usual_stake * (part * fast_errors + (1.0 - part) * fast_slowness) + warm_stake * fast_warm
+        proven = self._warm_left <= 0.0 and value < _DOUBT and self._is_proven()
+        needed = None if proven else self._needed()
+        answered = second.answered[1]
+        since = self._since_brake
+        return Evidence(
+            value=value,
+            errors=max(errors, warm) if self._warm_left > 0.0 else errors,
+            latency=slowness,
+            fast=fast,
+            threshold=self._threshold,
+            proven=proven,
+            needed=needed,
+            warming=self._warm_left > 0.0,
+            requests=(self._requests[0], self._requests[1]),
+            failed=(self._failed[0], self._failed[1]),
+            in_flight=second.in_flight,
+            excess_failed=self._total.failed,
+            recent_requests=int(since.requests),
+            recent_excess=self._recent_excess(),
+            canary_success_rate=1.0 - second.failed[1] / answered if answered else None,
+            metrics=self._tiles.metrics,
+            unit=self._unit,
+            sentence=self._sentence(value, errors, slowness, proven, needed, rate),
+        )
+
+    def _recent_excess(self) -> float:
+        """Return the share of the canary's requests that failed in excess, or were slower than nearly all of the baseline's: what made
+        the brake act may be either."""
+        shares = [one.failed / one.requests for one in (self._since_brake, self._slow_since_brake) if one.requests]
+        return max(shares, default=0.0)
+
+    def _is_proven(self) -> bool:
+        proofs = self._proofs if self._settings.latency else self._proofs[:1]
+        return all(proof.proven for proof in proofs)
+
+    def _needed(self) -> int | None:
+        if not 0.0 < self._share < 1.0 or self._warm_left > 0.0:
+            return None
+        failed = (sum(self._failed) + 0.5) / (sum(self._requests) + 1.0)
+        rates = (failed, *_USUAL_SLOW)
+        proofs = self._proofs if self._settings.latency else self._proofs[:1]
+        least = max(proof.needed(self._share, rate) for proof, rate in zip(proofs, rates, strict=False))
+        target = self._threshold / self._stakes[0] * (2.0 if self._settings.latency else 1.0)
+        if self._earned_with:
+            for bets, sums in zip((self._errors, self._slowness), self._earned, strict=True):
+                for capital, earned in zip(bets.capitals, sums, strict=True):
+                    if earned > 1.0 and 0.0 < capital < target:
+                        least = min(least, log(target / capital) * self._earned_with / earned)
+        return ceil(least) if least < _FAR else None
+
+    def _sentence(self, value: float, errors: float, slowness: float, proven: bool, needed: int | None, rate: float) -> str:
+        units, failed, period = self._shown()
+        settings = self._settings
+        quantiles = [metric for name, _ in QUANTILES if (metric := self._tiles.metric(name)) is not None]
+        worse = SLACK * settings.max_error_increase
+        seen = Seen(
+            unit=self._unit,
+            units=units,
+            failed=failed,
+            period=period,
+            sent=(self._sent[0], self._sent[1]),
+            chance=value,
+            threshold=self._threshold,
+            by_latency=slowness > errors and self._warm_left <= 0.0,
+            quantiles=tuple(quantiles),
+            margins=(worse, settings.max_latency_increase if settings.latency else 0.0),
+            warming=self._warm_left,
+            braked=self._braked,
+            proven=proven,
+            worse=value >= _DOUBT,
+            needed=needed,
+            rate=rate if isfinite(rate) else 0.0,
+        )
+        return say(seen)
+
+    def _shown(self) -> tuple[tuple[int, int], tuple[int, int], str]:
+        """Return what to tell of: the whole step, or the last minutes when they differ much more."""
+        tiles = self._tiles
+        step = (tiles.units[0], tiles.units[1]), (tiles.failed[0], tiles.failed[1])
+        old, new = self._blocks
+        recent = [before + now for before, now in zip(old, new, strict=True)]
+        last = (recent[0], recent[1]), (recent[2], recent[3])
+        seconds = self._age_of_step % _BLOCK + _BLOCK
+        if self._age_of_step > 2 * _BLOCK and _difference(*last) > 1.5 * _difference(*step) > -inf:
+            return *last, f" in the last {seconds} s"
+        return *step, ""
+
+    # kept
+
+    def to_state(self) -> Mapping[str, object]:
+        """See `Judge.to_state`."""
+        return {
+            "version": _STATE,
+            "bets": [bets.to_state() for bets in self._all_bets()],
+            "stakes": self._stakes,
+            "latencies": self._latencies.to_state(),
+            "excess": [self._strata.to_state(), *(one.to_state() for one in self._excesses())],
+            "tiles": self._tiles.to_state(),
+            "requests": self._requests,
+            "failed": self._failed,
+            "sent": self._sent,
+            "earned": [*self._earned, [self._earned_with]],
+            "blocks": self._blocks,
+            "ages": [self._age, self._age_of_step],
+            "warm_left": self._warm_left,
+            "braked": self._braked,
+            "share": self._share,
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        if state["version"] != _STATE:
+            return
+        for bets, had in zip(self._all_bets(), state["bets"], strict=True):
+            bets.restore(had)
+        self._stakes = list(state["stakes"])
+        self._latencies.restore(state["latencies"])
+        gathered, *sums = state["excess"]
+        self._strata.restore(gathered)
+        for one, had in zip(self._excesses(), sums, strict=True):
+            one.restore(had)
+        self._tiles.restore(state["tiles"])
+        self._requests, self._failed, self._sent = (list(state[name]) for name in ("requests", "failed", "sent"))
+        errors, slowness, (self._earned_with,) = state["earned"]
+        self._earned = [list(errors), list(slowness)]
+        self._blocks = [list(block) for block in state["blocks"]]
+        self._age, self._age_of_step = state["ages"]
+        self._warm_left, self._braked, self._share = state["warm_left"], state["braked"], state["share"]
+        self._set_edges()
+
+    def _all_bets(self) -> Sequence[Bets]:
+        return self._errors, self._slowness, self._warm, *(proof.bets for proof in self._proofs)
+
+    def _excesses(self) -> Sequence[Excess]:
+        return self._total, self._judged, self._recent, self._warmed, self._since_brake, self._slow_since_brake
+
+
+def _difference(units: tuple[int, int], failed: tuple[int, int]) -> float:
+    return failed[1] / units[1] - failed[0] / units[0] if units[0] and units[1] else -inf

@@ -1,0 +1,175 @@
+"""Whether the canary is proven not worse, and between which bounds a figure lies: for as long and as often as one looks.
+
+Rule 1. "Not worse" is proven by bets (`eprocess`) against its opposite, "the canary fails more often by at least a margin". Of each request
+        that was shared out under a share s the bet takes the canary's failure for 1/s, the baseline's for -1/(1-s), everything else for
+        0: on average that is the difference of the two rates, whatever they are at that moment and however many requests there are.
+Rule 2. The margin of the proof is `SLACK` times what the canary may be worse by: nobody can prove that something is not above a bound
+        that it may well be near to. Shares of slow requests may differ by `SLOW_MARGINS`.
+Rule 3. Intervals of a single rate are those rates that a bet on all rates alike (Beta mixture) does not exclude.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from math import exp, inf, lgamma, log, log1p
+
+from shifter.observe.comparison import BIN_WIDTH, FINEST_MS
+from shifter.release.eprocess import Bets
+
+SLACK = 2.0
+SLOW_MARGINS = (0.05, 0.01)
+"""By how much more requests than the baseline's 10 % and 1 % may be slower than its p90 and p99."""
+CERTAINTY = 0.05
+"""What is proven is wrong with this probability; so are intervals."""
+EFFORTS = (0.95, 0.8, 0.35, 0.1)
+"""How much of the capital each guess risks on one canary failure: much where failures are rare."""
+EFFORT_STAKES = (0.2, 0.35, 0.25, 0.2)
+_PROVEN = 1.0 / CERTAINTY
+_MOST = 10.0 * _PROVEN
+"""What is proven can be doubted again within a few failures."""
+_START, _LATER = 0.8, 0.02
+_LOG_HALF = 2.0 * lgamma(0.5) - lgamma(1.0)
+_STEPS = 24
+
+
+class NotWorse:
+    """The proof that the canary's rate is not above the baseline's by *margin* (0 to 1)."""
+
+    __slots__ = ("_logs", "bets", "margin")
+
+    def __init__(self, margin: float) -> None:
+        self.margin = min(max(margin, 1e-9), 1.0)
+        self.bets = Bets(EFFORT_STAKES, start=_START, later=_LATER, most=_MOST)
+        self._logs = [0.0] * len(EFFORTS)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is proven."""
+        return self.bets.value >= _PROVEN
+
+    def see(self, share: float, requests: int, failed: Sequence[int]) -> None:
+        """Of *requests* of both versions that were shared out under *share* so many *failed* (of the baseline's, of the canary's)."""
+        rows = _gains(share, self.margin)
+        baseline, canary = failed
+        quiet = requests - baseline - canary
+        self._logs = [
+            have + quiet * nothing + baseline * gain + canary * loss for have, (nothing, gain, loss) in zip(self._logs, rows, strict=True)
+        ]
+
+    def tick(self) -> None:
+        """A second is over."""
+        self.bets.tick(self._logs)
+        self._logs = [0.0] * len(EFFORTS)
+
+    def needed(self, share: float, rate: float) -> float:
+        """Return about how many more canary requests the proof takes while both fail at *rate* under *share*; ``inf``: nobody knows."""
+        if self.proven:
+            return 0.0
+        least = inf
+        target = _PROVEN - self.bets.kept
+        for capital, growth in zip(self.bets.capitals, growths(share, rate, self.margin), strict=True):
+            if growth > 0.0 and capital > 0.0:
+                least = min(least, log(target / capital) / growth)
+        return max(least, 1.0)
+
+
+@lru_cache(maxsize=512)
+def _gains(share: float, margin: float) -> tuple[tuple[float, float, float], ...]:
+    """Return for each of `EFFORTS` what a request earns that does not fail, one of the baseline's that does, one of the canary's."""
+    rows = []
+    for effort in EFFORTS:
+        stake = effort * min(share, 1.0 - share)
+        quiet = 1.0 + stake * margin
+        rows.append((log(quiet), log(quiet + stake / (1.0 - share)), log(quiet - stake / share)))
+    return tuple(rows)
+
+
+def growths(share: float, rate: float, margin: float) -> tuple[float, ...]:
+    """Return how much each of `EFFORTS` earns by one canary request, on average, while both versions fail at *rate*."""
+    return tuple(
+        ((1.0 - rate) * quiet + rate * ((1.0 - share) * gain + share * loss)) / share for quiet, gain, loss in _gains(share, margin)
+    )
+
+
+def proving_requests(share: float, rate: float, margin: float) -> float:
+    """Return about how many canary requests a proof takes from the beginning; ``inf`` when there is none. See `NotWorse.needed`."""
+    return NotWorse(margin).needed(share, rate)
+
+
+# intervals
+
+
+def interval(count: float, of: float, risk: float) -> tuple[float, float]:
+    """Return between which bounds a rate lies of which *count* in *of* were seen, with the probability 1 - *risk* at all times."""
+    if of <= 0.0:
+        return 0.0, 1.0
+    count = min(max(count, 0.0), of)
+    seen = count / of
+    least = _mixture(count, of) + log(risk)
+
+    def outside(rate: float) -> bool:
+        return count * log(rate) + (of - count) * log1p(-rate) < least
+
+    low = _edge(seen, 0.0, outside) if count > 0.0 else 0.0
+    high = _edge(seen, 1.0, outside) if count < of else 1.0
+    return low, high
+
+
+def _edge(inside: float, far: float, outside: Callable[[float], bool]) -> float:
+    for _ in range(_STEPS):
+        middle = (inside + far) / 2.0
+        if outside(middle):
+            far = middle
+        else:
+            inside = middle
+    return far
+
+
+def _mixture(count: float, of: float) -> float:
+    return lgamma(count + 0.5) + lgamma(of - count + 0.5) - lgamma(of + 1.0) - _LOG_HALF
+
+
+def ranks(quantile: float, of: int, risk: float) -> tuple[int, int]:
+    """Return between which ranks of *of* values the *quantile* lies, with the probability 1 - *risk* at all times: the least number of
+    values that may be below it, and the largest one."""
+    log_in, log_out, log_risk = log(quantile), log1p(-quantile), log(risk)
+
+    def possible(count: int) -> bool:
+        return count * log_in + (of - count) * log_out >= _mixture(count, of) + log_risk
+
+    middle = round(quantile * of)
+    return _last(possible, middle, -1), _last(possible, middle, of + 1)
+
+
+def _last(possible: Callable[[int], bool], inside: int, outside: int) -> int:
+    while abs(outside - inside) > 1:
+        middle = (inside + outside) // 2
+        if possible(middle):
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+class Ranks:
+    """The values of a histogram by their rank."""
+
+    __slots__ = ("_below", "total")
+
+    def __init__(self, histogram: Sequence[int]) -> None:
+        self._below = list(accumulate(histogram))
+        self.total = self._below[-1]
+
+    def at(self, rank: float) -> float:
+        """Return the value (milliseconds) that *rank* values are below of, as if they were spread evenly over their bin."""
+        below = self._below
+        number = min(bisect_left(below, rank), len(below) - 1) if rank > 0 else next(i for i, n in enumerate(below) if n)
+        start = below[number - 1] if number else 0
+        part = min(1.0, max(0.0, (rank - start) / ((below[number] - start) or 1)))
+        return FINEST_MS * exp((number + part) * BIN_WIDTH)
+
+    def quantile(self, quantile: float, risk: float) -> tuple[float, float, float]:
+        """Return the *quantile*, and between which values it lies with the probability 1 - *risk*."""
+        low, high = ranks(quantile, self.total, risk)
+        return self.at(quantile * self.total), self.at(low), inf if high >= self.total else self.at(high)
