@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.internet.threads import deferToThreadPool
 
 from shifter.release.interfaces import Answer, Http
@@ -62,7 +62,8 @@ class TreqHttp:
     def request(
         self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 10.0
     ) -> Deferred[Answer]:
-        """See `interfaces.Http`. *timeout* is for all of it, from the look-up of the name to the end of the body."""
+        """See `interfaces.Http`. *timeout* is for all of it, from the look-up of the name to the end of the body. One that is cancelled,
+        also by `close`, fails with ``CancelledError``."""
         made = Deferred.fromCoroutine(self._request(method, url, body, headers or {}, timeout))
         if not made.called:
             self._under_way.add(made)
@@ -80,15 +81,12 @@ class TreqHttp:
         return result
 
     async def _request(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        exchange = self._exchange or await self._load()
+        await self._turn.acquire()
         try:
-            exchange = self._exchange or await self._load()
-            await self._turn.acquire()
-            try:
-                return await exchange(self._reactor, self._resolver, Request(method, url, body, headers, timeout))
-            finally:
-                self._turn.release()
-        except CancelledError:
-            raise ConnectionAbortedError("it was given up") from None
+            return await exchange(self._reactor, self._resolver, Request(method, url, body, headers, timeout))
+        finally:
+            self._turn.release()
 
     async def _load(self) -> "Exchange":
         await self._loading.acquire()

@@ -116,7 +116,10 @@ class Outreach(Protocol):
     """Whoever a release talks to outside."""
 
     def ask(self, spec: ReleaseSpec, gate: Gate, question: Mapping[str, object]) -> Deferred[GateAnswer]:
-        """Ask the webhook of *gate* once (with its tries); *question* is what is sent. It never fails."""
+        """Ask the webhook of *gate* once (with its tries); *question* is what is sent. It never fails.
+
+        Its ``attempt`` (from 1; 1 if it is not there) counts how often the release has been begun: under another number it is another
+        question to whoever is asked, and under the same one the same."""
 
     def told(self, transition: Transition) -> None:
         """Something that was written down has happened: whoever wants to know of it will hear of it."""
@@ -125,7 +128,8 @@ class Outreach(Protocol):
         """Return what Prometheus checks say against the release, in words; empty when nothing."""
 
     def watch(self, spec: ReleaseSpec) -> None:
-        """The release begins, or goes on: notifications and checks of it are wanted."""
+        """The release begins, or goes on: notifications and checks of it are wanted. Releases that are over when the process begins are
+        watched and left again: what they still have to tell is told."""
 
     def leave(self, release: str) -> None:
         """The release is over: its checks are not wanted any more; what it still has to tell is told."""
