@@ -18,7 +18,7 @@ from shifter.release.eprocess import RATIO_STAKES, Bets, ratio_logs
 from shifter.release.evidence import Evidence
 from shifter.release.excess import Excess, Strata
 from shifter.release.latency import SLOW_90, SLOW_99, STAKES, Latencies
-from shifter.release.proven import SLACK, SLOW_MARGINS, NotWorse
+from shifter.release.proven import SLACK, SLOW_MARGINS, USUAL_SLOW, NotWorse
 from shifter.release.sentence import Seen, say
 from shifter.release.tiles import QUANTILES, Tiles
 
@@ -31,8 +31,6 @@ _BEGIN_ANEW = 10
 _RECENT_LEAST = 5.0
 _DOUBT = 5.0
 """Nothing is proven while the evidence against it is larger."""
-_USUAL_SLOW = (0.08, 0.008)
-"""How many requests of a canary that is as fast as the baseline are slower than the baseline's p90 and p99, and its tolerance."""
 _FAR = 10_000_000
 _BLOCK = 120
 _STATE = 1
@@ -260,7 +258,7 @@ class Verdict:
         if not 0.0 < self._share < 1.0 or self._warm_left > 0.0:
             return None
         failed = (sum(self._failed) + 0.5) / (sum(self._requests) + 1.0)
-        rates = (failed, *_USUAL_SLOW)
+        rates = (failed, *USUAL_SLOW)
         proofs = self._proofs if self._settings.latency else self._proofs[:1]
         least = max(proof.needed(self._share, rate) for proof, rate in zip(proofs, rates, strict=False))
         target = self._threshold / self._stakes[0] * (2.0 if self._settings.latency else 1.0)

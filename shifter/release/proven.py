@@ -20,6 +20,8 @@ from shifter.release.eprocess import Bets
 SLACK = 2.0
 SLOW_MARGINS = (0.05, 0.01)
 """By how much more requests than the baseline's 10 % and 1 % may be slower than its p90 and p99."""
+USUAL_SLOW = (0.08, 0.008)
+"""How many requests of both versions are slower than that and the canary's tolerance, while they are alike."""
 CERTAINTY = 0.05
 """What is proven is wrong with this probability; so are intervals."""
 EFFORTS = (0.95, 0.8, 0.35, 0.1)
