@@ -176,7 +176,7 @@ class VerdictSettings:
 
 EVENTS = (
     *("started", "step", "braked", "resumed", "undecided", "gate_waiting", "gate_approved", "gate_rejected", "paused", "baking"),
-    *("promoted", "succeeded", "rolling_back", "rolled_back", "aborted", "superseded", "retried", "finished"),
+    *("promoted", "succeeded", "rolling_back", "rolled_back", "aborted", "superseded", "retried", "finished", "warmed_up", "undone"),
 )
 """What happens to a release; ``notify.on`` lists some of them."""
 
@@ -275,9 +275,11 @@ class Progress:
     (``forced``), and copies of ``mirror`` of them.
 
     ``step`` is the number of the current one, 0 before the first. ``in_step`` and ``in_state`` are seconds, as of the last time this
-    was written down. ``before_pause`` is the state that a pause goes back to, ``brakes`` how often it was braked, ``gate`` what the
-    answer to the current gate was (empty, ``approved``, ``rejected``). ``version`` counts transitions. ``held`` is whether the
-    release still holds its route: one that is over does, until it is finished.
+    was written down; what is spent braked, paused, or before a gate is no part of ``in_step``. ``aim`` is the share of the step, which
+    a brake goes below. ``before_pause`` is the state that a pause goes back to; a release that was paused when it was braked is paused
+    again afterwards, and has it, too. ``brakes`` is how often it was braked by what was seen, ``by_hand`` whether a person braked it.
+    ``gate`` is what the answer to the current gate was (empty, ``approved``, ``rejected``). ``version`` counts transitions. ``held``
+    is whether the release still holds its route: one that is over does, until it is finished.
     """
 
     state: State = State.PENDING
@@ -293,6 +295,8 @@ class Progress:
     reason: str = ""
     version: int = 0
     held: bool = False
+    aim: int = 0
+    by_hand: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""
