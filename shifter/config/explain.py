@@ -91,7 +91,7 @@ def _unknown_field(
     if name in GONE.get(envoy, ()):
         report.error(spot, f"`{name}` is a field of Envoy's v2 API, which shifter does not support")
         return ()
-    if len(loc) == 1 and name in ("listeners", "clusters"):
+    if envoy and len(loc) == 1 and name in ("listeners", "clusters"):
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
         return ()
     near = report.nearest(name, known | FIELDS.get(envoy, {}).keys())
@@ -102,7 +102,7 @@ def _unknown_field(
             return within
     if near is None:
         near = _whole_of(name, known)
-    if near is None and name in _owners():
+    if near is None and envoy and name in _owners():
         owners = _owners()[name]
         report.error(spot, f"unknown field `{shown(name)}` here", f"it belongs in {' or '.join(f'`{field}`' for field in owners)}")
         return owners
