@@ -5,7 +5,7 @@ Rule 2. The files of the page are those of the package.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 class FakeReleases:
     """See the module. ``asked`` are the changes that were wanted: method, path, parameters. ``refusal`` is what they are answered with
-    while it is set, ``token`` what whoever asks has to show."""
+    while it is set, ``token`` what whoever asks has to show. ``then`` is what is done, one after the other, when a stream has begun."""
 
     def __init__(self) -> None:
         self.releases: dict[str, Json] = {}
@@ -32,6 +32,7 @@ class FakeReleases:
         self.changed = Condition()
         self.closing = 0
         """Streams that began before it was raised end."""
+        self.then: list[Callable[[], None]] = []
         self.port = 0
 
     @property
@@ -133,27 +134,33 @@ def fake_releases() -> Iterator[FakeReleases]:
             self.send_header("content-type", "text/event-stream")
             self.send_header("connection", "close")
             self.end_headers()
-            closing, told, told_events = fake.closing, None, int(self.headers.get("last-event-id") or 0)
-            while fake.closing == closing and name in fake.releases:
+            closing, told, last, begun = fake.closing, None, int(self.headers.get("last-event-id") or self._after()), False
+            while fake.closing == closing:
                 with fake.changed:
-                    fresh = [one for one in fake.events if one["number"] > told_events and one["release"] == name]
-                    if told is fake.releases[name] and not fresh:
+                    fresh = [one for one in fake.events if one["number"] > last and one["release"] == name]
+                    if told is fake.releases.get(name) and not fresh:
                         fake.changed.wait(1.0)
-                    again = told is fake.releases.get(name) and not fresh
-                    told = fake.releases.get(name)
+                    again, told = told is fake.releases.get(name) and not fresh, fake.releases.get(name)
                 if told is None:
                     return
-                for one in fresh:
-                    told_events = one["number"]
-                    self._event("event", one, str(told_events))
-                self._event("status", {**told, "series": None, "latest": _latest(told["series"])} if again else told)
+                status = {**told, "series": None, "latest": _latest(told["series"])} if again else told
+                last = max([last, *(one["number"] for one in fresh)])
+                try:
+                    for one in fresh:
+                        self._event("event", one, str(one["number"]))
+                    self._event("status", status)
+                except OSError:
+                    return  # nobody listens any more
+                if not begun and fake.then:
+                    fake.then.pop(0)()
+                begun = True
+
+        def _after(self) -> str:
+            return dict(parse_qsl(urlsplit(self.path).query)).get("after", "0")
 
         def _event(self, name: str, data: Json, identity: str = "") -> None:
             head = f"id: {identity}\n" if identity else ""
-            try:
-                self.wfile.write(f"{head}event: {name}\ndata: {json.dumps(data)}\n\n".encode())
-            except OSError:
-                raise SystemExit from None  # which ends the thread: nobody listens any more
+            self.wfile.write(f"{head}event: {name}\ndata: {json.dumps(data)}\n\n".encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
