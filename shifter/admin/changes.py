@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from twisted.internet.defer import Deferred
 
-from shifter.admin.page import JSON, BadQuery, Page, Query, form, json_page, one_line, result_page
+from shifter.admin.page import JSON, BadQuery, Page, Query, form, is_on, json_page, one_line, result_page
 from shifter.admin.view import AdminView
 from shifter.model.change import AuditEntry
 
@@ -43,7 +43,7 @@ def set_weights(view: AdminView, query: Query) -> Deferred[Page]:
         wanted[name] = value
     if not query.get("route") or bool(wanted) == ("reset" in query):
         raise BadQuery("usage: /weights?route=ROUTE&CLUSTER=WEIGHT&...\n       /weights?route=ROUTE&reset\n")
-    return view.set_weights(query["route"], wanted, query.actor, _is_on(query, "dry_run")).addCallback(result_page)
+    return view.set_weights(query["route"], wanted, query.actor, is_on(query, "dry_run")).addCallback(result_page)
 
 
 def audit(view: AdminView, query: Query) -> Deferred[Page]:
@@ -78,10 +78,6 @@ def _number(query: Query, name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise BadQuery(f"usage: /audit?{name}=NUMBER\n")
     return int(text)
-
-
-def _is_on(query: Query, name: str) -> bool:
-    return query.get(name, "0").lower() not in ("0", "false", "no")
 
 
 def restart(view: AdminView, query: Query) -> Deferred[Page]:

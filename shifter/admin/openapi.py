@@ -16,8 +16,10 @@ _FLAGS = frozenset(("all", "graceful", "skip_exit", "inboundonly", "usedonly", "
 _MANY = frozenset(("header", "cluster"))
 
 _TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+_FIELD = {"type": "string", "pattern": r'^(\*|"?[0-9]{1,15}"?)?$'}
 _WORDS = {PLAIN: _TEXT, "text/plain": _TEXT}
-_REFUSED = {PLAIN: _TEXT, "text/plain": _TEXT, JSON: {}}
+_PROBLEM: dict[str, Any] = {"application/problem+json": {}}
+_REFUSED = {PLAIN: _TEXT, "text/plain": _TEXT, JSON: {}, **_PROBLEM}
 
 _STATUSES = {
     400: ("What is asked for is not understood, or refused.", _REFUSED),
@@ -25,10 +27,11 @@ _STATUSES = {
     403: ("The request comes from, or is for, somebody else.", _WORDS),
     404: ("There is no such thing.", _REFUSED),
     409: ("It is refused.", _REFUSED),
+    412: ("It is not at that version any more.", _PROBLEM),
     413: ("The body is too long.", _WORDS),
     500: ("It cannot be done.", _WORDS),
     501: ("There is no such thing in this build.", _WORDS),
-    503: ("Not now.", _WORDS),
+    503: ("Not now.", {**_WORDS, **_PROBLEM}),
 }
 _CHANGED = {"$ref": "#/components/schemas/ChangeResult"}
 
@@ -79,7 +82,12 @@ def _operation(command: Command, method: str) -> dict[str, object]:
     return {
         "operationId": name if method == command.method else f"{name}_{method.lower()}",
         "summary": command.summary,
-        "parameters": [_parameter(*one) for one in command.parameters],
+        "parameters": [
+            *map(_part, command.names),
+            *(_parameter(*one) for one in command.parameters),
+            *({"name": name, "in": "header", "description": words, "schema": _FIELD} for name, words in command.fields),
+        ],
+        **({"requestBody": {"content": {kind: {} for kind in command.body}}} if command.body and method == "POST" else {}),
         "responses": {
             "200": {"description": "OK", **({"content": answers} if method != "HEAD" else {})},
             **{
@@ -92,15 +100,21 @@ def _operation(command: Command, method: str) -> dict[str, object]:
 
 
 def _answers(command: Command, method: str) -> dict[str, object]:
-    if command.path == "/":
+    if command.path in ("/", "/release", "/release/{name}"):
         return {HTML: _TEXT}
-    if command.path == "/events":
+    if command.path.endswith("/events"):
         return {"text/event-stream": _TEXT}
+    if command.path.startswith("/v1/"):
+        return {JSON: {}} if not command.path.endswith("/patch") else {"text/x-diff; charset=UTF-8": _TEXT}
     if method == "POST" and any(name == "by" for name, _ in command.parameters):
         return {JSON: {"schema": _CHANGED}}
     html = {HTML: _TEXT} if any(name == "format" and "html" in words for name, words in command.parameters) else {}
     prometheus = {"text/plain; version=0.0.4; charset=utf-8": _TEXT} if command.path.startswith("/stats") else {}
     return {**_WORDS, JSON: {}, **html, **prometheus}
+
+
+def _part(name: str) -> dict[str, object]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
 def _parameter(name: str, words: str) -> dict[str, object]:

@@ -4,8 +4,10 @@ Rule 1. Everything here comes from outside and is bounded: a body by `MAX_BODY`,
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -26,6 +28,9 @@ MAX_BODY = 1 << 20
 MAX_WORDS = 1000
 """How many characters of ``by`` and of ``why`` are kept."""
 
+FIELDS = ("if-match", "last-event-id")
+"""Header fields that pages understand."""
+
 NOBODY = "operator"
 """Who wants a change, where the request does not say: whoever may ask here."""
 
@@ -35,7 +40,8 @@ class Query(dict[str, str]):
 
     ``body`` is what came with the request. ``origin`` says which request it was and where it came from, ``sender`` who sent it as
     far as its header fields say so (``x-shifter-by``, ``x-shifter-why``), for pages whose parameters mean something else. Who asks
-    is ``known`` when nothing needs to be hidden from them: they have shown the token, or none is wanted.
+    is ``known`` when nothing needs to be hidden from them: they have shown the token, or none is wanted. ``path`` has what stands in
+    the path where its `Command` has a name in braces, ``fields`` those of `FIELDS` that came with the request.
     """
 
     def __init__(
@@ -47,11 +53,15 @@ class Query(dict[str, str]):
         by: str = "",
         why: str = "",
         known: bool = True,
+        path: Mapping[str, str] = MappingProxyType({}),
+        fields: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._pairs = tuple(pairs)
         super().__init__(reversed(self._pairs))
         self.body = body
         self.known = known
+        self.path = path
+        self.fields = fields
         self.origin = origin
         self.sender = Actor(_words(by) or NOBODY, _words(why), origin)
 
@@ -114,11 +124,13 @@ class Stream:
 
 
 Answer = Page | Stream
+_NAMES = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A path of the admin interface; ``parameters`` are those it understands, with what they mean.
+    """A path of the admin interface; ``parameters`` are those it understands, with what they mean. A part of the path in braces,
+    ``{name}``, stands for whatever is there (`Query.path`).
 
     ``method`` is ``GET`` for what only shows something (``HEAD`` is answered too), ``POST`` for what changes something. What is not
     ``listed`` is part of another page (its script, its style).
@@ -134,6 +146,16 @@ class Command:
     """What a POST to the same path does."""
     open: bool = False
     """Whether anybody may ask, also where a token is wanted: it says nothing to who is not known."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+    """Header fields that it understands (some of `FIELDS`), with what they mean."""
+    body: tuple[str, ...] = ()
+    """The content types of bodies that are understood."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the parts of the path are called that may be anything."""
+        return _NAMES.findall(self.path)
 
     @property
     def public(self) -> bool:
@@ -155,6 +177,11 @@ def form(query: Query, path: str, known: Sequence[str]) -> str:
     if wanted not in known:
         raise BadQuery(f"usage: {path}?format=({'|'.join(known)})\n")
     return wanted
+
+
+def is_on(query: Query, name: str) -> bool:
+    """Say whether *query* wants the parameter *name*: it is there, and does not say no."""
+    return query.get(name, "0").lower() not in ("0", "false", "no")
 
 
 def name_filter(query: Query) -> Callable[[str], bool] | None:

@@ -10,7 +10,20 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, succeed
 
-from shifter.admin import actions, changes, clusters, configuration, events, livepage, logging, runtime, server, stats, unsupported
+from shifter.admin import (
+    actions,
+    changes,
+    clusters,
+    configuration,
+    events,
+    livepage,
+    logging,
+    releases,
+    runtime,
+    server,
+    stats,
+    unsupported,
+)
 from shifter.admin.certificates import certificates
 from shifter.admin.openapi import description
 from shifter.admin.page import BY, WHY, Command, Page, Query, json_page
@@ -123,9 +136,8 @@ _COMMANDS = (
     Command("/server_info", "print server version/status information", server.server_info),
 )
 
-COMMANDS: Sequence[Command] = sorted(
-    (*_COMMANDS, *stats.COMMANDS, *events.COMMANDS, *livepage.COMMANDS, *unsupported.COMMANDS), key=lambda command: command.path
-)
+_FAMILIES = (_COMMANDS, stats.COMMANDS, events.COMMANDS, livepage.COMMANDS, releases.COMMANDS, unsupported.COMMANDS)
+COMMANDS: Sequence[Command] = sorted((command for family in _FAMILIES for command in family), key=lambda command: command.path)
 """Every path there is, in alphabetical order."""
 
 

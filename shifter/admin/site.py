@@ -6,11 +6,11 @@ Rule 3. A body is kept in memory up to `page.MAX_BODY`; of a longer one nothing 
 Rule 4. An answer that fails is one event in the log and a 503; it is never a traceback for the client.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from shifter.admin.access import Gate
-from shifter.admin.page import MAX_BODY, Answer, BadQuery, Page, Query, Stream
+from shifter.admin.page import FIELDS, MAX_BODY, Answer, BadQuery, Command, Page, Query, Stream
 from shifter.admin.pages import COMMANDS, help_text
 from shifter.admin.view import AdminView
 from shifter.model.address import SocketAddress
@@ -28,7 +28,9 @@ IDLE_TIMEOUT = 30.0
 """Seconds that a client may keep a connection without sending anything."""
 
 _log = Logger()
-_COMMANDS = {command.path.encode(): command for command in COMMANDS}
+_COMMANDS = {command.path.encode(): command for command in COMMANDS if not command.names}
+_NAMED = [(command.path.split("/"), command) for command in COMMANDS if command.names]
+_NONE: Mapping[str, str] = {}
 _MANY = 50
 _METHODS = {"GET": ("GET", "HEAD"), "POST": ("POST",)}
 
@@ -53,7 +55,9 @@ class AdminResource(Resource):
 
     def _page(self, request: Any) -> Deferred[Answer]:
         headers = request.requestHeaders
-        command = _COMMANDS.get(request.path)
+        command, names = _COMMANDS.get(request.path), _NONE
+        if command is None:
+            command, names = _named(request.path)
         method = request.method.decode("ascii", "replace")
         changes = command is not None and (command.method == "POST" or (method == "POST" and command.changing is not None))
         refusal = self.gate.refusal(headers, public=command is not None and command.public, changes=changes)
@@ -69,7 +73,7 @@ class AdminResource(Resource):
         if isinstance(body, _Body) and body.too_long:
             return succeed(Page(f"The body is longer than {MAX_BODY} bytes.\n", status=413))
         answer = command.changing if method == "POST" and command.changing is not None else command.answer
-        return answer(self._view, _query(request, method, self.gate.is_known(headers)))
+        return answer(self._view, _query(request, method, self.gate.is_known(headers), names))
 
 
 class AdminSite(Site):
@@ -119,7 +123,16 @@ class _Body(BytesIO):
         return len(data) if self.too_long else super().write(data)
 
 
-def _query(request: Any, method: str, known: bool) -> Query:
+def _named(path: bytes) -> tuple[Command | None, Mapping[str, str]]:
+    """Return the command whose path has names in it that *path* fits, and what stands in their places."""
+    parts = path.decode("ascii", "replace").split("/")
+    for wanted, command in _NAMED:
+        if len(wanted) == len(parts) and all(one == part or (one[:1] == "{" and part) for one, part in zip(wanted, parts, strict=True)):
+            return command, {one[1:-1]: unquote(part) for one, part in zip(wanted, parts, strict=True) if one[:1] == "{"}
+    return None, _NONE
+
+
+def _query(request: Any, method: str, known: bool, names: Mapping[str, str]) -> Query:
     try:
         pairs = parse_qsl(request.uri.partition(b"?")[2].decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MANY)
     except ValueError as error:
@@ -128,7 +141,8 @@ def _query(request: Any, method: str, known: bool) -> Query:
     where = str(SocketAddress(peer.host, peer.port)) if hasattr(peer, "port") else "a Unix domain socket"
     origin = f"{method} {request.path.decode('ascii', 'replace')} from {where}"
     by, why = _field(request, b"x-shifter-by"), _field(request, b"x-shifter-why")
-    return Query(pairs, body=request.content.read(), origin=origin, by=by, why=why, known=known)
+    fields = {name: _field(request, name.encode()) for name in FIELDS}
+    return Query(pairs, body=request.content.read(), origin=origin, by=by, why=why, known=known, path=names, fields=fields)
 
 
 def _field(request: Any, name: bytes) -> str:

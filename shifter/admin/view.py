@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from shifter.admin.page import Stream
+from shifter.admin.release_view import ReleasesView
 from shifter.model.bootstrap import Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeResult
 from shifter.model.report import Part, Report
@@ -76,6 +77,9 @@ class AdminView(Protocol):
 
     def notices(self) -> Sequence[str]:
         """Return what is served although the files say otherwise."""
+
+    def releases(self) -> ReleasesView:
+        """Return what may be known of releases, and done to them."""
 
     def set_weights(self, route: str, weights: Mapping[str, str], actor: Actor, dry_run: bool = False) -> Deferred[ChangeResult]:
         """Have the route that *route* means have *weights*, by cluster and as they were written; with none of them, those of the file

@@ -32,6 +32,9 @@ from shifter.service.ending import BY_DEFAULT, Ending, EndingOptions
 from shifter.service.handover import HandoverError, hears
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
+from shifter.service.release_reading import read_again
+from shifter.service.release_store import MemoryStore, ReleaseStore
+from shifter.service.releasing import NoDataPath, releases_of
 from shifter.service.reloading import Reloading
 from shifter.service.sources import Candidate, FileSource
 from shifter.service.steering import Steering
@@ -63,6 +66,7 @@ class ShifterService(MultiService):
         ending: EndingOptions = BY_DEFAULT,
         succession: Succession | None = None,
         admin_token: AdminToken | None = None,
+        releases: ReleaseStore | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted has no types there
         self._reactor = reactor
@@ -82,9 +86,11 @@ class ShifterService(MultiService):
         self._ending = Ending(reactor, self._plane, self._controller, self._stats, ending, succession.notify)
         self._reloading = Reloading(reactor, monotonic, wall, source, first, self._controller, self._stats, self.reload)
         self._steering = Steering(reactor, self._controller, self._journal, source.again)
+        self._releases = releases_of(reactor, self._controller, wall, NoDataPath(), releases or MemoryStore(read_again))
         self._view = ServiceView(
             *(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload, self._steering),
             restart=self.restart,
+            releases=self._releases,
         )
         succession.wire(self._plane, self._admin, self._controller, self._ending, self._stats, left=lambda: self._view.feed.stop())
         self._old_handlers: list[tuple[int, Any]] = []

@@ -7,7 +7,7 @@ Rule 3. Who has not heard of the last transition of a release may not write one:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -22,8 +22,8 @@ KEPT_EVENTS = 1000
 KEPT_OVER = 100
 """Releases that are over, and hold nothing, of which is told beside the others."""
 
-Read = Callable[[str, str, str], ReleaseSpec]
-"""Returns the release of this name that a text says, which came from a source. Raises ``ValueError`` with the reason."""
+Read = Callable[[str, str], ReleaseSpec]
+"""Returns the release that a text says, which came from a source. Raises ``ValueError`` with the reason."""
 
 
 class StoreError(ShifterError):
@@ -145,14 +145,19 @@ def may_not(transition: Transition, version: int | None) -> StoreError | None:
 
 def reread(record: Record, read: Read, unreadable: dict[str, str]) -> Record:
     """Return *record* with what its text says, where that is still needed; *unreadable* is told when it says nothing any more."""
-    spec, progress = record.spec, record.progress
-    if spec.steps or (progress.state.over and not progress.held):
+    progress = record.progress
+    if record.spec.steps or (progress.state.over and not progress.held):
         return record
     try:
-        return replace(record, spec=read(spec.text, spec.source, spec.name))
+        return replace(record, spec=whole(record.spec, read))
     except ValueError as error:
-        unreadable[spec.name] = str(error)
+        unreadable[record.spec.name] = str(error)
         return record
+
+
+def whole(spec: ReleaseSpec, read: Read) -> ReleaseSpec:
+    """Return *spec* with what its text says. Its name and its route were settled when it began. Raises ``ValueError``."""
+    return spec if spec.steps else replace(read(spec.text, spec.source), name=spec.name, route=spec.route)
 
 
 def bare(name: str, route: Mapping[str, Any], clusters: tuple[str, str], text: str, source: str) -> ReleaseSpec:
@@ -160,10 +165,14 @@ def bare(name: str, route: Mapping[str, Any], clusters: tuple[str, str], text: s
     return ReleaseSpec(name, RouteReference(**route), *clusters, steps=(), text=text, source=source)
 
 
+_PROGRESS = {one.name for one in fields(Progress)}
+
+
 def progress_from(said: Mapping[str, Any]) -> Progress:
-    """Undo `Progress.to_dict`."""
+    """Undo `Progress.to_dict`, also that of an older or a newer shifter."""
     before = said["before_pause"]
-    return Progress(**{**said, "state": State(said["state"]), "before_pause": State(before) if before is not None else None})
+    known = {name: value for name, value in said.items() if name in _PROGRESS}
+    return Progress(**{**known, "state": State(said["state"]), "before_pause": State(before) if before is not None else None})
 
 
 def record_to_dict(record: Record) -> dict[str, Any]:

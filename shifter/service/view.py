@@ -9,6 +9,7 @@ from shifter import __version__
 from shifter.admin import AdminView, ServerInfo
 from shifter.admin.events import Feed
 from shifter.admin.page import Stream
+from shifter.admin.release_view import ReleasesView
 from shifter.model.bootstrap import Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeResult
 from shifter.model.report import Part, Report
@@ -42,6 +43,7 @@ class ServiceView:
         steering: Steering,
         *,
         restart: Callable[[], Deferred[str]],
+        releases: ReleasesView,
     ) -> None:
         self._reactor = reactor
         self._plane = plane
@@ -55,6 +57,7 @@ class ServiceView:
         self._reload = reload
         self._steering = steering
         self._restart = restart
+        self._releases = releases
         self.feed = Feed(self, reactor)
 
     # what there is to see
@@ -114,6 +117,10 @@ class ServiceView:
     def notices(self) -> Sequence[str]:
         """See `AdminView`."""
         return self._steering.notices()
+
+    def releases(self) -> ReleasesView:
+        """See `AdminView`."""
+        return self._releases
 
     # what may be done
 

@@ -17,7 +17,8 @@ def test_every_command_is_described() -> None:
         wanted = {"get", "head"} if command.method == "GET" else {"post"}
         assert operations.keys() == wanted | ({"post"} if command.changing else set())
         for operation in operations.values():
-            assert [one["name"] for one in operation["parameters"]] == [name for name, _ in command.parameters]
+            named = [*command.names, *(name for name, _ in (*command.parameters, *command.fields))]
+            assert [one["name"] for one in operation["parameters"]] == named
 
 
 def test_names_of_operations_are_different() -> None:

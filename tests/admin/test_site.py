@@ -20,8 +20,9 @@ from shifter.model.report import Report
 from tests.support.admin import Asker, FixedView
 from tests.support.reports import a_report
 
-STREAMS = ["/events"]
-SHOWING = [command.path for command in COMMANDS if command.method == "GET" and command.path not in STREAMS]
+SHOWING = [
+    command.path.replace("{name}", "r-1") for command in COMMANDS if command.method == "GET" and not command.path.endswith("/events")
+]
 LACKING = ["/heap_dump", "/memory/tcmalloc", "/peak_heap_dump"]
 CHANGING = [command.path for command in COMMANDS if command.method == "POST"]
 

@@ -13,14 +13,60 @@ from twisted.logger import LogPublisher
 from shifter.admin import AdminSite, AdminView, ServerInfo
 from shifter.admin.events import Feed
 from shifter.admin.page import Stream
+from shifter.admin.release_feed import ReleaseFeed
+from shifter.admin.release_view import Json, Order, Refused, ReleasesView
 from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, AuditEntry, ChangeResult
+from shifter.model.release import Transition
 from shifter.model.report import Part, Report
 from shifter.model.steps import Steps, at_once
 from shifter.observe.loglevels import LogLevels
 from tests.support.reports import a_report
 
 T = TypeVar("T")
+
+
+class FixedReleases:
+    """Releases that are always as they are told to be; what is wanted of them is remembered, and answered with ``refusal`` if there is."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.told: dict[str, dict[str, object]] = {"r-1": {"name": "r-1"}}
+        self.told_events: list[Transition] = []
+        self.told_patch = "--- a\n+++ b\n"
+        self.refusal: Refused | None = None
+        self.done: list[tuple[object, ...]] = []
+        self.feed = ReleaseFeed(self, clock)
+
+    def start(self, text: str, source: str, actor: Actor, dry_run: bool = False) -> Deferred[Json | Refused]:
+        self.done.append(("start", text, source, actor, dry_run))
+        return succeed(self.refusal or {"name": "begun"})
+
+    def listed(self) -> Sequence[Json]:
+        return list(self.told.values())
+
+    def status(self, name: str, points: int | None = None) -> Json | None:
+        found = self.told.get(name)
+        return None if found is None else {**found, "points": points}
+
+    def order(self, name: str, order: Order) -> Deferred[Json | Refused]:
+        self.done.append((name, order))
+        return succeed(self.refusal or self.told.get(name) or Refused(404, "no such release", f"there is no release `{name}`"))
+
+    def plan(self, name: str) -> Deferred[Json | Refused]:
+        return succeed(self.refusal or {"name": name})
+
+    def patch(self, name: str) -> Deferred[str | Refused]:
+        return succeed(self.refusal or self.told_patch)
+
+    def events(self, name: str, after: int = 0, count: int = 1000) -> Deferred[list[Transition]]:
+        return succeed([one for one in self.told_events if one.release == name and one.number > after][:count])
+
+    def history(self, count: int, before: int | None = None, name: str | None = None) -> Deferred[list[Transition]]:
+        fits = [one for one in reversed(self.told_events) if name in (None, one.release) and (before is None or one.number < before)]
+        return succeed(fits[:count])
+
+    def listen(self, name: str, after: int) -> Stream | None:
+        return self.feed.listen(name, after)
 
 
 class FixedView:
@@ -41,6 +87,10 @@ class FixedView:
         self.told_now = 1795409043.5
         self.clock = Clock()
         self.feed = Feed(self, self.clock)
+        self.told_releases = FixedReleases(self.clock)
+
+    def releases(self) -> ReleasesView:
+        return self.told_releases
 
     def report(self) -> Deferred[Report]:
         return succeed(a_report()) if self.told_report is None else self.told_report
