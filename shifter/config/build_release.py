@@ -124,11 +124,9 @@ class _Builder:
                     self.report.error(_at(at, name), f"`{name}` is of steps with a weight", "`for` says how long this one takes")
             if length is None and one.gate is None:
                 self.report.error(_at(at, ""), "nothing says when this step is over", "give it a gate, or say for how long: for: 300s")
-            elif length is None:
-                length = 0.0  # the gate is all that it waits for
         elif length is not None or one.weight == _ALL:
-            why = "a step with `for` takes exactly that long" if length is not None else "a last step without `for` is over at once"
-            for name in ("min", "max", "undecided", *(("warm_up",) if length is None else ())):
+            why = "a step with `for` takes exactly that long" if length is not None else "a last step without `for` takes `min`"
+            for name in ("max", "undecided", *(("min",) if length is not None else ("warm_up",))):
                 if name in one.model_fields_set:
                     self.report.error(_at(at, name), f"`{name}` has no meaning here: {why}")
             if length is not None and (one.warm_up or 0.0) >= length:

@@ -96,7 +96,7 @@ def test_every_field() -> None:
         "service1",
         "service1a",
         (
-            Step(1, header=header, length=0.0, gate=qa),
+            Step(1, header=header, gate=qa),
             Step(2, mirror=MirrorStep(50_000, True, (b"GET",), 100), length=300.0),
             Step(3, share=100, warm_up=60.0, **{**pace, "min": 90.0}),
             Step(4, share=50_000, **pace),
@@ -268,7 +268,11 @@ MISTAKES = [
     (WHOLE, "{baseline: a, canary: b, steps: [{}]}", "this step does not say what it does (give one of `weight`, `header`, `mirror`)"),
     (WHOLE, "{baseline: a, canary: b, steps: [{weight: 1, header: {name: a}}]}", "`header` cannot stand beside `weight`"),
     (WHOLE, "{baseline: a, canary: b, steps: [{header: {name: a}, gate: manual}]}", "no step has a weight: nothing says what the release"),
-    (WHOLE, "{baseline: a, canary: b, steps: [{weight: 100, min: 1s}]}", "`min` has no meaning here: a last step without `for` is over at"),
+    (
+        WHOLE,
+        "{baseline: a, canary: b, steps: [{weight: 100, max: 1s}]}",
+        "`max` has no meaning here: a last step without `for` takes `min`",
+    ),
 ]
 
 
