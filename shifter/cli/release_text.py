@@ -35,8 +35,10 @@ def screen(told: Json, events: Sequence[Json], width: int, height: int, *, lost:
     lines = [*_head(told, width, paint)]
     if lost:
         lines.append(paint(YELLOW, _cut(f"reconnecting: {lost}", width)))
-    lines += ["", *_sentence(told, width, paint), "", *_steps(told, width, paint), "", *_metrics(told, width, paint)]
-    lines += ["", *_evidence(told, width, paint), *_exposure(told, width, paint), *_failures(told, width, paint)]
+    lines += ["", *_sentence(told, width, paint)]
+    if "evidence" in told:  # of one that has let go of its route long ago only the story is kept
+        lines += ["", *_steps(told, width, paint), "", *_metrics(told, width, paint)]
+        lines += ["", *_evidence(told, width, paint), *_exposure(told, width, paint), *_failures(told, width, paint)]
     lines += ["", *(_cut(happened(one), width) for one in reversed(events))]
     verbs = [printable(verb) for verb in told.get("verbs", ()) if verb not in _ANSWERS]
     if verbs:
@@ -48,15 +50,17 @@ def screen(told: Json, events: Sequence[Json], width: int, height: int, *, lost:
 def happened(event: Json) -> str:
     """Return one line about an event of a release (`model.release.Transition.to_dict`)."""
     moved = "" if event["weight"] == event["weight_before"] else f"  {weight(event['weight_before'])} -> {weight(event['weight'])}"
-    who = "" if event["by"] in ("", "shifter") else f"  by {event['by']}" + (f": {event['why']}" if event["why"] else "")
+    known = event["by"] in ("", "shifter") or f"by {event['by']}" in event["reason"]
+    who = "" if known else f"  by {event['by']}" + (f": {event['why']}" if event["why"] else "")
     return printable(f"{clock(event['at'])}  {event['event'].replace('_', ' '):<13}{moved}  {event['reason']}{who}")
 
 
 def standing(told: Json) -> str:
     """Return one line about how a release stands."""
-    sentence = told["reason"] if told["state"] in _REASONS else told["verdict"]
-    where = f"step {told['step']} of {len(told['steps'])}, {weight(told['weight'])}"
-    return printable(f"{clock(told['now'])}  {told['name']} is {told['state']}, {where}: {sentence}")
+    sentence = told["reason"] if told["state"] in _REASONS else told.get("verdict", told["reason"])
+    where = f"{_step(told)}, {weight(told['weight'])}"
+    when = f"{clock(told['now'])}  " if "now" in told else ""
+    return printable(f"{when}{told['name']} is {told['state']}, {where}: {sentence}")
 
 
 def weight(per_cent: float) -> str:
@@ -94,9 +98,11 @@ def _head(told: Json, width: int, paint: _Paint) -> Iterator[str]:
     first = f"{printable(told['name'])}  {state.upper()}"
     yield paint(BOLD + _tone(state), _cut(first, width))
     yield _cut(printable(f"{told['baseline']} -> {told['canary']}  {told['route']}"), width)
-    step = next((one for one in told["steps"] if one["number"] == told["step"]), None)
-    words = [f"step {told['step']} of {len(told['steps'])}", weight(told["weight"])]
-    if told["over"]:
+    words = [_step(told), weight(told["weight"])]
+    step = next((one for one in told["steps"] if one["number"] == told["step"]), None) if "evidence" in told else None
+    if "evidence" not in told:
+        words.append(f"started {clock(told['started'])}")
+    elif told["over"]:
         words.append(f"took {span(told['now'] - told['in_state'] - told['started'])}")
     elif step is not None:
         most = span(step["max"] if step["length"] is None else step["length"])
@@ -106,11 +112,17 @@ def _head(told: Json, width: int, paint: _Paint) -> Iterator[str]:
     yield _cut("  ".join(words), width)
 
 
+def _step(told: Json) -> str:
+    steps = told["steps"]
+    return f"step {told['step']} of {steps if isinstance(steps, int) else len(steps)}"
+
+
 def _sentence(told: Json, width: int, paint: _Paint) -> Iterator[str]:
     own = told["state"] in _REASONS
-    for number, name in enumerate(("reason", "verdict") if own else ("verdict", "reason")):
+    sentences = [told[name] for name in (("reason", "verdict") if own else ("verdict", "reason")) if told.get(name)]
+    for number, sentence in enumerate(sentences):
         colour = BOLD + _tone(told["state"]) if number == 0 else DIM
-        for line in textwrap.wrap(printable(told[name]), max(width, 2)):
+        for line in textwrap.wrap(printable(sentence), max(width, 2)):
             yield paint(colour, line)
 
 

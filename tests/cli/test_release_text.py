@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.cli.release_text import gauge, happened, interval, screen, span, standing, weight
-from tests.support.release_scenes import KINDS, differing, hostile, release, story
+from tests.support.release_scenes import KINDS, differing, forgotten, hostile, release, story
 
 SCENES = {kind: release(kind, seconds=30) for kind in KINDS}
 
@@ -100,7 +100,17 @@ def test_a_long_row_of_steps_is_cut_around_the_current_one() -> None:
 def test_one_line_each() -> None:
     told = release("rolled back")
     assert standing(told) == f"02:20:20  checkout-2026-11 is rolled back, step 3 of 5, 0 %: {told['reason']}"
-    assert happened(story(release("paused"))[-1]) == "02:19:20  paused         paused by ann: lunch  by ann: lunch"
+    assert happened(story(release("paused"))[-1]) == "02:19:20  paused         paused by ann: lunch"
+
+
+def test_of_one_that_is_long_gone_the_story_is_kept() -> None:
+    told = forgotten(SCENES["rolled back"])
+    lines = screen(told, story(SCENES["rolled back"])[:1], 100, 40, colour=False)
+    assert lines[2] == "step 3 of 5  0 %  started 02:13:20"
+    assert lines[4] == told["reason"]
+    assert lines[6].endswith("started with 5 steps  by ann: the new cart")
+    assert len(lines) == 7
+    assert standing(told) == f"checkout-2026-11 is rolled back, step 3 of 5, 0 %: {told['reason']}"
 
 
 def test_the_interval() -> None:

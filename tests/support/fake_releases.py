@@ -17,6 +17,7 @@ from shifter.admin.page import Query
 from tests.support.admin import FixedView
 
 Json = dict[str, Any]
+POINTS = 3
 
 
 class FakeReleases:
@@ -59,10 +60,10 @@ class FakeReleases:
             return self.asked[count - 1]
 
 
-def _latest(series: Json) -> Json:
-    """Return the last second of *series*."""
+def _last(series: Json) -> Json:
+    """Return the last seconds of *series*."""
     pairs = ("errors", "p50", "p90", "p99")
-    return {name: [one[-1] for one in values] if name in pairs else values[-1] for name, values in series.items()}
+    return {name: [one[-POINTS:] for one in values] if name in pairs else values[-POINTS:] for name, values in series.items()}
 
 
 @contextmanager
@@ -143,7 +144,7 @@ def fake_releases() -> Iterator[FakeReleases]:
                     again, told = told is fake.releases.get(name) and not fresh, fake.releases.get(name)
                 if told is None:
                     return
-                status = {**told, "series": None, "latest": _latest(told["series"])} if again else told
+                status = {**told, "series": _last(told["series"])} if again and "series" in told else told
                 last = max([last, *(one["number"] for one in fresh)])
                 try:
                     for one in fresh:

@@ -128,6 +128,12 @@ def differing(told: Json) -> Json:
     return {**told, "mirror": 5.0, "differences": found}
 
 
+def forgotten(told: Json) -> Json:
+    """Return what is told of the release when it has let go of its route long ago."""
+    kept = ("name", "source", "route", "baseline", "canary", "started", "state", "over", "held", "version", "step", "weight", "reason")
+    return {**{name: told[name] for name in kept}, "held": False, "steps": len(told["steps"])}
+
+
 def hostile(told: Json) -> Json:
     """Return the release with names and sentences of somebody who means harm."""
     evil = "<img src=x onerror=alert(1)>\x1b[31m"

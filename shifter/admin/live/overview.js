@@ -2,6 +2,7 @@
 
 import { $, keyed, make, text } from "./dom.js";
 import { count, duration, moment, percent, plural, rate } from "./format.js";
+import { weight } from "./release-words.js";
 import { errors, perSecond } from "./store.js";
 
 const RECENT = 10;
@@ -10,6 +11,7 @@ export function overview(store) {
   header(store);
   problems(store.state.problems);
   notices(store.state.notices ?? []);
+  releases(store.state.releases ?? []);
   keyed($("overview"), [...tiles(store)], tile => tile.name, tile => make("div", {}, make("dt", {}, tile.name), make("dd", {}, make("strong"), make("small"))),
     (element, { value, more, bad }) => {
       const [strong, small] = element.lastChild.children;
@@ -59,6 +61,13 @@ function header(store) {
 function notices(list) {
   $("notices").hidden = list.length === 0;
   keyed($("notices-list"), list, notice => notice, notice => make("li", {}, notice));
+}
+
+function releases(list) {
+  $("releases").hidden = list.length === 0;
+  text($("releases-title"), list.length === 1 ? "A release runs" : `${list.length} releases run`);
+  keyed($("releases-list"), list, one => one.name, one => make("li", {}, make("a", { href: `/release/${encodeURIComponent(one.name)}` }, one.name), make("span")),
+    (element, { state, canary, weight: share }) => text(element.lastChild, ` is ${state}: ${weight(share)} for ${canary}`));
 }
 
 function problems(list) {

@@ -8,11 +8,10 @@ const SHOWN = 60;
 const ROWS = 12;
 const NAMES = { shifter: "by itself", "": "by itself" };
 
-export function details(release, happened) {
+export function details(release) {
   failures(release);
   differences(release);
   told(release);
-  story(happened);
   text($("source"), [release.source, `version ${release.version} of its story`].filter(Boolean).join(" · "));
   text($("spec"), release.spec);
 }
@@ -65,7 +64,7 @@ function told({ notifications, checks }) {
   });
 }
 
-function story(happened) {
+export function story(happened) {
   const shown = happened.slice(-SHOWN).reverse();
   keyed($("changes"), shown, one => one.number, one => {
     const time = make("time", { datetime: new Date(one.at * 1000).toISOString() }, moment(one.at));

@@ -14,7 +14,7 @@ const VERBS = {
   brake: { words: "Brake", title: () => "Brake the release?", about: ({ canary }) => `${canary} gets about one request a second until it is clear how it does.` },
   abort: { words: "Abort", title: () => "Abort the release?", about: ({ canary, baseline }) => `${canary} gets no new requests; those under way finish. All others go to ${baseline}.`, danger: true },
   retry: { words: "Retry", title: () => "Try again?", about: ({ canary }) => `The release begins again with its first step, and ${canary} gets requests again.`, ahead: true },
-  undo: { words: "Undo", title: () => "Go back a step?", about: ({ canary }) => `The step before begins again, and ${canary} gets what it got then.` },
+  undo: { words: "Undo", title: () => "Go back a step?", about: ({ canary }) => `The step before begins again, with what ${canary} got then, and is paused.` },
   finish: { words: "Finish", title: () => "Let go of the route?", about: release => `The release ends, and the route ${release.route} is what the file says. See below what to change in the file first.` },
 };
 const GATE = {
@@ -27,7 +27,7 @@ let current = null;
 /** Show a button for each verb that fits now. */
 export function verbs(release) {
   current = release;
-  const known = release.verbs.filter(verb => verb in VERBS);
+  const known = (release.verbs ?? []).filter(verb => verb in VERBS);
   keyed($("verbs"), Object.keys(VERBS).filter(verb => known.includes(verb)), verb => verb, verb => make("button", {
     type: "button", "data-verb": verb, class: VERBS[verb].danger ? "danger" : null, onclick: () => confirm(verb, VERBS[verb]),
   }, `${VERBS[verb].words}…`));
@@ -36,7 +36,7 @@ export function verbs(release) {
 
 /** Ask for an answer to the gate that waits, if one does. */
 export function gate(release) {
-  const step = release.steps.find(one => one.gate?.waiting);
+  const step = release.evidence && release.steps.find(one => one.gate?.waiting);
   const asked = Boolean(step) && !release.over;
   attribute($("gate"), "hidden", !asked);
   keyed($("gate"), asked ? [step.gate] : [], one => one.name, one => make("div", { class: "gate-ask" }, make("p"), make("div", { class: "verbs" },

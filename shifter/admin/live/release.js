@@ -5,7 +5,7 @@
 
 import { $, attribute, keyed, make, text } from "./dom.js";
 import { count, duration, moment, percent } from "./format.js";
-import { details } from "./release-details.js";
+import { details, story } from "./release-details.js";
 import { evidence } from "./release-evidence.js";
 import { metrics } from "./release-metrics.js";
 import { steps } from "./release-steps.js";
@@ -21,11 +21,8 @@ const here = `/v1/releases/${encodeURIComponent(name)}`;
 const points = new Map(), events = new Map();
 let release = null, heard = 0, drawn = false, missing = false;
 
-/** Add the figures of `series` to those that are known, or of the `latest` second alone. */
-function keep(series, latest) {
-  if (!series && latest) {
-    series = Object.fromEntries(Object.entries(latest).map(([line, value]) => [line, Array.isArray(value) ? value.map(one => [one]) : [value]]));
-  }
+/** Add the figures of `series` to those that are known: all of them, or the last seconds. */
+function keep(series) {
   if (!series) return;
   const lines = ["errors", "p50", "p90", "p99"];
   series.at.forEach((at, n) => {
@@ -42,10 +39,10 @@ function take(kind, data) {
     events.set(data.number, data);
     return;
   }
-  if (kind !== "status") return;
+  if (kind !== "status" || !data) return;
   if (release && release.state !== data.state) say(`${data.name} is ${data.state}: ${data.over ? data.reason : data.verdict}`);
-  else if (release && release.step !== data.step) say(`Step ${data.step} of ${data.steps.length}: ${weight(data.weight)} for ${data.canary}`);
-  keep(data.series, data.latest);
+  else if (release && release.step !== data.step) say(`Step ${data.step} of ${data.steps.length ?? data.steps}: ${weight(data.weight)} for ${data.canary}`);
+  keep(data.series);
   release = data;
   heard = performance.now();
 }
@@ -61,14 +58,14 @@ function headline() {
     text(element.lastChild, version === baseline ? version : `→ ${version}`);
   });
   const told = release.over || state === "rolling back" || state === "braked";
-  const sentences = told ? [release.reason, release.verdict] : [release.verdict, release.reason];
+  const sentences = told || !release.verdict ? [release.reason, release.verdict] : [release.verdict, release.reason];
   ["verdict", "reason"].forEach((id, at) => text($(id), arrows(sentences[at])));
   const title = `${kindOf(release) === "bad" ? "✕ " : ""}${release.name}: ${state}${release.over ? "" : `, ${weight(release.weight)}`}`;
   if (document.title !== title) document.title = title;
   const facts = [
     ["route", release.route],
     ["started", `started ${moment(release.started)}`],
-    ["unit", release.unit === "user" ? "users are counted" : "requests are counted"],
+    ["unit", release.unit === "user" ? "users are counted" : release.unit ? "requests are counted" : ""],
     ["header", release.header ? `${release.forced ? "always" : "not yet"} with ${release.header}` : ""],
   ].filter(([, words]) => words);
   keyed($("facts"), facts, ([fact]) => fact, ([fact]) => make("span", { class: `fact ${fact}` }), (element, [, words]) => text(element, words));
@@ -90,12 +87,7 @@ function* tiles() {
 
 const weigh = value => (value >= 10 ? Math.round(value).toLocaleString("en") : value.toFixed(1).replace(".0", ""));
 
-function render() {
-  drawn = false;
-  if (document.hidden || !release) return;
-  assign([{ to: [{ cluster: release.baseline }, { cluster: release.canary }] }]);
-  const happened = [...events.values()].sort((one, two) => one.number - two.number);
-  headline();
+function figures(happened) {
   keyed($("figures"), [...tiles()], tile => tile.title, tile => make("div", {}, make("dt", {}, tile.title), make("dd", {}, make("strong"), make("small"))),
     (element, { value, more, bad }) => {
       text(element.lastChild.children[0], value);
@@ -107,7 +99,19 @@ function render() {
   steps(release, happened);
   metrics(release, [...points.values()].sort((one, two) => one.at - two.at), happened);
   evidence(release);
-  details(release, happened);
+  details(release);
+}
+
+function render() {
+  drawn = false;
+  if (document.hidden || !release) return;
+  const whole = Boolean(release.evidence); // of one that has let go of its route long ago only the story is kept
+  for (const section of document.querySelectorAll(".kept")) section.hidden = !whole;
+  assign([{ to: [{ cluster: release.baseline }, { cluster: release.canary }] }]);
+  const happened = [...events.values()].sort((one, two) => one.number - two.number);
+  headline();
+  story(happened);
+  if (whole) figures(happened);
   $("main").hidden = false;
   document.body.dataset.ready = "yes";
 }

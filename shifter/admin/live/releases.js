@@ -37,11 +37,11 @@ function list(releases) {
   const shown = [...releases].sort((one, two) => Number(one.over) - Number(two.over) || two.started - one.started);
   $("none").hidden = shown.some(one => !one.over);
   keyed($("releases"), shown, one => one.name, one => make("li", { class: "card" }, make("a", { href: `/release/${encodeURIComponent(one.name)}` }, one.name),
-    make("span", { class: "state" }), make("span", { class: "where" }), make("p", { class: "words" }), make("p", { class: "about" })), (element, one) => {
-    const [, state, where, words, about] = element.children;
+    make("span", { class: "state" }), make("span", { class: "how" }), make("p", { class: "words" }), make("p", { class: "about" })), (element, one) => {
+    const [, state, how, words, about] = element.children;
     attribute(element, "data-kind", kindOf(one));
     text(state, one.state);
-    text(where, one.over ? "" : [one.steps ? `step ${one.step} of ${one.steps.length ?? one.steps}` : "", weight(one.weight)].filter(Boolean).join(", "));
+    text(how, one.over ? "" : [one.steps ? `step ${one.step} of ${one.steps.length ?? one.steps}` : "", weight(one.weight)].filter(Boolean).join(", "));
     text(words, (one.over ? one.reason : one.verdict) ?? one.reason ?? "");
     text(about, `${one.baseline} → ${one.canary} · ${one.route} · started ${moment(one.started)}`);
   });
