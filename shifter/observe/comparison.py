@@ -4,7 +4,8 @@ Rule 1. What counts is the first try of each request that was shared out by chan
         given away because a version had no healthy endpoint, copies, and health checks are not told of here.
 Rule 2. A failure or a latency is counted when it is known, under the share that the canary had when the request was sent: under that
         share, and as long as both versions are alike, chance alone says whose it is.
-Rule 3. A request that takes longer than the last of ``edges`` is counted as slow then, and not a second time when it ends.
+Rule 3. A request that takes longer than the last of ``edges`` is counted as slow then, and not a second time when it ends; from then on
+        it is in ``overdue`` instead of ``waiting``, which is looked through every second.
 Rule 4. Where users stay with a version, a user is counted once for failing and once for a latency. When the share has moved by then, a
         user whose version it did not settle may be counted again, under the probability that is left (`_Users`).
 Rule 5. It costs about a microsecond a request, and knows no clock.
@@ -13,7 +14,7 @@ Rule 5. It costs about a microsecond a request, and knows no clock.
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Sequence
-from math import log
+from math import exp, log
 
 from shifter.model.release import MILLION
 
@@ -23,6 +24,7 @@ FINEST_MS = 0.05
 """What is faster is in the first bin."""
 BIN_WIDTH = log(1.05)
 """The bins are 5 % wide."""
+_BOUNDS = [FINEST_MS * exp(BIN_WIDTH * number) for number in range(1, BINS)]
 _PATHS = 200
 _SAMPLES = 10
 _USERS = 100_000
@@ -30,20 +32,19 @@ _USERS = 100_000
 
 def bin_of(ms: float) -> int:
     """Return the number of the histograms' bin that *ms* milliseconds fall into."""
-    return 0 if ms <= FINEST_MS else min(BINS - 1, int(log(ms / FINEST_MS) / BIN_WIDTH))
+    return bisect_right(_BOUNDS, ms)
 
 
 class Trial:
     """The first try of one request, from `Comparison.sent` on."""
 
-    __slots__ = ("canary", "late", "sent", "share", "user")
+    __slots__ = ("canary", "sent", "share", "user")
 
     def __init__(self, canary: bool, share: float, sent: float, user: int | None) -> None:
         self.canary = canary
         self.share = share
         self.sent = sent
         self.user = user
-        self.late = False
 
 
 class Second:
@@ -75,7 +76,10 @@ class Comparison:
     (whose tolerance is in them already); empty while nobody knows them. They hold from the next request that ends on.
     """
 
-    __slots__ = ("_now", "_users_failed", "_users_timed", "edges", "failing", "paths", "statuses", "sticky", "waiting")
+    __slots__ = (
+        "_dropped", "_flying", "_now", "_part", "_share", "_under", "_users_failed", "_users_timed", "edges", "failing", "overdue", "paths",
+        "statuses", "sticky", "waiting",
+    )  # fmt: skip
 
     def __init__(self, sticky: bool = False) -> None:
         self.sticky = sticky
@@ -86,47 +90,56 @@ class Comparison:
         self.failing: deque[str] = deque(maxlen=_SAMPLES)
         """Ids of the canary's last failed requests."""
         self.waiting: dict[Trial, None] = {}  # in the order in which they were sent
+        self.overdue: dict[Trial, None] = {}
         self._users_failed = _Users()
         self._users_timed = _Users()
+        self._flying = [0, 0]  # as of the last look
+        self._dropped = [0, 0]
         self._now = Second()
+        self._share = -1  # under which requests are sent now, what part of all that is, and what counts them
+        self._part = 0.0
+        self._under = [0, 0]
 
     # the data path
 
     def sent(self, canary: bool, share: int, now: float, user: int | None = None) -> Trial:
         """A request goes to a version for the first time, at *now* (seconds) and under the canary's *share* of a million; *user* is a
         hash of who it is from, where users are the unit."""
-        trial = Trial(canary, share / MILLION, now, user)
+        if share != self._share:
+            self._share = share
+            self._part = part = share / MILLION
+            self._under = self._now.sent_under.setdefault(part, [0, 0])
+        self._under[canary] += 1
+        trial = Trial(canary, self._part, now, user)
         self.waiting[trial] = None
-        second = self._now
-        second.sent[canary] += 1
-        under = second.sent_under.get(trial.share)
-        if under is None:
-            under = second.sent_under[trial.share] = [0, 0]
-        under[canary] += 1
         return trial
 
     def ended(self, trial: Trial, now: float, failed: bool, status: int = 0) -> None:
         """What *trial* came to; *status* 0 if there was no answer. A trial that has ended already is left alone."""
+        late = False
         if self.waiting.pop(trial, trial) is trial:
-            return
+            if self.overdue.pop(trial, trial) is trial:
+                return
+            late = True
         canary = trial.canary
         second = self._now
         second.answered[canary] += 1
         ms = (now - trial.sent) * 1000.0
-        second.histograms[canary][bin_of(ms)] += 1
+        second.histograms[canary][bisect_right(_BOUNDS, ms)] += 1
         if status:
             self.statuses[canary][status] += 1
         if failed:
             second.failed[canary] += 1
             self._fail(trial)
-        if not trial.late:
+        if not late:
             edges = self.edges[canary]
             if edges:
                 self._time(trial, bisect_right(edges, ms))
 
     def dropped(self, trial: Trial) -> None:
         """Nobody will know what *trial* would have come to: its client has gone."""
-        self.waiting.pop(trial, None)
+        if self.waiting.pop(trial, trial) is None or self.overdue.pop(trial, trial) is None:
+            self._dropped[trial.canary] += 1
 
     def note(self, trial: Trial, path: str, request_id: str) -> None:
         """*trial* has failed: which *path*, without its query, and which request that was."""
@@ -143,19 +156,27 @@ class Comparison:
         if self.edges[0]:
             self._find_late(now)
         second, self._now = self._now, Second()
-        canary = sum(trial.canary for trial in self.waiting) if self.waiting else 0
-        second.in_flight = (len(self.waiting) - canary, canary)
+        self._share = -1
+        for version in (0, 1):
+            second.sent[version] = sum(under[version] for under in second.sent_under.values())
+            self._flying[version] += second.sent[version] - second.answered[version] - self._dropped[version]
+        self._dropped = [0, 0]
+        second.in_flight = (self._flying[0], self._flying[1])
         return second
 
     def _find_late(self, now: float) -> None:
         latest = [now - edges[-1] / 1000.0 for edges in self.edges]
         youngest = max(latest)
+        late = []
         for trial in self.waiting:
             if trial.sent > youngest:
-                return
-            if not trial.late and trial.sent <= latest[trial.canary]:
-                trial.late = True
-                self._time(trial, len(self.edges[trial.canary]))
+                break
+            if trial.sent <= latest[trial.canary]:
+                late.append(trial)
+        for trial in late:
+            del self.waiting[trial]
+            self.overdue[trial] = None
+            self._time(trial, len(self.edges[trial.canary]))
 
     # counting
 
@@ -169,12 +190,13 @@ class Comparison:
 
     def _time(self, trial: Trial, number: int) -> None:
         share = trial.share if trial.user is None else self._users_timed.see(trial.user, trial.share, trial.canary)
-        if 0.0 < share < 1.0:
-            found = self._now.latencies.get(share)
-            if found is None:
-                size = len(self.edges[0]) + 1
-                found = self._now.latencies[share] = ([0] * size, [0] * size)
-            found[trial.canary][number] += 1
+        found = self._now.latencies.get(share)
+        if found is None:
+            if not 0.0 < share < 1.0:
+                return
+            size = len(self.edges[0]) + 1
+            found = self._now.latencies[share] = ([0] * size, [0] * size)
+        found[trial.canary][number] += 1
 
 
 class _Users:

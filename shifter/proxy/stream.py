@@ -71,6 +71,7 @@ class ProxyStream:
         "bytes_received",
         "bytes_sent",
         "carrier",
+        "comparison",
         "deadline",
         "details",
         "downstream",
@@ -97,13 +98,16 @@ class ProxyStream:
         "target",
         "touched",
         "trailers",
+        "trial",
         "unsent",
         "upstream",
+        "version",
         "waited",
         "worker",
     )  # fmt: skip
 
-    # what only some exchanges have, which keep it elsewhere (`FullStream`, `RetryingStream`)
+    # what only some exchanges have, which keep it elsewhere (`FullStream`, `RetryingStream`); ``comparison``, ``trial`` and ``version`` are
+    # for those of `judged`, none of whose parents but this one has room for more
     may_switch = False
     context: PickContext | None = None
     retried = False

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from shifter.filters.api import Reply, dynamic_metadata
 from shifter.model.cluster import UpstreamProtocol
 from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.release import RouteHold
 from shifter.model.route import (
     ConnectConfig,
     DirectResponseAction,
@@ -35,11 +36,11 @@ from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, Leaf
 from shifter.proxy.extras import Extras, Inherited, asks_by_itself, compile_extras, priority_of
 from shifter.proxy.fullstream import FullStream
-from shifter.proxy.hedge import HedgingStream
+from shifter.proxy.held import HeldResource
+from shifter.proxy.judged import ALL_STREAMS, JUDGED_STREAMS, JudgedStream, Streams
 from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
 from shifter.proxy.local_reply_config import BodyFormat
 from shifter.proxy.max_stream_duration import tell_timeout
-from shifter.proxy.retrying import RetryingStream
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.tunnel import proxy_header
 from shifter.proxy.virtual_clusters import VirtualClusters
@@ -50,6 +51,7 @@ from shifter.routing.headers import Edit, HeaderEditor, Subject
 from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_weights, is_grpc
 from shifter.routing.redirect import compile_redirect
+from shifter.routing.release_split import ReleaseSplit
 from shifter.routing.require_tls import STATUS, compile_tls_requirement, https_location
 from shifter.routing.retry_policy import per_try
 from shifter.routing.rewrite import compile_rewrite
@@ -64,6 +66,8 @@ from shifter.wire.events import HAS_X_ENVOY, TUNNEL, UPGRADE, RequestHead, first
 
 FindCluster = Callable[[str], LiveCluster]
 """Returns the cluster of that name; raises ``KeyError`` when there is none."""
+FindSplit = Callable[[str], ReleaseSplit]
+"""Returns what says how the release of that name shares requests out."""
 
 _Locate = Callable[[RequestHead], Leaf | None]
 _NO_RUNTIME = Runtime()
@@ -74,7 +78,8 @@ _NOTHING_MORE = Inherited()
 class Surroundings:
     """What a route is compiled in: the header edits around it (innermost first), the clusters that are alive, whether
     ``x-envoy-*`` fields are written, the values that can change while the proxy runs, and whether paths are compared without
-    their parameters; ``most_specific_wins`` as ``most_specific_header_mutations_wins``; ``inherited`` is what else routes get."""
+    their parameters; ``most_specific_wins`` as ``most_specific_header_mutations_wins``; ``inherited`` is what else routes get, and
+    ``find_split`` finds what belongs to a release."""
 
     levels: tuple[HeaderMutations, ...]
     find_cluster: FindCluster
@@ -83,6 +88,7 @@ class Surroundings:
     ignore_path_parameters: bool = False
     most_specific_wins: bool = False
     inherited: Inherited = _NOTHING_MORE
+    find_split: FindSplit = ReleaseSplit
 
     def editor(self, route: Route, entry: WeightedCluster | None = None) -> HeaderEditor:
         """Return the header edits of *route*, and of *entry* where it has any."""
@@ -100,17 +106,25 @@ class ListenerResource:
 
     __slots__ = ("config", "connects", "locate", "runtime", "upgradable")
 
-    def __init__(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime = _NO_RUNTIME) -> None:
-        at_once(self._fill(manager, find_cluster, runtime))
+    def __init__(
+        self,
+        manager: HttpConnectionManager,
+        find_cluster: FindCluster,
+        runtime: Runtime = _NO_RUNTIME,
+        find_split: FindSplit = ReleaseSplit,
+    ) -> None:
+        at_once(self._fill(manager, find_cluster, runtime, find_split))
 
     @classmethod
-    def in_steps(cls, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime) -> "Steps[ListenerResource]":
+    def in_steps(
+        cls, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime, find_split: FindSplit
+    ) -> "Steps[ListenerResource]":
         """Return the same, made one route a step."""
         tree = cls.__new__(cls)
-        yield from tree._fill(manager, find_cluster, runtime)
+        yield from tree._fill(manager, find_cluster, runtime, find_split)
         return tree
 
-    def _fill(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime) -> Steps[None]:
+    def _fill(self, manager: HttpConnectionManager, find_cluster: FindCluster, runtime: Runtime, find_split: FindSplit) -> Steps[None]:
         self.config = config = manager.route_config
         self.runtime = runtime
         self.connects = any(route.match.kind is PathMatchKind.CONNECT for host in config.virtual_hosts for route in host.routes)
@@ -139,6 +153,7 @@ class ListenerResource:
                 config.ignore_path_parameters_in_path_matching,
                 config.most_specific_header_mutations_wins,
                 more,
+                find_split,
             )
             hosts.append((yield from VirtualHostResource.in_steps(host, around)))
         table = HostTable([(domain, host) for host in hosts for domain in host.config.domains], config.ignore_port_in_host_matching)
@@ -220,6 +235,8 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
         return DirectResponseResource(route, action, around.editor(route))
     if isinstance(action, WebResourceAction):
         return WebResourceLeaf(route, action, around.editor(route))
+    if action.hold is not None:
+        return _held_leaf(route, action, action.hold, around)
     entries = action.clusters or (WeightedCluster("", 1, cluster_header=action.cluster_header),)
     refresh = ClusterRefresh(action, around.runtime) if _refreshes(action) else None
     leaves = [_entry_leaf(route, action, entry, around, refresh) for entry in entries]
@@ -229,6 +246,14 @@ def make_leaf(route: Route, around: Surroundings) -> Leaf:
         split = Split([(leaf, entry.weight) for leaf, entry in zip(leaves, entries, strict=True)])
         return split.only or WeightedResource(route, split, action.health_aware_weights)
     return ChoosingResource(route, action, leaves, around.runtime)
+
+
+def _held_leaf(route: Route, action: RouteAction, hold: RouteHold, around: Surroundings) -> Leaf:
+    """Compile a route that a release holds. A try that is made again stays with its version: to go to another would undo the choice."""
+    leaves, judged = (
+        [_entry_leaf(route, action, entry, around, None, streams) for entry in action.clusters] for streams in (ALL_STREAMS, JUDGED_STREAMS)
+    )
+    return HeldResource(route, action, hold, around.find_split(hold.release), leaves, judged)
 
 
 def refuse_connect(route: Route, around: Surroundings) -> Leaf:
@@ -241,29 +266,42 @@ def _refreshes(action: RouteAction) -> bool:
 
 
 def _entry_leaf(
-    route: Route, action: RouteAction, entry: WeightedCluster, around: Surroundings, refresh: ClusterRefresh | None
+    route: Route,
+    action: RouteAction,
+    entry: WeightedCluster,
+    around: Surroundings,
+    refresh: ClusterRefresh | None,
+    streams: Streams = ALL_STREAMS,
 ) -> EntryLeaf:
     if entry.cluster_header is None:
         try:
-            return _route_leaf(route, action, entry, around.find_cluster(entry.name), around, refresh)
+            return _route_leaf(route, action, entry, around.find_cluster(entry.name), around, refresh, streams)
         except KeyError:
             pass  # a cluster is missing, and the configuration said that this may be
 
     def make(name: str) -> RouteResource:
-        return _route_leaf(route, action, entry, around.find_cluster(name), around, refresh)
+        return _route_leaf(route, action, entry, around.find_cluster(name), around, refresh, streams)
 
     return LateBoundResource(route, entry, make, MissingClusterResource(route, action, entry, around.editor(route, entry)))
 
 
 def _route_leaf(
-    route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, refresh: ClusterRefresh | None
+    route: Route,
+    action: RouteAction,
+    entry: WeightedCluster,
+    cluster: LiveCluster,
+    around: Surroundings,
+    refresh: ClusterRefresh | None,
+    streams: Streams,
 ) -> "RouteResource":
     extras = compile_extras(action, entry, cluster.config, around.inherited, around.find_cluster, around.runtime, refresh)
     leaf: RouteResource
-    if extras is None:
+    if extras is not None:
+        leaf = FullRouteResource(route, action, entry, cluster, around, extras, streams)
+    elif streams is ALL_STREAMS:
         leaf = RouteResource(route, action, entry, cluster, around)
     else:
-        leaf = FullRouteResource(route, action, entry, cluster, around, extras)
+        leaf = JudgedRouteResource(route, action, entry, cluster, around)
     said = route.tracing
     if around.inherited.traced and said is not None and said.propagates_operation:
         return leaf.giving(b"\r\nx-envoy-decorator-operation: " + said.operation.encode())
@@ -330,16 +368,33 @@ class RouteResource:
         return leaf
 
 
-class FullRouteResource(RouteResource):
-    """A `RouteResource` that asks for more than being forwarded."""
+class JudgedRouteResource(RouteResource):
+    """A `RouteResource` of a release's version, whose exchanges are counted for it."""
 
-    __slots__ = ("asks", "ended", "extras")
+    __slots__ = ()
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return JudgedStream(self, head, downstream)
+
+
+class FullRouteResource(RouteResource):
+    """A `RouteResource` that asks for more than being forwarded. *streams* are what its exchanges are."""
+
+    __slots__ = ("asks", "ended", "extras", "streams")
 
     def __init__(
-        self, route: Route, action: RouteAction, entry: WeightedCluster, cluster: LiveCluster, around: Surroundings, extras: Extras
+        self,
+        route: Route,
+        action: RouteAction,
+        entry: WeightedCluster,
+        cluster: LiveCluster,
+        around: Surroundings,
+        extras: Extras,
+        streams: Streams,
     ) -> None:
         super().__init__(route, action, entry, cluster, around)
         self.extras = extras
+        self.streams = streams
         self.asks = asks_by_itself(extras)
         self.ended: EndedConnect | None = None
         if extras.connect is not None:
@@ -375,8 +430,8 @@ class FullRouteResource(RouteResource):
                 head.block = without(head.block, EXPECTED_TIMEOUT)  # what the caller counts on is not what the endpoint may
         if wishes is not None or self.extras.retry is not None:
             hedge = self.extras.hedge if wishes is None or wishes.hedge is None else wishes.hedge
-            return (HedgingStream if hedge else RetryingStream)(leaf, self.extras, head, downstream, wishes)
-        return FullStream(leaf, self.extras, head, downstream) if self.asks else ProxyStream(leaf, head, downstream)
+            return (self.streams.hedging if hedge else self.streams.retrying)(leaf, self.extras, head, downstream, wishes)
+        return self.streams.full(leaf, self.extras, head, downstream) if self.asks else self.streams.plain(leaf, head, downstream)
 
     def _timed(self, head: RequestHead, timeout: float) -> "FullRouteResource":
         """Return a leaf like this one with *timeout*, of which *head* tells the endpoint."""

@@ -5,14 +5,21 @@ Rule 1. It belongs to a release, not to a configuration: the trees of all listen
 Rule 2. The share is of those requests that no header sends somewhere. Which of them the canary gets is drawn anew for each, or for each
         user where they are to stay: a user has a number below 1 for the whole release, and is the canary's while it is below the share.
         So whoever has the canary keeps it while the share grows, and when it shrinks nobody else comes to it.
+Rule 3. A user is what the release's ``stick_to`` makes of a request; without that, what the route itself chooses among its clusters by:
+        the number in ``header_name``, or its hash policy. Whom none of them says is drawn like a request.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xxhash import xxh64_intdigest
 
-from shifter.model.release import MILLION
+from shifter.model.release import MILLION, RouteHold
+from shifter.model.route import HashPolicy, RouteAction
 from shifter.observe.comparison import Comparison
+from shifter.routing.hash_policy import MASK, Hash, Newcomer, asks_for_client, compile_hash
+from shifter.routing.weighted_clusters import compile_number, is_by_hash
+from shifter.wire.events import RequestHead
 
 _KEY_BYTES = 8
 _TWO_TO_64 = 2.0**64
@@ -21,7 +28,11 @@ _TWO_TO_64 = 2.0**64
 @dataclass(slots=True, eq=False)
 class ReleaseSplit:
     """See the module. ``share`` and ``mirror`` are of `MILLION`. ``comparison`` counts what becomes of requests, while somebody judges
-    them; ``differences`` whatever compares the answers to copies (`proxy.mirror_diff`), while that is wanted."""
+    them; ``differences`` whatever compares the answers to copies (`proxy.mirror_diff`), while that is wanted.
+
+    ``by_header`` counts requests that a header sent to the canary, ``mirrored`` copies, and ``given_away`` those that either version
+    (baseline, canary) could not serve for want of a healthy endpoint: none of them are told to ``comparison``.
+    """
 
     release: str
     share: int = 0
@@ -29,6 +40,9 @@ class ReleaseSplit:
     mirror: int = 0
     comparison: Comparison | None = None
     differences: object | None = None
+    by_header: int = 0
+    mirrored: int = 0
+    given_away: list[int] = field(default_factory=lambda: [0, 0])
     _seed: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,3 +59,48 @@ class ReleaseSplit:
     def keeps_canary(self, user: int) -> bool:
         """Say whether the canary is the user's with the hash *user*."""
         return self.place_of(user) * MILLION < self.share
+
+
+class Splits:
+    """The splits of all releases, by the name of the release. They outlive configurations."""
+
+    __slots__ = ("_splits",)
+
+    def __init__(self) -> None:
+        self._splits: dict[str, ReleaseSplit] = {}
+
+    def of(self, release: str) -> ReleaseSplit:
+        """Return the split of *release*, the same at each call; at first it gives the canary nothing."""
+        split = self._splits.get(release)
+        if split is None:
+            split = self._splits[release] = ReleaseSplit(release)
+        return split
+
+    def find(self, release: str) -> ReleaseSplit | None:
+        """Return the split of *release* if somebody has asked for it before."""
+        return self._splits.get(release)
+
+    def forget(self, release: str) -> None:
+        """Nothing holds a route for *release* any more."""
+        self._splits.pop(release, None)
+
+
+def compile_user(action: RouteAction, hold: RouteHold) -> tuple[Hash | None, bool]:
+    """Return what tells users of a held route from each other (``None``: each request is drawn for itself), and whether that needs to
+    know the client's address. Raises `RoutingError`."""
+    policies: Sequence[HashPolicy]
+    if hold.stick_to is not None:
+        policies = (hold.stick_to,)
+    elif action.random_value_header:
+        number_of = compile_number(action.random_value_header)
+
+        def by_number(head: RequestHead, client: bytes, newcomer: Newcomer) -> int | None:
+            number = number_of(head)
+            return None if number is None else number & MASK
+
+        return by_number, False
+    elif is_by_hash(action):
+        policies = action.hash_policy
+    else:
+        return None, False
+    return compile_hash(policies), asks_for_client(policies)

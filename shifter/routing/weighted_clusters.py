@@ -33,20 +33,21 @@ _BLANKS = b" \t\n\v\f\r"
 
 def is_plain(action: RouteAction) -> bool:
     """Say whether the random number and the configured weights decide alone."""
-    return not (action.random_value_header or action.runtime_key_prefix or _by_hash(action))
+    return not (action.random_value_header or action.runtime_key_prefix or is_by_hash(action))
 
 
 def needs_client(action: RouteAction) -> bool:
     """Say whether the client's address matters."""
-    return _by_hash(action) and asks_for_client(action.hash_policy)
+    return is_by_hash(action) and asks_for_client(action.hash_policy)
 
 
 def is_sticky(action: RouteAction) -> bool:
     """Say whether users get a cookie and stay where they are (rule 2)."""
-    return _by_hash(action) and gives_cookies(action.hash_policy)
+    return is_by_hash(action) and gives_cookies(action.hash_policy)
 
 
-def _by_hash(action: RouteAction) -> bool:
+def is_by_hash(action: RouteAction) -> bool:
+    """Say whether a hash of the request decides."""
     return action.use_hash_policy and bool(action.hash_policy) and not action.random_value_header
 
 
@@ -61,14 +62,14 @@ def compile_pick(action: RouteAction, entries: Sequence[T], runtime: Runtime, al
         return split().at(number) if alive is None else split().among(number, alive)
 
     if action.random_value_header:
-        number_in = _number_in(action.random_value_header)
+        number_in = compile_number(action.random_value_header)
 
         def by_header(head: RequestHead, client: bytes, newcomer: Newcomer) -> T:
             number = number_in(head)
             return at(head.random if number is None else number)
 
         return by_header
-    if not _by_hash(action):
+    if not is_by_hash(action):
         return lambda head, client, newcomer: at(head.random)
     hash_of = compile_hash(action.hash_policy)
 
@@ -99,7 +100,8 @@ def _weighed(action: RouteAction, runtime: Runtime, make: Callable[[Sequence[int
     return lambda: made
 
 
-def _number_in(header: bytes) -> Callable[[RequestHead], int | None]:
+def compile_number(header: bytes) -> Callable[[RequestHead], int | None]:
+    """Return the function that reads the number which a request carries in the field *header*; ``None`` if there is no good one."""
     values_of = header_values(header.lower())
 
     def number_in(head: RequestHead) -> int | None:

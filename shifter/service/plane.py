@@ -45,6 +45,7 @@ from shifter.proxy.tcp_proxy import Target, TcpProxyRuntime, targets
 from shifter.proxy.tracing import Tracer
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import DRAIN_TIME, TICK, Worker
+from shifter.routing.release_split import Splits
 from shifter.routing.runtime import Runtime
 from shifter.routing.weights import Split
 from shifter.service.access_logs import AccessLogs
@@ -133,6 +134,8 @@ class DataPlane:
         self._leaving: list[ListenerRuntime] = []
         self._access_logs = AccessLogs(hostname, random, monotonic)
         self._spans = Spans(self._clusters.find, self._worker, self._runtime, counter(stats.filters))
+        self.splits = Splits()
+        """How releases share requests out; whoever leads one may set that before anything is served."""
         self._snapshot: Snapshot | None = None
         self._drained: list[Deferred[None]] = []
         self._drain: tuple[Drain | None, bool] = (None, False)
@@ -200,7 +203,7 @@ class DataPlane:
                             prepared.managers[listener.address, key] = PreparedManager(served.tree, stats, served.filters, tracer)
                             continue
                         prepared.managers[listener.address, key] = PreparedManager(
-                            (yield from ListenerResource.in_steps(chain.filter, clusters.__getitem__, runtime)),
+                            (yield from ListenerResource.in_steps(chain.filter, clusters.__getitem__, runtime, self.splits.of)),
                             stats,
                             (yield from self._making_chain(chain.filter, stats, runtime, bootstrap.node_cluster)),
                             tracer,

@@ -51,12 +51,16 @@ class RequestHead:
     none. ``version`` is 10, 11 or 20. ``length`` is ``NO_BODY``, ``UNTIL_END`` or the ``content-length``. ``random`` is the
     number that all random choices about this request are made with (Envoy's stream id): 63 bits, set before it is routed.
     ``metadata`` is what filters leave for conditions, formats and each other (Envoy's dynamic metadata), by their names. ``trace`` is the
-    request's place in its trace, where there is tracing.
+    request's place in its trace, where there is tracing. ``drawn`` is there only where chance has chosen a version of a release for it: the
+    version, the canary's share at that moment, and the hash of its user where users stay (`proxy.held`).
     """
 
     __slots__ = (
-        "authority", "block", "flags", "length", "metadata", "method", "original_path", "path", "random", "scheme", "trace", "version",
+        "authority", "block", "drawn", "flags", "length", "metadata", "method", "original_path", "path", "random", "scheme", "trace",
+        "version",
     )  # fmt: skip
+
+    drawn: tuple[object, int, int | None]
 
     def __init__(
         self,

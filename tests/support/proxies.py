@@ -31,6 +31,7 @@ from shifter.proxy.filterchain import make_chain
 from shifter.proxy.listener import ListenerRuntime, keyed_chains
 from shifter.proxy.tree import ListenerResource
 from shifter.proxy.worker import TICK, Worker
+from shifter.routing.release_split import Splits
 from shifter.routing.runtime import Runtime
 from shifter.upstream.cluster import LiveCluster
 from shifter.upstream.discovery import StaticDiscovery
@@ -108,6 +109,7 @@ class Proxy:
         self.clusters = {one.name: LiveCluster(one, self.registry, StaticDiscovery(one)) for one in clusters}
         for cluster in self.clusters.values():
             cluster.start()
+        self.splits = Splits()
         config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), routes, **(host or {})),))
         manager = HttpConnectionManager("http", config, **settings)
         self.log = Memory()
@@ -118,7 +120,7 @@ class Proxy:
             listener,
             manager,
             self.worker,
-            ListenerResource(manager, self.clusters.__getitem__),
+            ListenerResource(manager, self.clusters.__getitem__, find_split=self.splits.of),
             [AccessLog(compile_format(LOG_FORMAT), self.writer)],
             door(take_over),
             listener_stats=listener_stats,

@@ -1,0 +1,86 @@
+"""A route that a release holds (`model.release.RouteHold`): a leaf that shares its requests out between baseline and canary.
+
+Rule 1. A request that the release's header sends to the canary goes there while the release says so. All others are drawn: each by its
+        random number, or by who its user is where users stay with a version (`routing.release_split`). The weights of the route's
+        entries have no say.
+Rule 2. A user is what the release's ``stick_to`` makes of the request; without that, what the route itself chooses among its clusters by.
+        Who comes without the cookie that says it gets one with the first answer, and one whom nothing says is drawn like a request.
+Rule 3. A version without any healthy endpoint has its requests served by the other, as in `cluster_choice`, rule 4; but a canary without
+        a share gets none of the baseline's. It is the baseline that requests go to when both have none.
+Rule 4. Requests are judged (`judged`) that were drawn while each version could serve, and only as long as somebody compares them. While
+        one of them cannot, what the other does says nothing about which of them is worse, whoever's the request was.
+"""
+
+from collections.abc import Sequence
+
+from shifter.model.release import RouteHold
+from shifter.model.route import Route, RouteAction
+from shifter.proxy.cluster_choice import ChosenEntry, EntryLeaf
+from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, client_of
+from shifter.proxy.judged import Version
+from shifter.routing.hash_policy import Newcomer
+from shifter.routing.match_header import Matcher, compile_header
+from shifter.routing.release_split import ReleaseSplit, compile_user
+from shifter.wire.events import RequestHead
+
+
+class HeldResource:
+    """See the module. *leaves* are those of the baseline and of the canary, *judged* those whose exchanges are counted."""
+
+    __slots__ = ("_forces", "_health_aware", "_judged", "_leaves", "_needs_client", "_split", "_user_of", "_versions", "config")
+
+    def __init__(
+        self,
+        route: Route,
+        action: RouteAction,
+        hold: RouteHold,
+        split: ReleaseSplit,
+        leaves: Sequence[EntryLeaf],
+        judged: Sequence[EntryLeaf],
+    ) -> None:
+        self.config = route
+        self._split = split
+        self._leaves = tuple(leaves)
+        self._judged = tuple(judged)
+        self._versions = (Version(split, False, hold.errors), Version(split, True, hold.errors))
+        self._health_aware = action.health_aware_weights
+        self._forces: Matcher | None = compile_header(hold.header) if hold.header is not None else None
+        self._user_of, self._needs_client = compile_user(action, hold)
+
+    def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
+        split = self._split
+        if self._forces is not None and split.forced and self._forces(head):
+            split.by_header += 1
+            chosen = self._leaves[True].choose(head, downstream)
+            return chosen if chosen.available or not self._health_aware else self._instead_of(chosen, True, head, downstream)
+        share = split.share
+        user = None
+        lines = b""
+        if self._user_of is None:
+            canary = split.draws_canary(head.random)
+        else:
+            newcomer = Newcomer(downstream.runtime.worker.random)
+            user = self._user_of(head, client_of(head, downstream) if self._needs_client else b"", newcomer)
+            canary = split.draws_canary(head.random) if user is None else split.keeps_canary(user)
+            lines = newcomer.lines
+        if self._health_aware and not (self._leaves[0].available and self._leaves[1].available):
+            chosen = self._leaves[canary].choose(head, downstream)
+            if not chosen.available:
+                chosen = self._instead_of(chosen, canary, head, downstream)
+        elif split.comparison is None:
+            chosen = self._leaves[canary].choose(head, downstream)
+        else:
+            head.drawn = self._versions[canary], share, user
+            chosen = self._judged[canary].choose(head, downstream)
+        return chosen.giving(lines) if lines else chosen
+
+    def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
+        return self.choose(head, downstream).start(head, downstream)
+
+    def _instead_of(self, leaf: ChosenEntry, canary: bool, head: RequestHead, downstream: Downstream) -> ChosenEntry:
+        other = self._leaves[not canary]
+        if not other.available or not (canary or self._split.share):
+            return leaf
+        self._split.given_away[canary] += 1
+        leaf.give_away(head)
+        return other.choose(head, downstream)

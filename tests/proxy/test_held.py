@@ -1,0 +1,147 @@
+"""Routes that a release holds: who is served by which version, and what is told of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shifter.model.release import MILLION
+from shifter.model.route import HashPolicy, HashSource, HeaderMatcher, StringMatcher, StringMatchKind
+from shifter.routing.release_split import ReleaseSplit
+from shifter.upstream.host import HealthFlag
+from tests.support.held import EMPTY, Held, held_route, hold
+from tests.support.proxies import get
+
+BETA = HeaderMatcher(b"x-canary", StringMatcher(StringMatchKind.EXACT, b"yes"))
+GIVEN = HashPolicy(HashSource.COOKIE, b"seen", ttl=60.0, path=b"/")
+NAMED = HashPolicy(HashSource.HEADER, b"x-user-id")
+
+
+def ask(held: Held, *lines: bytes) -> tuple[str, bytes]:
+    """Return who answered a new client, and what it was told."""
+    client = held.proxy.connect(get(b"/a?b", *lines, b"connection: close"))
+    asked = held.asked
+    held.proxy.backend.say(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+    return asked, client.take()
+
+
+def numbered(held: Held, number: int) -> None:
+    held.proxy.worker.random = lambda: number  # type: ignore[method-assign]
+
+
+def ailing(held: Held, name: str) -> None:
+    """Have the one endpoint of the cluster *name* be unhealthy, and no other."""
+    for cluster in held.proxy.clusters.values():
+        for pool in cluster.pools:
+            (pool.host.set if cluster.name == name else pool.host.clear)(HealthFlag.FAILED_ACTIVE_HC, 0.0)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_shares_are_exact_at_both_ends(number: int) -> None:
+    split = ReleaseSplit("new")
+    assert not split.draws_canary(number)
+    assert not split.keeps_canary(number)
+    split.share = MILLION
+    assert split.draws_canary(number)
+    assert split.keeps_canary(number)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, MILLION), st.integers(0, MILLION))
+def test_users_only_come_while_the_share_grows_and_only_go_while_it_shrinks(user: int, one: int, other: int) -> None:
+    split = ReleaseSplit("new")
+    split.share = min(one, other)
+    before = split.keeps_canary(user)
+    split.share = max(one, other)
+    assert split.keeps_canary(user) >= before
+
+
+def test_the_share_counts_and_not_the_weights_and_holds_from_the_next_request_on() -> None:
+    held = Held(share=0)
+    numbered(held, 3 * MILLION + 49_999)
+    assert ask(held)[0] == "one"
+    held.split.share = 50_000
+    assert ask(held)[0] == "two"
+    numbered(held, 50_000)
+    assert ask(held)[0] == "one"
+    assert held.watched.told == [(False, False, 200), (True, False, 200), (False, False, 200)]
+    assert [trial.share for trial in held.watched.trials] == [0.0, 0.05, 0.05]
+    held.proxy.settled(c200=3)
+
+
+def test_a_header_sends_to_the_canary_only_while_it_may_and_is_not_counted() -> None:
+    held = Held(held_route(hold(header=BETA)), share=0)
+    assert ask(held, b"x-canary: yes")[0] == "one"
+    assert len(held.watched.told) == 1
+    held.split.forced = True
+    assert ask(held, b"x-canary: yes")[0] == "two"
+    assert ask(held, b"x-canary: no")[0] == "one"
+    assert held.split.by_header == 1
+    assert len(held.watched.trials) == 2
+    held.proxy.settled(c200=3)
+
+
+def test_nothing_is_counted_while_nobody_compares() -> None:
+    held = Held(compare=False)
+    assert ask(held)[0] == "two"
+    assert held.watched.trials == []
+
+
+@pytest.mark.parametrize("share", [MILLION, 0, 500_000])
+def test_the_other_version_serves_while_one_cannot(share: int) -> None:
+    held = Held(share=share)
+    for number in (499_999, 500_000):
+        numbered(held, number)
+        ailing(held, "two")
+        assert ask(held)[0] == "one"
+        ailing(held, "one")
+        assert ask(held)[0] == ("two" if share else "one"), "whose share is nothing gets nothing"
+    assert held.watched.trials == [], "what comes of a request says nothing of who would have served it"
+    assert held.split.given_away == {MILLION: [0, 2], 0: [0, 0], 500_000: [1, 1]}[share]
+
+
+def test_a_user_stays_and_a_newcomer_gets_a_cookie() -> None:
+    held = Held(held_route(hold(stick_to=GIVEN)), share=500_000)
+    seen = set()
+    for number in range(20):
+        numbered(held, (number * 0x9E37_79B9_7F4A_7C15) % 2**63)
+        cluster, answer = ask(held)
+        cookie = answer.split(b'set-cookie: seen="')[1].split(b'"')[0]
+        seen.add(cluster)
+        numbered(held, 0)
+        again, answer = ask(held, b"cookie: seen=" + cookie)
+        assert again == cluster
+        assert b"set-cookie" not in answer
+        first, second = held.watched.trials[-2:]
+        assert first.user == second.user is not None
+    assert seen == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        held_route(hold(stick_to=NAMED)),
+        held_route(use_hash_policy=True, hash_policy=(NAMED,)),
+        held_route(random_value_header=b"x-user-id"),
+        held_route(hold(stick_to=NAMED), use_hash_policy=True, hash_policy=(GIVEN,)),
+    ],
+)
+def test_users_are_told_apart_as_the_release_says_or_the_route(route: object) -> None:
+    held = Held(route, share=500_000)  # type: ignore[arg-type]
+    found = {}
+    for name in range(30):
+        numbered(held, name * 40_000)
+        found[name] = ask(held, b"x-user-id: %d" % name)[0]
+    numbered(held, 0)
+    assert {name: ask(held, b"x-user-id: %d" % name)[0] for name in found} == found
+    assert set(found.values()) == {"one", "two"}
+    assert ask(held)[0] == "two", "one whom nothing names is drawn"
+    assert held.watched.trials[-1].user is None
+
+
+def test_who_has_no_place_for_a_body_is_served_all_the_same() -> None:
+    held = Held()
+    client = held.proxy.connect(get(b"/", b"content-length: 3", method=b"POST"))
+    client.say(b"abc")
+    assert held.proxy.backend.take().endswith(b"\r\n\r\nabc")
+    held.proxy.backend.say(EMPTY)
+    assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")
+    assert held.watched.told == [(True, False, 200)]
