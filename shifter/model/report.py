@@ -7,6 +7,7 @@ Rule 3. Reports of processes that serve the same configuration add up to one (`R
 Rule 4. What follows from ``codes`` is not carried: classes of status codes and ``*_rq_completed`` are properties.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Self, TypeVar
@@ -18,13 +19,14 @@ from shifter.model.histogram import HistogramReport
 class Figures:
     """The numbers of one scope.
 
-    ``counters`` only grow. ``gauges`` are the load of this process, so those of several processes add up. ``shared`` are
+    ``counters`` only grow. ``gauges`` are the load of this process, so those of several processes add up; those of releases may be
+    fractions. ``shared`` are
     gauges that every process of one configuration sees alike (hosts in a cluster), of which the largest counts.
     ``codes`` counts requests by status code; code 0 is a request that ended without any answer.
     """
 
     counters: Mapping[str, int] = field(default_factory=dict)
-    gauges: Mapping[str, int] = field(default_factory=dict)
+    gauges: Mapping[str, float] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
     codes: Mapping[int, int] = field(default_factory=dict)
     histograms: Mapping[str, HistogramReport] = field(default_factory=dict)
@@ -52,7 +54,7 @@ class Figures:
         """Return both sets of figures as one."""
         return Figures(
             _joined(self.counters, other.counters, int.__add__),
-            _joined(self.gauges, other.gauges, int.__add__),
+            _joined(self.gauges, other.gauges, operator.add),
             _joined(self.shared, other.shared, max),
             _joined(self.codes, other.codes, int.__add__),
             _joined(self.histograms, other.histograms, HistogramReport.plus),
@@ -248,6 +250,28 @@ class VirtualClusterReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseReport:
+    """One release that holds a route, or is about to (``release.<name>.``). What stands behind the dot of a figure's name, in
+    ``state.observing`` and ``evidence.errors``, is a label for Prometheus."""
+
+    name: str
+    figures: Figures = Figures()
+
+    @property
+    def key(self) -> str:
+        """What makes two reports be about the same release."""
+        return self.name
+
+    def plus(self, other: Self) -> "ReleaseReport":
+        """Return both processes' reports on this release as one."""
+        return ReleaseReport(self.name, self.figures.plus(other.figures))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain JSON-able values."""
+        return {"name": self.name, "figures": self.figures.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateDetails:
     """One certificate in use. ``path`` is where it came from; ``names`` are its alternative names (``dns``, ``uri``, ``ip_address``);
     the times are in seconds since the epoch."""
@@ -284,6 +308,7 @@ class Report:
     tcp: tuple[TcpReport, ...] = ()
     certificates: tuple[CertificateReport, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    releases: tuple[ReleaseReport, ...] = ()
 
     @staticmethod
     def merge(reports: Iterable["Report"]) -> "Report":
@@ -301,6 +326,7 @@ class Report:
             _merged(one for report in every for one in report.tcp),
             tuple(dict.fromkeys(one for report in every for one in report.certificates)),
             {name: text for report in every for name, text in report.texts.items()},
+            _merged(one for report in every for one in report.releases),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -314,12 +340,13 @@ class Report:
             "tcp": [one.to_dict() for one in self.tcp],
             "certificates": [asdict(one) for one in self.certificates],
             "texts": dict(self.texts),
+            "releases": [one.to_dict() for one in self.releases],
         }
 
 
 _Value = TypeVar("_Value")
 _Key = TypeVar("_Key")
-_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, TcpReport, EndpointReport, ClusterReport, VirtualClusterReport)
+_AnyPart = TypeVar("_AnyPart", ListenerReport, HttpReport, TcpReport, EndpointReport, ClusterReport, VirtualClusterReport, ReleaseReport)
 
 
 def _joined(one: Mapping[_Key, _Value], two: Mapping[_Key, _Value], join: Callable[[_Value, _Value], _Value]) -> dict[_Key, _Value]:

@@ -12,7 +12,7 @@ from shifter.model.histogram import HISTOGRAM_BOUNDS_MS, HistogramReport, quanti
 from shifter.model.report import Report
 from shifter.model.steps import Steps, at_once
 from shifter.observe.histogram_text import SHARES, Bounds, default_bounds
-from shifter.observe.scopes import EVERYTHING, Scope, Selection, escaped, families_in_steps, one_line, place_of_text
+from shifter.observe.scopes import EVERYTHING, RELEASES, Scope, Selection, escaped, families_in_steps, one_line, place_of_text
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,6 +23,8 @@ _PIECE = 64
 _UNFIT = re.compile("[^A-Za-z0-9_]")
 _VALUES = re.compile(r"ssl\.(?:(ciphers|curves|sigalgs|versions)\.(.+)|certificate\.(.+)\.([a-z_]+))")
 """Figures with a value in their name, which for Prometheus is a label."""
+_OF_RELEASES = {"state": "state", "evidence": "metric"}
+"""Those of releases, and the names of the labels."""
 
 
 def exposition(report: Report, selection: Selection = EVERYTHING) -> str:
@@ -51,7 +53,7 @@ def exposition_in_steps(
     return "".join(lines)
 
 
-def _numbers(lines: list[str], family: list[Scope], kind: str, figures: list[Mapping[str, int]]) -> Steps[None]:
+def _numbers(lines: list[str], family: list[Scope], kind: str, figures: Sequence[Mapping[str, float]]) -> Steps[None]:
     labelled = [(scope.labels, numbers) for scope, numbers in zip(family, figures, strict=True)]
     before = ""
     yield
@@ -67,7 +69,10 @@ def _numbers(lines: list[str], family: list[Scope], kind: str, figures: list[Map
 
 
 def _taken_apart(name: str, scope: str) -> tuple[str, str]:
-    """Return the name of a figure of TLS without the value that stands in it, and that as a label; others as they are."""
+    """Return the name of a figure of TLS, or of a release, without the value that stands in it, and that as a label; others as they are."""
+    if scope == RELEASES:
+        what, _, value = name.partition(".")
+        return (what, f'{_OF_RELEASES[what]}="{value}",') if value else (what, "")
     found = _VALUES.fullmatch(name) if name.startswith("ssl.") else None
     if found is None:
         return name, ""

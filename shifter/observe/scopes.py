@@ -13,8 +13,13 @@ from shifter.model.report import Figures, HttpReport, ListenerReport, Report
 from shifter.model.steps import Steps, at_once
 
 _Name = TypeVar("_Name")
+_Number = TypeVar("_Number", int, float)
 _RDS = re.compile(r"http\.(.*)\.rds\.(.*)\.([a-z_]+)", re.DOTALL)
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+RELEASES = "shifter_release_"
+"""What goes before the metrics of releases."""
 
 
 class Derived(NamedTuple):
@@ -107,7 +112,7 @@ def families_in_steps(report: Report, selection: Selection = EVERYTHING) -> Step
     clusters: list[Scope] = []
     for scopes in (
         *(_clusters(report), _external(clusters), _http(report), _codecs(report), _listeners(report), _listener_http(report), _tcp(report)),
-        *(_server(report), _rds(report), _virtual_clusters(report)),
+        *(_server(report), _rds(report), _virtual_clusters(report), _releases(report)),
     ):
         family = clusters if not found else []
         for scope in scopes:
@@ -178,7 +183,7 @@ def _codecs(report: Report) -> list[Scope]:
 def _split(figures: Figures) -> tuple[Figures, Figures]:
     """What is the manager's, and what its codecs'."""
 
-    def of(numbers: Mapping[str, int], codec: bool) -> dict[str, int]:
+    def of(numbers: Mapping[str, _Number], codec: bool) -> dict[str, _Number]:
         return {name: value for name, value in numbers.items() if name.startswith("http2.") is codec}
 
     counters, gauges = figures.counters, figures.gauges
@@ -275,6 +280,13 @@ def _virtual_clusters(report: Report) -> list[Scope]:
             _by_code(figures),
         )
         for (host, name), figures in _added(named).items()
+    ]
+
+
+def _releases(report: Report) -> list[Scope]:
+    return [
+        Scope(f"release.{name}.", RELEASES, f'release="{escaped(name)}"', figures)
+        for name, figures in _added((sanitized(one.name), one.figures) for one in report.releases).items()
     ]
 
 

@@ -1,6 +1,6 @@
 """What a data-path process counts about itself, and its whole report. The rules are those of `stats`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from shifter.model.report import (
@@ -9,6 +9,7 @@ from shifter.model.report import (
     Figures,
     HttpReport,
     ListenerReport,
+    ReleaseReport,
     Report,
     TcpReport,
     VirtualClusterReport,
@@ -72,6 +73,8 @@ class ServerStats:
     """What is counted of files with clusters, listeners and routes, by whole names."""
     discovery_gauges: dict[str, int] = field(default_factory=dict)
     discovery_texts: dict[str, str] = field(default_factory=dict)
+    releases: Callable[[], tuple[ReleaseReport, ...]] = tuple
+    """What there is to tell of releases."""
 
     def report(
         self,
@@ -142,7 +145,7 @@ class ServerStats:
         histograms = {"server.initialization_time_ms": self.initialization_time_ms.report()}
         server = Figures(counters, gauges, shared, histograms=histograms)
         named, proxies, words = tuple(virtual_clusters), tuple(tcp), dict(self.discovery_texts)
-        return Report(every_listener, tuple(http), every_cluster, server, named, proxies, every_certificate, words)
+        return Report(every_listener, tuple(http), every_cluster, server, named, proxies, every_certificate, words, self.releases())
 
     def _stalls(self) -> dict[str, int]:
         """How often nothing went on for a while, of both threads that Envoy has: here they are one."""

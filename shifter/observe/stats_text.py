@@ -83,13 +83,13 @@ def _texts(report: Report, selection: Selection) -> list[tuple[str, str]]:
     return [pair for pair in named if selection.keep is None or selection.keep(pair[0])]
 
 
-def _sorted(report: Report, selection: Selection) -> Steps[tuple[list[tuple[str, int]], list[tuple[str, HistogramReport]]]]:
+def _sorted(report: Report, selection: Selection) -> Steps[tuple[list[tuple[str, float]], list[tuple[str, HistogramReport]]]]:
     """Return counters and gauges, and histograms, by name."""
     every = yield from families_in_steps(report, selection)
-    numbers: list[tuple[str, int]] = []
+    numbers: list[tuple[str, float]] = []
     histograms: list[tuple[str, HistogramReport]] = []
     whole: list[Scope] = []  # whose names have no path before them: they may stand anywhere
-    group: list[tuple[str, int]] = []
+    group: list[tuple[str, float]] = []
     first = ""
     for scope in sorted((scope for family in every for scope in family), key=lambda scope: scope.path):
         if not scope.path:
@@ -112,7 +112,7 @@ def _sorted(report: Report, selection: Selection) -> Steps[tuple[list[tuple[str,
     return numbers, histograms
 
 
-def _numbers(scope: Scope) -> list[tuple[str, int]]:
+def _numbers(scope: Scope) -> list[tuple[str, float]]:
     path, figures = scope.path, scope.figures
     numbers = [(path + name, value) for named in (figures.counters, figures.gauges, figures.shared) for name, value in named.items()]
     return numbers + [(path + one.name, one.value) for one in scope.derived]

@@ -111,7 +111,7 @@ def _host_status(endpoint: EndpointReport) -> dict[str, object]:
     return status
 
 
-def _host_stat(start: dict[str, str], name: str, value: int) -> dict[str, str]:
+def _host_stat(start: dict[str, str], name: str, value: float) -> dict[str, str]:
     return {**start, **({"value": str(value)} if value else {}), "name": name}
 
 

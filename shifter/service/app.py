@@ -87,6 +87,7 @@ class ShifterService(MultiService):
         self._reloading = Reloading(reactor, monotonic, wall, source, first, self._controller, self._stats, self.reload)
         self._steering = Steering(reactor, self._controller, self._journal, source.again)
         self._releases = releases_of(reactor, self._controller, wall, NoDataPath(), releases or MemoryStore(read_again))
+        self._stats.releases = self._releases.reports
         self._view = ServiceView(
             *(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload, self._steering),
             restart=self.restart,

@@ -22,9 +22,11 @@ from shifter.admin.release_view import Json, Order, Refused, ReleasesView
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import Actor
 from shifter.model.release import MILLION, Progress, ReleaseSpec, Transition
+from shifter.model.report import ReleaseReport
 from shifter.release import errors
 from shifter.release.interfaces import DataPath, Record
 from shifter.service.journal import ShifterError
+from shifter.service.release_figures import report_of
 from shifter.service.release_journal import ReleaseJournal
 from shifter.service.release_reading import ReadRelease
 from shifter.service.release_store import Read, ReleaseStore, whole
@@ -99,6 +101,7 @@ class Releases:
         self._records: dict[str, Record] = {}  # the oldest first
         self._running: dict[str, Running] = {}
         self._starting: set[str] = set()
+        self._excess: dict[str, int] = {}  # by release, as statistics tell it
         self._why = "the proxy is starting"
         self._ticker = LoopingCall(self._tick)
         self._ticker.clock = around.clock
@@ -192,6 +195,12 @@ class Releases:
     def listen(self, name: str, after: int) -> Stream | None:
         """See `ReleasesView`."""
         return self.feed.listen(name, after)
+
+    # observe.server_stats
+
+    def reports(self) -> tuple[ReleaseReport, ...]:
+        """Return the figures of those that hold a route, or are about to."""
+        return tuple(self._report(running) for running in self._running.values() if _is_alive(running.progress))
 
     # beginning
 
@@ -304,6 +313,12 @@ class Releases:
             self._records[name] = replace(record, progress=transition.after, saved=transition.at)
         _log.info("release {name}: {reason}", name=name, reason=transition.reason)
         self.feed.happened(name)
+
+    def _report(self, running: Running) -> ReleaseReport:
+        status, name = running.status(0), running.spec.name
+        report = report_of(status, self._excess.get(name, 0))
+        self._excess[name] = report.figures.counters["excess_failed_total"]
+        return report
 
     def _known(self, name: str) -> Running | None:
         """Return what tells of the release *name*, also when that is long over."""
