@@ -15,6 +15,7 @@ Page = Callable[[str], str]
 _SAID = {
     "started": "begins",
     "step": "goes to",
+    "warmed_up": "has warmed up",
     "braked": "is braked",
     "resumed": "goes on",
     "undecided": "is undecided",
@@ -31,6 +32,7 @@ _SAID = {
     "superseded": "gave way to another release",
     "retried": "is tried again",
     "finished": "is finished",
+    "undone": "was undone",
 }
 _WITH_WEIGHT = frozenset(("step", "promoted"))
 _BAD = frozenset(("braked", "rolling_back", "rolled_back", "aborted", "gate_rejected"))
@@ -82,7 +84,7 @@ def slack_text(transition: Transition, page: Page) -> Mapping[str, object]:
     link = page(transition.release)
     shown = f"<{link}|{name}>" if link else name
     weight = f"{transition.after.share / 1e4:g} %"
-    text = f"Release {shown} {_SAID.get(event, event)}{f' {weight}' if event in _WITH_WEIGHT else ''}"
+    text = f"Release {shown} {_SAID.get(event, event.replace('_', ' '))}{f' {weight}' if event in _WITH_WEIGHT else ''}"
     color = next((color for events, color in _COLORS if event in events), "#808080")
     who = f"{actor.by}: {actor.why}" if actor.why else actor.by
     fields = [("State", transition.after.state.value), ("Weight", weight), ("By", who)]

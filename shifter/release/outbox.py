@@ -70,6 +70,7 @@ class Outbox:
         self._ended = ended
         self._at: int | None = None  # the last event that it need not hear of any more; None: not read yet
         self._last: Transition | None = None  # of those that were seen, and counted
+        self._unwritten = 0  # how far it is, if that could not be written down
         self._running = False
         self._more = False
         self._work: Deferred[None] | None = None
@@ -118,6 +119,9 @@ class Outbox:
                         await self._tell(event)
                     self._at = event.number
             self.waiting = 0
+            if self._unwritten:
+                await self._patiently(lambda: self._store.deliver(self.target.key, self._unwritten))
+                self._unwritten, self.problem = 0, ""
         last = self._last
         if self.left and last is not None and last.after.state.over and not last.after.held:
             self._ended(self)
@@ -156,10 +160,12 @@ class Outbox:
         self.waiting = max(0, self.waiting - 1)
         try:
             await self._store.deliver(self.target.key, event.number)
+            self._unwritten = 0
         except CancelledError:
             raise
         except Exception as error:
             self.problem = str(error)  # the receiver may hear of it again, from the next process
+            self._unwritten = event.number
 
     async def _patiently(self, what: Callable[[], Awaitable[_T]]) -> _T:
         """Return what comes of *what*, which is done again until it goes well. Raises `NotDelivered` only if that is final."""
