@@ -185,7 +185,10 @@ class Feed:
         state = self._view.state()
         snapshot = self._view.snapshot()
         version = 0 if snapshot is None else snapshot.version
+        shown = ("name", "state", "canary", "weight")
+        running = [{name: one[name] for name in shown} for one in self._view.releases().listed() if not one["over"]]
         told = {"state": state, "version": version, "problems": list(self._view.problems()), "notices": list(self._view.notices())}
+        told["releases"] = running
         self._state = _event("state", json.dumps(told))
         draining = state == "DRAINING"
         if draining and not self._draining:

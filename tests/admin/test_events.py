@@ -97,7 +97,7 @@ def test_who_comes_first_is_told_what_there_is() -> None:
     assert names(events) == ["hello", "state", "topology", "clusters"]
     told = dict(events)
     assert told["hello"]["version"] == "1.2.3"
-    assert told["state"] == {"state": "LIVE", "version": 3, "problems": [], "notices": []}
+    assert told["state"] == {"state": "LIVE", "version": 3, "problems": [], "notices": [], "releases": []}
     assert told["topology"]["clusters"]["one"]["type"] == "STATIC"
     assert told["clusters"]["one"] == {
         "active": 0,
@@ -198,7 +198,18 @@ def test_a_refused_configuration_is_told_at_once() -> None:
     ear.heard()
     scene.view.told_problems = ["front.yaml:3:1: no"]
     scene.second()
-    assert ear.heard()[0] == ("state", {"state": "LIVE", "version": 3, "problems": ["front.yaml:3:1: no"], "notices": []})
+    assert ear.heard()[0] == ("state", {"state": "LIVE", "version": 3, "problems": ["front.yaml:3:1: no"], "notices": [], "releases": []})
+
+
+def test_releases_that_run_are_told() -> None:
+    scene = Scene()
+    ear, _ = scene.listen()
+    ear.heard()
+    one = {"name": "one", "state": "observing", "canary": "b", "weight": 5.0}
+    scene.view.told_releases.told = {"old": {"name": "old", "over": True}, "one": {**one, "over": False, "reason": "all is well"}}
+    scene.second()
+    [state] = [told for name, told in ear.heard() if name == "state"]
+    assert state["releases"] == [one]
 
 
 def test_who_comes_late_sees_what_has_been() -> None:

@@ -30,7 +30,7 @@ class FixedReleases:
     """Releases that are always as they are told to be; what is wanted of them is remembered, and answered with ``refusal`` if there is."""
 
     def __init__(self, clock: Clock) -> None:
-        self.told: dict[str, dict[str, object]] = {"r-1": {"name": "r-1"}}
+        self.told: dict[str, dict[str, object]] = {"r-1": {"name": "r-1", "over": True}}
         self.told_events: list[Transition] = []
         self.told_patch = "--- a\n+++ b\n"
         self.refusal: Refused | None = None
