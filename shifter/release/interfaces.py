@@ -134,6 +134,12 @@ class Outreach(Protocol):
     def leave(self, release: str) -> None:
         """The release is over: its checks are not wanted any more; what it still has to tell is told."""
 
+    def notifications(self, release: str) -> Sequence[Mapping[str, object]]:
+        """Return how far each receiver of *release* is, for people, as JSON has it."""
+
+    def checks(self, release: str) -> Sequence[Mapping[str, object]]:
+        """Return what the Prometheus checks of *release* gave, for people, as JSON has it."""
+
 
 class DataPath(Protocol):
     """What a release may have done to its route."""
@@ -157,7 +163,8 @@ class DataPath(Protocol):
         """Return how many endpoints of *cluster* are healthy, and how many there are."""
 
     def observed(self, release: str) -> Mapping[str, object]:
-        """Return statuses, paths, failing requests and differences, for people: see docs/releases.md, ``GET /v1/releases/NAME``."""
+        """Return ``statuses``, ``paths``, ``failing`` requests and ``differences``, for people: see docs/releases.md, ``GET
+        /v1/releases/NAME``; and how many requests the header sent to the canary (``forced_requests``), and were copied (``mirrored``)."""
 
 
 Clock = Callable[[], float]

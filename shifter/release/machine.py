@@ -279,7 +279,7 @@ class ReleaseMachine:
         return self._move(self._moves.abort, "aborted", _by("aborted", actor), actor, evidence, **_NO_TRAFFIC)
 
     def _retry(self, actor: Actor, evidence: Evidence, facts: Facts) -> Transition:
-        changes = {**_NO_TRAFFIC, "step": 0, "in_step": 0.0, "brakes": 0, "gate": ""}
+        changes = {**_NO_TRAFFIC, "step": 0, "in_step": 0.0, "brakes": 0, "gate": "", "attempt": self.progress.attempt + 1}
         return self._move(self._moves.check, "retried", _by("begun anew", actor), actor, evidence, **changes)
 
     def _undo(self, actor: Actor, evidence: Evidence, facts: Facts) -> Transition:

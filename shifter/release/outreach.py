@@ -134,10 +134,11 @@ class WebOutreach:
     def _outbox(self, target: Target) -> Outbox:
         notification = target.notification
         url = notification.slack or notification.webhook
+        secret = "" if notification.slack else notification.secret
 
         async def send(transition: Transition) -> None:
             message = message_of(notification, transition, self._page)
-            answer = await self._sender.send(url, notification.secret, message, notification.timeout)
+            answer = await self._sender.send(url, secret, message, notification.timeout)
             if answer.status == _CONFLICT:
                 raise NotDelivered(f"HTTP {_CONFLICT}", final=True)
 

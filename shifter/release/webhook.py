@@ -3,13 +3,12 @@
 Rule 1. What is sent about one thing has one ``Idempotency-Key``, however often it is sent, also by another process: who gets it twice can
         know that. The signature is made anew for each try, with the time of that try.
 Rule 2. No answer, 408, 429, any 3xx and 5xx may go well the next time. Another 4xx will not: it is not tried again.
-Rule 3. A URL or a secret that is ``$NAME`` or ``${NAME}`` stands in the environment, and is read there when it is needed. Neither of them
+Rule 3. A URL or a secret that is ``$NAME`` stands in the environment, and is read there when it is needed. Neither of them
         is ever told to anybody, in a log or an error.
 """
 
 import hmac
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -21,6 +20,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from shifter import __version__
+from shifter.config.releases import UnsetVariable
+from shifter.config.releases import resolved as looked_up
 from shifter.release.interfaces import Answer, Http
 
 FIRST_PAUSE = 1.0
@@ -30,7 +31,6 @@ LONGEST_PAUSE = 300.0
 _DOUBLINGS = 9
 _JITTER = 0.2
 _AGAIN = frozenset((408, 429))
-_NAME = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _LONGEST_TEXT = 300
 _DIGITS = 9
 
@@ -65,13 +65,10 @@ def signature(secret: str, at: int, body: bytes) -> str:
 
 def resolved(text: str, environment: Mapping[str, str]) -> str:
     """Return what *text* stands for, see rule 3. Raises `NotDelivered` when the environment has no such thing."""
-    named = _NAME.fullmatch(text)
-    if named is None:
-        return text
-    found = environment.get(named[1] or named[2])
-    if not found:
-        raise NotDelivered(f"the environment has no {text}")
-    return found
+    try:
+        return looked_up(text, environment.get)
+    except UnsetVariable as error:
+        raise NotDelivered(str(error)) from None
 
 
 def host_of(url: str, environment: Mapping[str, str]) -> str:

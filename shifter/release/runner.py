@@ -1,0 +1,473 @@
+"""One release, carried out: looked at once a second, written down, and only then steered.
+
+Rule 1. A transition by which the canary gets requests that it did not get is made when it is written down, and not before. When it cannot
+        be, it is not made, and the release is paused.
+Rule 2. A transition by which the canary gets fewer is steered at once, and written down as soon as that can be done; so is one that
+        changes no share. Until all of them are written down, rule 1 lets nothing through.
+Rule 3. What people want waits while something is being written, but for what takes requests from the canary: that never waits.
+Rule 4. Time is what the monotonic clock says has passed, and two seconds between two looks at most: of more nobody has seen anything.
+        The wall clock dates events, and tells after a restart how long nobody was there.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from shifter.model.change import Actor
+from shifter.model.release import GateKind, Progress, ReleaseSpec, State, Transition, percent
+from shifter.observe.comparison import Second
+from shifter.release import rules
+from shifter.release.errors import Refused, ShifterError
+from shifter.release.evidence import Evidence
+from shifter.release.interfaces import Clock, DataPath, GateAnswer, Judge, Outreach, Record, Store
+from shifter.release.machine import SHIFTER, ReleaseMachine, raises, tell_judge
+from shifter.release.rules import Facts
+from shifter.release.states import ACTIVE, Verb
+from shifter.release.status import Kept, Look, Needs, Noticed
+
+KEEP_EVERY = 10.0
+"""Seconds after which what is known is written down though nothing has happened."""
+LONGEST_TICK = 2.0
+"""Seconds that a tick counts for at most."""
+PREFLIGHT_LONGEST = 10.0
+"""Seconds that endpoints get to be found healthy."""
+_RATE_OVER = 10
+_FIRST_WRITTEN = frozenset(("started", "retried", "finished", "superseded"))
+"""These change no share, and are made only when they are written down all the same: somebody relies on them."""
+_URGENT = frozenset((State.BRAKED, State.ROLLING_BACK, State.ROLLED_BACK, State.ABORTED))
+_NOTHING = Evidence()
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What releases need of others. ``judge`` makes a judge, from what one knew before or anew; ``monotonic`` and ``wall`` return seconds;
+    ``needs`` says how long steps take (`status.Needs`)."""
+
+    judge: Callable[[ReleaseSpec, Mapping[str, object] | None], Judge]
+    store: Store
+    outreach: Outreach
+    datapath: DataPath
+    monotonic: Clock
+    wall: Clock
+    needs: Needs | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Unwritten:
+    """A transition that is made and is to be written down, and who waits for that to be tried."""
+
+    transition: Transition
+    waiting: Deferred[Progress] | None = None
+
+
+class Runner:
+    """See the module. Making one does nothing: a new release begins with `start`, one that was written down goes on with `resume`."""
+
+    def __init__(self, record: Record, around: Around) -> None:
+        self.spec = record.spec
+        self.machine = ReleaseMachine(record.spec, record.progress)
+        self.evidence = _NOTHING
+        self.problem = ""
+        """Why something cannot be written down, or the route not be let go of."""
+        self._record = record
+        self._around = around
+        self._judge: Judge | None = None
+        self._edges: object = None
+        self._kept = Kept(record.counts)
+        self._noticed = Noticed()
+        self._last = around.monotonic()
+        self._last_kept = self._last
+        self._seconds: deque[tuple[float, int, int]] = deque(maxlen=_RATE_OVER)
+        self._unwritten: deque[_Unwritten] = deque()
+        self._writing = False
+        self._pending: Transition | None = None
+        self._queue: deque[Callable[[], object]] = deque()
+        self._holding = False
+        self._has_route = record.progress.held
+        self._asking = False
+        self._ask_at = 0.0
+        self._stopped = False
+        self._failing = False
+        self._needs_until = 0.0
+        self._steps_need: Sequence[Mapping[str, object] | None] = ()
+
+    def __repr__(self) -> str:
+        return f"<Runner {self.machine!r} unwritten={len(self._unwritten)}{' writing' if self._pending or self._writing else ''}>"
+
+    @property
+    def progress(self) -> Progress:
+        """How far the release is."""
+        return self.machine.progress
+
+    # the beginning and the end
+
+    def start(self, actor: Actor) -> Deferred[Progress]:
+        """Begin the release, which was written down (`Store.begin`); fires when that it has started is, too."""
+        self._around.outreach.watch(self.spec)
+        return self._make(self.machine.start(actor))
+
+    def resume(self) -> None:
+        """Go on with the release in this process. The share is steered before anything else is done."""
+        progress, spec, around = self.progress, self.spec, self._around
+        if progress.held:
+            around.datapath.steer(spec.name, progress)
+        around.outreach.watch(spec)
+        if progress.state.over:
+            around.outreach.leave(spec.name)
+            return
+        gap = around.wall() - self._record.saved
+        if gap > spec.resume_within:
+            self._take(self.machine.halt(f"there was no process for {rules.seconds(round(gap))}"))
+        if progress.state is State.PENDING:
+            self._make(self.machine.start(SHIFTER)).addErrback(lambda _reason: None)  # `problem` says it
+
+    def stop(self) -> None:
+        """Let it be: nothing is done any more. What waits to be written is known by the next process as far as it was written."""
+        self._stopped = True
+        self._queue.clear()
+
+    # seconds
+
+    def tick(self) -> None:
+        """About a second has passed."""
+        if self._stopped:
+            return
+        now = self._around.monotonic()
+        passed = min(max(now - self._last, 0.0), LONGEST_TICK)
+        self._last = now
+        second = self._around.datapath.take(self.spec.name)
+        state = self.progress.state
+        if state in ACTIVE or state is State.ROLLING_BACK:
+            self._look(second, passed)
+        elif state is State.PREFLIGHT:
+            self.machine.tick(_NOTHING, passed)
+            self._preflight()
+        self._write()
+        self._ask(now)
+        if now - self._last_kept >= KEEP_EVERY:
+            self._last_kept = now
+            self._keep()
+
+    def _look(self, second: Second | None, passed: float) -> None:
+        judge = self._judges()
+        if second is not None:
+            self._seconds.append((passed, second.sent[0], second.sent[1]))
+            self.evidence = judge.tick(second, self._rate(canary=True) or 0.0)
+            if judge.edges is not self._edges:
+                self._edges = judge.edges
+                self._around.datapath.judge_with(self.spec.name, judge.edges)
+        elif self.evidence.proven:
+            self.evidence = replace(self.evidence, proven=False)  # of what was not seen nothing is proven
+        self._kept.spend(self.progress.step, passed)
+        self._noticed.note(self._around.wall(), self.progress.share, second, self.evidence.value)
+        self._take(self.machine.tick(self.evidence, passed, self.facts()))
+        if self.machine.look_again:
+            judge.look_again()
+
+    def facts(self) -> Facts:
+        """Return what is known beside the evidence."""
+        datapath, spec = self._around.datapath, self.spec
+        baseline, canary = datapath.healthy_endpoints(spec.baseline), datapath.healthy_endpoints(spec.canary)
+        return Facts(self._rate(), baseline, canary, self._around.outreach.failing_checks(spec.name))
+
+    def _rate(self, canary: bool = False) -> float | None:
+        """Return how many requests a second there are, or how many of them are the canary's; ``None`` before any second was seen."""
+        over = sum(passed for passed, _, _ in self._seconds)
+        if over <= 0.0:
+            return None
+        return sum(new if canary else old + new for _, old, new in self._seconds) / over
+
+    def _judges(self) -> Judge:
+        if self._judge is None:
+            self._judge = self._around.judge(self.spec, self._record.judge)
+        return self._judge
+
+    # the route
+
+    def _preflight(self) -> None:
+        """Have the route held, and begin when it is and the endpoints are healthy."""
+        if self._pending is not None or self._holding:
+            return
+        sick = self._sick()
+        if sick:
+            if self.progress.in_state >= PREFLIGHT_LONGEST:
+                self._take(self.machine.preflighted(sick))
+        elif self._has_route:
+            self._take(self.machine.preflighted())
+        else:
+            self._holding = True
+            self._around.datapath.hold(self.spec).addCallbacks(self._held, lambda reason: self._held([reason.getErrorMessage()]))
+
+    def _held(self, problems: Any) -> None:
+        self._holding = False
+        self._has_route = not problems
+        if self.progress.state is State.PREFLIGHT:
+            if problems:
+                self._take(self.machine.preflighted(problems))
+            else:
+                self._preflight()
+        elif not self.progress.held:
+            self._let_go()
+
+    def _sick(self) -> list[str]:
+        healthy = self._around.datapath.healthy_endpoints
+        ends = [(name, *healthy(name)) for name in (self.spec.baseline, self.spec.canary)]
+        return [f"{name} has no healthy endpoint (0 of {every})" for name, well, every in ends if not well]
+
+    def _let_go(self) -> None:
+        if not self._has_route:
+            return
+        self._has_route = False
+
+        def told(problems: Any) -> None:
+            if problems:
+                self._say(f"the route cannot be let go of: {'; '.join(problems)}")
+
+        self._around.datapath.let_go(self.spec.name).addCallbacks(told, lambda reason: told([reason.getErrorMessage()]))
+
+    # what people want
+
+    def verb(self, verb: str, actor: Actor, to: int | None = None, full: bool = False) -> Deferred[Progress]:
+        """Do what *actor* wants (`states.Verb`). Fires when it is done; fails with `Refused` when it does not fit, and with whatever the
+        store says when it cannot be written down and therefore was not done."""
+        wanted = Verb(verb)
+        if wanted in (Verb.ABORT, Verb.BRAKE, Verb.REJECT):
+            return self._do(wanted, actor, to, full)
+        return self._in_turn(lambda: self._do(wanted, actor, to, full))
+
+    def supersede(self, actor: Actor, by: str) -> Deferred[Progress]:
+        """Leave the route to the release *by*: what becomes of it is that one's to say. Fires when it is written down."""
+        return self._in_turn(lambda: self._make(self.machine.supersede(actor, by)))
+
+    def _in_turn(self, what: Callable[[], Deferred[Progress]]) -> Deferred[Progress]:
+        if not self._busy:
+            return what()
+        done: Deferred[Progress] = Deferred()
+        self._queue.append(lambda: what().chainDeferred(done))
+        return done
+
+    @property
+    def _busy(self) -> bool:
+        """Whether something is being written, or about to be."""
+        return self._writing or self._pending is not None or (bool(self._unwritten) and not self._failing)
+
+    def _do(self, verb: Verb, actor: Actor, to: int | None, full: bool) -> Deferred[Progress]:
+        try:
+            return self._make(self.machine.verb(verb, actor, to, full, self.evidence, self.facts()))
+        except Refused:
+            return fail(Failure())
+
+    # gates
+
+    def _ask(self, now: float) -> None:
+        """Ask the webhook of the gate that the release waits for, if it is time."""
+        progress, step = self.progress, self.machine.step
+        if (
+            progress.state is not State.GATED
+            or progress.gate
+            or step is None
+            or step.gate is None
+            or step.gate.kind is not GateKind.WEBHOOK
+        ):
+            return
+        if self._asking or now < self._ask_at:
+            return
+        gate, of = step.gate, (progress.attempt, progress.step, progress.version)
+        said = {"release": self.spec.name, "route": self.spec.route.text, "baseline": self.spec.baseline, "canary": self.spec.canary}
+        where = {"gate": gate.name, "step": step.number, "title": step.title, "weight": progress.share / 1e4, "waiting": progress.in_state}
+        seen = self.evidence
+        counts = {"requests": list(seen.requests), "failed": list(seen.failed), "excess_failed": seen.excess_failed}
+        which = {"attempt": progress.attempt, "version": progress.version}
+        self._asking = True
+        self._kept.asked(gate.name, self._around.wall())
+        asked = self._around.outreach.ask(
+            self.spec, gate, {**said, **where, **which, "counts": counts, "evidence": dict(seen.to_dict()), "verdict": seen.sentence}
+        )
+        asked.addCallback(self._answered, of, gate.name, gate.every)
+
+    def _answered(self, answer: GateAnswer, of: tuple[int, int, int], gate: str, every: float) -> None:
+        self._asking = False
+        self._ask_at = self._around.monotonic() + every
+        self._kept.answered(gate, answer.reason or answer.verdict)
+        progress = self.progress
+        if self._stopped or progress.state is not State.GATED or of != (progress.attempt, progress.step, progress.version):
+            return
+        self._take(self.machine.gate_answered(answer.verdict, answer.reason, Actor(f"the webhook {gate}", answer.reason), self.evidence))
+
+    # transitions
+
+    def _take(self, transition: Transition | None) -> None:
+        """Have *transition*, which the machine has made by itself, come true; if it cannot, it comes again or the release is paused."""
+        if transition is None:
+            return
+        waits = self._pending is not None or (self._busy and raises(transition))
+        if waits and transition.after.state not in _URGENT:
+            self.machine.take_back(transition)  # it comes again when what is being written is
+            return
+        self._make(transition).addErrback(self._not_made, transition)
+
+    def _not_made(self, reason: Failure, transition: Transition) -> None:
+        if self._stopped:
+            return
+        if transition.before.state is not State.PREFLIGHT:  # there it is tried again, once a second
+            self._take(
+                self.machine.halt(
+                    f"{percent(transition.after.share)} could not be written down ({reason.getErrorMessage()})", self.evidence
+                )
+            )
+
+    def _make(self, transition: Transition) -> Deferred[Progress]:
+        """Have *transition* come true, by rule 1 or by rule 2."""
+        transition = replace(transition, at=self._around.wall())
+        if raises(transition) or transition.event in _FIRST_WRITTEN:
+            self.machine.take_back(transition)
+            if self._busy or self._unwritten:
+                return fail(ShifterError(self.problem or "something else is being written down"))
+            return self._write_first(transition)
+        done: Deferred[Progress] = Deferred()
+        self._unwritten.append(_Unwritten(transition, done))
+        self._hold_true(transition)
+        self._write()
+        return done
+
+    def _write_first(self, transition: Transition) -> Deferred[Progress]:
+        self._pending = transition
+        self.machine.skip(transition.after.version)
+
+        def written(numbered: Transition) -> Progress:
+            self._pending = None
+            self.problem = ""
+            if self.progress.version == transition.after.version:
+                self.machine.adopt(transition)
+                self._hold_true(transition)
+            elif self._unwritten:  # it was taken back meanwhile: that is what was written down before
+                first = self._unwritten[0]
+                first.transition = replace(first.transition, before=transition.after)
+            self._tell(numbered)
+            return self.progress
+
+        def failed(reason: Failure) -> Failure:
+            self._pending = None
+            self._say(f"version {transition.after.version} cannot be written down: {reason.getErrorMessage()}")
+            return reason
+
+        def settled(result: Any) -> Any:
+            self._write()
+            self._next()
+            return result
+
+        return self._commit(transition).addCallbacks(written, failed).addBoth(settled)
+
+    def _hold_true(self, transition: Transition) -> None:
+        """Do what *transition* says."""
+        event, after, spec = transition.event, transition.after, self.spec
+        if event == "retried":
+            self._judge, self.evidence = self._around.judge(spec, None), _NOTHING
+            self._kept = Kept({})
+        if after.held and after.state is not State.SUPERSEDED:
+            self._around.datapath.steer(spec.name, after)
+        if after.state in ACTIVE:
+            tell_judge(self._judges(), spec, transition)
+        if after.state is State.GATED and transition.before.state is not State.GATED:
+            self._ask_at = 0.0
+        if event in ("retried", "undone") and transition.before.state.over:
+            self._around.outreach.watch(spec)
+        if not after.held and after.state.over and after.state is not State.SUPERSEDED:
+            self._let_go()
+
+    def _tell(self, written: Transition) -> None:
+        """*written* was written down: tell those who want to know."""
+        try:
+            self._around.outreach.told(written)
+            if written.after.state.over and (written.event == "finished" or not written.before.state.over):
+                self._around.outreach.leave(self.spec.name)
+        except Exception:  # it has happened all the same
+            _log.failure("release {name}: {event} could not be told", name=self.spec.name, event=written.event)
+        if self._stopped:
+            return
+        if written.after.state is State.PREFLIGHT:
+            self._preflight()
+        elif written.event == "gate_approved":
+            self._take(self.machine.tick(self.evidence, 0.0, self.facts()))
+
+    def _write(self) -> None:
+        """Write down what is made and was not written."""
+        if self._writing or self._pending is not None or not self._unwritten or self._stopped:
+            return
+        self._writing = True
+        first = self._unwritten[0]
+
+        def written(numbered: Transition) -> None:
+            self._writing = self._failing = False
+            self.problem = ""
+            self._unwritten.popleft()
+            self._tell(numbered)
+            if first.waiting is not None:
+                first.waiting.callback(self.progress)
+            self._write()
+
+        def failed(reason: Failure) -> None:
+            self._writing, self._failing = False, True
+            self._say(f"version {first.transition.after.version} cannot be written down yet: {reason.getErrorMessage()}")
+            for one in self._unwritten:  # it is done all the same, and is written down when that can be done
+                waiting, one.waiting = one.waiting, None
+                if waiting is not None:
+                    waiting.callback(self.progress)
+
+        self._commit(first.transition).addCallbacks(written, failed).addBoth(lambda _done: self._next())
+
+    def _commit(self, transition: Transition) -> Deferred[Transition]:
+        judge = self._judge.to_state() if self._judge is not None else None
+        try:
+            return self._around.store.commit(transition, judge)
+        except Exception:
+            return fail(Failure())
+
+    def _next(self) -> None:
+        while self._queue and not self._busy and not self._stopped:
+            self._queue.popleft()()
+
+    def _keep(self) -> None:
+        progress = self.progress
+        if progress.state.over or self._judge is None or self._busy or self._unwritten:
+            return
+        kept = self._around.store.keep(self.spec.name, progress, self._judge.to_state(), self._kept.to_dict(), self._around.wall())
+        kept.addErrback(lambda reason: self._say(f"the evidence cannot be written down: {reason.getErrorMessage()}"))
+
+    def _say(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            _log.error("release {name}: {problem}", name=self.spec.name, problem=problem)
+
+    # for people
+
+    def status(self, points: int | None = None) -> Mapping[str, object]:
+        """Return all that people may see of it, as JSON has it; of the series only the last *points*."""
+        name, around, facts = self.spec.name, self._around, self.facts()
+        look = Look(
+            *(self.machine, self.evidence, facts, self._kept, self._noticed, self._record.started, around.wall()),
+            observed=around.datapath.observed(name),
+            notifications=around.outreach.notifications(name),
+            checks=around.outreach.checks(name),
+            needs=self._needed(facts.rate),
+            problem=self.problem,
+        )
+        return look.to_dict(points)
+
+    def _needed(self, rate: float | None) -> Sequence[Mapping[str, object] | None]:
+        """Return what each step needs at this *rate*; it is found out anew every few seconds at most."""
+        needs = self._around.needs
+        if needs is None or not rate:
+            return ()
+        now = self._around.monotonic()
+        if now >= self._needs_until:
+            self._needs_until = now + KEEP_EVERY
+            self._steps_need = needs(self.spec, rate)
+        return self._steps_need
