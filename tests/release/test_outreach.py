@@ -94,8 +94,8 @@ def test_an_unset_variable_is_waited_for() -> None:
     scene.outreach.watch(SPEC)
     scene.happens("succeeded")
     slack, webhook = scene.outreach.notifications("r-1")
-    assert (slack["target"], slack["problem"]) == ("slack $SLACK", "the environment has no $SLACK")
-    assert webhook["problem"] == "the environment has no $SECRET"
+    assert (slack["target"], slack["problem"]) == ("slack $SLACK", "the environment variable SLACK is not set")
+    assert webhook["problem"] == "the environment variable SECRET is not set"
     scene.outreach.close()
 
 
