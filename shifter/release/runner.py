@@ -153,7 +153,7 @@ class Runner:
         self._ask(now)
         if now - self._last_kept >= KEEP_EVERY:
             self._last_kept = now
-            self._keep()
+            self.keep()
 
     def _look(self, second: Second | None, passed: float) -> None:
         judge = self._judges()
@@ -434,7 +434,8 @@ class Runner:
         while self._queue and not self._busy and not self._stopped:
             self._queue.popleft()()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write down what is known by now, though nothing has happened."""
         progress = self.progress
         if progress.state.over or self._judge is None or self._busy or self._unwritten:
             return
