@@ -8,7 +8,7 @@ Rule 3. Each step is taken by itself: what an earlier one has seen makes it fast
         a canary is not worse is carried on, as the judge does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, inf
 
@@ -123,6 +123,11 @@ def plan(spec: ReleaseSpec, rate: float | None = None, error_rate: float | None 
         sum(one for one in most if one is not None) if None not in most else None,
         tuple(dict.fromkeys(advice)),
     )
+
+
+def needs(spec: ReleaseSpec, rate: float, error_rate: float | None = None) -> Sequence[Mapping[str, object] | None]:
+    """Return for each step of *spec* what `plan` says of it, as JSON has it; ``None`` for those in which nothing is compared."""
+    return [asdict(step) if step.differences else None for step in plan(spec, rate, error_rate).steps]
 
 
 def _step(spec: ReleaseSpec, step: Step, rate: float | None, errors: float, proven: float) -> tuple[PlannedStep, float]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shifter.config.releases import read_release
 from shifter.model.release import MILLION, ReleaseSpec
-from shifter.release.plan import Difference, Plan, PlannedStep, plan
+from shifter.release.plan import Difference, Plan, PlannedStep, needs, plan
 from shifter.release.plan_text import number, plan_text, time
 
 HEAD = "name: r\nbaseline: service1\ncanary: service1a\n"
@@ -107,6 +107,12 @@ def test_what_is_left_out_is_not_told() -> None:
     found = seen(plan(spec("steps: [10, 100]\nverdict: {latency: off, errors: {max_increase: 2%}}"), 100.0, 0.01).steps[0])
     assert list(found) == ["errors 1 % -> 3 %", "errors 1 % -> 5 %", "latency +30 %", "broken"]
     assert found["latency +30 %"] == (None, False)
+
+
+def test_what_the_steps_of_a_running_release_need() -> None:
+    found = needs(STEPS, 100.0)
+    assert [one and one["title"] for one in found] == [None, None, "10 %", "50 %", "100 %"]
+    assert json.loads(json.dumps(found))
 
 
 def test_words_about_the_end() -> None:
