@@ -82,6 +82,7 @@ COMMANDS = (
                 "release-details.js",
                 "release-evidence.js",
                 "release-metrics.js",
+                "release-plan.js",
                 "release-steps.js",
                 "release-verbs.js",
                 "release-words.js",

@@ -35,7 +35,7 @@ def screen(told: Json, events: Sequence[Json], width: int, height: int, *, lost:
     lines = [*_head(told, width, paint)]
     if lost:
         lines.append(paint(YELLOW, _cut(f"reconnecting: {lost}", width)))
-    lines += ["", *_sentence(told, width, paint)]
+    lines += ["", *_sentence(told, width, paint), *_problem(told, width, paint)]
     if "evidence" in told:  # of one that has let go of its route long ago only the story is kept
         lines += ["", *_steps(told, width, paint), "", *_metrics(told, width, paint)]
         lines += ["", *_evidence(told, width, paint), *_exposure(told, width, paint), *_failures(told, width, paint)]
@@ -124,6 +124,11 @@ def _sentence(told: Json, width: int, paint: _Paint) -> Iterator[str]:
         colour = BOLD + _tone(told["state"]) if number == 0 else DIM
         for line in textwrap.wrap(printable(sentence), max(width, 2)):
             yield paint(colour, line)
+
+
+def _problem(told: Json, width: int, paint: _Paint) -> Iterator[str]:
+    for line in textwrap.wrap(printable(told.get("problem") or ""), max(width, 2)):
+        yield paint(RED, line)
 
 
 def _steps(told: Json, width: int, paint: _Paint) -> Iterator[str]:
@@ -265,7 +270,9 @@ def _failures(told: Json, width: int, paint: _Paint) -> Iterator[str]:
         if one["problem"]:
             yield paint(YELLOW, _cut(printable(f"not told  {one['target']}: {one['problem']}, {one['waiting']} on the way"), width))
     for check in told.get("checks", ()):
-        yield paint(YELLOW, _cut(printable(f"check     {check}"), width))
+        if check["bad"] or check["problem"]:
+            said = check["problem"] or f"is {check['value']:g}, bad {check['bad']} of {check['failures']} times"
+            yield paint(YELLOW, _cut(printable(f"check     {check['name']}: {said}"), width))
 
 
 def _cut(text: str, width: int) -> str:

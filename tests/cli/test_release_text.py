@@ -52,6 +52,7 @@ def test_a_whole_screen() -> None:
         "healthy   service1 4 of 4, service1a 2 of 2",
         "failed    /service/1/pay 33, /service/1/cart 4",
         "not told  webhook ci.example: no answer in 10 s, 2 on the way",
+        "check     queue length: is 212.5, bad 1 of 3 times",
         "",
         "02:19:20  gate waiting   5 % -> 10 %  10 % is over: proven not worse after 4,806 canary requests; the gate “s…",
         "02:16:20  step           1 % -> 5 %  1 % is over: proven not worse after 1,204 canary requests",

@@ -15,6 +15,18 @@ WEIGHTS = (1.0, 5.0, 10.0, 50.0, 100.0)
 KINDS = ("observing", "warming", "gated", "braked", "paused", "baking", "rolling back", "rolled back", "succeeded", "aborted", "pending")
 OVER = ("rolled back", "succeeded", "aborted", "superseded")
 
+_CHECK = {
+    "name": "queue length",
+    "server": "prometheus.example",
+    "min": None,
+    "max": 200.0,
+    "every": 60.0,
+    "failures": 3,
+    "value": 212.5,
+    "at": STARTED,
+    "bad": 1,
+    "problem": "",
+}
 _VERBS: Mapping[str, Sequence[str]] = {
     "pending": ("abort",),
     "warming": ("promote", "pause", "brake", "abort"),
@@ -111,10 +123,13 @@ def release(state: str = "observing", *, now: float | None = None, seconds: int 
         "endpoints": {"baseline": [4, 4], "canary": [2, 2]},
         "series": _series(ends, seconds, at, served, bad),
         "verbs": list(_VERBS[state]),
-        "checks": [],
+        "checks": [_CHECK],
+        "problem": "",
+        "rate": 97.4,
+        "attempt": 1,
         "notifications": [
-            {"target": "slack hooks.slack.com", "delivered": 6, "waiting": 0, "problem": ""},
-            {"target": "webhook ci.example", "delivered": 4, "waiting": 2, "problem": "no answer in 10 s"},
+            {"target": "slack hooks.slack.com", "delivered": 6, "waiting": 0, "refused": 0, "problem": None},
+            {"target": "webhook ci.example", "delivered": 4, "waiting": 2, "refused": 0, "problem": "no answer in 10 s"},
         ],
     }
 
@@ -193,7 +208,10 @@ def _step(number: int, at: int, state: str) -> Json:
         "undecided": "hold",
         "gate": gate,
         "seconds": 142.0 if number < at else 134.0 if number == at else 0.0,
-        "needs": None,
+        "needs": {
+            "healthy": 190.0,
+            "differences": [{"name": "errors 1 % -> 2 %", "requests": 1900, "seconds": 195.0, "seen": True}],
+        },
     }
 
 

@@ -2,7 +2,7 @@
 
 import { $, attribute, keyed, make, text } from "./dom.js";
 import { count, moment, percent, plural } from "./format.js";
-import { arrows, happening, weight } from "./release-words.js";
+import { arrows, checked, happening, weight } from "./release-words.js";
 
 const SHOWN = 60;
 const ROWS = 12;
@@ -50,13 +50,14 @@ function differences({ differences: found, canary }) {
 }
 
 function told({ notifications, checks }) {
-  const lines = [
-    ...checks.map((check, at) => ({ key: `check ${at}`, who: "check", words: typeof check === "string" ? check : [check.name, check.problem].filter(Boolean).join(": "), bad: typeof check === "string" || check.problem })),
-    ...notifications.map(({ target, delivered, waiting, problem }) => ({
-      key: `to ${target}`, who: "told",
-      words: `${target}: ${typeof delivered === "number" ? `${plural(delivered, "event")} delivered` : ""}${waiting ? `, ${count(waiting)} on the way` : ""}${problem ? `; ${problem}` : ""}`, bad: Boolean(problem),
-    })),
-  ];
+  const lines = checks.map((check, at) => {
+    const { words, now, near } = checked(check);
+    return { key: `check ${at}`, who: "asked", words: `${words}; ${now}${check.server ? ` (${check.server})` : ""}`, bad: near };
+  });
+  notifications.forEach(({ target, delivered, waiting, refused, problem }, at) => {
+    const parts = [`${plural(delivered, "event")} delivered`, waiting ? `${count(waiting)} on the way` : "", refused ? `${count(refused)} refused` : ""];
+    lines.push({ key: `told ${at}`, who: "told", words: `${target}: ${parts.filter(Boolean).join(", ")}${problem ? `; ${problem}` : ""}`, bad: Boolean(problem) });
+  });
   $("told-section").hidden = lines.length === 0;
   keyed($("told"), lines, line => line.key, ({ who }) => make("li", {}, make("span", { class: "kind" }, who), make("span")), (element, { words, bad }) => {
     text(element.lastChild, words);

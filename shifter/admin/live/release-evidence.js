@@ -2,7 +2,7 @@
 
 import { $, attribute, keyed, make, text } from "./dom.js";
 import { count, percent, plural } from "./format.js";
-import { evidenceOf, span } from "./release-words.js";
+import { checked, evidenceOf, span } from "./release-words.js";
 import { tone } from "./tones.js";
 
 export function evidence(release) {
@@ -74,9 +74,7 @@ function* rules(release) {
     yield { key: "undecided", words: `No verdict on this step within ${span(step.max)}`, now: `now ${span(release.in_step)}`, near: release.in_step > step.max / 2 };
   }
   if (step?.gate?.waiting) yield { key: "gate", words: `A “no” to the gate ${step.gate.name}`, now: "waits", near: false };
-  for (const [at, check] of release.checks.entries()) {
-    yield { key: `check ${at}`, words: typeof check === "string" ? check : check.name ?? JSON.stringify(check), now: typeof check === "string" ? "" : check.problem ?? "", near: true };
-  }
+  for (const [at, check] of release.checks.entries()) yield { key: `check ${at}`, ...checked(check) };
 }
 
 function exposure(release) {

@@ -1,8 +1,7 @@
 // The steps as a staircase: what each gives the new version, how long it took or may take, what waits behind it.
 
 import { $, attribute, keyed, make, text } from "./dom.js";
-import { plural } from "./format.js";
-import { kindOf, span, weight } from "./release-words.js";
+import { arrows, kindOf, span, weight } from "./release-words.js";
 
 const LEAST = 0.045;
 
@@ -57,8 +56,7 @@ function* notesOf(release, step, happened) {
   const brakes = happened.filter(one => one.event === "braked" && one.step === step.number).length;
   if (brakes) yield { key: "brake", words: `braked ${brakes === 1 ? "once" : `${brakes} times`}`, kind: "warn" };
   if (current && release.state === "braked") yield { key: "braked", words: `now at ${weight(release.weight)}`, kind: "warn" };
-  const need = needOf(step);
-  if (need && step.state === "next") yield { key: "need", words: need, kind: "" };
+  if (step.state !== "done") yield* needs(step);
   if (step.undecided !== "hold" && step.state !== "done" && !step.length) {
     yield { key: "undecided", words: `undecided: ${step.undecided === "advance" ? "goes on" : "rolls back"}`, kind: "" };
   }
@@ -68,8 +66,13 @@ function* notesOf(release, step, happened) {
   yield { key: "gate", words: `◆ gate ${step.gate.name}: ${state}`, kind: `gate ${kind}` };
 }
 
-function needOf(step) {
-  const { needs } = step;
-  if (!needs || typeof needs.seconds !== "number") return "";
-  return `needs about ${span(needs.seconds)}${typeof needs.requests === "number" ? ` (${plural(needs.requests, "request")})` : ""}`;
+/** What the plan says of the step at the rate of the requests now. */
+function* needs({ needs: planned, state, length, min }) {
+  if (!planned) return;
+  if (state === "next" && length === null && planned.healthy && planned.healthy > min) {
+    yield { key: "healthy", words: `about ${span(planned.healthy)} if it is well`, kind: "" };
+  }
+  const differences = planned.differences ?? [], seen = differences.find(one => one.seen === true);
+  if (seen) yield { key: "sees", words: `sees ${arrows(seen.name)} in about ${span(seen.seconds)}`, kind: "" };
+  else if (differences.some(one => one.seen === false)) yield { key: "sees", words: "too short to see anything", kind: "warn" };
 }

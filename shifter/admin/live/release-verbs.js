@@ -97,7 +97,7 @@ export async function refusal(answer) {
   if (answer.status === 401) return "The admin listener wants a token; the page asks for it above.";
   try {
     const problem = JSON.parse(words);
-    return problem.detail ?? problem.title ?? problem.problems?.join("\n") ?? words;
+    return [problem.detail ?? problem.title ?? words, ...(problem.problems ?? []).filter(one => one !== problem.detail)].join("\n");
   } catch {
     return words.trim() || `The proxy answers ${answer.status}.`;
   }

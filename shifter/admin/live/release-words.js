@@ -42,3 +42,10 @@ export const happening = event => EVENTS[event] ?? event.replaceAll("_", " ");
 
 /** A sentence as people read it. */
 export const arrows = words => (words ?? "").replaceAll(" -> ", " → ");
+
+/** What a check of a figure from elsewhere says: what it may be, what it is, how often in a row it was something else. */
+export function checked({ name, min, max, failures, value, bad, problem }) {
+  const bounds = [typeof min === "number" ? `${min} at least` : "", typeof max === "number" ? `${max} at most` : ""].filter(Boolean).join(", ");
+  const now = typeof value === "number" ? `now ${Number(value.toPrecision(4))}` : "not known yet";
+  return { words: `${name}: ${bounds}`, now: [now, bad ? `bad ${bad} of ${failures} times` : "", problem || ""].filter(Boolean).join(", "), near: Boolean(bad || problem) };
+}

@@ -4,7 +4,7 @@
 // Rule 2. Figures that were seen stay: a stream that was lost, or another process, adds to them.
 
 import { $, attribute, keyed, make, text } from "./dom.js";
-import { count, duration, moment, percent } from "./format.js";
+import { count, duration, moment, percent, rate } from "./format.js";
 import { details, story } from "./release-details.js";
 import { evidence } from "./release-evidence.js";
 import { metrics } from "./release-metrics.js";
@@ -60,12 +60,15 @@ function headline() {
   const told = release.over || state === "rolling back" || state === "braked";
   const sentences = told || !release.verdict ? [release.reason, release.verdict] : [release.verdict, release.reason];
   ["verdict", "reason"].forEach((id, at) => text($(id), arrows(sentences[at])));
+  attribute($("problem"), "hidden", !release.problem);
+  text($("problem"), release.problem ?? "");
   const title = `${kindOf(release) === "bad" ? "✕ " : ""}${release.name}: ${state}${release.over ? "" : `, ${weight(release.weight)}`}`;
   if (document.title !== title) document.title = title;
   const facts = [
     ["route", release.route],
     ["started", `started ${moment(release.started)}`],
     ["unit", release.unit === "user" ? "users are counted" : release.unit ? "requests are counted" : ""],
+    ["rate", typeof release.rate === "number" ? `${rate(release.rate)} requests/s` : ""],
     ["header", release.header ? `${release.forced ? "always" : "not yet"} with ${release.header}` : ""],
   ].filter(([, words]) => words);
   keyed($("facts"), facts, ([fact]) => fact, ([fact]) => make("span", { class: `fact ${fact}` }), (element, [, words]) => text(element, words));

@@ -4,6 +4,7 @@
 
 import { $, attribute, keyed, make, text } from "./dom.js";
 import { moment } from "./format.js";
+import { planned } from "./release-plan.js";
 import { refusal } from "./release-verbs.js";
 import { kindOf, weight } from "./release-words.js";
 import { ask, author, greet, link, say, unlock } from "./session.js";
@@ -74,41 +75,28 @@ async function send(dry) {
   const parameters = new URLSearchParams(dry ? [["dry_run", "1"]] : []);
   for (const field of [$("by"), $("why")]) if (field.value.trim()) parameters.append(field.name, field.value.trim());
   author($("by").value.trim());
-  const tell = (words, bad) => {
-    $("plan").hidden = !words;
+  const tell = (elements, bad) => {
     $("plan").classList.toggle("bad", Boolean(bad));
-    text($("plan"), words);
+    $("plan").replaceChildren(...elements);
   };
   try {
     const answer = await ask("POST", `/v1/releases?${parameters}`, { headers: { "content-type": "application/yaml" }, body: $("document").value });
     if (!answer.ok) {
       $("begin").hidden = true;
-      tell(await refusal(answer), true);
+      tell([make("pre", { tabindex: "0" }, await refusal(answer))], true);
       return;
     }
-    const words = await answer.text();
+    const told = await answer.json();
     if (dry) {
-      tell(plan(words));
+      tell(planned(told));
       $("begin").hidden = false;
       $("begin").focus();
       return;
     }
-    const name = JSON.parse(words).name;
     say("The release is started");
-    location.assign(`/release/${encodeURIComponent(name)}`);
+    location.assign(`/release/${encodeURIComponent(told.name)}`);
   } catch (error) {
-    tell(`The proxy cannot be reached: ${error.message}`, true);
-  }
-}
-
-/** The plan as it is read, whatever form it comes in. */
-function plan(words) {
-  try {
-    const told = JSON.parse(words);
-    const lines = told.lines ?? told.text ?? told.plan ?? told;
-    return typeof lines === "string" ? lines : Array.isArray(lines) && lines.every(line => typeof line === "string") ? lines.join("\n") : JSON.stringify(lines, null, 1);
-  } catch {
-    return words;
+    tell([make("p", {}, `The proxy cannot be reached: ${error.message}`)], true);
   }
 }
 
