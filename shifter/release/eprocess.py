@@ -71,9 +71,12 @@ class Bets:
             total = sum(capitals)
             most = min(self._most, BLIP * before[0]) if self._window else self._most
             self.capitals = capitals if total <= most else _scaled(capitals, most / total)
-            fast = list(map(mul, self.fast, growth))
-            total = sum(fast)
-            self.fast = fast if total <= self._most else _scaled(fast, self._most / total)
+            if self._window:
+                fast = list(map(mul, self.fast, growth))
+                total = sum(fast)
+                self.fast = fast if total <= self._most else _scaled(fast, self._most / total)
+            else:
+                self.fast = self.capitals
         before.append(sum(self.capitals))
 
     def begin_anew(self) -> None:

@@ -10,6 +10,7 @@ Rule 4. It knows no clock: a tick is a second. It is the same judge after `Verdi
 
 from collections.abc import Mapping, Sequence
 from math import ceil, inf, isfinite, log
+from operator import add
 from typing import Any, Literal
 
 from shifter.model.release import VerdictSettings
@@ -20,7 +21,7 @@ from shifter.release.excess import Excess, Strata
 from shifter.release.latency import SLOW_90, SLOW_99, STAKES, Latencies
 from shifter.release.proven import SLACK, SLOW_MARGINS, USUAL_SLOW, NotWorse
 from shifter.release.sentence import Seen, say
-from shifter.release.tiles import QUANTILES, Tiles
+from shifter.release.tiles import FIGURES, QUANTILES, Tiles
 
 CATASTROPHE = 0.10
 """A canary that is warming up may fail by so much more."""
@@ -33,6 +34,11 @@ _DOUBT = 5.0
 """Nothing is proven while the evidence against it is larger."""
 _FAR = 10_000_000
 _BLOCK = 120
+_PROVE = 5
+"""Seconds after which it is looked whether something is proven."""
+_NONE = (0, 0)
+_TURNS = 1 + FIGURES
+"""Seconds in which each figure is worked out once, and how many requests are needed."""
 _STATE = 1
 
 
@@ -82,6 +88,9 @@ class Verdict:
         self._warm_left = 0.0
         self._braked = False
         self._share = 0.0
+        self._needed: int | None = None
+        self._said = ""
+        self._was_proven = False
 
     # what happens to the release
 
@@ -95,6 +104,7 @@ class Verdict:
         self._age_of_step = 0
         self._braked = False
         self._warm_left = warm_up
+        self._said = ""
         if warm_up > 0.0:
             usual, warm = self._stakes
             self._stakes = [usual * (1.0 - WARM_STAKE), warm * min(1.0, self._warm.value) + usual * WARM_STAKE * min(1.0, self._usual())]
@@ -104,6 +114,7 @@ class Verdict:
     def brake(self) -> None:
         """See `Judge.brake`."""
         self._braked = True
+        self._said = ""
         self.look_again()
 
     def look_again(self) -> None:
@@ -114,6 +125,7 @@ class Verdict:
     def resume(self) -> None:
         """See `Judge.resume`."""
         self._braked = False
+        self._said = ""
         for bets in (self._errors, self._slowness, self._warm):
             bets.forget_fast()
 
@@ -154,6 +166,8 @@ class Verdict:
                 self._slow_since_brake.add(sum(canary), canary[-1] - baseline[-1] * share / (1.0 - share))
         units, of_them_failed = self._counted(second)
         self._tiles.add(second, units, of_them_failed)
+        if turn := self._age_of_step % _TURNS:
+            self._tiles.work_out(turn - 1)
         if self._age_of_step % _BLOCK == 0:
             self._blocks = [self._blocks[1], [0, 0, 0, 0]]
         self._blocks[1] = [have + more for have, more in zip(self._blocks[1], (*units, *of_them_failed), strict=True)]
@@ -178,19 +192,20 @@ class Verdict:
         self._slowness.tick(slower)
         for sums, more in zip(self._earned, (earned, slower), strict=True):
             if more is not None:
-                sums[:] = map(float.__add__, sums, more)
+                sums[:] = map(add, sums, more)
         self._earned_with += second.sent[1]
-        failures = dict(second.failures)
-        by_errors, by_p90, by_p99 = self._proofs
+        proofs = self._proofs
         for share, (baseline, canary) in second.latencies.items():
             requests = sum(baseline) + sum(canary)
-            by_errors.see(share, requests, failures.pop(share, (0, 0)))
-            by_p90.see(share, requests, (sum(baseline[SLOW_90:]), sum(canary[SLOW_90:])))
-            by_p99.see(share, requests, (sum(baseline[SLOW_99:]), sum(canary[SLOW_99:])))
-        for share, numbers in failures.items():
-            by_errors.see(share, 0, numbers)
-        for proof in self._proofs:
-            proof.tick()
+            proofs[0].see(share, requests, second.failures.get(share, _NONE))
+            proofs[1].see(share, requests, (sum(baseline[SLOW_90:]), sum(canary[SLOW_90:])))
+            proofs[2].see(share, requests, (sum(baseline[SLOW_99:]), sum(canary[SLOW_99:])))
+        for share, numbers in second.failures.items():
+            if share not in second.latencies:
+                proofs[0].see(share, 0, numbers)
+        if self._age % _PROVE == _PROVE - 1:
+            for proof in proofs:
+                proof.settle()
         if self._age % _BEGIN_ANEW == _BEGIN_ANEW - 1:
             for bets in (self._errors, self._slowness, *(proof.bets for proof in self._proofs)):
                 bets.begin_anew()
@@ -220,7 +235,12 @@ class Verdict:
         value = usual_stake * (part * errors + (1.0 - part) * slowness) + warm_stake * warm
         fast = usual_stake * (part * fast_errors + (1.0 - part) * fast_slowness) + warm_stake * fast_warm
         proven = self._warm_left <= 0.0 and value < _DOUBT and self._is_proven()
-        needed = None if proven else self._needed()
+        if self._age_of_step % _TURNS == 1 or proven:  # it has just been counted
+            self._needed = None if proven else self._still_needed()
+        needed = self._needed
+        if value >= self._threshold or not self._said or self._age_of_step % _TURNS == 1 or proven != self._was_proven:
+            self._was_proven = proven
+            self._said = self._sentence(value, errors, slowness, proven, needed, rate)
         answered = second.answered[1]
         since = self._since_brake
         return Evidence(
@@ -241,7 +261,7 @@ class Verdict:
             canary_success_rate=1.0 - second.failed[1] / answered if answered else None,
             metrics=self._tiles.metrics,
             unit=self._unit,
-            sentence=self._sentence(value, errors, slowness, proven, needed, rate),
+            sentence=self._said,
         )
 
     def _recent_excess(self) -> float:
@@ -254,7 +274,7 @@ class Verdict:
         proofs = self._proofs if self._settings.latency else self._proofs[:1]
         return all(proof.proven for proof in proofs)
 
-    def _needed(self) -> int | None:
+    def _still_needed(self) -> int | None:
         if not 0.0 < self._share < 1.0 or self._warm_left > 0.0:
             return None
         failed = (sum(self._failed) + 0.5) / (sum(self._requests) + 1.0)
@@ -313,6 +333,7 @@ class Verdict:
         return {
             "version": _STATE,
             "bets": [bets.to_state() for bets in self._all_bets()],
+            "proofs": [proof.to_state() for proof in self._proofs],
             "stakes": self._stakes,
             "latencies": self._latencies.to_state(),
             "excess": [self._strata.to_state(), *(one.to_state() for one in self._excesses())],
@@ -326,6 +347,8 @@ class Verdict:
             "warm_left": self._warm_left,
             "braked": self._braked,
             "share": self._share,
+            "needed": self._needed,
+            "said": [self._said, self._was_proven],
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
@@ -333,6 +356,8 @@ class Verdict:
             return
         for bets, had in zip(self._all_bets(), state["bets"], strict=True):
             bets.restore(had)
+        for proof, had in zip(self._proofs, state["proofs"], strict=True):
+            proof.restore(had)
         self._stakes = list(state["stakes"])
         self._latencies.restore(state["latencies"])
         gathered, *sums = state["excess"]
@@ -346,10 +371,12 @@ class Verdict:
         self._blocks = [list(block) for block in state["blocks"]]
         self._age, self._age_of_step = state["ages"]
         self._warm_left, self._braked, self._share = state["warm_left"], state["braked"], state["share"]
+        self._needed = state["needed"]
+        self._said, self._was_proven = state["said"]
         self._set_edges()
 
     def _all_bets(self) -> Sequence[Bets]:
-        return self._errors, self._slowness, self._warm, *(proof.bets for proof in self._proofs)
+        return self._errors, self._slowness, self._warm
 
     def _excesses(self) -> Sequence[Excess]:
         return self._total, self._judged, self._recent, self._warmed, self._since_brake, self._slow_since_brake

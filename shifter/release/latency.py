@@ -9,12 +9,13 @@ Rule 3. Guesses are that everything is slower by some factor, or that only the s
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import exp, log
-from operator import add, mul
+from operator import mul
 from typing import Any
 
 from shifter.observe.comparison import BIN_WIDTH, BINS, FINEST_MS
+from shifter.release.distribution import Distribution
 from shifter.release.eprocess import added
 
 QUANTILES = (0.10, 0.25, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.95, 0.98, 0.99, 0.995)
@@ -38,7 +39,8 @@ _FADE = 0.94
 _LEAST_RATIO, _MOST_RATIO = 0.02, 200.0
 _LARGEST_TAIL = 0.9
 
-_Gains = tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]
+_Gains = tuple[tuple[float, ...], ...]
+"""What each guess earns by a request of the baseline's in each bin, then by one of the canary's."""
 
 
 class Latencies:
@@ -49,25 +51,25 @@ class Latencies:
     def __init__(self) -> None:
         self.bounds: tuple[float, ...] = ()
         """Of the baseline's bins, in milliseconds; empty while not enough is known."""
-        self._known = [0] * BINS
-        self._fresh = [0] * BINS
+        self._known = Distribution()
+        self._fresh = Distribution()
         self._age = 0
         self._gains = lru_cache(maxsize=16)(_nothing)
 
     def tick(self, histogram: Sequence[int]) -> bool:
         """Take in a second of the baseline's latencies. Return whether the bins are others now."""
-        self._fresh = list(map(add, self._fresh, histogram))
+        self._fresh.add(histogram)
         self._age += 1
         if self._age < _EVERY and self.bounds:
             return False
-        fresh = sum(self._fresh)
-        known = sum(self._known)
+        fresh = sum(self._fresh.counts)
+        known = sum(self._known.counts)
         if known + fresh < _LEAST or not fresh:
             return False
         if known > _ENOUGH:
-            self._known = _faded(self._known)
-        self._known = list(map(add, self._known, self._fresh))
-        self._fresh = [0] * BINS
+            self._known.fade(_FADE)
+        self._known.add(self._fresh.counts)
+        self._fresh = Distribution()
         self._age = 0
         self._cut()
         return True
@@ -77,40 +79,34 @@ class Latencies:
         return added(self._logs(share, *pair) for share, pair in latencies.items())
 
     def _logs(self, share: float, baseline: Sequence[int], canary: Sequence[int]) -> list[float]:
-        by_baseline, by_canary = self._gains(share)
-        return [
-            sum(map(mul, baseline, losses)) + sum(map(mul, canary, gains)) for losses, gains in zip(by_baseline, by_canary, strict=True)
-        ]
+        counts = (*baseline, *canary)
+        return [sum(map(mul, counts, row)) for row in self._gains(share)]
 
     def _cut(self) -> None:
-        places, ratios = guesses(self._known)
+        places, ratios = guesses(self._known.counts)
         self.bounds = tuple(FINEST_MS * exp(place * BIN_WIDTH) for place in places)
 
         def gains(share: float) -> _Gains:
-            losses = tuple(tuple(-log(share * ratio + 1.0 - share) for ratio in row) for row in ratios)
-            wins = tuple(
-                tuple(log(ratio) + lost for ratio, lost in zip(row, odds, strict=True)) for row, odds in zip(ratios, losses, strict=True)
-            )
-            return losses, wins
+            odds = [[-log(share * ratio + 1.0 - share) for ratio in row] for row in ratios]
+            return tuple((*row, *map(lambda ratio, lost: log(ratio) + lost, guess, row)) for guess, row in zip(ratios, odds, strict=True))
 
         self._gains = lru_cache(maxsize=16)(gains)
 
     def to_state(self) -> dict[str, object]:
         """Return everything that changes."""
-        return {"known": sparse(self._known), "fresh": sparse(self._fresh), "age": self._age, "cut": bool(self.bounds)}
+        return {"known": self._known.to_state(), "fresh": self._fresh.to_state(), "age": self._age, "cut": bool(self.bounds)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what `to_state` returned."""
-        self._known = dense(state["known"])
-        self._fresh = dense(state["fresh"])
+        self._known = Distribution.from_state(state["known"])
+        self._fresh = Distribution.from_state(state["fresh"])
         self._age = int(state["age"])
         if state["cut"]:
             self._cut()
 
 
 def _nothing(share: float) -> _Gains:
-    none = ((0.0,) * (len(QUANTILES) + 1),) * len(STAKES)
-    return none, none
+    return ((0.0,) * 2 * (len(QUANTILES) + 1),) * len(STAKES)
 
 
 def guesses(histogram: Sequence[int]) -> tuple[list[int], list[list[float]]]:
@@ -138,28 +134,3 @@ def guesses(histogram: Sequence[int]) -> tuple[list[int], list[list[float]]]:
         rest = (1.0 - larger * tail) / (1.0 - tail)
         rows.append([larger if number > cut else rest for number in range(len(usual))])
     return places, [list(accumulate((min(_MOST_RATIO, max(_LEAST_RATIO, ratio)) for ratio in row), max)) for row in rows]
-
-
-def _faded(histogram: Sequence[int]) -> list[int]:
-    """Return what remains of *histogram*, in whole numbers whose sum is what it should be."""
-    remaining = [int(_FADE * rank) for rank in accumulate(histogram, initial=0)]
-    return [high - low for low, high in pairwise(remaining)]
-
-
-def sparse(histogram: Sequence[int]) -> list[int]:
-    """Return *histogram* from its first to its last count, with the number of the first in front."""
-    used = [number for number, count in enumerate(histogram) if count]
-    return [used[0], *histogram[used[0] : used[-1] + 1]] if used else []
-
-
-def dense(numbers: object) -> list[int]:
-    """Return the histogram that `sparse` made *numbers* of. Raises ValueError when it did not."""
-    histogram = [0] * BINS
-    if not isinstance(numbers, list) or not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise ValueError("this is no histogram")
-    if numbers:
-        first, *counts = numbers
-        histogram[first : first + len(counts)] = counts
-    if len(histogram) != BINS:
-        raise ValueError("this is no histogram of this version of shifter")
-    return histogram

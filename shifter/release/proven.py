@@ -9,10 +9,12 @@ Rule 3. Intervals of a single rate are those rates that a bet on all rates alike
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
-from math import exp, inf, lgamma, log, log1p
+from math import exp, inf, lgamma, log, log1p, sqrt
+from operator import mul
+from typing import Any
 
 from shifter.observe.comparison import BIN_WIDTH, FINEST_MS
 from shifter.release.eprocess import Bets
@@ -32,18 +34,23 @@ _MOST = 10.0 * _PROVEN
 """What is proven can be doubted again within a few failures."""
 _START, _LATER = 0.8, 0.02
 _LOG_HALF = 2.0 * lgamma(0.5) - lgamma(1.0)
-_STEPS = 24
+_STEPS = 5
+_RANK_STEPS = 3
+_REACH = 6.0
+"""How unlikely (logarithm) what lies outside of an interval is, roughly: it is where the search begins."""
+_FAR = 30.0
+_FLAT = 1e-9
 
 
 class NotWorse:
     """The proof that the canary's rate is not above the baseline's by *margin* (0 to 1)."""
 
-    __slots__ = ("_logs", "bets", "margin")
+    __slots__ = ("_seen", "bets", "margin")
 
     def __init__(self, margin: float) -> None:
         self.margin = min(max(margin, 1e-9), 1.0)
         self.bets = Bets(EFFORT_STAKES, start=_START, later=_LATER, most=_MOST)
-        self._logs = [0.0] * len(EFFORTS)
+        self._seen: dict[float, list[int]] = {}  # requests that did not fail, and those of both versions that did
 
     @property
     def proven(self) -> bool:
@@ -52,17 +59,33 @@ class NotWorse:
 
     def see(self, share: float, requests: int, failed: Sequence[int]) -> None:
         """Of *requests* of both versions that were shared out under *share* so many *failed* (of the baseline's, of the canary's)."""
-        rows = _gains(share, self.margin)
+        seen = self._seen.get(share)
+        if seen is None:
+            seen = self._seen[share] = [0, 0, 0]
         baseline, canary = failed
-        quiet = requests - baseline - canary
-        self._logs = [
-            have + quiet * nothing + baseline * gain + canary * loss for have, (nothing, gain, loss) in zip(self._logs, rows, strict=True)
-        ]
+        seen[0] += requests - baseline - canary
+        seen[1] += baseline
+        seen[2] += canary
 
-    def tick(self) -> None:
-        """A second is over."""
-        self.bets.tick(self._logs)
-        self._logs = [0.0] * len(EFFORTS)
+    def settle(self) -> None:
+        """Reckon with what was seen since the last time."""
+        if not self._seen:
+            return
+        logs = [0.0] * len(EFFORTS)
+        for share, counts in self._seen.items():
+            logs = [have + sum(map(mul, counts, row)) for have, row in zip(logs, _gains(share, self.margin), strict=True)]
+        self.bets.tick(logs)
+        self._seen = {}
+
+    def to_state(self) -> list[object]:
+        """Return everything that changes."""
+        return [self.bets.to_state(), [[share, *counts] for share, counts in self._seen.items()]]
+
+    def restore(self, state: Sequence[Any]) -> None:
+        """Go on from what `to_state` returned."""
+        bets, seen = state
+        self.bets.restore(bets)
+        self._seen = {share: counts for share, *counts in seen}
 
     def needed(self, share: float, rate: float) -> float:
         """Return about how many more canary requests the proof takes while both fail at *rate* under *share*; ``inf``: nobody knows."""
@@ -107,51 +130,57 @@ def interval(count: float, of: float, risk: float) -> tuple[float, float]:
     if of <= 0.0:
         return 0.0, 1.0
     count = min(max(count, 0.0), of)
-    seen = count / of
     least = _mixture(count, of) + log(risk)
-
-    def outside(rate: float) -> bool:
-        return count * log(rate) + (of - count) * log1p(-rate) < least
-
-    low = _edge(seen, 0.0, outside) if count > 0.0 else 0.0
-    high = _edge(seen, 1.0, outside) if count < of else 1.0
+    rate = (count + 0.5) / (of + 1.0)
+    middle = log(rate / (1.0 - rate))
+    reach = sqrt(2.0 * _REACH / (of * rate * (1.0 - rate)))
+    low = _logistic(_possible_until(count, of, least, middle - reach)) if count > 0.0 else 0.0
+    high = _logistic(_possible_until(count, of, least, middle + reach)) if count < of else 1.0
     return low, high
 
 
-def _edge(inside: float, far: float, outside: Callable[[float], bool]) -> float:
+def _possible_until(count: float, of: float, least: float, place: float) -> float:
+    """Return the logit of the rate under which what was seen is just as likely as *least* (a logarithm), by Newton's method from *place*:
+    the likelihood's logarithm is concave, so that it comes to rest on the side that it began on."""
     for _ in range(_STEPS):
-        middle = (inside + far) / 2.0
-        if outside(middle):
-            far = middle
-        else:
-            inside = middle
-    return far
+        place = min(max(place, -_FAR), _FAR)
+        likely = count * place - of * (log1p(exp(place)) if place < 0.0 else place + log1p(exp(-place)))
+        slope = count - of * _logistic(place)
+        if abs(slope) < _FLAT:
+            break
+        place -= (likely - least) / slope
+    return min(max(place, -_FAR), _FAR)
+
+
+def _logistic(place: float) -> float:
+    return 1.0 / (1.0 + exp(-place))
 
 
 def _mixture(count: float, of: float) -> float:
     return lgamma(count + 0.5) + lgamma(of - count + 0.5) - lgamma(of + 1.0) - _LOG_HALF
 
 
-def ranks(quantile: float, of: int, risk: float) -> tuple[int, int]:
-    """Return between which ranks of *of* values the *quantile* lies, with the probability 1 - *risk* at all times: the least number of
-    values that may be below it, and the largest one."""
+def ranks(quantile: float, of: int, risk: float) -> tuple[float, float]:
+    """Return between which ranks of *of* values the *quantile* lies, with the probability 1 - *risk* at all times: how many values may
+    be below it at least, and at most."""
+    middle = quantile * of
+    reach = sqrt(2.0 * _REACH * middle * (1.0 - quantile))
+    return _possible_rank(quantile, of, risk, middle - reach), _possible_rank(quantile, of, risk, middle + reach)
+
+
+def _possible_rank(quantile: float, of: int, risk: float, rank: float) -> float:
+    """Return with which number of values below it the *quantile* is just possible, likewise."""
     log_in, log_out, log_risk = log(quantile), log1p(-quantile), log(risk)
-
-    def possible(count: int) -> bool:
-        return count * log_in + (of - count) * log_out >= _mixture(count, of) + log_risk
-
-    middle = round(quantile * of)
-    return _last(possible, middle, -1), _last(possible, middle, of + 1)
-
-
-def _last(possible: Callable[[int], bool], inside: int, outside: int) -> int:
-    while abs(outside - inside) > 1:
-        middle = (inside + outside) // 2
-        if possible(middle):
-            inside = middle
-        else:
-            outside = middle
-    return inside
+    for _ in range(_RANK_STEPS):
+        rank = min(max(rank, 0.0), of)
+        possible = rank * log_in + (of - rank) * log_out - _mixture(rank, of) - log_risk
+        if possible >= 0.0 and rank in (0.0, of):
+            return rank
+        slope = log_in - log_out - log((rank + 0.5) / (of - rank + 0.5))
+        if abs(slope) < _FLAT:
+            break
+        rank -= possible / slope
+    return min(max(rank, 0.0), of)
 
 
 class Ranks:

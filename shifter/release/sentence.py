@@ -10,7 +10,7 @@ from shifter.release.evidence import Metric
 _MINUTE, _HOUR = 60.0, 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """What is to be said. Pairs are (baseline, canary) ``units`` (requests or users) and those that ``failed``, over ``period``;
     ``answered`` likewise over the step, in requests. ``chance`` is the e-value. ``rate`` is the canary's requests a second."""

@@ -1,21 +1,21 @@
 """The figures of both versions over the current step, with what is certain of their difference.
 
-Rule 1. One figure is worked out anew each second, in turn: none is older than `FIGURES` seconds, and no second pays for all of them.
+Rule 1. Whoever looks on has one figure worked out anew each second, in turn: no second pays for all of them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from math import isfinite
-from operator import add
 from typing import Any
 
-from shifter.observe.comparison import BINS, Second
+from shifter.observe.comparison import Second
+from shifter.release.distribution import Distribution
 from shifter.release.evidence import Metric
-from shifter.release.latency import dense, sparse
 from shifter.release.proven import CERTAINTY, Ranks, interval
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p99", 0.99))
 FIGURES = 1 + len(QUANTILES)
+"""How many figures there are."""
 _RISK = CERTAINTY / 2
 """Of each version's figure: the difference is that of two."""
 _LEAST = 20
@@ -25,7 +25,7 @@ _LEAST = 20
 class Tiles:
     """What was seen of the current step. Pairs are (baseline, canary); *latency_margin* is ``None`` where latency is not judged."""
 
-    __slots__ = ("_error_margin", "_figures", "_histograms", "_latency_margin", "_turn", "failed", "units")
+    __slots__ = ("_error_margin", "_figures", "_latencies", "_latency_margin", "failed", "units")
 
     def __init__(self, error_margin: float, latency_margin: float | None) -> None:
         self._error_margin = error_margin
@@ -37,8 +37,7 @@ class Tiles:
         self.units = [0, 0]
         """Requests, or users, with an outcome."""
         self.failed = [0, 0]
-        self._histograms: list[list[int]] = [[0] * BINS, [0] * BINS]
-        self._turn = 0
+        self._latencies = [Distribution(), Distribution()]
         self._figures: dict[str, Metric] = {}
 
     def add(self, second: Second, units: Sequence[int], failed: Sequence[int]) -> None:
@@ -47,10 +46,11 @@ class Tiles:
             self.units[version] += units[version]
             self.failed[version] += failed[version]
             if second.answered[version]:
-                self._histograms[version] = list(map(add, self._histograms[version], second.histograms[version]))
-        turn = self._turn
-        self._turn = (turn + 1) % FIGURES
-        figure = self._errors() if not turn else self._quantile(*QUANTILES[turn - 1])
+                self._latencies[version].add(second.histograms[version])
+
+    def work_out(self, number: int) -> None:
+        """Work out the figure with this *number* (0: errors, then `QUANTILES`)."""
+        figure = self._quantile(*QUANTILES[number - 1]) if number else self._errors()
         self._figures[figure.name] = figure
 
     @property
@@ -85,7 +85,7 @@ class Tiles:
     def _quantile(self, name: str, quantile: float) -> Metric:
         values: list[tuple[float, float, float] | None] = [None, None]
         for version in (0, 1):
-            known = Ranks(self._histograms[version])
+            known = Ranks(self._latencies[version].counts)
             if known.total >= _LEAST:
                 values[version] = known.quantile(quantile, _RISK)
         old, new = values
@@ -100,8 +100,7 @@ class Tiles:
         return {
             "units": self.units,
             "failed": self.failed,
-            "histograms": [sparse(one) for one in self._histograms],
-            "turn": self._turn,
+            "latencies": [one.to_state() for one in self._latencies],
             "figures": [list(astuple(figure)) for figure in self._figures.values()],
         }
 
@@ -109,6 +108,5 @@ class Tiles:
         """Go on from what `to_state` returned."""
         self.units = list(state["units"])
         self.failed = list(state["failed"])
-        self._histograms = [dense(one) for one in state["histograms"]]
-        self._turn = int(state["turn"])
+        self._latencies = [Distribution.from_state(one) for one in state["latencies"]]
         self._figures = {figure[0]: Metric(*figure) for figure in state["figures"]}
