@@ -34,6 +34,13 @@ export function verbs(release) {
   attribute($("verbs"), "hidden", known.length === 0);
 }
 
+/** Do `work`; where the button that had the focus goes away in it, the focus stays nearby. */
+export function keepingFocus(work) {
+  const held = $("headline").contains(document.activeElement);
+  work();
+  if (held && !$("headline").contains(document.activeElement)) $("headline").focus();
+}
+
 /** Ask for an answer to the gate that waits, if one does. */
 export function gate(release) {
   const step = release.evidence && release.steps.find(one => one.gate?.waiting);

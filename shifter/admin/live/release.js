@@ -9,25 +9,25 @@ import { details, story } from "./release-details.js";
 import { evidence } from "./release-evidence.js";
 import { metrics } from "./release-metrics.js";
 import { steps } from "./release-steps.js";
-import { gate, verbs } from "./release-verbs.js";
+import { gate, keepingFocus, verbs } from "./release-verbs.js";
 import { arrows, kindOf, span, weight } from "./release-words.js";
 import { ask, greet, link, say, token, unlock } from "./session.js";
 import { Stream } from "./stream.js";
 import { assign, tone } from "./tones.js";
 
 const KEPT = 900;
+const LINES = ["errors", "p50", "p90", "p99"];
 const name = decodeURIComponent(location.pathname.replace(/\/+$/, "").split("/").pop());
 const here = `/v1/releases/${encodeURIComponent(name)}`;
 const points = new Map(), events = new Map();
-let release = null, heard = 0, drawn = false, missing = false;
+let release = null, drawn = false;
 
 /** Add the figures of `series` to those that are known: all of them, or the last seconds. */
 function keep(series) {
   if (!series) return;
-  const lines = ["errors", "p50", "p90", "p99"];
   series.at.forEach((at, n) => {
     const point = { at, weight: series.weight?.[n] ?? null, evidence: series.evidence?.[n] ?? null };
-    for (const line of lines) point[line] = [series[line]?.[0]?.[n] ?? null, series[line]?.[1]?.[n] ?? null];
+    for (const line of LINES) point[line] = [series[line]?.[0]?.[n] ?? null, series[line]?.[1]?.[n] ?? null];
     points.set(Math.round(at), point);
   });
   const oldest = Math.max(...points.keys()) - KEPT;
@@ -44,7 +44,6 @@ function take(kind, data) {
   else if (release && release.step !== data.step) say(`Step ${data.step} of ${data.steps.length ?? data.steps}: ${weight(data.weight)} for ${data.canary}`);
   keep(data.series);
   release = data;
-  heard = performance.now();
 }
 
 function headline() {
@@ -97,8 +96,6 @@ function figures(happened) {
       text(element.lastChild.children[1], more);
       element.classList.toggle("bad", Boolean(bad));
     });
-  verbs(release);
-  gate(release);
   steps(release, happened);
   metrics(release, [...points.values()].sort((one, two) => one.at - two.at), happened);
   evidence(release);
@@ -111,6 +108,10 @@ function render() {
   const whole = Boolean(release.evidence); // of one that has let go of its route long ago only the story is kept
   for (const section of document.querySelectorAll(".kept")) section.hidden = !whole;
   assign([{ to: [{ cluster: release.baseline }, { cluster: release.canary }] }]);
+  keepingFocus(() => {
+    verbs(release);
+    gate(release);
+  });
   const happened = [...events.values()].sort((one, two) => one.number - two.number);
   headline();
   story(happened);
@@ -128,9 +129,8 @@ function draw() {
 const stream = new Stream({
   token,
   state(state) {
-    missing = state === "missing";
-    $("missing").hidden = !missing;
-    if (missing) text($("missing-words"), `There is no release “${name}”.`);
+    $("missing").hidden = state !== "missing";
+    text($("missing-words"), `There is no release “${name}”.`);
     // who has nothing more to tell may hang up
     link(state === "connecting" && release?.over ? "over" : state);
   },
