@@ -136,9 +136,10 @@ def _property(text: str) -> str:
 
 
 def _as_dict(checked: _Checked, *, diff: bool) -> dict[str, object]:
-    found: dict[str, object] = {"file": checked.name, "ok": not checked.errors, "problems": list(map(_problem, checked.problems))}
+    found: dict[str, object] = {"file": checked.name, "ok": not checked.errors, "problems": list(map(problem_as_dict, checked.problems))}
     return {**found, "changes": checked.changes} if diff else found
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def problem_as_dict(problem: Problem) -> dict[str, object]:
+    """Return *problem* as JSON has it."""
     return {"level": problem.level, **asdict(problem.place), "message": problem.message, "hint": problem.hint}

@@ -29,11 +29,12 @@ MAX_ANSWER = 256 << 20
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}")
 _TOKEN = re.compile(r"[!-~]+")
 _REFUSALS = {400, 409}
+_PROBLEM = "application/problem+json"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Answer(NamedTuple):
-    """What came back: 2xx, or a refusal (400, 409) for its caller to tell of."""
+    """What came back: 2xx, or a refusal (400, 409, or anything that is told as problem+json) for its caller to tell of."""
 
     status: int
     text: str
@@ -69,14 +70,28 @@ class Client:
         """Return what the page *path* shows. Raises `Failed`."""
         return self._read(self.open("GET", path, (*pairs, *parameters.items())))
 
-    def post(self, path: str, pairs: Iterable[tuple[str, str]] = (), body: bytes = b"", **parameters: str) -> Answer:
+    def post(
+        self,
+        path: str,
+        pairs: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        more_fields: Mapping[str, str] | None = None,
+        **parameters: str,
+    ) -> Answer:
         """Have *path* done; waits for as long as that takes. Raises `Failed`."""
-        return self._read(self.open("POST", path, (*pairs, *parameters.items()), body))
+        return self._read(self.open("POST", path, (*pairs, *parameters.items()), body, more_fields))
 
-    def open(self, method: str, path: str, pairs: Iterable[tuple[str, str]] = (), body: bytes | None = None) -> HTTPResponse:
+    def open(
+        self,
+        method: str,
+        path: str,
+        pairs: Iterable[tuple[str, str]] = (),
+        body: bytes | None = None,
+        more_fields: Mapping[str, str] | None = None,
+    ) -> HTTPResponse:
         """Return an answer that is still to be read. Raises `Failed`, also for one that is neither 2xx nor a refusal."""
         query = urlencode(list(pairs))
-        fields = {"user-agent": "shifter", "accept": "*/*", "connection": "close"}
+        fields = {"user-agent": "shifter", "accept": "*/*", "connection": "close", **(more_fields or {})}
         if self._token is not None:
             fields["authorization"] = f"Bearer {self._token}"
         connection = self._connection(method)
@@ -88,7 +103,8 @@ class Client:
             raise self._unreachable(error) from None
         if connection.sock is not None:
             connection.sock.close()  # it stays open until the answer is read; there is nothing else to be asked over it
-        if answer.status < 300 or answer.status in _REFUSALS or (answer.status == 503 and path == "/ready"):
+        refused = answer.status in _REFUSALS or answer.headers.get_content_type() == _PROBLEM
+        if answer.status < 300 or refused or (answer.status == 503 and path == "/ready"):
             return answer
         words = self._read(answer).text.strip().partition("\n")[0]
         if answer.status == 401:

@@ -158,9 +158,8 @@ def _steps(told: Json, width: int, paint: _Paint) -> Iterator[str]:
     waiting = next((step["gate"] for step in told["steps"] if step.get("gate") and step["gate"]["waiting"]), None)
     if waiting is not None and not told["over"]:
         answer = f" ({waiting['answer']})" if waiting.get("answer") else ""
-        name = told["name"]
-        words_ = f"◇ the gate {waiting['name']} waits{answer}: shifter release gate approve {name} --gate '{waiting['name']}'"
-        yield paint(YELLOW, _cut(printable(words_), width))
+        hint = f"◇ the gate {waiting['name']} waits{answer}: shifter release gate approve '{waiting['name']}'"
+        yield paint(YELLOW, _cut(printable(hint), width))
 
 
 _COLUMNS = (("DIFFERENCE", 13), ("95 % SURE", 19), ("MAY BE", 8), ("", _INTERVAL))

@@ -11,13 +11,13 @@ import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import click
 
 from shifter.cli.client import Client, admin_options
 from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, Failed
 from shifter.cli.figures import printable
+from shifter.cli.release_asking import meant, path, releases
 from shifter.cli.release_text import happened, screen, standing
 from shifter.cli.terminal import LOST, Reader, draw, screen_of_its_own, waits
 
@@ -40,10 +40,9 @@ def command(client: Client, as_json: bool, name: str | None) -> None:
     It ends when the release is over, and q ends it before. The exit code is 0 when it succeeded, 1 when it was rolled back, 2 when it was
     aborted, and 3 otherwise, also when the proxy cannot be reached.
     """
-    wanted = name or _running(client)
-    _look(client, wanted)
+    wanted = _existing(client, name)
     live = sys.stdout.isatty() and sys.stdin.isatty() and not as_json
-    with Reader(client, f"/v1/releases/{quote(wanted, safe='')}/events") as reader:
+    with Reader(client, path(wanted, "events")) as reader:
         watched = _Watched()
         if live:
             _draw(reader, watched)
@@ -52,31 +51,15 @@ def command(client: Client, as_json: bool, name: str | None) -> None:
     raise SystemExit(OUTCOMES.get(watched.state, UNDECIDED))
 
 
-def _look(client: Client, name: str) -> None:
-    """See that there is such a release. Raises `Failed`."""
-    known = [one["name"] for one in _releases(client)]
+def _existing(client: Client, name: str | None) -> str:
+    """Return which release is meant; when *name* is given, see that there is such a one. Raises `Failed`."""
+    if name is None:
+        return meant(client, None)
+    known = [str(one.get("name")) for one in releases(client)]
     if name not in known:
         rest = f"; there are {', '.join(map(printable, known))}" if known else ""
         raise Failed(f"there is no release {printable(name)}{rest}", EXIT_ERRORS)
-
-
-def _running(client: Client) -> str:
-    """Return the release that is meant when none is named: the one that runs, or else the one that was begun last. Raises `Failed`."""
-    known = _releases(client)
-    running = [one["name"] for one in known if not one["over"]]
-    if len(running) > 1:
-        raise Failed(f"several releases run; say which: {', '.join(map(printable, running))}", EXIT_ERRORS)
-    if not known:
-        raise Failed("there is no release; shifter release start begins one", EXIT_ERRORS)
-    return str(running[0] if running else max(known, key=lambda one: one["started"])["name"])
-
-
-def _releases(client: Client) -> list[Mapping[str, Any]]:
-    told = client.get("/v1/releases").json()
-    releases = told.get("releases") if isinstance(told, Mapping) else None
-    if not isinstance(releases, list):
-        raise Failed("what answers there knows nothing of releases", EXIT_UNREACHABLE)
-    return releases
+    return name
 
 
 class _Watched:

@@ -62,6 +62,8 @@ class Reader:
         while not self._over.is_set():
             try:
                 answer = self._client.open("GET", self._path, [("after", last)])
+                if answer.status >= 300:
+                    raise Failed(f"the proxy answers {answer.status}")
                 for name, data, identity in events(iter(answer.readline, b"")):
                     if self._over.is_set():
                         return

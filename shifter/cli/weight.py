@@ -75,7 +75,7 @@ def _list(client: Client, as_json: bool, wanted: str | None) -> int:
         return 0
     for one in routes:
         over = one.get("override")
-        held = "" if over is None else f"   (release {over['owner']})" if over.get("owner") else "   (set; the file says otherwise)"
+        held = "" if over is None else "   (set; the file says otherwise)"
         click.echo(f"{one['route']}{held}")
         width = max(len(cluster["name"]) for cluster in one["clusters"])
         for cluster in one["clusters"]:

@@ -19,11 +19,12 @@ class Asked:
     parameters: Mapping[str, str]
     token: str | None
     body: bytes
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Admin:
-    """What is answered, by path: a status and a text, or something to answer as JSON; ``asked`` is what was."""
+    """What is answered, by path: a status and a text (and the type of that), or something to answer as JSON; ``asked`` is what was."""
 
     address: str
     answers: dict[str, object]
@@ -38,10 +39,14 @@ def answering(answers: Mapping[str, object]) -> Iterator[Admin]:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            admin.asked.append(Asked(self.command, self.path, url.path, dict(parse_qsl(url.query)), self.headers["authorization"], body))
+            fields = {name.lower(): value for name, value in self.headers.items()}
+            said = dict(parse_qsl(url.query))
+            admin.asked.append(Asked(self.command, self.path, url.path, said, self.headers["authorization"], body, fields))
             told = admin.answers.get(url.path, (404, "invalid path. admin commands are:\n"))
-            status, text = told if isinstance(told, tuple) else (200, json.dumps(told, indent=1) + "\n")
+            status, text, *kind = told if isinstance(told, tuple) else (200, json.dumps(told, indent=1) + "\n")
             self.send_response(status)
+            if kind:
+                self.send_header("content-type", kind[0])
             self.send_header("content-length", str(len(text.encode())))
             self.end_headers()
             self.wfile.write(text.encode())
