@@ -35,7 +35,7 @@ def test_a_whole_screen() -> None:
         "10 % is over: proven not worse after 4,806 canary requests; the gate “second look” waits for approval",
         "",
         "✓ 1% ─ ✓ 5% ─ ▶ 10% ██░░░░░░░░░░ ◇ ─ 50% ─ 100%",
-        "◇ the gate second look waits: shifter release gate approve checkout-2026-11 --gate 'second look'",
+        "◇ the gate second look waits: shifter release gate approve 'second look'",
         "",
         "                  service1         service1a     DIFFERENCE            95 % SURE    MAY BE",
         "errors               0.67%             0.64%   -0.03 points       -0.21 to +0.19     +0.25",
