@@ -98,11 +98,14 @@ def _releases(kept: Kept) -> Iterator[Outcome]:
     yield Outcome(f"{name}, whole release: to 100 %", f"≤ {most} s", f"{took:.0f} s" if took else "", met, released.runs if released else 0)
 
 
-def honest(kept: Kept, rate: int) -> list[str]:
-    """Return the rules of others that at *rate* roll back less than `HONEST` of what is healthy, on average over scenarios and weights."""
+def honest(kept: Kept, rate: int, scenario: str) -> list[str]:
+    """Return the rules of others that at *rate* roll back less than `HONEST` of what is healthy, on average over the weights and the
+    scenarios of the kind of *scenario*: those in which users stay with a version, or the others."""
+    sticky = BY_NAME[scenario].crowd is not None
+    healthy = [one.name for one in SCENARIOS if one.name in FALSE and one.truth is Truth.HEALTHY and (one.crowd is not None) is sticky]
     rules = []
     for rule in RULES:
-        found = [kept.detected(Cell(name, rate, weight), rule) for name in FALSE for weight in WEIGHTS]
+        found = [kept.detected(Cell(name, rate, weight), rule) for name in healthy for weight in WEIGHTS]
         told = [one.rate for one in found if one.runs]
         if told and sum(told) / len(told) < HONEST:
             rules.append(rule)
@@ -112,9 +115,9 @@ def honest(kept: Kept, rate: int) -> list[str]:
 def _beside_others(kept: Kept) -> Iterator[Outcome]:
     """Bad canaries at 100 requests a second: found as surely as by the best honest rule, with no more requests than any of them."""
     rate = DETECTED_AT[0]
-    others = honest(kept, rate)
     behind, cells, runs = [], 0, 0
     for scenario in SCENARIOS:
+        others = honest(kept, rate, scenario.name)
         for weight in WEIGHTS if BY_NAME[scenario.name].truth is Truth.BAD else ():
             cell = Cell(scenario.name, rate, weight)
             ours = kept.detected(cell, SHIFTER)
@@ -130,5 +133,5 @@ def _beside_others(kept: Kept) -> Iterator[Outcome]:
                 behind.append(f"{scenario.name} at {weight:.0%}")
     said = f"in {cells - len(behind)} of {cells} cells" + (f"; not: {', '.join(behind)}" if behind else "")
     wanted = "in all cells"
-    who = f"bad ones at {rate} req/s: as surely as, and with no more requests than, {', '.join(others) or 'honest rules'}"
+    who = f"bad ones at {rate} req/s: as surely as, and with no more requests than, any honest rule"
     yield Outcome(who, wanted, said if cells else "", not behind if cells else None, runs)

@@ -64,10 +64,10 @@ def weights(kept: Kept) -> Table:
     """The same for shifter at every weight and 100 requests a second, and the fewest requests that an honest rule needs which finds as
     many."""
     rate = RATES[-1]
-    others = honest(kept, rate)
     rows = []
     for scenario in SCENARIOS:
         if scenario.truth is Truth.BAD:
+            others = honest(kept, rate, scenario.name)
             cells = [Cell(scenario.name, rate, weight) for weight in WEIGHTS]
             if any(kept.detected(cell).runs for cell in cells):
                 rows.append([scenario.name, *(f"{_found(kept.detected(cell))} ({_best(kept, cell, others)})" for cell in cells)])
