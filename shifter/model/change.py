@@ -36,13 +36,11 @@ class WeightOverride:
 
     ``weights`` are those of clusters by name; those that are not named keep what the files say. ``instead_of`` is what the files
     said when it was made: a file that says something else of this route by then is the later word, and the override ends.
-    ``owner`` is empty, or the name of the release that holds the route, whose overrides no file ends.
     """
 
     route: str
     weights: Mapping[str, int]
     instead_of: Mapping[str, int] = field(default_factory=dict)
-    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

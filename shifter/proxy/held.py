@@ -46,6 +46,7 @@ class HeldResource:
         self._health_aware = action.health_aware_weights
         self._forces: Matcher | None = compile_header(hold.header) if hold.header is not None else None
         self._user_of, self._needs_client = compile_user(action, hold)
+        split.sticky = self._user_of is not None
 
     def choose(self, head: RequestHead, downstream: Downstream) -> ChosenLeaf:
         split = self._split

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -158,6 +158,9 @@ class DataPath(Protocol):
 
     def judge_with(self, release: str, edges: tuple[Sequence[float], Sequence[float]]) -> None:
         """Measure latencies by *edges* from now on."""
+
+    def unit(self, release: str) -> Literal["request", "user"]:
+        """Return what is counted: users, where they stay with a version; known once the route is held."""
 
     def healthy_endpoints(self, cluster: str) -> tuple[int, int]:
         """Return how many endpoints of *cluster* are healthy, and how many there are."""

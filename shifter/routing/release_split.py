@@ -22,7 +22,7 @@ from shifter.routing.weighted_clusters import compile_number, is_by_hash
 from shifter.wire.events import RequestHead
 
 _KEY_BYTES = 8
-_TWO_TO_64 = 2.0**64
+_FINEST = 2.0**-53  # a float has no room for all 64 bits: it would be 1 for some users
 
 
 @dataclass(slots=True, eq=False)
@@ -30,8 +30,9 @@ class ReleaseSplit:
     """See the module. ``share`` and ``mirror`` are of `MILLION`. ``comparison`` counts what becomes of requests, while somebody judges
     them; ``differences`` whatever compares the answers to copies (`proxy.mirror_diff`), while that is wanted.
 
-    ``by_header`` counts requests that a header sent to the canary, ``mirrored`` copies, and ``given_away`` those that either version
-    (baseline, canary) could not serve for want of a healthy endpoint: none of them are told to ``comparison``.
+    ``sticky`` is whether users stay with a version, once a route is held. ``by_header`` counts requests that a header sent to the canary,
+    ``mirrored`` copies, and ``given_away`` those that either version (baseline, canary) could not serve for want of a healthy endpoint:
+    none of them are told to ``comparison``.
     """
 
     release: str
@@ -40,6 +41,7 @@ class ReleaseSplit:
     mirror: int = 0
     comparison: Comparison | None = None
     differences: object | None = None
+    sticky: bool = False
     by_header: int = 0
     mirrored: int = 0
     given_away: list[int] = field(default_factory=lambda: [0, 0])
@@ -54,7 +56,7 @@ class ReleaseSplit:
 
     def place_of(self, user: int) -> float:
         """Return the number below 1 that the user with the hash *user* (64 bits) has in this release."""
-        return xxh64_intdigest(user.to_bytes(_KEY_BYTES, "little"), self._seed) / _TWO_TO_64
+        return (xxh64_intdigest(user.to_bytes(_KEY_BYTES, "little"), self._seed) >> 11) * _FINEST
 
     def keeps_canary(self, user: int) -> bool:
         """Say whether the canary is the user's with the hash *user*."""

@@ -225,13 +225,24 @@ def _route(old: Route, new: Route) -> Iterator[str]:
     if old.match != new.match:
         yield f"matches {matched(new.match)} instead of {matched(old.match)}"
     if isinstance(old.action, RouteAction) and isinstance(new.action, RouteAction):
-        yield from _shares(old.action.clusters, new.action.clusters)
-        yield from _differences(replace(old.action, clusters=()), replace(new.action, clusters=()))
+        yield from _actions(old.action, new.action)
     elif type(old.action) is not type(new.action):
         yield f"{_target(old)} -> {_target(new)}"
     else:
         yield from _differences(old.action, new.action)
     yield from _differences(replace(old, name="", match=new.match, action=new.action), replace(new, name=""))
+
+
+def _actions(old: RouteAction, new: RouteAction) -> Iterator[str]:
+    """Say how a route to clusters changes. How a release shares its requests out is no part of the configuration."""
+    if old.hold is None and new.hold is None:
+        yield from _shares(old.clusters, new.clusters)
+    elif new.hold is None and old.hold is not None:
+        yield f"the release {old.hold.release} lets go of it"
+    elif old.hold != new.hold and new.hold is not None:
+        yield f"the release {new.hold.release} holds it, to lead it from {new.hold.baseline} to {new.hold.canary}"
+    said = {"clusters": (), "hold": None} if old.hold == new.hold is None else {"clusters": (), "hold": None, "runtime_key_prefix": ""}
+    yield from _differences(replace(old, **said), replace(new, **said))
 
 
 def _shares(old: Sequence[_Entry], new: Sequence[_Entry]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """What is served is made of what the files say and of what holds over them.                                            (pure)
 
-Rule 1. Files first, then runtime values, then weights. What is made is a whole configuration as if a file had said all of it, so
-        that everything after this (plan, warming, swap, explanations, dumps) knows no difference.
-Rule 2. What holds over the files ends when they say something else of the same thing; it is told why.
+Rule 1. Files first, then runtime values, then weights, then the routes that releases hold. What is made is a whole configuration as
+        if a file had said all of it, so that everything after this (plan, warming, swap, explanations, dumps) knows no difference.
+Rule 2. What holds over the files ends when they say something else of the same thing; it is told why. Only a release does not end by
+        that: files that have no place for it are refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from shifter.config.build_runtime import ValueTextError, runtime_value
 from shifter.model.bootstrap import Bootstrap, LayerKind, RuntimeLayer
 from shifter.model.steps import Steps, at_once
+from shifter.service.holds import with_held
 from shifter.service.journal import Overrides, digest
 from shifter.service.sources import Candidate
 from shifter.service.weights import overriding, weightless
@@ -38,7 +40,7 @@ class Composed:
 
 
 def compose(inputs: Inputs, before: Composed | None = None) -> Composed:
-    """Return what follows from *inputs*, whose candidate has a configuration. Raises `CompositionError`.
+    """Return what follows from *inputs*, whose candidate has a configuration. Raises `CompositionError` and `HoldError`.
 
     What has not changed since *before* is the very same object, so that nobody has to compare it.
     """
@@ -55,17 +57,23 @@ def composing(inputs: Inputs, before: Composed | None = None) -> Steps[Composed]
         ended.append("the runtime values that were set end: the configuration has no `admin_layer` any more")
         overrides = replace(overrides, runtime={})
     bootstrap = replace(said, runtime=_layers(said, inputs.candidate, overrides))
-    if before is not None and before.inputs.candidate.bootstrap is said and before.inputs.overrides.weights == overrides.weights:
+    if before is not None and before.inputs.candidate.bootstrap is said and _says_the_same(before.inputs.overrides, overrides):
         bootstrap = replace(bootstrap, listeners=before.bootstrap.listeners)
     else:
         bootstrap, weights, others = yield from overriding(bootstrap, overrides.weights)
         ended += others
         if len(weights) != len(overrides.weights):
             overrides = replace(overrides, weights=weights)
+        bootstrap = yield from with_held(bootstrap, said, overrides.holds)
     without = weightless(bootstrap)
     if without:
         raise CompositionError("; ".join(without))
     return Composed(bootstrap, inputs if overrides is inputs.overrides else replace(inputs, overrides=overrides), tuple(ended))
+
+
+def _says_the_same(one: Overrides, other: Overrides) -> bool:
+    """Whether what holds over the listeners is the same."""
+    return one.weights == other.weights and one.holds == other.holds
 
 
 def notice(overrides: Overrides) -> str:

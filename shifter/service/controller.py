@@ -30,12 +30,13 @@ from shifter.routing.errors import RoutingError
 from shifter.service.changes import telling
 from shifter.service.collector import Collector
 from shifter.service.composition import Composed, CompositionError, Inputs, at_the_start, compose, composing, notice
+from shifter.service.holds import HoldError
 from shifter.service.journal import Held, Journal, JournalError
 from shifter.service.plane import DataPlane, Prepared
 from shifter.service.runtime_changes import values_in
 from shifter.service.sources import Candidate, loaded_again
 
-CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError, JournalError, CompositionError)
+CANNOT = (ListenError, AccessLogError, RoutingError, FilterError, TlsMaterialError, JournalError, CompositionError, HoldError)
 """Why a configuration that was read without problems may still not be served here and now."""
 
 ADMIN_BACKLOG = 50
@@ -165,14 +166,15 @@ class Controller:
         )
 
     def _first_draft(self, inputs: Inputs) -> _Draft:
-        """Return what is to be served at the start: without runtime values and weights that do not go with the files any more."""
+        """Return what is to be served at the start: without runtime values, weights and holds that do not go with the files any more."""
         try:
-            draft = self._draft(compose(inputs))
+            composed = _composed_without(inputs)
         except CompositionError as error:
             if not inputs.overrides.runtime:
                 raise
             _log.error("{problem}; the runtime values that were set hold no longer", problem=str(error))
-            draft = self._draft(compose(replace(inputs, overrides=replace(inputs.overrides, runtime={}))))
+            composed = _composed_without(replace(inputs, overrides=replace(inputs.overrides, runtime={})))
+        draft = self._draft(composed)
         for warning in (*draft.composed.warnings, notice(draft.composed.inputs.overrides)):
             if warning:
                 _log.warn("{warning}", warning=warning)
@@ -203,7 +205,7 @@ class Controller:
             return ChangeResult(False, self._version, problems=tuple(wanted.problems))
         try:
             composed: Composed = yield self._plane.meanwhile(composing(wanted.inputs, self._composed))
-        except CompositionError as error:
+        except (CompositionError, HoldError) as error:
             return ChangeResult(False, self._version, problems=(str(error),))
         lines = yield self._plane.meanwhile(telling(snapshot.bootstrap, composed.bootstrap))
         entry = AuditEntry(0, self._wall(), wish.kind, actor, wanted.target, tuple(lines), wanted.before, wanted.after, 0, wanted.undoes)
@@ -409,6 +411,17 @@ class Controller:
 def _some(lines: Sequence[str], most: int) -> Sequence[str]:
     """Return *lines*, or the first *most* of them and how many more there are."""
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
+
+
+def _composed_without(inputs: Inputs) -> Composed:
+    """`compose` without those holds for which there is no place."""
+    while True:
+        try:
+            return compose(inputs)
+        except HoldError as error:
+            _log.error("{problem}. As there is nothing else to serve, the route is served as the file says", problem=str(error))
+            holds = {name: hold for name, hold in inputs.overrides.holds.items() if name != error.release}
+            inputs = replace(inputs, overrides=replace(inputs.overrides, holds=holds))
 
 
 def _held(inputs: Inputs) -> Held:

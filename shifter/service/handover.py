@@ -28,6 +28,7 @@ from zope.interface import implementer
 from shifter.model.address import SocketAddress
 from shifter.model.change import WeightOverride
 from shifter.net.inherited import Handed, adopt
+from shifter.service.holds import holds_from, plain_holds
 from shifter.service.journal import FilesOverride, Overrides, ShifterError
 
 PATIENCE = 60.0
@@ -140,13 +141,17 @@ def _say(sock: socket.socket, words: Mapping[str, object]) -> None:
 @dataclass(frozen=True, slots=True)
 class Leaving:
     """What a process that hands over has others do: ``hold`` changes, which fires when none is under way, ``release`` them again, ``leave``
-    once *pid* serves, count the ``connections`` that are left, and say which ``overrides`` are in force."""
+    once *pid* serves, count the ``connections`` that are left, say which ``overrides`` are in force, and what the new process has to know
+    of ``releases`` that is written down nowhere (``None``: nothing); and share out the requests that are here as a release says by then
+    (``steer``)."""
 
     hold: Callable[[], Deferred[None]]
     release: Callable[[], None]
     leave: Callable[[int], None]
     connections: Callable[[], int]
     overrides: Callable[[], Overrides]
+    releases: Callable[[], Mapping[str, Any] | None]
+    steer: Callable[[Mapping[str, Any]], None]
 
 
 class Handover:
@@ -257,6 +262,7 @@ class Handover:
                 "epoch": self._epoch + 1,
                 "since": self._since,
                 "overrides": _told(self._leaving.overrides()),
+                "releases": self._leaving.releases(),
             }
             environment = {name: value for name, value in self._environment.items() if name not in _NOT_PASSED_ON}
             memo = unneeded.enter_context(TemporaryFile())  # an environment has no room for much
@@ -270,6 +276,9 @@ class Handover:
     def _heard(self, words: dict[str, Any]) -> None:
         if "refused" in words:
             self._why = str(words["refused"])
+        elif "steer" in words:
+            if self.over:
+                self._leaving.steer(words["steer"])
         elif words.get("ready") and self._done is not None:
             assert self._process is not None and self._line is not None
             done, self._done = self._done, None
@@ -323,11 +332,20 @@ class Handover:
 
 class Predecessor:
     """The side of the process that is new: the one that is there, and what it has handed over. ``overrides`` are those that were in force:
-    in a state directory there are the same."""
+    in a state directory there are the same. ``releases`` is what it knew of releases without one."""
 
-    def __init__(self, sock: socket.socket, sockets: Sequence[Handed], epoch: int, since: float, overrides: Overrides) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        sockets: Sequence[Handed],
+        epoch: int,
+        since: float,
+        overrides: Overrides,
+        releases: Mapping[str, Any] | None = None,
+    ) -> None:
         self.sockets = sockets
         self.overrides = overrides
+        self.releases = releases
         self.epoch = epoch
         self.since = since
         self._sock = sock
@@ -348,7 +366,8 @@ class Predecessor:
             taken = adopt(one["fd"])
             if taken is not None:
                 sockets.append(Handed(taken[0], SocketAddress(one["host"], one["port"]), one["name"], one["kept"]))
-        return cls(socket.socket(fileno=words["line"]), sockets, words["epoch"], words["since"], _understood(words["overrides"]))
+        known = _understood(words["overrides"]), words.get("releases")
+        return cls(socket.socket(fileno=words["line"]), sockets, words["epoch"], words["since"], *known)
 
     def refuse(self, why: str) -> None:
         """Say why nothing comes of it, and hang up: this process is about to end."""
@@ -380,6 +399,11 @@ class Predecessor:
         self._line = Line(reactor, self._sock, heard, ended)
         self._line.say(ready=True)
 
+    def steer(self, shares: Mapping[str, Any]) -> None:
+        """Have the requests that are still there shared out as releases say by now (`Releases.shares`)."""
+        if self._line is not None:
+            self._line.say(steer=shares)
+
     def close(self) -> None:
         """Hang up."""
         if self._line is not None:
@@ -393,16 +417,17 @@ def _told(overrides: Overrides) -> dict[str, Any]:
     files = overrides.files
     return {
         "runtime": dict(overrides.runtime),
-        "weights": [[one.route, dict(one.weights), dict(one.instead_of), one.owner] for one in overrides.weights.values()],
+        "weights": [[one.route, dict(one.weights), dict(one.instead_of)] for one in overrides.weights.values()],
         "files": None if files is None else [{path: text.decode("latin-1") for path, text in files.texts.items()}, files.instead_of],
+        "holds": plain_holds(overrides.holds),
     }
 
 
 def _understood(told: Mapping[str, Any]) -> Overrides:
     """Undo `_told`."""
-    weights = [WeightOverride(*one) for one in told["weights"]]
+    weights = [WeightOverride(*one[:3]) for one in told["weights"]]  # an earlier version of shifter says more
     files = None
     if told["files"] is not None:
         texts, instead_of = told["files"]
         files = FilesOverride({path: text.encode("latin-1") for path, text in texts.items()}, instead_of)
-    return Overrides(told["runtime"], {one.route: one for one in weights}, files)
+    return Overrides(told["runtime"], {one.route: one for one in weights}, files, holds_from(told.get("holds", {})))

@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, succeed
 
 from shifter.model.change import AuditEntry, WeightOverride
+from shifter.model.release import RouteHold
 
 
 class ShifterError(Exception):
@@ -40,12 +41,14 @@ class Overrides:
     """What holds over what the files say.
 
     ``runtime`` is the admin layer of the runtime, by key, as it was written (``POST /runtime_modify``). ``weights`` are by the name of
-    the route (`model.change.WeightOverride.route`). ``files`` is set while an undone change of the files is not served.
+    the route (`model.change.WeightOverride.route`). ``files`` is set while an undone change of the files is not served. ``holds`` are
+    the routes that releases hold, by the name of the release.
     """
 
     runtime: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, WeightOverride] = field(default_factory=dict)
     files: FilesOverride | None = None
+    holds: Mapping[str, RouteHold] = field(default_factory=dict)
 
 
 NO_OVERRIDES = Overrides()

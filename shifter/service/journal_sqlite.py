@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from shifter.model.change import Actor, AuditEntry, ChangeKind, WeightOverride
+from shifter.service.holds import holds_from, plain_holds
 from shifter.service.journal import KEPT_STATES, FilesOverride, Former, Held, JournalError, Overrides, digest
 from shifter.service.release_store_sqlite import SCHEMA
 from shifter.service.state import Migration, StateDatabase
@@ -126,6 +127,7 @@ def _hold(db: sqlite3.Connection, number: int, held: Held) -> None:
         "runtime": dict(overrides.runtime),
         "weights": {name: asdict(one) for name, one in overrides.weights.items()},
         "instead_of": files.instead_of if files is not None else None,
+        "holds": plain_holds(overrides.holds),
     }
     override_texts = _keep(db, files.texts) if files is not None else None
     row = (number, json.dumps(said, ensure_ascii=False), _keep(db, held.texts), override_texts)
@@ -155,8 +157,14 @@ def _state(db: sqlite3.Connection, number: int) -> Held | None:
         return None
     try:
         said = json.loads(row[0])
-        weights = {name: WeightOverride(**one) for name, one in said["weights"].items()}
+        weights = {name: _weights(one) for name, one in said["weights"].items()}
+        holds = holds_from(said.get("holds", {}))  # nothing was held before there were releases
         files = FilesOverride(_texts(db, row[2]), said["instead_of"]) if row[2] is not None else None
-        return Held(Overrides(said["runtime"], weights, files), _texts(db, row[1]))
+        return Held(Overrides(said["runtime"], weights, files, holds), _texts(db, row[1]))
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise JournalError(f"what was in force after change {number} cannot be read: {error}") from error
+
+
+def _weights(said: dict[str, Any]) -> WeightOverride:
+    """Return the weights that were set for a route. What an earlier version of shifter wrote has an ``owner``, who was nobody."""
+    return WeightOverride(said["route"], said["weights"], said["instead_of"])

@@ -8,7 +8,7 @@ Rule 3. What takes long because a configuration is large is done in slices (`ser
         the new one, and letting go of the old one. Between them is one moment, in which only what must change at once is changed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -61,6 +61,7 @@ from shifter.service.slices import Slices
 from shifter.service.spans import Spans
 from shifter.service.statistics import Statistics
 from shifter.upstream.cluster import LiveCluster
+from shifter.upstream.host import Health
 
 S = TypeVar("S", bound=Service)
 T = TypeVar("T")
@@ -393,6 +394,21 @@ class DataPlane:
     def addresses(self) -> dict[str, SocketAddress]:
         """Where each listener listens, by name: the port is the real one where the configuration says 0."""
         return {self._runtimes[address].listener.name: port.address for address, port in self._ports.items()}
+
+    def monotonic(self) -> float:
+        """Return the time by which requests are measured, in seconds."""
+        return self._worker.monotonic()
+
+    def healthy_endpoints(self, cluster: str) -> tuple[int, int]:
+        """Return how many endpoints of *cluster* are healthy, or degraded, and how many there are; none of one that is not served."""
+        found = self._clusters.find(cluster)
+        hosts = [pool.host for pool in found.pools] if found is not None else []
+        return sum(host.health is not Health.UNHEALTHY for host in hosts), len(hosts)
+
+    def codes(self, cluster: str) -> Mapping[int, int]:
+        """Return how many of *cluster*'s requests ended with which status; 0 is none."""
+        found = self._clusters.find(cluster)
+        return dict(found.state.stats.codes) if found is not None else {}
 
     def report(self) -> Report:
         """Return what this process has counted, and what it serves."""

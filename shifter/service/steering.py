@@ -11,19 +11,22 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from shifter.model.bootstrap import Bootstrap
-from shifter.model.change import Actor, ChangeResult, WeightOverride
+from shifter.model.change import Actor, ChangeResult
+from shifter.model.release import MILLION
 from shifter.model.steps import Steps
+from shifter.routing.release_split import Splits
 from shifter.routing.runtime import Runtime
 from shifter.service.composition import Inputs, notice
 from shifter.service.controller import Controller
 from shifter.service.disk_values import DiskValues, read_values
 from shifter.service.disk_watch import DiskWatch
-from shifter.service.journal import Journal
+from shifter.service.holds import finding_held
+from shifter.service.journal import Journal, Overrides
 from shifter.service.runtime import ModifyRuntime, ReadDisk
 from shifter.service.sources import Candidate
 from shifter.service.undo import DISK, Undo
 from shifter.service.weighing import SetWeights
-from shifter.service.weights import as_it_is, as_set, choosing
+from shifter.service.weights import Choice, as_it_is, as_set, choosing
 
 _log = Logger()
 
@@ -32,13 +35,14 @@ Load = Callable[[Mapping[str, bytes]], Deferred[Candidate]]
 
 
 class Steering:
-    """See the module. *load* is for what is taken back."""
+    """See the module. *load* is for what is taken back, *splits* say how releases share requests out."""
 
-    def __init__(self, reactor: Any, controller: Controller, journal: Journal, load: Load) -> None:
+    def __init__(self, reactor: Any, controller: Controller, journal: Journal, load: Load, splits: Splits | None = None) -> None:
         self._reactor = reactor
         self._controller = controller
         self._journal = journal
         self._load = load
+        self._splits = splits or Splits()
         self._disk = DiskWatch(reactor, self._disk_changed, self._aside)
         controller.served.append(self._served)
 
@@ -53,7 +57,7 @@ class Steering:
         inputs, snapshot = self._controller.inputs, self._controller.snapshot
         if inputs is None or inputs.candidate.bootstrap is None or snapshot is None:
             return succeed([])
-        return self._controller.meanwhile(_listing(inputs.candidate.bootstrap, snapshot.bootstrap, inputs.overrides.weights))
+        return self._controller.meanwhile(_listing(inputs.candidate.bootstrap, snapshot.bootstrap, inputs.overrides, self._splits))
 
     def notices(self) -> Sequence[str]:
         """Return what is served although the files say otherwise."""
@@ -61,6 +65,7 @@ class Steering:
         if inputs is None:
             return ()
         held = [f"weights of {name} hold over the file" for name in inputs.overrides.weights]
+        held += [f"the release {name} holds {hold.route.text or 'its route'}" for name, hold in inputs.overrides.holds.items()]
         told = notice(inputs.overrides)
         return [*([told] if told else []), *held]
 
@@ -104,14 +109,22 @@ class Steering:
         return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), function, *arguments)
 
 
-def _listing(file: Bootstrap, served: Bootstrap, held: Mapping[str, WeightOverride]) -> Steps[list[dict[str, object]]]:
-    found: list[dict[str, object]] = []
+def _listing(file: Bootstrap, served: Bootstrap, overrides: Overrides, splits: Splits) -> Steps[list[dict[str, object]]]:
+    """Return a row for each route that has weights, or that a release holds."""
+    rows: dict[str, dict[str, object]] = {}
     runtime = Runtime(served.runtime)
     every = yield from choosing(file)
     for name, choice in every.items():
-        over = held.get(name)
-        said = {"instead_of": dict(over.instead_of), "owner": over.owner} if over is not None else None
+        over = overrides.weights.get(name)
+        said = {"instead_of": dict(over.instead_of)} if over is not None else None
         now = as_it_is(choice, runtime) if over is None else as_set(choice, over)
-        found.append({**now.to_dict(), "override": said})
+        rows[name] = {**now.to_dict(), "override": said, "release": None}
         yield
-    return found
+    for hold in overrides.holds.values():
+        found = yield from finding_held(file, hold)
+        share = splits.of(hold.release).share
+        held = Choice(found[0].name, tuple(one.listener for one in found), {hold.baseline: MILLION - share, hold.canary: share})
+        for one in found:
+            rows.pop(f"{one.listener}/{one.name}", None)
+        rows[held.name] = {**held.to_dict(), "override": None, "release": hold.release}
+    return list(rows.values())

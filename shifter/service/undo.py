@@ -54,7 +54,8 @@ class Undo:
             candidate = yield self._load(held.texts)
             if candidate.bootstrap is None:
                 return Refusal(("what the files said before cannot be served now:", *candidate.problems))
-        overrides = replace(held.overrides, files=None if texts == said else FilesOverride(held.texts, said))
+        files = None if texts == said else FilesOverride(held.texts, said)
+        overrides = replace(held.overrides, files=files, holds=now.overrides.holds)
         inputs = Inputs(candidate, overrides)
         warnings = (notice(overrides),) if overrides.files is not None else ()
         entry = former.entry

@@ -11,6 +11,7 @@ from shifter.model.change import ChangeKind, WeightOverride
 from shifter.model.steps import Steps
 from shifter.service.composition import Inputs
 from shifter.service.controller import Refusal, Wanted, Wish
+from shifter.service.holds import HoldError, holder_of
 from shifter.service.weights import Choice, WeightsError, as_set, choosing, finding, wanted_weights
 
 Meanwhile: TypeAlias = Callable[[Steps[Wanted | Refusal]], Deferred[Wanted | Refusal]]
@@ -41,9 +42,10 @@ class SetWeights:
         assert file is not None
         try:
             choice = yield from finding(replace(file, runtime=self._served().runtime), self._route)
+            holder = yield from holder_of(file, now.overrides.holds, choice.name)
+            if holder:
+                return Refusal((f"the release `{holder}` holds {choice.name}: use `shifter release` for its weights",))
             held = now.overrides.weights.get(choice.name)
-            if held is not None and held.owner:
-                return Refusal((f"the weights of {choice.name} are those of the release `{held.owner}`: change them there",))
             if held is not None:
                 choice = as_set(choice, held)
             said = (yield from choosing(file, {choice.name}))[choice.name]
@@ -52,6 +54,8 @@ class SetWeights:
             weights = wanted_weights(choice, self._weights)
         except WeightsError as error:
             return Refusal(error.problems)
+        except HoldError as error:
+            return Refusal((str(error),))
         override = WeightOverride(choice.name, weights, dict(said.weights))
         return _wanted(now, choice, override, said)
 

@@ -349,9 +349,6 @@ def _ends(override: WeightOverride, choice: Choice | None) -> str:
     """Say why *override* holds no longer; empty while it does."""
     if choice is None:
         return "the file has no such route with weights any more"
-    if override.owner:
-        missing = ", ".join(f"`{name}`" for name in override.weights if name not in choice.weights)
-        return f"the file has no {missing} there any more" if missing else ""
     if dict(choice.weights) == dict(override.instead_of):
         return ""
     same = choice.shares == replace(choice, weights={**choice.weights, **override.weights}).shares

@@ -17,7 +17,7 @@ ROUTE = {
     "listeners": ["front"],
     "clusters": [{"name": "service1a", "weight": 25, "percent": 25.0}, {"name": "service1", "weight": 75, "percent": 75.0}],
     "runtime_key_prefix": "",
-    "override": {"instead_of": {"service1a": 10, "service1": 90}, "owner": ""},
+    "override": {"instead_of": {"service1a": 10, "service1": 90}},
 }
 OTHER = {**ROUTE, "route": "all/second", "override": None}
 LISTED = {"/weights": (200, json.dumps({"routes": [ROUTE, OTHER]}) + "\n")}

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from shifter.model.address import SocketAddress
 from shifter.model.change import WeightOverride
+from shifter.model.release import RouteHold, RouteReference
 from shifter.net.inherited import Handed
 from shifter.net.listen import bind
 from shifter.service.handover import ENDING, PATIENCE, REQUESTS, VARIABLE, Handover, Leaving, Predecessor, start
@@ -23,8 +24,9 @@ from tests.support.turns import HandDriven
 
 OVERRIDES = Overrides(
     {"a.b": "5"},
-    {"web": WeightOverride("web", {"one": 1}, {"one": 2, "two": 3}, "release")},
+    {"web": WeightOverride("web", {"one": 1}, {"one": 2, "two": 3})},
     FilesOverride({"front.yaml": b"\xff\n"}, "digest"),
+    {"new": RouteHold("new", RouteReference(text="/"), "one", "two", errors=frozenset(("5xx", "reset")))},
 )
 
 

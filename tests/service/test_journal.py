@@ -1,5 +1,6 @@
 """What is remembered of changes: numbers without gaps, lines that stay, and what was in force before the last change."""
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -16,11 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shifter.model.change import Actor, AuditEntry, ChangeKind, WeightOverride
+from shifter.model.release import RouteHold, RouteReference
+from shifter.model.route import HeaderMatcher
 from shifter.service.journal import KEPT_STATES, FilesOverride, Held, Journal, JournalError, MemoryJournal, Overrides, digest
 from shifter.service.journal_sqlite import MIGRATIONS, SqliteJournal
 from shifter.service.state import NAME, StateDatabase
 from tests.support.threads import Threads
 
+HOLD = RouteHold("new", RouteReference(text="/"), "a", "b", HeaderMatcher(b"x-canary", present=True))
 WEIGHT = WeightOverride("all/prefix /", {"a": 1, "b": 99}, {"a": 50, "b": 50})
 ENTRY = AuditEntry(
     *(0, 1795409043.5, ChangeKind.WEIGHT, Actor("ann", "släpp", "POST /weights from 127.0.0.1:5"), "all/prefix /", ("~ route",)),
@@ -30,7 +34,7 @@ ENTRY = AuditEntry(
     undoes=0,
 )
 TEXTS = {"etc/front.yaml": b"static_resources: {}\n", "rds.yaml": b"\xff\x00"}
-HELD = Held(Overrides({"k": "5"}, {WEIGHT.route: WEIGHT}, FilesOverride({"etc/front.yaml": b"old"}, "d")), TEXTS)
+HELD = Held(Overrides({"k": "5"}, {WEIGHT.route: WEIGHT}, FilesOverride({"etc/front.yaml": b"old"}, "d"), {"new": HOLD}), TEXTS)
 
 
 class Lab:
@@ -183,6 +187,14 @@ def test_whatever_holds_comes_back_as_it_was(shared: Lab, journal: Journal, over
 @given(_texts, _texts)
 def test_other_files_have_another_digest(one: dict[str, bytes], other: dict[str, bytes]) -> None:
     assert (digest(one) == digest(other)) is (one == other)
+
+
+def test_what_was_written_down_before_there_were_releases_can_be_read(lab: Lab) -> None:
+    lab.wait(lab.sqlite().append(ENTRY, HELD))
+    weights = {"all/prefix /": {"route": "all/prefix /", "weights": {"a": 1, "b": 99}, "instead_of": {"a": 50, "b": 50}, "owner": ""}}
+    with lab.raw() as raw:
+        raw.execute("UPDATE states SET overrides = ?", (json.dumps({"runtime": {"k": "5"}, "weights": weights, "instead_of": "d"}),))
+    assert lab.sqlite().load() == replace(HELD.overrides, holds={})
 
 
 WRITER = textwrap.dedent("""

@@ -203,14 +203,6 @@ def test_it_ends_when_the_file_says_something_else(route: str, why: str) -> None
     assert ended == [f"the weights that were set for all/prefix /service/1 end: {why}"]
 
 
-def test_that_of_a_release_goes_on_while_its_clusters_are_there() -> None:
-    mine = {name: WeightOverride(one.route, one.weights, one.instead_of, "r1") for name, one in held(service1a=1, service1=99).items()}
-    changed, kept, _ = overridden(served(listener(weighted("/service/1", service1a=50, service1=50))), mine)
-    assert (kept, choices(changed)["all/prefix /service/1"].weights) == (mine, {"service1a": 1, "service1": 99})
-    _, kept, ended = overridden(served(listener(weighted("/service/1", service2=50, service1=50))), mine)
-    assert (kept, ended) == ({}, ["the weights that were set for all/prefix /service/1 end: the file has no `service1a` there any more"])
-
-
 def test_an_override_of_a_route_with_runtime_weights_is_the_last_word() -> None:
     layers = "{name: s, static_layer: {rel.service1a: 50}}"
     front = served(listener(weighted("/service/1", "runtime_key_prefix: rel, ", service1a=10, service1=90)), layers=layers)

@@ -1,0 +1,123 @@
+"""What a release may have done to its route (`release.interfaces.DataPath`), over the controller and the data path.
+
+Rule 1. Shares are assigned to the release's split, which holds from the next request on, also before any configuration is served: who
+        starts steers first.
+Rule 2. Requests are compared from the moment at which the canary may have some until the release is over. What was counted by then goes on
+        to be told.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from twisted.internet.defer import Deferred
+
+from shifter.model.change import Actor, ChangeResult
+from shifter.model.release import Progress, ReleaseSpec, State
+from shifter.observe.comparison import Comparison, Second
+from shifter.release.interfaces import DataPath
+from shifter.routing.release_split import Splits
+from shifter.service.controller import Controller
+from shifter.service.holding import Hold, LetGo
+from shifter.service.holds import hold_of
+from shifter.service.plane import DataPlane
+
+Edges = tuple[Sequence[float], Sequence[float]]
+
+_TOLD = 20
+"""Paths that are told of each release."""
+_UNJUDGED = frozenset((State.PENDING, State.PREFLIGHT))
+
+
+class ReleasePath:
+    """See the module."""
+
+    def __init__(self, controller: Controller, plane: DataPlane) -> None:
+        self._controller = controller
+        self._plane = plane
+        self._splits: Splits = plane.splits
+        self._comparisons: dict[str, Comparison] = {}  # also of releases that are over
+        self._edges: dict[str, Edges] = {}
+
+    def hold(self, spec: ReleaseSpec) -> Deferred[Sequence[str]]:
+        """See `DataPath`."""
+        self._splits.of(spec.name)
+        wish = Hold(hold_of(spec), self._controller.meanwhile)
+        return self._controller.change(wish, _actor(spec.name)).addCallback(_problems)
+
+    def let_go(self, release: str) -> Deferred[Sequence[str]]:
+        """See `DataPath`."""
+
+        def done(result: ChangeResult) -> Sequence[str]:
+            if result.taken:
+                self._splits.forget(release)
+            return result.problems
+
+        return self._controller.change(LetGo(release), _actor(release)).addCallback(done)
+
+    def steer(self, release: str, progress: Progress) -> None:
+        """See `DataPath`."""
+        split = self._splits.of(release)
+        split.share = progress.share
+        split.forced = progress.forced
+        split.mirror = progress.mirror
+        if progress.state.over or progress.state in _UNJUDGED:
+            split.comparison = None
+        elif split.comparison is None:
+            split.comparison = comparison = self._comparisons[release] = Comparison(split.sticky)
+            comparison.edges = self._edges.get(release, comparison.edges)
+
+    def take(self, release: str) -> Second | None:
+        """See `DataPath`."""
+        split = self._splits.find(release)
+        if split is None or split.comparison is None or not self._holds(release):
+            return None
+        return split.comparison.take(self._plane.monotonic())
+
+    def judge_with(self, release: str, edges: Edges) -> None:
+        """See `DataPath`."""
+        self._edges[release] = edges
+        comparison = self._comparisons.get(release)
+        if comparison is not None:
+            comparison.edges = edges
+
+    def unit(self, release: str) -> Literal["request", "user"]:
+        """See `DataPath`."""
+        return "user" if self._splits.of(release).sticky else "request"
+
+    def healthy_endpoints(self, cluster: str) -> tuple[int, int]:
+        """See `DataPath`."""
+        return self._plane.healthy_endpoints(cluster)
+
+    def observed(self, release: str) -> Mapping[str, object]:
+        """Return ``statuses``, ``paths`` and ``failing`` of the requests that were compared, and how many were not: those that a header
+        sent to the canary (``forced_requests``), that were ``mirrored``, or ``given_away`` for want of a healthy endpoint."""
+        split = self._splits.find(release)
+        comparison = self._comparisons.get(release) or Comparison()
+        old, new = comparison.statuses
+        baseline, canary = comparison.paths
+        paths = sorted({*baseline, *canary}, key=lambda path: (-abs(canary[path] - baseline[path]), path))[:_TOLD]
+        return {
+            "statuses": [{"status": status, "baseline": old[status], "canary": new[status]} for status in sorted({*old, *new})],
+            "paths": [{"path": path, "baseline": baseline[path], "canary": canary[path]} for path in paths],
+            "failing": list(comparison.failing),
+            "forced_requests": split.by_header if split is not None else 0,
+            "mirrored": split.mirrored if split is not None else 0,
+            "given_away": list(split.given_away) if split is not None else [0, 0],
+            "differences": None,
+        }
+
+    def _holds(self, release: str) -> bool:
+        inputs = self._controller.inputs
+        return inputs is not None and release in inputs.overrides.holds
+
+
+def _actor(release: str) -> Actor:
+    return Actor("shifter", f"the release {release}", "release")
+
+
+def _problems(result: ChangeResult) -> Sequence[str]:
+    return result.problems
+
+
+def _proof(path: ReleasePath) -> DataPath:  # mypy proves that it is one
+    return path
