@@ -158,7 +158,7 @@ def _steps(told: Json, width: int, paint: _Paint) -> Iterator[str]:
     waiting = next((step["gate"] for step in told["steps"] if step.get("gate") and step["gate"]["waiting"]), None)
     if waiting is not None and not told["over"]:
         answer = f" ({waiting['answer']})" if waiting.get("answer") else ""
-        hint = f"◇ the gate {waiting['name']} waits{answer}: shifter release gate approve '{waiting['name']}'"
+        hint = f"◇ the gate {waiting['name']} waits{answer}: shifter release gate approve {waiting['name']}"
         yield paint(YELLOW, _cut(printable(hint), width))
 
 

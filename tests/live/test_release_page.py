@@ -4,15 +4,33 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from tests.live.test_page import CONTRAST, DUPLICATES, HEADINGS, NAMELESS
+from shifter.cli.release_watch import command as watch
+from tests.live.test_page import CONTRAST, DUPLICATES, HEADINGS, NAMELESS, traffic
+from tests.support.backend import Backend
 from tests.support.chromium import CHROMIUM, Browser, Tab
 from tests.support.fake_releases import FakeReleases, fake_releases
+from tests.support.proxy import Proxy, bootstrap, cluster, listener, route
 from tests.support.release_scenes import KINDS, differing, forgotten, hostile, release, story
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 
 NAME = "checkout-2026-11"
+
+
+DOCUMENT = """
+name: from-the-page
+route: {virtual_host: all, prefix: /}
+baseline: old
+canary: new
+each_step: {min: 1s, max: 2s, undecided: advance}
+steps:
+- weight: 20
+- weight: 50
+  gate: {manual: true, name: second-look}
+- {weight: 100, hold_back: 10, for: 600s}
+"""
 
 
 def words(id_: str) -> str:
@@ -88,7 +106,7 @@ def changes(fake: FakeReleases, tab: Tab) -> None:
     tab.ask("document.querySelector('dialog [name=by]').value = 'ann'; document.querySelector('dialog [name=why]').value = 'looks good'")
     tab.press("Enter", 13, "\r")
     tab.until("document.querySelector('dialog .said').textContent === 'the gate is open already'")
-    assert fake.heard(1)[:2] == (f"/v1/releases/{NAME}/gates/second%20look/approve", {"by": "ann", "why": "looks good"})
+    assert fake.heard(1)[:2] == (f"/v1/releases/{NAME}/gates/second-look/approve", {"by": "ann", "why": "looks good"})
     fake.refusal = None
     fake.token = "secret"
     tab.ask("document.querySelector('dialog [type=submit]').click()")
@@ -101,7 +119,7 @@ def changes(fake: FakeReleases, tab: Tab) -> None:
     assert tab.ask("document.activeElement.textContent") == "Cancel"
     tab.ask("document.querySelector('dialog [type=submit]').click()")
     tab.until("!document.getElementById('confirm').open")
-    assert fake.heard(2)[0] == f"/v1/releases/{NAME}/gates/second%20look/reject"
+    assert fake.heard(2)[0] == f"/v1/releases/{NAME}/gates/second-look/reject"
 
 
 def the_end(fake: FakeReleases, tab: Tab) -> None:
@@ -137,3 +155,69 @@ def test_the_pages_in_all_states(tmp_path: Path) -> None:
         assert tab.ask("document.querySelector('#releases a').getAttribute('href')") == f"/release/{NAME}"
         tab.until(f"{words('none')}.includes('shifter release start')")
         for_everybody(tab)
+
+
+def start(tab: Tab) -> None:
+    """Begin a release from its page: a mistake is shown, then the plan, then it is begun."""
+    tab.until("document.body?.dataset.ready")
+    tab.until("!document.getElementById('none').hidden && document.getElementById('document').value.includes('canary')")
+    tab.ask(f"document.getElementById('document').value = {DOCUMENT.replace('canary: new', 'canary: knew')!r}")
+    tab.ask("document.getElementById('start').requestSubmit()")
+    tab.until("document.querySelector('#plan.bad pre')?.textContent.includes('knew')")
+    assert tab.ask("document.getElementById('begin').hidden")
+    tab.ask(f"document.getElementById('document').value = {DOCUMENT!r}; document.getElementById('by').value = 'ann'")
+    tab.ask("document.getElementById('start').requestSubmit()")
+    tab.until("!document.getElementById('begin').hidden")
+    assert tab.ask("[...document.querySelectorAll('#plan tbody th')].map(one => one.textContent)") == ["20 %", "50 %", "100 %"]
+    tab.complaints.clear()  # of the mistake
+    tab.ask("document.getElementById('begin').click()")
+
+
+def confirmed(tab: Tab, button: str, why: str) -> None:
+    """Click *button*, and once more when that is asked for."""
+    tab.ask(f"document.querySelector({button!r}).click()")
+    tab.ask(f"document.querySelector('dialog [name=why]').value = {why!r}; document.querySelector('dialog [type=submit]').click()")
+    tab.until("!document.getElementById('confirm').open")
+
+
+def test_a_release_that_a_person_leads(tmp_path: Path) -> None:
+    with Backend("one") as one, Backend("two") as two, Proxy(tmp_path / "front") as proxy, Browser(tmp_path / "browser") as browser:
+        clusters = [cluster("old", one.port), cluster("new", two.port)]
+        proxy.start(bootstrap(proxy.admin, [listener(proxy.port, [route("/", "old")])], clusters))
+        with traffic(proxy.port):
+            tab = browser.open(f"http://127.0.0.1:{proxy.admin}/release")
+            start(tab)
+
+            # the weight moves by itself, until the gate
+            tile = "[...document.querySelectorAll('#figures dt')].find(one => one.textContent === 'New version gets')"
+            gets = f"{tile}?.nextSibling.firstChild.textContent"
+            tab.until(f"location.pathname === '/release/from-the-page' && {gets} === '20 %'")
+            tab.until(f"{gets} === '50 %'")
+            tab.until("document.getElementById('gate') && !document.getElementById('gate').hidden")
+            assert words_of(tab, "state") == "gated"
+            tab.until("Number(document.querySelector('#exposure tr:last-child td').textContent) > 10")
+            tab.until("document.querySelectorAll('[data-metric=p50] .line').length === 2")
+
+            other = browser.open(f"http://127.0.0.1:{proxy.admin}/")
+            other.until("document.querySelector('#releases-list a')?.getAttribute('href') === '/release/from-the-page'")
+
+            tab.call("Page.bringToFront")  # what nobody can see is not drawn
+
+            confirmed(tab, "#gate [data-verb=approve]", "looks good")
+            tab.until(f"{gets} === '90 %'")
+            tab.until("document.getElementById('changes').textContent.includes('looks good')")
+            assert tab.ask("document.getElementById('gate').hidden")
+
+            confirmed(tab, "#verbs [data-verb=abort]", "enough")
+            tab.until(f"document.getElementById('state').textContent === 'aborted' && {gets} === '0 %'")
+            tab.until("document.getElementById('changes').textContent.includes('by ann · “enough”')")
+            for_everybody(tab)
+            other.call("Page.bringToFront")
+            other.until("document.getElementById('releases').hidden")
+            assert tab.complaints == other.complaints == []
+        result = CliRunner().invoke(watch, ["--admin", f"127.0.0.1:{proxy.admin}", "from-the-page"])
+        assert (result.exit_code, "aborted by ann (enough)" in result.stdout) == (2, True)
+
+
+def words_of(tab: Tab, id_: str) -> object:
+    return tab.ask(words(id_))

@@ -58,7 +58,7 @@ _REASONS = {
     "pending": "the release was begun by ann",
     "warming": "the canary gets 1 % of the requests and is cold for 60 s",
     "observing": "5 % is over: proven not worse after 2,114 canary requests",
-    "gated": "10 % is over: proven not worse after 4,806 canary requests; the gate “second look” waits for approval",
+    "gated": "10 % is over: proven not worse after 4,806 canary requests; the gate second-look waits for approval",
     "paused": "paused by ann: lunch",
     "braked": "strong evidence (e = 132) that the canary fails more: 31 of 604 requests; weight 10 % -> 0.7 %",
     "rolling back": "rolled back at e = 118 (100 is enough): the canary failed 6.2 % of 710 requests, the baseline 1.0 %",
@@ -183,7 +183,7 @@ def _step(number: int, at: int, state: str) -> Json:
         approved = number < at
         answer = "looks good" if approved else ""
         gate = {
-            "name": "second look",
+            "name": "second-look",
             "kind": "manual",
             "state": "waiting" if waiting else "approved" if approved else "",
             "waiting": waiting,

@@ -72,7 +72,7 @@ async function propose() {
 }
 
 async function send(dry) {
-  const parameters = new URLSearchParams(dry ? [["dry_run", "1"]] : []);
+  const parameters = new URLSearchParams([["source", "the page of releases"], ...(dry ? [["dry_run", "1"]] : [])]);
   for (const field of [$("by"), $("why")]) if (field.value.trim()) parameters.append(field.name, field.value.trim());
   author($("by").value.trim());
   const tell = (elements, bad) => {
