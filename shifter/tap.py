@@ -104,9 +104,12 @@ def makeService(options: Options) -> IService:
         from shifter.service.app import CANNOT, ShifterService
         from shifter.service.ending import EndingOptions
         from shifter.service.handover import Predecessor
-        from shifter.service.journal import NO_OVERRIDES, MemoryJournal
+        from shifter.service.journal import NO_OVERRIDES, Journal, MemoryJournal
         from shifter.service.journal_sqlite import MIGRATIONS, SqliteJournal
         from shifter.service.printed_log import PrintedLog
+        from shifter.service.release_reading import read_again
+        from shifter.service.release_store import MemoryStore, ReleaseStore
+        from shifter.service.release_store_sqlite import SqliteReleaseStore
         from shifter.service.sources import FileSource
         from shifter.service.state import StateDatabase
         from shifter.service.succession import Succession
@@ -130,7 +133,14 @@ def makeService(options: Options) -> IService:
         print(f"shifter: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     held = predecessor.overrides if predecessor is not None else NO_OVERRIDES
-    journal = MemoryJournal(held) if state is None else SqliteJournal(StateDatabase(reactor, state, MIGRATIONS))
+    told = predecessor.releases if predecessor is not None else None
+    journal: Journal
+    releases: ReleaseStore
+    if state is None:
+        journal, releases = MemoryJournal(held), MemoryStore(read_again, told)
+    else:
+        database = StateDatabase(reactor, state, MIGRATIONS)
+        journal, releases = SqliteJournal(database), SqliteReleaseStore(database, read_again)
     try:
         return ShifterService(
             *(reactor, source, candidate, options.dns_servers),
@@ -140,6 +150,7 @@ def makeService(options: Options) -> IService:
             ending=EndingOptions.asked(options["drain-time-s"], options["parent-shutdown-time-s"], options["drain-strategy"]),
             succession=Succession(reactor, os.environ, predecessor),
             admin_token=admin_token,
+            releases=releases,
         )
     except CANNOT as error:
         if predecessor is not None:

@@ -61,6 +61,15 @@ def changed_files(files: Mapping[str, bytes], spec: ReleaseSpec, share: int, loa
     return changed
 
 
+def says_so(bootstrap: Bootstrap, spec: ReleaseSpec, share: int) -> bool:
+    """Say whether *bootstrap*, which is what files say, gives the canary of *spec* this *share* (0, or `MILLION`) of its route."""
+    try:
+        found = find_routes(bootstrap, spec.route, (spec.baseline, spec.canary))
+    except RouteReferenceError:
+        return False
+    return all(_says(one.route, _wanted(spec, share)) for one in found)
+
+
 def _wanted(spec: ReleaseSpec, share: int) -> str:
     """Return the cluster that gets all requests."""
     return spec.canary if share == MILLION else spec.baseline

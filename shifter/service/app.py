@@ -32,9 +32,11 @@ from shifter.service.ending import BY_DEFAULT, Ending, EndingOptions
 from shifter.service.handover import HandoverError, hears
 from shifter.service.journal import Journal, MemoryJournal
 from shifter.service.plane import DataPlane
+from shifter.service.release_path import ReleasePath
+from shifter.service.release_rates import Rates
 from shifter.service.release_reading import read_again
 from shifter.service.release_store import MemoryStore, ReleaseStore
-from shifter.service.releasing import NoDataPath, releases_of
+from shifter.service.releasing import releases_of
 from shifter.service.reloading import Reloading
 from shifter.service.sources import Candidate, FileSource
 from shifter.service.steering import Steering
@@ -85,16 +87,20 @@ class ShifterService(MultiService):
         self._controller = Controller(self._plane, self._journal, self._stats, wall, self._admin.serve, self._collector, succession.listen)
         self._ending = Ending(reactor, self._plane, self._controller, self._stats, ending, succession.notify)
         self._reloading = Reloading(reactor, monotonic, wall, source, first, self._controller, self._stats, self.reload)
-        self._steering = Steering(reactor, self._controller, self._journal, source.again)
-        self._releases = releases_of(reactor, self._controller, wall, NoDataPath(), releases or MemoryStore(read_again))
+        self._steering = Steering(reactor, self._controller, self._journal, source.again, self._plane.splits)
+        path = ReleasePath(self._controller, self._plane)
+        store = releases if releases is not None else MemoryStore(read_again)
+        rates = Rates(reactor, monotonic, self._plane)
+        self._releases = releases_of(reactor, (monotonic, wall), self._controller, path, store, rates.of, lambda: self._admin.address)
         self._stats.releases = self._releases.reports
         self._view = ServiceView(
             *(reactor, self._plane, self._controller, self._journal, self._stats, wall, self._ending, self.reload, self._steering),
             restart=self.restart,
             releases=self._releases,
         )
-        succession.wire(self._plane, self._admin, self._controller, self._ending, self._stats, left=lambda: self._view.feed.stop())
+        succession.wire(self._plane, self._admin, self._controller, self._ending, self._stats, self._releases, left=self._left)
         self._old_handlers: list[tuple[int, Any]] = []
+        self._releases.load()
         self._begin = self._controller.lay_out(first)
         clusters = first.bootstrap.clusters if first.bootstrap is not None else ()
         succession.check(lambda: [*self._plane.lacking_secrets(), *broken_assignments(clusters)])
@@ -122,6 +128,7 @@ class ShifterService(MultiService):
         self._succession.close()
         done = maybeDeferred(super().stopService)
         done.addCallback(lambda _: self._view.feed.stop())
+        done.addCallback(lambda _: self._releases.stop())
         done.addCallback(lambda _: self._steering.stop())
         done.addCallback(lambda _: self._reloading.stop())
         done.addCallback(lambda _: self._view.levels.close())
@@ -152,6 +159,11 @@ class ShifterService(MultiService):
         except ValueError:
             return  # not the main thread: signals are somebody else's business
         self._old_handlers.append((number, old))
+
+    def _left(self) -> None:
+        """Another process has taken over."""
+        self._view.feed.stop()
+        self._releases.stop()
 
     def _begun(self, _: object) -> None:
         self._collector.settle()

@@ -34,4 +34,4 @@ def report_of(status: Mapping[str, Any], excess: int) -> ReleaseReport:
 
 def excess_of(status: Mapping[str, Any]) -> int:
     """Return how many more of the canary's requests failed than the baseline would have failed, as far as that is known now."""
-    return max(0, round(status["exposure"]["excess_failed"]))
+    return max(0, round(float(status["exposure"]["excess_failed"])))

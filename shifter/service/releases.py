@@ -9,12 +9,13 @@ Rule 4. While another process takes over, nothing happens and nothing is written
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from shifter.admin.page import Stream
 from shifter.admin.release_feed import ReleaseFeed
@@ -24,71 +25,26 @@ from shifter.model.change import Actor
 from shifter.model.release import MILLION, Progress, ReleaseSpec, Transition
 from shifter.model.report import ReleaseReport
 from shifter.release import errors
-from shifter.release.interfaces import DataPath, Record
+from shifter.release.interfaces import Record
+from shifter.service.composition import Inputs
 from shifter.service.journal import ShifterError
 from shifter.service.release_figures import report_of
 from shifter.service.release_journal import ReleaseJournal
+from shifter.service.release_parts import Around, Running
 from shifter.service.release_reading import ReadRelease
-from shifter.service.release_store import Read, ReleaseStore, whole
+from shifter.service.release_store import Read, ReleaseStore, progress_from, whole
 
 INTERVAL = 1.0
 """Seconds between two looks at a release."""
+STILL_TELLING = 86_400.0
+"""Seconds after its end for which what a release has to tell is told by the next process, too."""
+STARTING = "the proxy is starting"
+SHIFTER = Actor("shifter")
 ENDING = "the proxy is ending"
 TAKEN_OVER = "the proxy is handing over to a new process"
 _PER_CENT = MILLION // 100
 
-T = TypeVar("T")
-
 _log = Logger()
-
-
-class Running(Protocol):
-    """What carries one release on (`release.runner.Runner`)."""
-
-    @property
-    def spec(self) -> ReleaseSpec: ...
-
-    @property
-    def progress(self) -> Progress: ...
-
-    def start(self, actor: Actor) -> Deferred[Any]:
-        """Begin it."""
-
-    def resume(self) -> None:
-        """Go on with it in another process."""
-
-    def tick(self) -> None:
-        """A second has passed."""
-
-    def verb(self, verb: str, actor: Actor, to: int | None = None, full: bool = False) -> Deferred[Any]:
-        """Do what somebody wants. Fails with `errors.Refused`."""
-
-    def supersede(self, actor: Actor, by: str) -> Deferred[Any]:
-        """Leave the route to the release *by*."""
-
-    def status(self, points: int | None = None) -> Json:
-        """Return all that people may see."""
-
-    def stop(self) -> None:
-        """Let it be: the process ends, or another one goes on with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What releases are made with. ``run`` makes what carries one on, ``files`` returns what the configuration's files say, ``aside`` does
-    something in a thread; ``read`` reads a text again, ``check`` reads and checks a new one, ``plan`` says how long its steps need,
-    ``patch`` how the files would say what became of it."""
-
-    clock: Any
-    wall: Callable[[], float]
-    datapath: DataPath
-    run: Callable[[Record, ReleaseJournal], Running]
-    files: Callable[[], Bootstrap | None]
-    aside: Callable[..., Deferred[Any]]
-    read: Read
-    check: Callable[[str, str, Bootstrap, Sequence[str]], ReadRelease]
-    plan: Callable[[ReleaseSpec], Deferred[Json | Refused]]
-    patch: Callable[[ReleaseSpec, Progress], Deferred[str | Refused]]
 
 
 class Releases:
@@ -102,7 +58,11 @@ class Releases:
         self._running: dict[str, Running] = {}
         self._starting: set[str] = set()
         self._excess: dict[str, int] = {}  # by release, as statistics tell it
-        self._why = "the proxy is starting"
+        self._why = STARTING
+        self._said: Bootstrap | None = None
+        self._told: Mapping[str, object] = {}
+        self.steered: Callable[[Mapping[str, object]], object] | None = None
+        """Called with `shares` when they are others than before: requests of these routes are also somewhere else."""
         self._ticker = LoopingCall(self._tick)
         self._ticker.clock = around.clock
 
@@ -113,45 +73,107 @@ class Releases:
         `JournalError`."""
         for record in self._store.load():
             self._records[record.spec.name] = record
-            if record.progress.held:
+            if record.progress.held or record.progress.share:  # its hold may have outlived it
                 self._around.datapath.steer(record.spec.name, record.progress)
         for name, why in self._store.unreadable.items():
             share = self._records[name].progress.share / _PER_CENT
             _log.error("the release {name} cannot be read any more, its canary keeps {share:g} %: {why}", name=name, share=share, why=why)
 
     def begin(self) -> None:
-        """The first configuration is served: go on."""
+        """The first configuration is served, and nobody else goes on with releases: go on."""
+        if self._why != STARTING:
+            return
         self._why = ""
         for name, record in self._records.items():
-            if _is_alive(record.progress) and name not in self._store.unreadable:
+            if is_alive(record.progress) and name not in self._store.unreadable:
                 running = self._running[name] = self._around.run(record, self._store)
                 running.resume()
-        self._ticker.start(INTERVAL, now=False)
+        self._put_right()
+        self._go_on()
+        self._tell_the_rest()
 
     def hold(self) -> Deferred[None]:
         """Do nothing more for now; fires when nothing is being written."""
         self._why = TAKEN_OVER
         self._rest()
+        self._around.world.close()
+        for running in self._running.values():
+            running.keep()
         return self._store.close(TAKEN_OVER)
 
     def release(self) -> None:
         """Go on: nobody took over."""
-        if self._why == TAKEN_OVER:
-            self._store.open()
-            self._why = ""
-            self._ticker.start(INTERVAL, now=True)
+        if self._why != TAKEN_OVER:
+            return
+        self._store.open()
+        self._why = ""
+        for running in self._running.values():
+            if not running.progress.state.over:
+                self._around.world.watch(self._store, running.spec)
+        self._go_on()
+        self._tell_the_rest()
 
     def stop(self) -> None:
         """The process ends."""
+        written = self._why == TAKEN_OVER
         self._why = ENDING
         self._rest()
         self.feed.stop()
+        self._around.world.close()
         for running in self._running.values():
+            if not written:
+                running.keep()
             running.stop()
+
+    def shares(self) -> Mapping[str, object]:
+        """Return how requests of held routes are shared out, as JSON has it."""
+        return {name: one.progress.to_dict() for name, one in self._running.items() if one.progress.held}
+
+    def steer(self, shares: Mapping[str, Any]) -> None:
+        """Share the requests that are left here out as another process says (its `shares`)."""
+        for name, progress in shares.items():
+            self._around.datapath.steer(name, progress_from(progress))
 
     def memo(self) -> Mapping[str, Any] | None:
         """See `ReleaseStore.memo`."""
         return self._store.memo()
+
+    # what is served
+
+    def served(self, inputs: Inputs) -> None:
+        """*inputs* are served from now on: a release that is over lets go of its route when new files say what became of it."""
+        before, self._said = self._said, inputs.candidate.bootstrap
+        if before is None or self._said is None or before is self._said:
+            return
+        for running in self._running.values():
+            if running.progress.state.over and running.progress.held:
+                self._around.aside(self._around.says, self._said, running.spec, running.progress).addCallback(self._finish, running)
+
+    def _finish(self, it_does: bool, running: Running) -> None:
+        if it_does and not self._why and running.progress.state.over and running.progress.held:
+            by_file = Actor("shifter", "the configuration's file says the same", "file")
+            running.verb("finish", by_file).addErrback(_untold, running.spec.name)
+
+    def _put_right(self) -> None:
+        """A process can end between any two things that it does: what it has left behind is made to fit."""
+        holds = self._around.holds()
+        alive = {name: one for name, one in self._running.items() if is_alive(one.progress)}
+        for name in holds:
+            if name not in alive and name not in self._store.unreadable:
+                self._around.datapath.let_go(name).addErrback(_untold, name)
+        for name, running in alive.items():
+            if running.progress.held and name not in holds:
+                new = next((one for one in holds if one in alive and alive[one].spec.route == running.spec.route), None)
+                if new is not None:
+                    running.supersede(SHIFTER, new).addErrback(_untold, name)
+                else:
+                    self._give_up(running)
+
+    def _give_up(self, running: Running) -> None:
+        """There is no route any more that *running* could hold."""
+        lost = Actor("shifter", "its route is not in the configuration any more", "start")
+        done = succeed(None) if running.progress.state.over else running.verb("abort", lost)
+        done.addCallback(lambda _: running.verb("finish", lost)).addErrback(_untold, running.spec.name)
 
     # admin.release_view.ReleasesView
 
@@ -200,7 +222,7 @@ class Releases:
 
     def reports(self) -> tuple[ReleaseReport, ...]:
         """Return the figures of those that hold a route, or are about to."""
-        return tuple(self._report(running) for running in self._running.values() if _is_alive(running.progress))
+        return tuple(self._report(running) for running in self._running.values() if is_alive(running.progress))
 
     # beginning
 
@@ -227,18 +249,18 @@ class Releases:
         self._starting.add(spec.name)
         try:
             yield self._store.begin(record := self._new(spec))
-            for other in others:
-                yield other.supersede(actor, spec.name)
-        except (ShifterError, errors.ShifterError) as error:
-            return Refused(409, "it cannot begin", str(error))
-        finally:
-            self._starting.discard(spec.name)
-        running = self._running[spec.name] = self._around.run(record, self._store)
-        self._records[spec.name] = record
-        try:
+            running = self._running[spec.name] = self._around.run(record, self._store)
+            self._records[spec.name] = record
+            # its route goes from hand to hand, and is never nobody's; if it cannot be had, the release is aborted when it begins
+            if others and not (yield self._around.datapath.hold(spec)):
+                for other in others:
+                    yield other.supersede(actor, spec.name)
+            self._go_on()
             yield running.start(actor)
         except (ShifterError, errors.ShifterError) as error:
             return Refused(503, "it cannot be written down", str(error))
+        finally:
+            self._starting.discard(spec.name)
         return {**(self.status(spec.name) or {}), "warnings": warnings}
 
     def _cannot_begin(self, spec: ReleaseSpec) -> Refused | None:
@@ -259,12 +281,12 @@ class Releases:
 
     @inlineCallbacks
     def _order(self, name: str, order: Order) -> Any:
+        if self._why and name in self._records:
+            return Refused(503, "not now", self._why)
         running = self._running.get(name)
         if running is None:
             return self._not_running(name, order)
         progress = running.progress
-        if self._why:
-            return Refused(503, "not now", self._why)
         if order.version is not None and order.version != progress.version:
             said = f"`{name}` is at version {progress.version} by now, and not at {order.version}"
             return Refused(412, "it has moved on", said, {"state": progress.state.value, "version": progress.version})
@@ -299,8 +321,36 @@ class Releases:
                 running.tick()
             except Exception:  # the others go on
                 _log.failure("the release {name} could not be looked at", name=name)
-            if not _is_alive(running.progress):
-                self._records[name] = replace(self._records[name], progress=running.progress)
+        self._tell_shares()
+        if not any(is_alive(running.progress) for running in self._running.values()):
+            self._rest()
+
+    def _tell_shares(self) -> None:
+        if self.steered is not None:
+            shares = {name: (one.progress.share, one.progress.forced, one.progress.mirror) for name, one in self._running.items()}
+            if shares != self._told:
+                self._told = shares
+                self.steered(self.shares())
+
+    def _tell_the_rest(self) -> None:
+        """What releases that ended not long ago have still to tell, will be told."""
+        since = self._around.wall() - STILL_TELLING
+        late = [one for one in self._records.values() if not is_alive(one.progress) and one.saved > since]
+
+        def read() -> list[ReleaseSpec]:
+            return [spec for one in late if (spec := _whole(one.spec, self._around.read)) is not None]
+
+        def tell(specs: list[ReleaseSpec]) -> None:
+            for spec in specs if not self._why else ():
+                self._around.world.watch(self._store, spec)
+                self._around.world.leave(spec.name)
+
+        if late:
+            self._around.aside(read).addCallback(tell)
+
+    def _go_on(self) -> None:
+        if not self._ticker.running and not self._why and any(is_alive(running.progress) for running in self._running.values()):
+            self._ticker.start(INTERVAL, now=False)
 
     def _rest(self) -> None:
         if self._ticker.running:
@@ -312,6 +362,7 @@ class Releases:
         if record is not None:
             self._records[name] = replace(record, progress=transition.after, saved=transition.at)
         _log.info("release {name}: {reason}", name=name, reason=transition.reason)
+        self._tell_shares()
         self.feed.happened(name)
 
     def _report(self, running: Running) -> ReleaseReport:
@@ -326,10 +377,8 @@ class Releases:
         record = self._records.get(name)
         if running is not None or record is None or name in self._store.unreadable:
             return running
-        try:
-            return self._around.run(replace(record, spec=whole(record.spec, self._around.read)), self._store)
-        except ValueError:
-            return None
+        spec = _whole(record.spec, self._around.read)
+        return self._around.run(replace(record, spec=spec), self._store) if spec is not None else None
 
     def _short(self, record: Record) -> Json:
         spec, running = record.spec, self._running.get(record.spec.name)
@@ -344,9 +393,21 @@ def _shown(progress: Progress) -> dict[str, object]:
     return {"weight": progress.share / _PER_CENT, "reason": progress.reason}
 
 
-def _is_alive(progress: Progress) -> bool:
+def is_alive(progress: Progress) -> bool:
     """Whether something may become of a release yet."""
     return progress.held or not progress.state.over
+
+
+def _whole(spec: ReleaseSpec, read: Read) -> ReleaseSpec | None:
+    try:
+        return whole(spec, read)
+    except ValueError:
+        return None
+
+
+def _untold(failure: Failure, name: str) -> None:
+    """Nobody waits to hear of it."""
+    _log.error("release {name}: {why}", name=name, why=failure.getErrorMessage())
 
 
 def _none(name: str) -> Refused:

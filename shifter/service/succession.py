@@ -25,6 +25,7 @@ from shifter.service.handover import ENDING, Handover, HandoverError, Leaving, P
 from shifter.service.journal import NO_OVERRIDES, Overrides
 from shifter.service.notify import Notify
 from shifter.service.plane import DataPlane
+from shifter.service.releases import TAKEN_OVER, Releases
 
 _INITS = ("tini", "docker-init", "dumb-init", "catatonit")
 """First processes of containers that end when the one does that they have started."""
@@ -56,6 +57,7 @@ class Succession:
         controller: Controller,
         ending: Ending,
         stats: ServerStats,
+        releases: Releases,
         *,
         left: Callable[[], object],
     ) -> None:
@@ -63,12 +65,14 @@ class Succession:
         before = self._predecessor
         if before is not None:
             stats.restart_epoch, stats.first_started = before.epoch, before.since
+            releases.steered = before.steer
 
         def sockets() -> list[Handed]:
             return [*plane.sockets, *_admin_socket(admin, controller.snapshot), *self._inherited.kept]
 
         def release() -> None:
             controller.release()
+            releases.release()
             missed, self._missed = self._missed, None
             if missed is not None:
                 missed()
@@ -82,14 +86,15 @@ class Succession:
             ending.leave()
 
         def hold() -> Deferred[None]:
-            return controller.hold("the proxy is handing over to a new process")
+            """Releases come last: what is being changed may be what one of them waits for."""
+            return controller.hold(TAKEN_OVER).addCallback(lambda _: releases.hold())
 
-        self._ending, self._stats = ending, stats
+        self._ending, self._stats, self._releases = ending, stats, releases
 
         def overrides() -> Overrides:
             return controller.inputs.overrides if controller.inputs is not None else NO_OVERRIDES
 
-        leaving = Leaving(hold, release, leave, lambda: plane.connections, overrides)
+        leaving = Leaving(hold, release, leave, lambda: plane.connections, overrides, releases.memo, releases.steer)
         self._handover = Handover(
             *(self._reactor, sockets, leaving, self._environment),
             epoch=stats.restart_epoch,
@@ -145,6 +150,7 @@ class Succession:
 
     def _ours(self) -> None:
         self._main = True
+        self._releases.begin()
         self._tell_ready()
         if self.notify.watchdog:
             self._watchdog.start(self.notify.watchdog / 2)

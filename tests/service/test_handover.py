@@ -29,6 +29,8 @@ OVERRIDES = Overrides(
     {"new": RouteHold("new", RouteReference(text="/"), "one", "two", errors=frozenset(("5xx", "reset")))},
 )
 
+RELEASES = {"records": [], "number": 7}
+
 
 class Started:
     """A process that was started: the new side, in this one. It has the descriptors that it was given."""
@@ -75,7 +77,12 @@ class Old:
         self.started: list[Started] = []
         self.error: OSError | None = None
         self.resting: Deferred[None] = succeed(None)
-        leaving = Leaving(self.hold, lambda: self.held.append("released"), self.left.append, lambda: self.connections, lambda: OVERRIDES)
+        self.steered: list[Mapping[str, object]] = []
+        leaving = Leaving(
+            *(self.hold, lambda: self.held.append("released"), self.left.append, lambda: self.connections, lambda: OVERRIDES),
+            releases=lambda: RELEASES,
+            steer=self.steered.append,
+        )
         environment = {
             "HOME": "/",
             "NOTIFY_SOCKET": "/run/x",
@@ -139,6 +146,7 @@ def test_the_new_process_gets_what_it_needs(old: Old) -> None:
     assert not front.sock.get_inheritable()
     assert old.handover.under_way and old.held == ["held"]
     assert new.predecessor.overrides == OVERRIDES
+    assert new.predecessor.releases == RELEASES
 
 
 def test_it_takes_over(old: Old) -> None:
@@ -152,6 +160,9 @@ def test_it_takes_over(old: Old) -> None:
     assert (old.came, old.left, old.held, old.handover.over, old.handover.under_way) == ([""], [4711], ["held"], True, False)
     old.reactor.turn()
     assert (ours, counts) == (["ours"], [7])
+    new.predecessor.steer({"r-1": {"share": 0}})
+    old.reactor.turn()
+    assert old.steered == [{"r-1": {"share": 0}}]
     old.connections = 2
     old.wait(1.0)
     old.reactor.turn()

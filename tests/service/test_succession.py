@@ -43,6 +43,26 @@ class Rest:
         self.did.append("released")
 
 
+class Going:
+    """Releases."""
+
+    def __init__(self, did: list[str]) -> None:
+        self.did = did
+        self.steered: object = None
+        self.steer = self.memo = lambda *_: None
+        self.begun = 0
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def hold(self) -> Deferred[None]:
+        self.did.append("releases held")
+        return succeed(None)
+
+    def release(self) -> None:
+        self.did.append("releases released")
+
+
 class Lab:
     def __init__(self, **environment: str) -> None:
         self.reactor = HandDriven()
@@ -53,10 +73,11 @@ class Lab:
         self.environment = {"NOTIFY_SOCKET": f"@{name}", **environment}
         self.stats = ServerStats("1.0", 50.0, state="LIVE", config_version=3)
         self.rest: Any = Rest()
+        self.releases: Any = Going(self.rest.did)
 
     def succession(self, predecessor: Predecessor | None = None) -> Succession:
         made = Succession(self.reactor, self.environment, predecessor)
-        made.wire(*(self.rest,) * 4, self.stats, left=lambda: self.rest.did.append("left"))
+        made.wire(*(self.rest,) * 4, self.stats, self.releases, left=lambda: self.rest.did.append("left"))
         return made
 
     @property
@@ -124,14 +145,17 @@ def test_who_takes_over_is_heard_of_when_the_old_one_is_done(lab: Lab) -> None:
     ours, theirs = socket.socketpair()
     succession = lab.succession(Predecessor(theirs, [], 2, 10.0, NO_OVERRIDES))
     assert (lab.stats.restart_epoch, lab.stats.first_started) == (2, 10.0)
+    assert lab.releases.steered == succession._predecessor.steer  # type: ignore[union-attr]
     succession.started()
     assert ours.recv(100) == b'{"ready": true}\n'
+    assert lab.releases.begun == 0
     succession.reloading(lambda: None, 1.0)()
     assert lab.said == []
     ours.send(b'{"yours": true}\n{"connections": 12}\n')
     lab.reactor.turn()
     assert lab.said == ["READY=1", "STATUS=serving configuration 3", "WATCHDOG=1"]
     assert lab.stats.parent_connections == 12
+    assert lab.releases.begun == 1
     ours.close()
     lab.reactor.turn()
     assert lab.stats.parent_connections == 0
@@ -192,5 +216,5 @@ def test_files_that_changed_while_nothing_was_handed_over_are_read_then(lab: Lab
         process.wait(PATIENCE)
         lab.reactor.advance(0.1)
     assert said == ["the new process ended with exit code 3; the log has more"]
-    assert lab.rest.did == ["the proxy is handing over to a new process", "released", "again"]
+    assert lab.rest.did == ["the proxy is handing over to a new process", "releases held", "released", "releases released", "again"]
     succession.close()
