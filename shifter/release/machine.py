@@ -53,14 +53,16 @@ class ReleaseMachine:
     """See the module. ``look_again`` is whether, in the last `tick`, a braked release was looked at and left braked: the judge is to be
     told (`Judge.look_again`)."""
 
-    __slots__ = ("_course", "_guard", "_moves", "_window", "look_again", "spec")
+    __slots__ = ("_before", "_course", "_guard", "_moves", "_tried", "_window", "look_again", "spec")
 
     def __init__(self, spec: ReleaseSpec, progress: Progress | None = None) -> None:
         self.spec = spec
         self.look_again = False
         self._guard = Guard(spec.verdict)
         self._window = 0.0
+        self._tried = 0
         self._be(progress if progress is not None else Progress())
+        self._before = self.progress
 
     def __repr__(self) -> str:
         progress = self.progress
@@ -318,18 +320,17 @@ class ReleaseMachine:
 
     # the moves
 
-    def take_back(self, transition: Transition) -> None:
-        """Be as before *transition*, the last one, was made."""
-        self._be(transition.before)
+    def take_back(self) -> None:
+        """Be as before the last transition was made."""
+        self._be(self._before)
 
     def adopt(self, transition: Transition) -> None:
         """Be as *transition*, which was taken back, says."""
         self._be(transition.after)
 
     def skip(self, version: int) -> None:
-        """Do not use the number *version* again: it is not known whether the transition that has it was written down."""
-        if version > self.progress.version:
-            self._course.progress = replace(self.progress, version=version)
+        """Do not use the number *version* for another transition: nobody knows whether the one that has it was written down."""
+        self._tried = max(self._tried, version)
 
     def _be(self, progress: Progress) -> None:
         self._course = Course(progress)
@@ -405,7 +406,8 @@ class ReleaseMachine:
     def _move(
         self, move: Callable[[Progress], None], event: str, reason: str, actor: Actor, evidence: Evidence = _NOTHING, **changes: Any
     ) -> Transition:
-        before = self.progress
+        self._before = progress = self.progress
+        before = replace(progress, version=max(progress.version, self._tried))
         move(replace(before, **{"in_state": 0.0, **changes}, reason=reason, version=before.version + 1))
         seen = evidence.to_dict() if evidence is not _NOTHING else {}
         return Transition(self.spec.name, event, before, self.progress, actor, reason, 0.0, seen)

@@ -309,25 +309,22 @@ class Runner:
             return
         waits = self._pending is not None or (self._busy and raises(transition))
         if waits and transition.after.state not in _URGENT:
-            self.machine.take_back(transition)  # it comes again when what is being written is
+            self.machine.take_back()  # it comes again when what is being written is
             return
         self._make(transition).addErrback(self._not_made, transition)
 
     def _not_made(self, reason: Failure, transition: Transition) -> None:
-        if self._stopped:
+        """Pause it, because *transition* could not be written down. What holds is written down then, whatever the store has by now."""
+        if self._stopped or transition.before.state is State.PREFLIGHT:  # there it is tried again, once a second
             return
-        if transition.before.state is not State.PREFLIGHT:  # there it is tried again, once a second
-            self._take(
-                self.machine.halt(
-                    f"{percent(transition.after.share)} could not be written down ({reason.getErrorMessage()})", self.evidence
-                )
-            )
+        why = f"{percent(transition.after.share)} could not be written down ({reason.getErrorMessage()})"
+        self._take(self.machine.halt(why, self.evidence))
 
     def _make(self, transition: Transition) -> Deferred[Progress]:
         """Have *transition* come true, by rule 1 or by rule 2."""
         transition = replace(transition, at=self._around.wall())
         if raises(transition) or transition.event in _FIRST_WRITTEN:
-            self.machine.take_back(transition)
+            self.machine.take_back()
             if self._busy or self._unwritten:
                 return fail(ShifterError(self.problem or "something else is being written down"))
             return self._write_first(transition)
@@ -338,13 +335,13 @@ class Runner:
         return done
 
     def _write_first(self, transition: Transition) -> Deferred[Progress]:
-        self._pending = transition
+        self._pending, at = transition, self.progress.version
         self.machine.skip(transition.after.version)
 
         def written(numbered: Transition) -> Progress:
             self._pending = None
             self.problem = ""
-            if self.progress.version == transition.after.version:
+            if self.progress.version == at:
                 self.machine.adopt(transition)
                 self._hold_true(transition)
             elif self._unwritten:  # it was taken back meanwhile: that is what was written down before
@@ -356,6 +353,8 @@ class Runner:
         def failed(reason: Failure) -> Failure:
             self._pending = None
             self._say(f"version {transition.after.version} cannot be written down: {reason.getErrorMessage()}")
+            if raises(transition):
+                self._not_made(reason, transition)
             return reason
 
         def settled(result: Any) -> Any:

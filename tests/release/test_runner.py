@@ -161,12 +161,11 @@ def test_what_was_written_though_the_store_said_otherwise_is_in_nobodys_way(worl
     assert (world.store.records["r1"].progress.share, world.path.now.share) == (10_000, 10_000)
 
 
-def test_a_verb_that_cannot_be_written_is_not_done(world: World) -> None:
+def test_a_verb_that_cannot_be_written_is_not_done_and_pauses_it(world: World) -> None:
     runner = world.begun()
-    before = runner.progress
     world.store.broken = "disk full"
     assert problem(runner.verb("promote", ANN)) == "disk full"
-    assert (runner.progress.share, runner.progress.state, world.path.now.share) == (before.share, before.state, 10_000)
+    assert (runner.progress.share, runner.progress.state, world.path.now.share) == (10_000, State.PAUSED, 10_000)
     assert done(runner.verb("abort", ANN)) == [runner.progress]
     assert world.path.now.share == 0
 
