@@ -29,11 +29,11 @@ STAKES = (0.12, 0.14, 0.12, 0.07, 0.05, 0.04, 0.13, 0.07, 0.14, 0.08, 0.04)
 SLOW_90 = QUANTILES.index(0.90) + 1
 """The number of the first bin beyond the baseline's p90."""
 SLOW_99 = QUANTILES.index(0.99) + 1
-_LEAST = 50
+LEAST = 50
 """Without so many latencies of the baseline's nobody knows its quantiles."""
 _ENOUGH = 2000
 _EVERY = 10
-"""Seconds after which the bins are cut anew."""
+"""Seconds after which the bins are cut anew; in the beginning that is done whenever twice as much is known."""
 _FADE = 0.94
 """What remains each time of what is known, once there is enough of it."""
 _LEAST_RATIO, _MOST_RATIO = 0.02, 200.0
@@ -46,13 +46,14 @@ _Gains = tuple[tuple[float, ...], ...]
 class Latencies:
     """What is known of the baseline's latencies, and what each guess expects of the canary's."""
 
-    __slots__ = ("_age", "_fresh", "_gains", "_known", "bounds")
+    __slots__ = ("_age", "_fresh", "_gains", "_known", "_total", "bounds")
 
     def __init__(self) -> None:
         self.bounds: tuple[float, ...] = ()
         """Of the baseline's bins, in milliseconds; empty while not enough is known."""
         self._known = Distribution()
         self._fresh = Distribution()
+        self._total = 0  # of what is known
         self._age = 0
         self._gains = lru_cache(maxsize=16)(_nothing)
 
@@ -60,15 +61,16 @@ class Latencies:
         """Take in a second of the baseline's latencies. Return whether the bins are others now."""
         self._fresh.add(histogram)
         self._age += 1
-        if self._age < _EVERY and self.bounds:
+        if self._age < _EVERY and self._total > _ENOUGH:
             return False
         fresh = sum(self._fresh.counts)
-        known = sum(self._known.counts)
-        if known + fresh < _LEAST or not fresh:
+        known = self._total
+        if not fresh or known + fresh < LEAST or (fresh < known and self._age < _EVERY):
             return False
         if known > _ENOUGH:
             self._known.fade(_FADE)
         self._known.add(self._fresh.counts)
+        self._total = sum(self._known.counts)
         self._fresh = Distribution()
         self._age = 0
         self._cut()
@@ -100,6 +102,7 @@ class Latencies:
         """Go on from what `to_state` returned."""
         self._known = Distribution.from_state(state["known"])
         self._fresh = Distribution.from_state(state["fresh"])
+        self._total = sum(self._known.counts)
         self._age = int(state["age"])
         if state["cut"]:
             self._cut()
@@ -133,4 +136,11 @@ def guesses(histogram: Sequence[int]) -> tuple[list[int], list[list[float]]]:
         larger = min(factor, _LARGEST_TAIL / tail)
         rest = (1.0 - larger * tail) / (1.0 - tail)
         rows.append([larger if number > cut else rest for number in range(len(usual))])
-    return places, [list(accumulate((min(_MOST_RATIO, max(_LEAST_RATIO, ratio)) for ratio in row), max)) for row in rows]
+    return places, [_rising(row, usual) for row in rows]
+
+
+def _rising(row: Sequence[float], usual: Sequence[float]) -> list[float]:
+    """Return *row* so that it never falls, and is 1 on average of *usual*, as ratios of frequencies are."""
+    rising = list(accumulate(row, max))
+    average = sum(map(mul, rising, usual))
+    return [min(_MOST_RATIO, max(_LEAST_RATIO, ratio / average)) for ratio in rising]

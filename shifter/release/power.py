@@ -16,7 +16,7 @@ from statistics import NormalDist
 from shifter.model.release import VerdictSettings
 from shifter.observe.comparison import BIN_WIDTH, BINS, FINEST_MS
 from shifter.release.eprocess import BLIP, RATIO_STAKES, START, ratio_gains
-from shifter.release.latency import STAKES, guesses
+from shifter.release.latency import LEAST, STAKES, guesses
 from shifter.release.proven import SLACK, SLOW_MARGINS, USUAL_SLOW, proving_requests
 
 SPREAD = 3.75
@@ -24,6 +24,8 @@ SPREAD = 3.75
 _P99 = NormalDist().inv_cdf(0.99)
 _TYPICAL_MS = 80.0
 _SAMPLE = 1_000_000
+_BLURRED = 1.25
+"""Bins and guesses are made of a few hundred latencies at first: by so much more it takes than with the true ones (simulated)."""
 
 
 def requests_to_see_errors(settings: VerdictSettings, share: float, baseline: float, canary: float) -> float:
@@ -53,7 +55,7 @@ def requests_to_see_latency(settings: VerdictSettings, share: float, factor: flo
         losses = [-log(share * ratio + 1.0 - share) for ratio in row]
         gains = [log(ratio) + loss for ratio, loss in zip(row, losses, strict=True)]
         growths.append(sum(map(mul, by_canary, gains)) + (1.0 - share) / share * sum(map(mul, by_baseline, losses)))
-    return _requests(settings, STAKES, growths)
+    return _BLURRED * _requests(settings, STAKES, growths) + LEAST * share / (1.0 - share)
 
 
 def requests_to_prove(settings: VerdictSettings, share: float, baseline: float) -> float:
