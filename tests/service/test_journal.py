@@ -155,7 +155,7 @@ _weights = st.dictionaries(_names, st.integers(0, 2**32), max_size=3)
 _overrides = st.builds(
     Overrides,
     st.dictionaries(_names, _names, max_size=3),
-    st.dictionaries(_names, st.builds(WeightOverride, _names, _weights, _weights, _names), max_size=2),
+    st.dictionaries(_names, st.builds(WeightOverride, _names, _weights, _weights), max_size=2),
     st.none() | st.builds(FilesOverride, _texts, _names),
 )
 
