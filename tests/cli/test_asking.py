@@ -92,7 +92,7 @@ def completed(*words: str) -> list[str]:
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert completed("shifter", "re") == ["reload", "restart"]
+    assert completed("shifter", "re") == ["release", "reload", "restart"]
     assert {"--admin", "--json", "--by", "--why"} <= set(completed("shifter", "reload", "--"))
     assert completed("shifter", "completion", "f") == ["fish"]
 
