@@ -137,3 +137,22 @@ def test_connections_of_ours_and_of_twisted_run_on_it() -> None:
         "stock",
         "failures ['a fault of ours']",
     ], done.stdout + done.stderr
+
+
+CLOCK = """
+import time
+wall, offset = time.time, 0.0
+time.time = lambda: wall() + offset
+from shifter.net import reactor as lean
+lean.install()
+from twisted.internet import reactor
+reactor.callLater(0.01, print, "it is time")
+offset = -86400.0
+reactor.callLater(0.02, reactor.stop)
+reactor.run()
+"""
+
+
+def test_timers_do_not_wait_for_a_clock_that_was_set_back() -> None:
+    done = subprocess.run([sys.executable, "-c", CLOCK], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout == "it is time\n"
