@@ -68,7 +68,7 @@ def test_what_a_step_cannot_see_is_said_with_what_would_help() -> None:
     made = plan(spec("steps: [1, 10, 100]"), rate=2.0, error_rate=0.01)
     assert seen(made.steps[0])["errors 1 % -> 5 %"][1] is False
     assert any(
-        one.startswith("at 2 requests a second 1 % sees nothing but `broken` in 10 min: begin with 20 %, or give it") for one in made.advice
+        one.startswith("at 2 requests a second 1 % sees nothing but `broken` in 10 min: begin with 25 %, or give it") for one in made.advice
     )
     assert any("a canary without fault is not proven to be one before `max` at 1 %" in one for one in made.advice)
     nothing = plan(spec("steps: [0.1, 100]\neach_step: {max: 60s, undecided: roll_back}"), rate=2.0)
