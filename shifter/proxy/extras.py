@@ -12,7 +12,7 @@ from shifter.proxy.cluster_refresh import ClusterRefresh
 from shifter.proxy.connection_choice import ConnectionChoice
 from shifter.proxy.internal_redirect import Redirects
 from shifter.proxy.max_stream_duration import Limit, compile_duration, compile_grpc_timeout
-from shifter.proxy.mirror import Mirror
+from shifter.proxy.mirror import Copying, Mirror
 from shifter.proxy.picking import Picking
 from shifter.proxy.virtual_clusters import VirtualClusters
 from shifter.routing.retry_policy import RetryRules
@@ -27,7 +27,7 @@ class Inherited:
 
     ``upgrades`` are the connection manager's; ``None`` when neither it nor any route of it names one. ``has_internal_callers``: some
     clients may ask for things themselves (`routing.caller_wishes`). ``spans``: each try of a request has one (``spawn_upstream_span``),
-    ``traced``: there is tracing.
+    ``traced``: there is tracing. ``of_release`` copies what a release wants copied, besides.
     """
 
     mirrors: tuple[RequestMirrorPolicy, ...] = ()
@@ -39,6 +39,7 @@ class Inherited:
     has_internal_callers: bool = False
     spans: bool = False
     traced: bool = False
+    of_release: Copying | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Extras:
     its cluster's connections a request may use. ``grpc_timeout`` is the route's timeout for a gRPC request. ``spans``: each try has one.
     """
 
-    mirrors: tuple[Mirror, ...] = ()
+    mirrors: tuple[Copying, ...] = ()
     duration: Limit | None = None
     tell_duration: bool = False
     auto_host_rewrite: bool = False
@@ -95,8 +96,9 @@ def compile_extras(
     picking = Picking(action, entry, cluster)
     connections = ConnectionChoice(cluster)
     retries = action.retry is not None
+    mirrors: tuple[Copying, ...] = tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors)
     extras = Extras(
-        tuple(Mirror(policy, find_cluster, runtime) for policy in action.mirrors or inherited.mirrors),
+        mirrors if inherited.of_release is None else (*mirrors, inherited.of_release),
         compile_duration(action.max_stream_duration, inherited.max_stream_duration),
         action.max_stream_duration is not None,
         action.auto_host_rewrite,

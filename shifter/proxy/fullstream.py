@@ -18,13 +18,12 @@ from shifter.filters.api import Reply
 from shifter.net.buffers import window
 from shifter.observe.logformat import LogEntry
 from shifter.observe.stats import VirtualClusterStats
-from shifter.proxy.connection_choice import for_copy
 from shifter.proxy.downstream import Exchange
 from shifter.proxy.extras import Extras
 from shifter.proxy.filtered import FilteredExchange
 from shifter.proxy.internal_redirect import Journey, NotFollowed, Redirects
 from shifter.proxy.max_stream_duration import tell_endpoint
-from shifter.proxy.mirror import MirrorStream
+from shifter.proxy.mirror import Copied
 from shifter.proxy.picking import Picking
 from shifter.proxy.stream import REPLAY_LIMIT, ProxyStream
 from shifter.proxy.try_spans import not_connected, traced
@@ -60,7 +59,7 @@ class FullStream(ProxyStream):
         if self.tunnel is not None:
             self.runtime.stats.downstream_cx_upgrades_active += 1
         self.until = _NEVER
-        self.copies: list[MirrorStream] = []
+        self.copies: list[Copied] = []
         self.uncopied = bool(extras.mirrors) and not self.may_switch
         self.context = None
         self.cookies = b""  # what the load balancer gives to a newcomer
@@ -239,12 +238,9 @@ class FullStream(ProxyStream):
         """Begin the copies, with the head as it is before an endpoint has to do with it."""
         self.uncopied = False
         self._count_attempt(self.head)
-        worker = self.worker
         for mirror in self.extras.mirrors:
-            cluster = mirror.wanted(self.head)
-            if cluster is not None:
-                head = mirror.copy_of(self.head, self, worker.address)
-                copied = MirrorStream(for_copy(cluster, head, self.downstream), head, worker, self.leaf.timeout, self.idle_timeout)
+            copied = mirror.copied(self)
+            if copied is not None:
                 self.copies.append(copied)
                 copied.begin(data, end)
 

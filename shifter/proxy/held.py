@@ -9,6 +9,7 @@ Rule 3. A version without any healthy endpoint has its requests served by the ot
         a share gets none of the baseline's. It is the baseline that requests go to when both have none.
 Rule 4. Requests are judged (`judged`) that were drawn while each version could serve, and only as long as somebody compares them. While
         one of them cannot, what the other does says nothing about which of them is worse, whoever's the request was.
+Rule 5. A request that is copied for the canary (`mirror_diff`) is one of the baseline's, and is served and judged like any other of them.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from shifter.model.route import Route, RouteAction
 from shifter.proxy.cluster_choice import ChosenEntry, EntryLeaf
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, client_of
 from shifter.proxy.judged import Version
+from shifter.proxy.mirror_diff import ReleaseMirror
 from shifter.routing.hash_policy import Newcomer
 from shifter.routing.match_header import Matcher, compile_header
 from shifter.routing.release_split import ReleaseSplit, compile_user
@@ -25,9 +27,13 @@ from shifter.wire.events import RequestHead
 
 
 class HeldResource:
-    """See the module. *leaves* are those of the baseline and of the canary, *judged* those whose exchanges are counted."""
+    """See the module. *leaves* are those of the baseline and of the canary, *judged* those whose exchanges are counted. *mirror* says which
+    requests are copied, where there may be any, and *copied* are the baseline's two leaves for these."""
 
-    __slots__ = ("_forces", "_health_aware", "_judged", "_leaves", "_needs_client", "_split", "_user_of", "_versions", "config")
+    __slots__ = (
+        "_copied", "_forces", "_health_aware", "_judged", "_leaves", "_mirror", "_needs_client", "_split", "_user_of", "_versions",
+        "config",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,11 +43,15 @@ class HeldResource:
         split: ReleaseSplit,
         leaves: Sequence[EntryLeaf],
         judged: Sequence[EntryLeaf],
+        mirror: ReleaseMirror | None = None,
+        copied: Sequence[EntryLeaf] = (),
     ) -> None:
         self.config = route
         self._split = split
         self._leaves = tuple(leaves)
         self._judged = tuple(judged)
+        self._mirror = mirror
+        self._copied = tuple((one, of[1]) for one, of in zip(copied, (self._leaves, self._judged), strict=False))
         self._versions = (Version(split, False, hold.errors), Version(split, True, hold.errors))
         self._health_aware = action.health_aware_weights
         self._forces: Matcher | None = compile_header(hold.header) if hold.header is not None else None
@@ -69,14 +79,19 @@ class HeldResource:
             if not chosen.available:
                 chosen = self._instead_of(chosen, canary, head, downstream)
         elif split.comparison is None:
-            chosen = self._leaves[canary].choose(head, downstream)
+            leaves = self._copied[0] if split.mirror and self._copies(head) else self._leaves
+            chosen = leaves[canary].choose(head, downstream)
         else:
             head.drawn = self._versions[canary], share, user
-            chosen = self._judged[canary].choose(head, downstream)
+            leaves = self._copied[1] if split.mirror and self._copies(head) else self._judged
+            chosen = leaves[canary].choose(head, downstream)
         return chosen.giving(lines) if lines else chosen
 
     def start(self, head: RequestHead, downstream: Downstream) -> Exchange:
         return self.choose(head, downstream).start(head, downstream)
+
+    def _copies(self, head: RequestHead) -> bool:
+        return self._mirror is not None and self._mirror.wanted(head)
 
     def _instead_of(self, leaf: ChosenEntry, canary: bool, head: RequestHead, downstream: Downstream) -> ChosenEntry:
         other = self._leaves[not canary]

@@ -9,12 +9,14 @@ Rule 3. A copy is what the upstream gets, before the endpoint is known, with a h
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.model.route import RequestMirrorPolicy
+from shifter.proxy.connection_choice import for_copy
 from shifter.proxy.worker import Worker
 from shifter.routing.headers import HeaderEditor, Subject
 from shifter.routing.hosts import without_port
@@ -26,6 +28,9 @@ from shifter.upstream.leasing import Leasing
 from shifter.upstream.pool import EndpointPool
 from shifter.wire.events import RequestHead, ResponseHead, values, without
 
+if TYPE_CHECKING:
+    from shifter.proxy.fullstream import FullStream
+
 _log = Logger()
 _NEVER = float("inf")
 SUFFIX = b"-shadow"
@@ -35,6 +40,29 @@ def shadow_host(authority: bytes) -> bytes:
     """Return *authority* with `SUFFIX` behind the host and before the port."""
     host = without_port(authority)
     return host + SUFFIX + authority[len(host) :]
+
+
+class Copied(Protocol):
+    """What the exchange that is copied tells a copy, or several."""
+
+    def begin(self, data: bytes, end: bool) -> None:
+        """Send the copy, with the first piece of the body."""
+
+    def send_data(self, data: bytes, end: bool) -> None:
+        """More of the body."""
+
+    def send_trailers(self, block: bytes) -> None:
+        """The trailers."""
+
+    def abandon(self) -> None:
+        """What is copied has ended: a copy that is whole goes on, one that is not never will be."""
+
+
+class Copying(Protocol):
+    """Whatever has requests copied."""
+
+    def copied(self, exchange: "FullStream") -> Copied | None:
+        """Return the copy of *exchange*, which has not begun; ``None`` when there is to be none."""
 
 
 class Mirror:
@@ -66,6 +94,19 @@ class Mirror:
             return self._cluster
         named = self._values_of(head)
         return self._found(named[0].decode("utf-8", "replace")) if named else None
+
+    def place_of(self, exchange: "FullStream") -> tuple[Leasing, RequestHead] | None:
+        """Return where a copy of *exchange* goes and what it says, ``None`` when there is to be none."""
+        cluster = self.wanted(exchange.head)
+        if cluster is None:
+            return None
+        head = self.copy_of(exchange.head, exchange, exchange.worker.address)
+        return for_copy(cluster, head, exchange.downstream), head
+
+    def copied(self, exchange: "FullStream") -> Copied | None:
+        """See `Copying`."""
+        place = self.place_of(exchange)
+        return None if place is None else MirrorStream(*place, exchange.worker, exchange.leaf.timeout, exchange.idle_timeout)
 
     def copy_of(self, head: RequestHead, subject: Subject, address: bytes) -> RequestHead:
         """Return the copy of *head*; *address* is this machine's own."""

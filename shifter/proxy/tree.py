@@ -41,6 +41,7 @@ from shifter.proxy.judged import ALL_STREAMS, JUDGED_STREAMS, JudgedStream, Stre
 from shifter.proxy.local_reply import UPGRADE_FAILED, LocalReply
 from shifter.proxy.local_reply_config import BodyFormat
 from shifter.proxy.max_stream_duration import tell_timeout
+from shifter.proxy.mirror_diff import ReleaseMirror
 from shifter.proxy.stream import ProxyStream, Target
 from shifter.proxy.tunnel import proxy_header
 from shifter.proxy.virtual_clusters import VirtualClusters
@@ -253,7 +254,13 @@ def _held_leaf(route: Route, action: RouteAction, hold: RouteHold, around: Surro
     leaves, judged = (
         [_entry_leaf(route, action, entry, around, None, streams) for entry in action.clusters] for streams in (ALL_STREAMS, JUDGED_STREAMS)
     )
-    return HeldResource(route, action, hold, around.find_split(hold.release), leaves, judged)
+    split = around.find_split(hold.release)
+    if hold.mirror is None:
+        return HeldResource(route, action, hold, split, leaves, judged)
+    mirror = ReleaseMirror(hold, hold.mirror, split, around.find_cluster, around.runtime)
+    copying = replace(around, inherited=replace(around.inherited, of_release=mirror))
+    copied = [_entry_leaf(route, action, action.clusters[0], copying, None, streams) for streams in (ALL_STREAMS, JUDGED_STREAMS)]
+    return HeldResource(route, action, hold, split, leaves, judged, mirror, copied)
 
 
 def refuse_connect(route: Route, around: Surroundings) -> Leaf:

@@ -17,6 +17,7 @@ from xxhash import xxh64_intdigest
 from shifter.model.release import MILLION, RouteHold
 from shifter.model.route import HashPolicy, RouteAction
 from shifter.observe.comparison import Comparison
+from shifter.observe.differences import Differences
 from shifter.routing.hash_policy import MASK, Hash, Newcomer, asks_for_client, compile_hash
 from shifter.routing.weighted_clusters import compile_number, is_by_hash
 from shifter.wire.events import RequestHead
@@ -28,7 +29,7 @@ _FINEST = 2.0**-53  # a float has no room for all 64 bits: it would be 1 for som
 @dataclass(slots=True, eq=False)
 class ReleaseSplit:
     """See the module. ``share`` and ``mirror`` are of `MILLION`. ``comparison`` counts what becomes of requests, while somebody judges
-    them; ``differences`` whatever compares the answers to copies (`proxy.mirror_diff`), while that is wanted.
+    them; ``differences`` is what comparing the answers to copies has found (`proxy.mirror_diff`), since the first of them.
 
     ``sticky`` is whether users stay with a version, once a route is held. ``by_header`` counts requests that a header sent to the canary,
     ``mirrored`` copies, and ``given_away`` those that either version (baseline, canary) could not serve for want of a healthy endpoint:
@@ -40,7 +41,7 @@ class ReleaseSplit:
     forced: bool = False
     mirror: int = 0
     comparison: Comparison | None = None
-    differences: object | None = None
+    differences: Differences | None = None
     sticky: bool = False
     by_header: int = 0
     mirrored: int = 0

@@ -90,8 +90,10 @@ class ReleasePath:
 
     def observed(self, release: str) -> Mapping[str, object]:
         """Return ``statuses``, ``paths`` and ``failing`` of the requests that were compared, and how many were not: those that a header
-        sent to the canary (``forced_requests``), that were ``mirrored``, or ``given_away`` for want of a healthy endpoint."""
+        sent to the canary (``forced_requests``), that were ``mirrored``, or ``given_away`` for want of a healthy endpoint. In what the
+        answers to copies differ are ``differences`` (`observe.differences`), ``None`` if none were compared."""
         split = self._splits.find(release)
+        differences = split.differences if split is not None else None
         comparison = self._comparisons.get(release) or Comparison()
         old, new = comparison.statuses
         baseline, canary = comparison.paths
@@ -103,7 +105,7 @@ class ReleasePath:
             "forced_requests": split.by_header if split is not None else 0,
             "mirrored": split.mirrored if split is not None else 0,
             "given_away": list(split.given_away) if split is not None else [0, 0],
-            "differences": None,
+            "differences": differences.to_dict() if differences is not None else None,
         }
 
     def _holds(self, release: str) -> bool:
