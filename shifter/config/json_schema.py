@@ -1,4 +1,4 @@
-"""A JSON Schema (draft 2020-12) of the configuration, for editors that complete and check while one writes.
+"""A JSON Schema (draft 2020-12) of the configuration, and one of a release, for editors that complete and check while one writes.
 
 Rule 1. Made from the messages of ``schema``, so that it says what they say: names, types, ranges, enums, which fields exclude each
         other, and their docstrings.
@@ -23,6 +23,7 @@ from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Seconds, Struct, Variants, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.listener import HttpFilter, Router
+from shifter.config.schema.release import OneWord, Percent, Release, ReleaseGate, Releases, Short, none_is_none, off_is_off
 
 Schema = dict[str, Any]
 
@@ -33,6 +34,13 @@ _SIMPLE: dict[str, Schema] = {
     "truth": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]},
     "ignored": {"description": "This has no effect that a request could notice."},
     "struct": {"type": "object"},
+    "percent": {
+        "description": "A share in per cent: 5%, 0.25%, or the number alone.",
+        "anyOf": [
+            {"type": "number", "minimum": 0, "maximum": 100},
+            {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*%?$"},
+        ],
+    },
 }
 _DIGITS = r"^-?(0|[1-9][0-9]*)$"
 
@@ -46,6 +54,21 @@ def json_schema() -> Schema:
         "$schema": _ADDRESS,
         "title": "A configuration of shifter, in Envoy's v3 spelling",
         **root,
+        "$defs": dict(sorted(maker.definitions.items())),
+    }
+
+
+def release_schema() -> Schema:
+    """Return the schema of a release, plain dicts and lists."""
+    maker = _Maker()
+    several, one = maker.reference(Releases), maker.reference(Release)
+    return {
+        "$schema": _ADDRESS,
+        "title": "A release of shifter",
+        "type": "object",
+        "if": {"required": ["releases"]},
+        "then": several,
+        "else": one,
         "$defs": dict(sorted(maker.definitions.items())),
     }
 
@@ -67,7 +90,14 @@ class _Maker:
         if name not in self.definitions:
             self.definitions[name] = {"$comment": message.__name__}
             self.definitions[name] |= self._message(message)
+        if issubclass(message, Short):
+            return {"anyOf": [_named(name), self._short(message)]}
         return _named(name)
+
+    def _short(self, message: type[Short]) -> Schema:
+        """Say what may stand for the mapping that *message* is."""
+        field = message.model_fields[message.short]
+        return {"enum": ["manual"]} if message is ReleaseGate else self._field(message, field)
 
     def _message(self, message: type[BaseModel]) -> Schema:
         properties: dict[str, Schema] = {}
@@ -123,6 +153,11 @@ class _Maker:
             simple = _READERS.get(getattr(item, "func", None))
             if simple is not None:
                 return _named(simple)
+            known = getattr(item, "func", None)
+            if isinstance(known, OneWord):
+                return {"enum": list(known.known)}
+            if known in _ALSO:
+                return {"anyOf": [self._type(base), {"enum": _ALSO[known]}]}
         if base is int:
             bounds = {key: bound for item in metadata for key, bound in _bounds(item).items()}
             return {"anyOf": [{"type": "integer", **bounds}, {"type": "string", "pattern": _DIGITS}]}
@@ -166,7 +201,10 @@ def _reader(annotation: Any) -> Any:
     return next(item.func for item in get_args(annotation) if isinstance(item, BeforeValidator))
 
 
-_READERS = {_reader(kind): name for kind, name in ((Seconds, "duration"), (Bool, "truth"), (Ignored, "ignored"), (Struct, "struct"))}
+_READ = ((Seconds, "duration"), (Bool, "truth"), (Ignored, "ignored"), (Struct, "struct"), (Percent, "percent"))
+_READERS = {_reader(kind): name for kind, name in _READ}
+_ALSO: dict[object, list[object]] = {none_is_none: ["none"], off_is_off: ["off", "false", False]}
+"""Words that stand for a mapping."""
 
 
 def _named(name: str) -> Schema:

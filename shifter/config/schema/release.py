@@ -7,6 +7,7 @@ Rule 3. URLs and secrets may be ``$NAME``, an environment variable, and stay so:
 """
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
@@ -85,15 +86,22 @@ def _name(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _words(*known: str) -> AfterValidator:
-    """Return a validator for one of the words *known*."""
+@dataclass(frozen=True, slots=True)
+class OneWord:
+    """What takes one of the words ``known``."""
 
-    def check(value: str, info: ValidationInfo) -> str:
-        if value not in known:
-            raise wrong(f"`{shown(value)}` is none of the values of `{info.field_name}`", report_of(info).did_you_mean(value, known))
+    known: tuple[str, ...]
+
+    def __call__(self, value: str, info: ValidationInfo) -> str:
+        """Return *value*, if it is one of them."""
+        if value not in self.known:
+            hint = report_of(info).did_you_mean(value, self.known)
+            raise wrong(f"`{shown(value)}` is none of the values of `{info.field_name}`", hint)
         return value
 
-    return AfterValidator(check)
+
+def _words(*known: str) -> AfterValidator:
+    return AfterValidator(OneWord(known))
 
 
 def _url(value: str, info: ValidationInfo) -> str:
@@ -131,11 +139,13 @@ def _variable(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _none_is_none(value: object) -> object:
+def none_is_none(value: object) -> object:
+    """Take the word ``none`` for what is not given."""
     return None if isinstance(value, TextNode) and value == "none" else value
 
 
-def _off_is_off(value: object) -> object:
+def off_is_off(value: object) -> object:
+    """Take the word ``off`` for a mapping that says so."""
     if isinstance(value, TextNode) and value in ("off", "false"):
         made = MapNode(value.line, value.column, value.width)
         made[TextNode("enabled", value.line, value.column)] = TextNode("false", value.line, value.column, plain=True)
@@ -343,7 +353,7 @@ class Verdict(Message):
 
     false_roll_back: SomePercent | None = None
     errors: JudgedErrors | None = None
-    latency: Annotated[JudgedLatency, BeforeValidator(_off_is_off)] | None = None
+    latency: Annotated[JudgedLatency, BeforeValidator(off_is_off)] | None = None
     tolerate_blips: PositiveSeconds | None = None
     brake: Bool | None = None
     exposure_budget: ExposureBudget | None = None
@@ -370,7 +380,7 @@ class Release(Message):
     route: ReleaseRoute | None = None
     baseline: ShortName
     canary: ShortName
-    stick_to: Annotated[StickTo | None, BeforeValidator(_none_is_none)] = None
+    stick_to: Annotated[StickTo | None, BeforeValidator(none_is_none)] = None
     steps: Annotated[list[ReleaseStep], many(1, MAX_STEPS)]
     each_step: Pace | None = None
     verdict: Verdict | None = None
