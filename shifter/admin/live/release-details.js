@@ -17,10 +17,12 @@ export function details(release) {
 }
 
 function failures(release) {
-  const { exposure: served, baseline, canary } = release;
-  const share = (number, all) => `${count(number)}${all ? ` (${percent(number / all)})` : ""}`;
+  const { baseline, canary } = release;
+  const all = version => release.statuses.reduce((sum, one) => sum + one[version], 0);
+  const [before, since] = [all("baseline"), all("canary")];
+  const share = (number, sum) => `${count(number)}${sum ? ` (${percent(number / sum)})` : ""}`;
   table($("statuses"), ["Status", baseline, canary], release.statuses, one => String(one.status), one => [
-    one.status ? String(one.status) : "no answer", share(one.baseline, served.baseline_requests), share(one.canary, served.canary_requests),
+    one.status ? String(one.status) : "no answer", share(one.baseline, before), share(one.canary, since),
   ], "No answers yet.");
   table($("paths"), ["Path", baseline, canary], release.paths, one => one.path, one => [one.path, count(one.baseline), count(one.canary)], "Nothing failed.");
   const ids = release.failing.slice(0, ROWS);

@@ -7,6 +7,7 @@ import { happening, signed, weight } from "./release-words.js";
 import { tone } from "./tones.js";
 
 const POINTS = 100;
+const NARROWEST = 1.5; // seconds: figures come once in one, more or less
 const LEAST = 60, MOST = 600;
 const METRICS = [
   { name: "errors", title: "Errors", words: value => percent(value === null ? null : value / 100), least: 1, most: 100, digits: 2, unit: " points" },
@@ -16,8 +17,9 @@ const METRICS = [
 export function metrics(release, points, happened) {
   const elapsed = points.length ? release.now - points[0].at : 0;
   const seconds = Math.min(MOST, Math.max(LEAST, Math.ceil(elapsed / 60) * 60));
-  const end = Math.ceil(release.now / (seconds / POINTS)) * (seconds / POINTS);
-  const bins = binned(points, end, seconds);
+  const parts = Math.min(POINTS, Math.floor(seconds / NARROWEST));
+  const end = Math.ceil(release.now / (seconds / parts)) * (seconds / parts);
+  const bins = binned(points, end, seconds, parts);
   const marks = happened.filter(one => one.at > end - seconds)
     .map(one => ({ t: one.at, kind: one.event, words: `${happening(one.event)}: ${one.reason}` }));
   const view = { release, end, seconds, marks, bins };
@@ -25,13 +27,13 @@ export function metrics(release, points, happened) {
     element.tile.show(view, release.evidence.metrics.find(one => one.name === metric.name)));
 }
 
-/** The points of each of `POINTS` equal stretches, and one that ends at `end`. */
-function binned(points, end, seconds) {
-  const step = seconds / POINTS;
-  const bins = Array.from({ length: POINTS + 1 }, () => []);
+/** The points of each of so many equal `parts`, and one that ends at `end`. */
+function binned(points, end, seconds, parts) {
+  const step = seconds / parts;
+  const bins = Array.from({ length: parts + 1 }, () => []);
   for (const point of points) {
     const at = Math.round((point.at - end + seconds) / step);
-    if (at >= 0 && at <= POINTS) bins[at].push(point);
+    if (at >= 0 && at <= parts) bins[at].push(point);
   }
   return bins;
 }
@@ -82,10 +84,10 @@ class Tile {
       text(this.readout, "");
       return;
     }
-    const { end, seconds, marks } = this.view;
-    const at = Math.round(share * POINTS), when = end - seconds * (1 - share);
+    const { end, seconds, marks, bins } = this.view;
+    const parts = bins.length - 1, at = Math.round(share * parts), when = end - seconds * (1 - share);
     const figures = this.series.map(one => `${one.name} ${this.metric.words(one.values[at])}`);
-    const near = marks.filter(mark => Math.abs(mark.t - when) < seconds / POINTS * 1.5).map(mark => mark.words);
+    const near = marks.filter(mark => Math.abs(mark.t - when) < seconds / parts * 1.5).map(mark => mark.words);
     const given = this.weights[at] === null ? [] : [weight(this.weights[at])];
     text(this.readout, [moment(when), ...given, ...figures, ...near].join(" · "));
   }

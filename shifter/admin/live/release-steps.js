@@ -56,7 +56,7 @@ function* notesOf(release, step, happened) {
   const brakes = happened.filter(one => one.event === "braked" && one.step === step.number).length;
   if (brakes) yield { key: "brake", words: `braked ${brakes === 1 ? "once" : `${brakes} times`}`, kind: "warn" };
   if (current && release.state === "braked") yield { key: "braked", words: `now at ${weight(release.weight)}`, kind: "warn" };
-  if (step.state !== "done") yield* needs(step);
+  if (step.state !== "done" && !release.over) yield* needs(step);
   if (step.undecided !== "hold" && step.state !== "done" && !step.length) {
     yield { key: "undecided", words: `undecided: ${step.undecided === "advance" ? "goes on" : "rolls back"}`, kind: "" };
   }

@@ -12,10 +12,10 @@ const VERBS = {
   resume: { words: "Resume", title: () => "Go on?", about: release => `Step ${release.step} goes on at its weight.`, ahead: true },
   pause: { words: "Pause", title: () => "Pause the release?", about: release => `The weight stays at ${weight(release.weight)}. The verdict goes on, and may still take the release back.` },
   brake: { words: "Brake", title: () => "Brake the release?", about: ({ canary }) => `${canary} gets about one request a second until it is clear how it does.` },
-  abort: { words: "Abort", title: () => "Abort the release?", about: ({ canary, baseline }) => `${canary} gets no new requests; those under way finish. All others go to ${baseline}.`, danger: true },
   retry: { words: "Retry", title: () => "Try again?", about: ({ canary }) => `The release begins again with its first step, and ${canary} gets requests again.`, ahead: true },
   undo: { words: "Undo", title: () => "Go back a step?", about: ({ canary }) => `The step before begins again, with what ${canary} got then, and is paused.` },
   finish: { words: "Finish", title: () => "Let go of the route?", about: release => `The release ends, and the route ${release.route} is what the file says. See below what to change in the file first.` },
+  abort: { words: "Abort", title: () => "Abort the release?", about: ({ canary, baseline }) => `${canary} gets no new requests; those under way finish. All others go to ${baseline}.`, danger: true },
 };
 const GATE = {
   approve: { words: "Approve", title: ({ name }) => `Open the gate ${name}?`, about: "The release goes on.", ahead: true },
