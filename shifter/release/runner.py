@@ -36,6 +36,8 @@ LONGEST_TICK = 2.0
 """Seconds that a tick counts for at most."""
 PREFLIGHT_LONGEST = 10.0
 """Seconds that endpoints get to be found healthy."""
+NEEDS_EVERY = 60.0
+"""Seconds for which what steps need is not found out again: that takes some milliseconds."""
 _RATE_OVER = 10
 _FIRST_WRITTEN = frozenset(("started", "retried", "finished", "superseded"))
 """These change no share, and are made only when they are written down all the same: somebody relies on them."""
@@ -462,12 +464,12 @@ class Runner:
         return look.to_dict(points)
 
     def _needed(self, rate: float | None) -> Sequence[Mapping[str, object] | None]:
-        """Return what each step needs at this *rate*; it is found out anew every few seconds at most."""
+        """Return what each step needs at this *rate*; found out anew now and then."""
         needs = self._around.needs
         if needs is None or not rate:
             return ()
         now = self._around.monotonic()
         if now >= self._needs_until:
-            self._needs_until = now + KEEP_EVERY
+            self._needs_until = now + NEEDS_EVERY
             self._steps_need = needs(self.spec, rate)
         return self._steps_need

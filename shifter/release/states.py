@@ -105,7 +105,7 @@ _NEXT: tuple[tuple[_Input, State], ...] = (
     (Moves.observe, State.OBSERVING),
     (Moves.bake, State.BAKING),
 )
-_NEXT_STEP = "the step is over (proven not worse, its length, its policy, or its gate is open): the next one begins"
+_NEXT_STEP = "the step is over, and the next one begins"
 _PROMOTE, _RESUME = (Verb.PROMOTE,), (Verb.RESUME,)
 
 _Line = tuple[tuple[State, ...], _Input, State | None, str, tuple[Verb, ...]]
@@ -117,8 +117,8 @@ def _table() -> Iterator[_Line]:
     yield (State.PREFLIGHT,), Moves.abort, State.ABORTED, "there are problems", (Verb.ABORT,)
     for move, state in _NEXT:
         yield (State.PREFLIGHT,), move, state, "all is well: the first step begins", ()
-    yield (State.WARMING,), Moves.observe, State.OBSERVING, "the canary is warm, or the next step begins", _PROMOTE
-    yield (State.WARMING,), Moves.bake, State.BAKING, "the canary is warm, or the next step begins", _PROMOTE
+    for move, state in _NEXT[1:]:
+        yield (State.WARMING,), move, state, "`warm_up` is over, or a person goes to another step", _PROMOTE
     yield (State.WARMING,), Moves.warm, State.WARMING, "a person goes to another step", _PROMOTE
     for move, state in _NEXT:
         yield (State.OBSERVING, State.BAKING, State.GATED), move, state, _NEXT_STEP, _PROMOTE
@@ -145,7 +145,7 @@ def _table() -> Iterator[_Line]:
         yield (State.PAUSED,), move, state, "a person wants it to go on", (*_RESUME, *_PROMOTE)
     yield (State.PAUSED,), Moves.wait, State.GATED, "a person wants it to go on", _RESUME
     yield (State.PAUSED,), Moves.succeed, State.SUCCEEDED, "a person wants it to be over", _PROMOTE
-    condemned = "the verdict, the exposure budget, the floor, no healthy endpoint, a Prometheus check, the policy, or 300 s braked"
+    condemned = "whatever speaks against the canary (see below)"
     yield tuple(one for one in _UNDER_WAY if one is not State.GATED), Moves.roll_back, State.ROLLING_BACK, condemned, ()
     yield (State.GATED,), Moves.roll_back, State.ROLLING_BACK, f"{condemned}; or the gate says no", (Verb.REJECT,)
     yield (State.ROLLING_BACK,), Moves.drained, State.ROLLED_BACK, "the canary has nothing in flight, or 30 s are over", ()
