@@ -4,9 +4,11 @@ Rule 1. It only looks. What is remembered for it (`Kept`, `Noticed`) decides not
 Rule 2. Weights are per cent, times are seconds, ``at``, ``started`` and ``asked`` are of the wall clock; what is not known is ``null``.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, islice
 from math import exp
 from typing import Any
 
@@ -23,7 +25,7 @@ _PER_CENT = 100 * FINEST
 
 Needs = Callable[[ReleaseSpec, float], Sequence[Mapping[str, object] | None]]
 """Says of each step how long it needs, at so many requests of the route a second (`plan`)."""
-_Pair = list[float | None]
+_UNSEEN: Sequence[float | None] = (None,) * 8
 
 
 class Kept:
@@ -65,46 +67,39 @@ class Noticed:
     __slots__ = ("_points",)
 
     def __init__(self) -> None:
-        self._points: deque[tuple[float, float, _Pair, tuple[_Pair, _Pair], float]] = deque(maxlen=POINTS)
+        self._points: deque[Sequence[float | None]] = deque(maxlen=POINTS)
 
     def note(self, at: float, share: int, second: Second | None, evidence: float) -> None:
         """A second has gone by."""
-        errors: _Pair = [None, None]
-        latencies: tuple[_Pair, _Pair] = ([None] * 3, [None] * 3)
+        seen = _UNSEEN
         if second is not None:
-            answered = second.answered
-            errors = [100.0 * lost / all_ if all_ else None for lost, all_ in zip(second.failed, answered, strict=True)]
-            latencies = (_quantiles(second.histograms[0]), _quantiles(second.histograms[1]))
-        self._points.append((at, share / _PER_CENT, errors, latencies, evidence))
+            errors = [_rounded(100.0 * lost / every) if every else None for lost, every in zip(second.failed, second.answered, strict=True)]
+            baseline, canary = second.histograms
+            seen = [*errors, *chain(*zip(_quantiles(baseline), _quantiles(canary), strict=True))]
+        self._points.append((round(at, 3), share / _PER_CENT, _rounded(evidence), *seen))
 
     def to_dict(self, points: int | None = None) -> Mapping[str, object]:
         """Return the lines, as JSON has them; of each only the last *points*."""
-        shown = list(self._points)
-        if points is not None:
-            shown = shown[len(shown) - min(points, len(shown)) :]
-        lines: dict[str, object] = {"at": [round(one[0], 3) for one in shown], "weight": [one[1] for one in shown]}
-        lines["errors"] = [[_rounded(one[2][version]) for one in shown] for version in (0, 1)]
-        for place, name in enumerate(("p50", "p90", "p99")):
-            lines[name] = [[_rounded(one[3][version][place]) for one in shown] for version in (0, 1)]
-        return {**lines, "evidence": [_rounded(one[4]) for one in shown]}
+        shown = self._points
+        if points is not None and points < len(shown):
+            shown = deque(islice(shown, len(shown) - points, None))
+        lines = [list(line) for line in zip(*shown, strict=True)] or [[] for _ in range(3 + len(_UNSEEN))]
+        at, weight, evidence, *pairs = lines
+        named = {name: [pairs[2 * place], pairs[2 * place + 1]] for place, name in enumerate(("errors", "p50", "p90", "p99"))}
+        return {"at": at, "weight": weight, **named, "evidence": evidence}
 
 
-def _quantiles(bins: Sequence[int]) -> _Pair:
+def _quantiles(bins: Sequence[int]) -> Sequence[float | None]:
     """Return the quantiles of a histogram (`comparison.bin_of`) in milliseconds."""
-    found = [(number, count) for number, count in enumerate(bins) if count]
-    total = sum(count for _, count in found)
-    quantiles: _Pair = []
-    passed, which = 0, 0
-    for number, count in found:
-        passed += count
-        while which < 3 and passed >= _QUANTILES[which] * total:
-            quantiles.append(FINEST_MS * exp((number + 0.5) * BIN_WIDTH))
-            which += 1
-    return quantiles or [None] * 3
+    passed = list(accumulate(bins))
+    every = passed[-1]
+    if not every:
+        return _UNSEEN[:3]
+    return [_rounded(FINEST_MS * exp((bisect_left(passed, quantile * every) + 0.5) * BIN_WIDTH)) for quantile in _QUANTILES]
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 @dataclass(frozen=True, slots=True)
