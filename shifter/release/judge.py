@@ -293,7 +293,6 @@ class Verdict:
         units, failed, period = self._shown()
         settings = self._settings
         quantiles = [metric for name, _ in QUANTILES if (metric := self._tiles.metric(name)) is not None]
-        worse = SLACK * settings.max_error_increase
         seen = Seen(
             unit=self._unit,
             units=units,
@@ -304,11 +303,10 @@ class Verdict:
             threshold=self._threshold,
             by_latency=slowness > errors and self._warm_left <= 0.0,
             quantiles=tuple(quantiles),
-            margins=(worse, settings.max_latency_increase if settings.latency else 0.0),
+            margins=(SLACK * settings.max_error_increase, settings.max_latency_increase if settings.latency else 0.0),
             warming=self._warm_left,
             braked=self._braked,
             proven=proven,
-            worse=value >= _DOUBT,
             needed=needed,
             rate=rate if isfinite(rate) else 0.0,
         )

@@ -30,8 +30,8 @@ EFFORTS = (0.95, 0.8, 0.35, 0.1)
 """How much of the capital each guess risks on one canary failure: much where failures are rare."""
 EFFORT_STAKES = (0.2, 0.35, 0.25, 0.2)
 _PROVEN = 1.0 / CERTAINTY
-_MOST = 10.0 * _PROVEN
-"""What is proven can be doubted again within a few failures."""
+_MOST = 200.0 * _PROVEN
+"""What is proven is doubted again after a few failures in a row, and not after one or two that happen."""
 _START, _LATER = 0.8, 0.02
 _LOG_HALF = 2.0 * lgamma(0.5) - lgamma(1.0)
 _STEPS = 5

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from shifter.release.evidence import Metric
 
 _MINUTE, _HOUR = 60.0, 3600.0
+_SUSPICIOUS = 5.0
 
 
 @dataclass(slots=True)
 class Seen:
     """What is to be said. Pairs are (baseline, canary) ``units`` (requests or users) and those that ``failed``, over ``period``;
-    ``answered`` likewise over the step, in requests. ``chance`` is the e-value. ``rate`` is the canary's requests a second."""
+    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``margins`` what errors and latency may be worse by.
+    ``warming`` is for how many seconds more. ``rate`` is the canary's requests a second."""
 
     unit: str
     units: tuple[int, int]
@@ -28,7 +30,6 @@ class Seen:
     warming: float
     braked: bool
     proven: bool
-    worse: bool
     needed: int | None
     rate: float
 
@@ -57,14 +58,13 @@ def say(seen: Seen) -> str:
     return f"no difference seen{_more(seen, ' - ')} until this step can be called"
 
 
-_SUSPICIOUS = 5.0
-
-
 def _fails(seen: Seen) -> str:
     (old, new), (old_failed, new_failed) = seen.units, seen.failed
     verb = "fails" if seen.unit == "request" else "fails for"
     if not new or not old:
-        return f"canary {verb} {new_failed:,} of {_counted(new, seen.unit)}, baseline {old_failed:,} of {old:,}{seen.period}"
+        return (
+            f"canary {verb} {new_failed:,} of {new:,} {seen.unit}{'' if new == 1 else 's'}, baseline {old_failed:,} of {old:,}{seen.period}"
+        )
     rates = f"canary {verb} {rate(new_failed / new)} of {seen.unit}s, baseline {rate(old_failed / old)}"
     return f"{rates}: {new_failed:,} of {new:,} against {old_failed:,} of {old:,}{seen.period}"
 
@@ -83,7 +83,7 @@ def _slower(seen: Seen) -> str:
 
 def _bounds(seen: Seen) -> str:
     errors, latency = seen.margins
-    return f"it does not fail {points(errors)} more often" + (f", nor is it more than {latency:.0%} slower" if latency else "")
+    return f"it does not fail {points(errors)} more often" + (f", nor is it more than {100.0 * latency:g} % slower" if latency else "")
 
 
 def _chance(value: float) -> str:
@@ -97,16 +97,12 @@ def _more(seen: Seen, before: str) -> str:
     return f"{before}about {number(seen.needed)} more canary {'request' if seen.needed == 1 else 'requests'}{time}"
 
 
-def _counted(count: int, unit: str) -> str:
-    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
-
-
 def number(value: float) -> str:
     """Return *value* with two digits that count, as people write it: ``430``, ``12,000``, ``3.2 billion``."""
     if value >= 1e9:
         return "a billion" if value < 2e9 else f"{value / 1e9:,.0f} billion"
     if value < 100:
-        return f"{value:.0f}"
+        return f"{int(value)}"
     size = 10 ** (len(str(int(value))) - 2)
     return f"{int(value / size) * size:,}"
 

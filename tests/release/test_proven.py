@@ -64,11 +64,12 @@ def test_what_it_needs_is_what_it_takes() -> None:
 
 def test_what_is_proven_can_be_doubted() -> None:
     proof = NotWorse(0.01)
-    proof.see(0.5, 100_000, (0, 0))
-    proof.settle()
+    for _ in range(1_000):
+        proof.see(0.5, 100, (0, 0))
+        proof.settle()
     assert proof.proven
     assert proof.needed(0.5, 0.01) == 0.0
-    proof.see(0.5, 100, (0, 10))
+    proof.see(0.5, 100, (0, 20))
     proof.settle()
     assert not proof.proven
     assert 1.0 < proof.needed(0.5, 0.001) < inf
