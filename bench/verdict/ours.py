@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from bench.verdict.scenarios import WEIGHTS
-from bench.verdict.streams import Flags, Floats, Stream
+from bench.verdict.streams import Flags, Floats, Numbers, Stream
 from bench.verdict.whole import DONE, ROLLED_BACK, UNDECIDED, Ended, exposed
 from shifter.model.release import MILLION, ReleaseSpec, RouteReference, State, Step, Undecided, VerdictSettings
 from shifter.observe.comparison import BIN_WIDTH, BINS, FINEST_MS, Second
@@ -32,62 +32,63 @@ class Fast:
 
     def __init__(self, requests: Stream) -> None:
         self.edges: tuple[Sequence[float], Sequence[float]] = ((), ())
-        self._requests = requests
+        self._draw = requests.draw
         self._upto = np.searchsorted(requests.at, np.arange(requests.seconds + 1)).tolist()
+        self._fails, self._ms = np.stack(requests.fails), np.stack(requests.ms)
+        self._end = requests.at + self._ms / 1e3
+        self._bin = np.clip(((np.log(self._ms) - _FINEST) / BIN_WIDTH).astype(np.int64), 0, BINS - 1)
         self._now = 0
-        nothing = np.empty(0)
-        self._flying: tuple[Floats, Flags, Flags, Floats, Floats] = (nothing, nothing > 0, nothing > 0, nothing, nothing)
+        # in flight: which request, which version it went to, under which share
+        self._flying: tuple[Numbers, Numbers, Floats] = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
     def second(self, share: int) -> Second:
         """See `Source`."""
         part = share / MILLION
         first, last = self._upto[self._now : self._now + 2]
         self._now += 1
-        requests = self._requests
-        canary = requests.draw[first:last] < part
-        fails = np.where(canary, requests.fails[1][first:last], requests.fails[0][first:last])
-        ms = np.where(canary, requests.ms[1][first:last], requests.ms[0][first:last])
+        version = (self._draw[first:last] < part).astype(np.int64)
         second = Second()
-        sent = int(canary.sum())
+        sent = int(version.sum())
         second.sent[:] = (last - first - sent, sent)
         if last > first:
             second.sent_under[part] = list(second.sent)
-        fresh = (requests.at[first:last] + ms / 1e3, canary, fails, ms, np.full(last - first, part))
-        flying = tuple(np.concatenate(both) for both in zip(self._flying, fresh, strict=True))
-        over = flying[0] < self._now
-        self._flying = tuple(each[~over] for each in flying)  # type: ignore[assignment]  # five of each
-        _, canary, fails, ms, parts = (each[over] for each in flying)
-        still = int(self._flying[1].sum())
-        second.in_flight = (len(self._flying[1]) - still, still)
-        self._count(second, canary, fails, ms, parts)
+        fresh = (np.arange(first, last), version, np.full(last - first, part))
+        which, version, parts = (np.concatenate(both) for both in zip(self._flying, fresh, strict=True))
+        over = self._end[version, which] < self._now
+        still = ~over
+        self._flying = which[still], version[still], parts[still]
+        of_canary = int(self._flying[1].sum())
+        second.in_flight = (len(self._flying[1]) - of_canary, of_canary)
+        self._count(second, which[over], version[over], parts[over])
         return second
 
-    def _count(self, second: Second, canary: Flags, fails: Flags, ms: Floats, parts: Floats) -> None:
-        if not len(ms):
+    def _count(self, second: Second, which: Numbers, version: Numbers, parts: Floats) -> None:
+        if not len(which):
             return
-        bins = np.clip(((np.log(ms) - _FINEST) / BIN_WIDTH).astype(np.int64), 0, BINS - 1)
-        of = (~canary, canary)
-        shares = [float(parts[0])] if parts[0] == parts[-1] else [float(part) for part in np.unique(parts)]
-        for which in (0, 1):
-            mine = of[which]
-            if not mine.any():
-                continue
-            second.answered[which] = int(mine.sum())
-            second.failed[which] = int(fails[mine].sum())
-            second.histograms[which][:] = np.bincount(bins[mine], minlength=BINS).tolist()
-            for part in shares:
-                if 0.0 < part < 1.0:
-                    self._under(second, which, part, mine if len(shares) == 1 else mine & (parts == part), fails, ms)
+        fails, ms = self._fails[version, which], self._ms[version, which]
+        second.answered[:] = np.bincount(version, minlength=2).tolist()
+        second.failed[:] = np.bincount(version[fails], minlength=2).tolist()
+        bins = np.bincount(version * BINS + self._bin[version, which], minlength=2 * BINS).tolist()
+        second.histograms[0][:], second.histograms[1][:] = bins[:BINS], bins[BINS:]
+        if (parts == parts[0]).all():
+            self._under(second, float(parts[0]), version, fails, ms)
+            return
+        for part in np.unique(parts).tolist():
+            mine = parts == part
+            self._under(second, part, version[mine], fails[mine], ms[mine])
 
-    def _under(self, second: Second, which: int, part: float, mine: Flags, fails: Flags, ms: Floats) -> None:
-        failed = int(fails[mine].sum())
-        if failed:
-            second.failures.setdefault(part, [0, 0])[which] = failed
-        edges = self.edges[which]
-        if edges and mine.any():
-            size = len(edges) + 1
-            counts = np.bincount(np.searchsorted(edges, ms[mine], side="right"), minlength=size).tolist()
-            second.latencies.setdefault(part, ([0] * size, [0] * size))[which][:] = counts
+    def _under(self, second: Second, part: float, version: Numbers, fails: Flags, ms: Floats) -> None:
+        if not 0.0 < part < 1.0:
+            return
+        failed = np.bincount(version[fails], minlength=2).tolist()
+        if any(failed):
+            second.failures[part] = failed
+        if self.edges[0]:
+            size = len(self.edges[0]) + 1
+            canary = version == 1
+            both = zip(self.edges, (~canary, canary), strict=True)
+            counts = [np.bincount(np.searchsorted(edges, ms[mine], side="right"), minlength=size).tolist() for edges, mine in both]
+            second.latencies[part] = (counts[0], counts[1])
 
 
 class OneByOne:
