@@ -19,6 +19,10 @@ from shifter.cli.table import plain
 
 Json = Mapping[str, Any]
 
+OUTCOMES = {"succeeded": 0, "rolled back": 1, "aborted": 2}
+"""What commands end with that wait for a release, by its state; with `EXIT_UNDECIDED` for all others."""
+EXIT_UNDECIDED = 3
+
 
 def releases(client: Client) -> list[Json]:
     """Return all releases that the proxy knows, the newest first. Raises `Failed`."""
@@ -64,7 +68,8 @@ def refusal(found: object, answer: Answer) -> str:
     lines = [plain(one) for one in problems] if isinstance(problems, list) else []
     verbs = [plain(one) for one in found.get("verbs") or ()]
     fits = f"; what fits now: {', '.join(verbs)}" if verbs else ""
-    return "\n".join([*lines, plain(found.get("detail") or found.get("title") or f"answered {answer.status}") + fits])
+    detail = plain(found.get("detail") or found.get("title") or f"answered {answer.status}")
+    return "\n".join([*lines, *([detail + fits] if detail not in lines else [])])
 
 
 def wanted(client: Client, path: str, pairs: Sequence[tuple[str, str]], version: int | None = None) -> Answer:

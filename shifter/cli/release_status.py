@@ -8,11 +8,8 @@ import click
 
 from shifter.cli.client import Client, admin_options
 from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, Failed
-from shifter.cli.release_asking import Json, echo_json, meant, releases
+from shifter.cli.release_asking import EXIT_UNDECIDED, OUTCOMES, Json, echo_json, meant, releases
 from shifter.cli.release_text import standing
-
-EXIT_ROLLED_BACK, EXIT_ABORTED, EXIT_UNDECIDED = 1, 2, 3
-_OUTCOMES = {"succeeded": 0, "rolled back": EXIT_ROLLED_BACK, "aborted": EXIT_ABORTED}
 
 _EVERY = 1.0
 _LOST = 60.0
@@ -43,8 +40,8 @@ class _Time(click.ParamType[float]):
 def command(context: click.Context, client: Client, as_json: bool, release: str | None, wait: bool, timeout: float) -> None:
     """Say in one line how a release stands.
 
-    With --wait the exit code says what it came to: 0 when it succeeded, 1 when it was rolled back, 2 when it was aborted, or another
-    took its place, 3 when it was undecided until the timeout, or the proxy could not be asked. Without it the exit code is 0, or 3 when
+    With --wait the exit code says what it came to: 0 when it succeeded, 1 when it was rolled back, 2 when it was aborted, 3 when
+    it was undecided until the timeout, another took its place, or the proxy could not be asked. Without it the exit code is 0, or 3 when
     the proxy cannot be reached.
     """
     name = meant(client, release)
@@ -60,7 +57,7 @@ def command(context: click.Context, client: Client, as_json: bool, release: str 
     if not found.get("over"):
         click.echo(f"{name} is not over after {timeout:g} s", err=True)
         context.exit(EXIT_UNDECIDED)
-    context.exit(_OUTCOMES.get(str(found.get("state")), EXIT_ABORTED))
+    context.exit(OUTCOMES.get(str(found.get("state")), EXIT_UNDECIDED))
 
 
 def _wait(client: Client, name: str, timeout: float) -> Json:

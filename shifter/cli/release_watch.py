@@ -17,13 +17,9 @@ import click
 from shifter.cli.client import Client, admin_options
 from shifter.cli.exits import EXIT_ERRORS, EXIT_UNREACHABLE, Failed
 from shifter.cli.figures import printable
-from shifter.cli.release_asking import meant, path, releases
+from shifter.cli.release_asking import EXIT_UNDECIDED, OUTCOMES, meant, path, releases
 from shifter.cli.release_text import happened, screen, standing
 from shifter.cli.terminal import LOST, Reader, draw, screen_of_its_own, waits
-
-OUTCOMES = {"succeeded": 0, "rolled back": 1, "aborted": 2}
-"""What it ends with, by the state of the release; with 3 for all others."""
-UNDECIDED = 3
 
 GONE = 15
 """So many times in a row the proxy may be asked in vain; that takes about a minute."""
@@ -48,7 +44,7 @@ def command(client: Client, as_json: bool, name: str | None) -> None:
             _draw(reader, watched)
         else:
             _print(reader, watched, as_json)
-    raise SystemExit(OUTCOMES.get(watched.state, UNDECIDED))
+    raise SystemExit(OUTCOMES.get(watched.state, EXIT_UNDECIDED))
 
 
 def _existing(client: Client, name: str | None) -> str:

@@ -233,7 +233,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-@pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("rolled back", 1), ("aborted", 2), ("superseded", 2)])
+@pytest.mark.parametrize(("state", "code"), [("succeeded", 0), ("rolled back", 1), ("aborted", 2), ("superseded", 3)])
 def test_exit_codes_say_what_it_came_to(state: str, code: int, clock: Clock) -> None:
     over = {**release(state if state != "superseded" else "aborted"), "state": state, "name": "one"}
     with answering(listed(RUNS)) as admin:
