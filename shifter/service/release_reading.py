@@ -4,6 +4,7 @@ and a table of routes longer."""
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from shifter.admin.release_view import Refused
@@ -12,6 +13,9 @@ from shifter.model.release import MILLION, Progress, ReleaseSpec, State
 
 if TYPE_CHECKING:
     from shifter.config.report import Problem
+
+_NEEDED = ("http", "judge", "outreach", "plan_text", "runner")
+"""What a release is carried out with takes 0.1 s to be imported. Here requests do not wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ def check_new(text: str, source: str, bootstrap: Bootstrap, taken: Collection[st
     if spec is not None:
         checked = check_release(spec, bootstrap)
         spec, problems = checked.spec, [*problems, *checked.problems]
+    if spec is not None:
+        for name in _NEEDED:
+            import_module(f"shifter.release.{name}")
     return ReadRelease(spec, _said(problems, "error"), _said(problems, "warning"))
 
 
