@@ -1,5 +1,6 @@
 """The pages of releases as a browser shows them: in all states from a stand-in, and of a real release that a person leads."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -135,8 +136,14 @@ def the_end(fake: FakeReleases, tab: Tab) -> None:
     assert tab.ask("document.querySelectorAll('#changes li').length") == 4
 
 
-def test_the_pages_in_all_states(tmp_path: Path) -> None:
-    with fake_releases() as fake, Browser(tmp_path) as browser:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+def test_the_pages_in_all_states(browser: Browser) -> None:
+    with fake_releases() as fake:
         tab = browser.open(f"http://{fake.address}/release/{NAME}")
         tab.until("document.getElementById('missing') && !document.getElementById('missing').hidden")
         told = release("observing")
@@ -180,8 +187,8 @@ def confirmed(tab: Tab, button: str, why: str) -> None:
     tab.until("!document.getElementById('confirm').open")
 
 
-def test_a_release_that_a_person_leads(tmp_path: Path) -> None:
-    with Backend("one") as one, Backend("two") as two, Proxy(tmp_path / "front") as proxy, Browser(tmp_path / "browser") as browser:
+def test_a_release_that_a_person_leads(tmp_path: Path, browser: Browser) -> None:
+    with Backend("one") as one, Backend("two") as two, Proxy(tmp_path) as proxy:
         clusters = [cluster("old", one.port), cluster("new", two.port)]
         proxy.start(bootstrap(proxy.admin, [listener(proxy.port, [route("/", "old")])], clusters))
         with traffic(proxy.port):

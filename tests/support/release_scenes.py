@@ -137,7 +137,7 @@ def release(state: str = "observing", *, now: float | None = None, seconds: int 
 def differing(told: Json) -> Json:
     """Return the release with what copies of requests showed."""
     path = {"path": "/service/1/cart", "compared": 412, "status": 3, "headers": 1, "body": 48}
-    examples = ["$.total: 12.5 -> 12.50", "$.items[0].sku: missing"]
+    examples = ["$.total: 12.5 -> 12.50 (31 times)", "$.items[].sku: missing (17 times)"]
     other = {"path": "/service/1/pay", "compared": 99, "status": 0, "headers": 0, "body": 0, "examples": []}
     found = {"compared": 511, "different": 52, "noise": 7, "skipped": 12, "paths": [{**path, "examples": examples}, other]}
     return {**told, "mirror": 5.0, "differences": found}

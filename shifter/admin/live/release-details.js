@@ -46,9 +46,11 @@ function differences({ differences: found, canary }) {
   const { compared, different, noise, skipped } = found;
   text($("differences-words"), `${plural(compared, "answer")} of ${canary} compared: ${count(different)} differ (${percent(compared ? different / compared : null)}). `
     + `The old version differs from itself in ${count(noise)}; ${count(skipped)} could not be compared.`);
-  table($("differences"), ["Path", "Compared", "Status", "Header fields", "Body", "For example"], found.paths, one => one.path, one => [
-    one.path, count(one.compared), count(one.status), count(one.headers), count(one.body), one.examples.map(example => (typeof example === "string" ? example : JSON.stringify(example))).slice(0, 3).join("; "),
+  table($("differences"), ["Path", "Compared", "Status", "Header fields", "Body"], found.paths, one => one.path, one => [
+    one.path, count(one.compared), count(one.status), count(one.headers), count(one.body),
   ], "Nothing differs.");
+  const examples = found.paths.flatMap(one => one.examples.map(words => ({ path: one.path, words }))).slice(0, ROWS);
+  keyed($("examples"), examples, one => `${one.path} ${one.words}`, one => make("li", {}, make("code", {}, one.path), ` ${arrows(one.words)}`));
 }
 
 function told({ notifications, checks }) {

@@ -124,7 +124,7 @@ class Difference {
     text(this.value.firstChild, known ? words(told.difference) : "–");
     text(this.value.lastChild, { bad: "worse than it may be", good: "not worse" }[state] ?? (known ? "not certain yet" : "not known yet"));
     text(this.about, [
-      interval ? `between ${words(told.low)} and ${words(told.high)}, 95 % sure` : evidence.warming ? "warming up" : "no figures yet",
+      interval ? `between ${words(told.low)} and ${words(told.high)}, 95 % sure` : evidence.warming ? "warming up" : known ? "it may be anything yet" : "no figures yet",
       told && told.margin !== null ? `up to ${words(told.margin)} may be` : "not judged",
     ].join("; "));
     const margin = told?.margin ?? null;
