@@ -22,6 +22,8 @@ from shifter.model.steps import Steps, at_once
 _LISTED = 8
 _KNOWN = 500
 """Routes that a misspelt name is compared with."""
+_MANY = 64
+"""More twins than this in one listener are not numbered to be told of."""
 _LOOKED_AT = 128
 """Routes that are looked at in a step."""
 
@@ -73,9 +75,13 @@ def finding_routes(bootstrap: Bootstrap, reference: RouteReference, leading_to: 
         elif fits(place):
             every.append(place)
     found = _narrowed(every, reference, leading_to)
-    names = list(dict.fromkeys(place.short for place in found))
-    if not names:
+    if not found:
         raise _unknown(bootstrap, reference, leading_to)
+    names = list(dict.fromkeys(place.base for place in found))
+    if len(names) == 1 and sum(place.listener == found[0].listener for place in found) <= _MANY:
+        names = list(dict.fromkeys(place.short for place in found))
+    elif len(names) == 1:
+        names = [names[0], f"{names[0]}#2"]
     if len(names) > 1:
         raise RouteReferenceError(f"{_said(reference, leading_to)} may be any of {len(names)} routes: {_listed(names)}", "name one of them")
     alike = [one for one in found if _targets(one.route) == _targets(found[0].route)]
@@ -111,10 +117,14 @@ class _Place:
     route: Route
 
     @property
+    def base(self) -> str:
+        """Its name, were it no twin; to number twins all routes of the host are looked at."""
+        return f"{self.host.name}/{title_of(self.route)}"
+
+    @property
     def short(self) -> str:
-        title = title_of(self.route)
-        number = _number(self.host, self.route, title)
-        return f"{self.host.name}/{title}" + (f"#{number}" if number > 1 else "")
+        number = _number(self.host, self.route, title_of(self.route))
+        return self.base + (f"#{number}" if number > 1 else "")
 
     @property
     def long(self) -> str:
@@ -176,8 +186,9 @@ def _fits(reference: RouteReference) -> Callable[[_Place], bool]:
         path, name = place.route.match.text, place.route.name
         if path not in hint and not (name and name in text):
             return False  # making up a name takes longer than that
-        title = title_of(place.route)
-        return text in (title, place.path, f"{place.host.name}/{place.path}", place.short, place.long)
+        if text in (title_of(place.route), place.path, f"{place.host.name}/{place.path}"):
+            return True
+        return _is_called(place, text)
 
     return called
 
@@ -194,7 +205,7 @@ def _narrowed(places: Sequence[_Place], reference: RouteReference, leading_to: C
     if said_nothing:
         places = [place for place in places if leads(place)]
     rules: tuple[Callable[[_Place], bool], ...] = (
-        lambda place: bool(reference.text) and reference.kind is None and reference.text in (place.short, place.long),
+        lambda place: bool(reference.text) and reference.kind is None and _is_called(place, reference.text),
         leads,
         lambda place: bool(wanted) and _clusters(place) == set(wanted),
         lambda place: _without_conditions(place.route.match),
@@ -204,6 +215,11 @@ def _narrowed(places: Sequence[_Place], reference: RouteReference, leading_to: C
             break
         places = [place for place in places if rule(place)] or places
     return places
+
+
+def _is_called(place: _Place, text: str) -> bool:
+    """Say whether *text* is all of the name of *place*."""
+    return place.base in text and text in (place.short, place.long)
 
 
 def _clusters(place: _Place) -> set[str]:
@@ -257,7 +273,7 @@ def _unknown(bootstrap: Bootstrap, reference: RouteReference, leading_to: Collec
             known.append(place)
             if len(known) == _KNOWN:
                 break
-    names = list(dict.fromkeys(place.short for place in known))
+    names = list(dict.fromkeys(place.base for place in known))
     if not known:
         return RouteReferenceError("no route here leads to a cluster that has a name", "releases are of such routes")
     if not (reference.name or reference.text):
@@ -273,7 +289,7 @@ def _unknown(bootstrap: Bootstrap, reference: RouteReference, leading_to: Collec
             paths = list(dict.fromkeys(place.path for place in known if place.route.match.kind.value == reference.kind))
             near = _nearest(reference.text, paths, names)
     else:
-        words = dict.fromkeys(word for place in known for word in (place.short, title_of(place.route), place.path))
+        words = dict.fromkeys(word for place in known for word in (place.base, title_of(place.route), place.path))
         near = _nearest(reference.text, list(words), names)
     return RouteReferenceError(f"no route to a cluster is called {_said(reference, leading_to)}", near)
 

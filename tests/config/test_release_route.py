@@ -2,9 +2,11 @@
 
 import pytest
 
+from shifter.config import release_route
 from shifter.config.release_route import RouteReferenceError, canonical, find_routes, route_names
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.release import RouteReference
+from shifter.model.route import Route, VirtualHost
 from shifter.service.weights import choices
 from tests.support.steering import candidate, config, listener, tcp_listener, weighted
 
@@ -117,3 +119,21 @@ def test_several_are_too_many() -> None:
 def test_a_configuration_without_routes_to_clusters() -> None:
     with pytest.raises(RouteReferenceError, match="no route here leads to a cluster"):
         find_routes(served(listener(REDIRECT)), RouteReference(text="/old"))
+
+
+def test_a_long_table_takes_no_time_for_each_pair_of_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twins are numbered by looking at all routes of a virtual host: that must not be done for each of them."""
+    numbered = []
+    number = release_route._number
+
+    def counted(host: VirtualHost, route: Route, title: str) -> int:
+        numbered.append(title)
+        return number(host, route, title)
+
+    monkeypatch.setattr(release_route, "_number", counted)
+    front = served(listener(*(f"{{match: {{prefix: /{at}}}, route: {{cluster: service1}}}}" for at in range(300))))
+    assert find_routes(front, RouteReference(text="all/prefix /7"), PAIR)[0].name == "all/prefix /7"
+    for reference in (RouteReference(), RouteReference("all"), RouteReference(text="/x"), RouteReference(name="x")):
+        with pytest.raises(RouteReferenceError):
+            find_routes(front, reference, PAIR)
+    assert len(numbered) < 10
