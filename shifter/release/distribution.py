@@ -28,6 +28,15 @@ class Distribution:
         else:
             self.counts[low:high] = map(add, self.counts[low:high], counts[low:high])
 
+    def clear(self) -> None:
+        """Count from nothing, and expect the next ones where these were."""
+        self.counts = [0] * BINS
+
+    @property
+    def used(self) -> tuple[int, Sequence[int]]:
+        """The number of the first bin that is used, and the counts from there on to the last one."""
+        return self._low, self.counts[self._low : self._high]
+
     def fade(self, part: float) -> None:
         """Leave *part* of it, in whole numbers whose sum is what it should be."""
         remaining = [int(part * rank) for rank in accumulate(self.counts, initial=0)]

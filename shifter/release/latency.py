@@ -32,9 +32,9 @@ SLOW_99 = QUANTILES.index(0.99) + 1
 LEAST = 50
 """Without so many latencies of the baseline's nobody knows its quantiles."""
 _ENOUGH = 2000
-_EVERY = 10
+_EVERY = 20
 """Seconds after which the bins are cut anew; in the beginning that is done whenever twice as much is known."""
-_FADE = 0.94
+_FADE = 0.88
 """What remains each time of what is known, once there is enough of it."""
 _LEAST_RATIO, _MOST_RATIO = 0.02, 200.0
 _LARGEST_TAIL = 0.9
@@ -71,7 +71,7 @@ class Latencies:
             self._known.fade(_FADE)
         self._known.add(self._fresh.counts)
         self._total = sum(self._known.counts)
-        self._fresh = Distribution()
+        self._fresh.clear()
         self._age = 0
         self._cut()
         return True

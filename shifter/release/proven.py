@@ -45,17 +45,13 @@ _FLAT = 1e-9
 class NotWorse:
     """The proof that the canary's rate is not above the baseline's by *margin* (0 to 1)."""
 
-    __slots__ = ("_seen", "bets", "margin")
+    __slots__ = ("_seen", "bets", "margin", "proven")
 
     def __init__(self, margin: float) -> None:
         self.margin = min(max(margin, 1e-9), 1.0)
         self.bets = Bets(EFFORT_STAKES, start=_START, later=_LATER, most=_MOST)
+        self.proven = False
         self._seen: dict[float, list[int]] = {}  # requests that did not fail, and those of both versions that did
-
-    @property
-    def proven(self) -> bool:
-        """Whether it is proven."""
-        return self.bets.value >= _PROVEN
 
     def see(self, share: float, requests: int, failed: Sequence[int]) -> None:
         """Of *requests* of both versions that were shared out under *share* so many *failed* (of the baseline's, of the canary's)."""
@@ -75,6 +71,7 @@ class NotWorse:
         for share, counts in self._seen.items():
             logs = [have + sum(map(mul, counts, row)) for have, row in zip(logs, _gains(share, self.margin), strict=True)]
         self.bets.tick(logs)
+        self.proven = self.bets.value >= _PROVEN
         self._seen = {}
 
     def to_state(self) -> list[object]:
@@ -85,6 +82,7 @@ class NotWorse:
         """Go on from what `to_state` returned."""
         bets, seen = state
         self.bets.restore(bets)
+        self.proven = self.bets.value >= _PROVEN
         self._seen = {share: counts for share, *counts in seen}
 
     def needed(self, share: float, rate: float) -> float:
@@ -184,13 +182,14 @@ def _possible_rank(quantile: float, of: int, risk: float, rank: float) -> float:
 
 
 class Ranks:
-    """The values of a histogram by their rank."""
+    """The values of a histogram by their rank: its *counts* from the bin number *first* on."""
 
-    __slots__ = ("_below", "total")
+    __slots__ = ("_below", "_first", "total")
 
-    def __init__(self, histogram: Sequence[int]) -> None:
-        self._below = list(accumulate(histogram))
-        self.total = self._below[-1]
+    def __init__(self, first: int, counts: Sequence[int]) -> None:
+        self._first = first
+        self._below = list(accumulate(counts))
+        self.total = self._below[-1] if counts else 0
 
     def at(self, rank: float) -> float:
         """Return the value (milliseconds) that *rank* values are below of, as if they were spread evenly over their bin."""
@@ -198,7 +197,7 @@ class Ranks:
         number = min(bisect_left(below, rank), len(below) - 1) if rank > 0 else next(i for i, n in enumerate(below) if n)
         start = below[number - 1] if number else 0
         part = min(1.0, max(0.0, (rank - start) / ((below[number] - start) or 1)))
-        return FINEST_MS * exp((number + part) * BIN_WIDTH)
+        return FINEST_MS * exp((self._first + number + part) * BIN_WIDTH)
 
     def quantile(self, quantile: float, risk: float) -> tuple[float, float, float]:
         """Return the *quantile*, and between which values it lies with the probability 1 - *risk*."""

@@ -85,7 +85,7 @@ class Tiles:
     def _quantile(self, name: str, quantile: float) -> Metric:
         values: list[tuple[float, float, float] | None] = [None, None]
         for version in (0, 1):
-            known = Ranks(self._latencies[version].counts)
+            known = Ranks(*self._latencies[version].used)
             if known.total >= _LEAST:
                 values[version] = known.quantile(quantile, _RISK)
         old, new = values

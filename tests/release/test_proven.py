@@ -136,7 +136,7 @@ def test_values_by_rank(values: list[float], part: float) -> None:
     counts = [0] * BINS
     for value in values:
         counts[bin_of(value)] += 1
-    known = Ranks(counts)
+    known = Ranks(0, counts)
     assume(known.total == len(values))
     found = known.at(part * known.total)
     assert min(values) / 1.051 <= found <= max(values) * 1.051
@@ -146,7 +146,7 @@ def test_values_by_rank(values: list[float], part: float) -> None:
 def test_the_largest_values_are_unknown() -> None:
     counts = [0] * BINS
     counts[bin_of(80.0)] = 30
-    value, low, high = Ranks(counts).quantile(0.99, 0.025)
+    value, low, high = Ranks(0, counts).quantile(0.99, 0.025)
     assert value == pytest.approx(80.0, rel=0.06)
     assert low < value
     assert high == inf
