@@ -23,7 +23,7 @@ from shifter.config.schema.anymessage import AnyMessage
 from shifter.config.schema.base import TYPE_PREFIX, Bool, Choice, Ignored, Message, Seconds, Struct, Variants, duration, names_of
 from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.listener import HttpFilter, Router
-from shifter.config.schema.release import OneWord, Percent, Release, ReleaseGate, Releases, Short, none_is_none, off_is_off
+from shifter.config.schema.release import OneWord, Percent, Release, ReleaseGate, Releases, Short, in_seconds, none_is_none, off_is_off
 
 Schema = dict[str, Any]
 
@@ -34,6 +34,7 @@ _SIMPLE: dict[str, Schema] = {
     "truth": {"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]},
     "ignored": {"description": "This has no effect that a request could notice."},
     "struct": {"type": "object"},
+    "length of time": {"type": "string", "pattern": r"^[0-9]+(\.[0-9]{1,9})?\s*(s|ms|m|min|h|d)$", "description": "60s, 30m, 2h."},
     "percent": {
         "description": "A share in per cent: 5%, 0.25%, or the number alone.",
         "anyOf": [
@@ -149,11 +150,13 @@ class _Maker:
 
     def _annotated(self, base: Any, metadata: list[Any]) -> Schema:
         metadata = [part for item in metadata for part in (item.metadata if isinstance(item, FieldInfo) else [item])]
-        for item in metadata:
+        for item in reversed(metadata):  # what is said last reads first
             simple = _READERS.get(getattr(item, "func", None))
             if simple is not None:
                 return _named(simple)
             known = getattr(item, "func", None)
+            if known is in_seconds:
+                return _named("length of time")
             if isinstance(known, OneWord):
                 return {"enum": list(known.known)}
             if known in _ALSO:

@@ -36,6 +36,7 @@ GOOD = {
     "shipped": (ROOT / "etc/release.yaml").read_text(encoding="utf-8"),
     "demo": (ROOT / "demo/release.yaml").read_text(encoding="utf-8"),
     "route": f"{SHORT}route: /service/1\n",
+    "minutes": f"{SHORT}each_step: {{min: 1m, max: 1.5h}}\n",
     "stick to none": f"{SHORT}stick_to: none\n",
     "stick to header": f"{SHORT}stick_to: {{header: x-user}}\n",
     **{words: f"{SHORT}verdict: {words}\n" for words in WORDS},

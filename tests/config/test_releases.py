@@ -184,6 +184,13 @@ def test_latency_may_be_left_out_of_it() -> None:
     assert good(f"{SHORT}verdict: {{exposure_budget: 7}}\n").verdict.exposure_budget == 7
 
 
+@pytest.mark.parametrize(("said", "seconds"), [("90s", 90.0), ("1.5 h", 5400.0), ("30m", 1800.0), ("500ms", 0.5), ("0.5d", 43200.0)])
+def test_lengths_of_time(said: str, seconds: float) -> None:
+    spec, problems = read(f"{SHORT}resume_within: {said}\n")
+    assert spec is not None
+    assert (spec.resume_within, problems) == (seconds, [])
+
+
 def test_names_that_are_made_up() -> None:
     assert read_release(SHORT.encode(), "x", taken=("service1a", "service1a-2"))[0].name == "service1a-3"  # type: ignore[union-attr]
     assert free_name("outbound|80||é.local", ()) == "outbound-80---.local"

@@ -1,6 +1,7 @@
 """A release as it is written: not Envoy's, but in its manner.
 
-Rule 1. Names are in snake case, durations in seconds (``"60s"``), shares in per cent (``1%``, ``0.25%``, or the number alone).
+Rule 1. Names are in snake case, lengths of time have a unit (``60s``, ``30m``), shares are in per cent (``1%``, ``0.25%``, or the number
+        alone).
 Rule 2. Where one word says it all, it may stand for the mapping (`Short`): ``5`` for ``{weight: 5}``, ``manual`` for a gate.
 Rule 3. URLs and secrets may be ``$NAME``, an environment variable, and stay so: what is kept and shown of a release has no secret in it.
         What it stands for is looked up whenever it is used. ``$$`` at the beginning is one dollar sign.
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from shifter.config.document import MapNode, TextNode
 from shifter.config.report import shown
+from shifter.config.schema import base
 from shifter.config.schema.base import (
     Bool,
     Choice,
@@ -24,9 +26,8 @@ from shifter.config.schema.base import (
     Message,
     Name,
     OneOf,
-    PositiveSeconds,
-    Seconds,
     Text,
+    duration,
     kind,
     many,
     report_of,
@@ -41,6 +42,8 @@ from shifter.model.release import ERROR_KINDS, EVENTS, OnTimeout, Undecided
 VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 MAX_STEPS = 100
 _MAX_LISTED = 50
+_OTHER_UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|m|min|h|d)")
+_UNITS = {"ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PERCENT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*%?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
@@ -139,6 +142,14 @@ def _variable(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def in_seconds(value: object) -> object:
+    """Take ``30m`` for ``1800s``: people write files of releases by hand, and no other proxy reads them."""
+    found = _OTHER_UNIT.fullmatch(value) if isinstance(value, TextNode) else None
+    if found is None or not isinstance(value, TextNode):
+        return value
+    return TextNode(duration(round(float(found[1]) * _UNITS[found[2]], 9)), value.line, value.column, value.width, value.plain)
+
+
 def none_is_none(value: object) -> object:
     """Take the word ``none`` for what is not given."""
     return None if isinstance(value, TextNode) and value == "none" else value
@@ -153,6 +164,8 @@ def off_is_off(value: object) -> object:
     return value
 
 
+Seconds = Annotated[base.Seconds, BeforeValidator(in_seconds)]
+PositiveSeconds = Annotated[base.PositiveSeconds, BeforeValidator(in_seconds)]
 Percent = Annotated[Decimal, BeforeValidator(_percent)]
 Share = Annotated[Decimal, AfterValidator(_share), BeforeValidator(_percent)]
 SomeShare = Annotated[Decimal, AfterValidator(_some_share), BeforeValidator(_percent)]
