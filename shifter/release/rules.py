@@ -115,6 +115,8 @@ def braked_share(share: int, rate: float | None) -> int:
     has."""
     if rate is None or rate <= 0.0:
         return min(share, BRAKE_UNKNOWN)
+    if rate * share <= BRAKED_RATE * MILLION:
+        return share
     return min(share, max(1, round(BRAKED_RATE / rate * MILLION / FINEST)) * FINEST)
 
 
