@@ -77,7 +77,7 @@ class Comparison:
     """
 
     __slots__ = (
-        "_dropped", "_flying", "_now", "_part", "_share", "_under", "_users_failed", "_users_timed", "edges", "failing", "overdue", "paths",
+        "_dropped", "_flying", "_now", "_part", "_share", "_timed", "_timed_under", "_under", "_users_failed", "_users_timed", "edges", "failing", "overdue", "paths",
         "statuses", "sticky", "waiting",
     )  # fmt: skip
 
@@ -99,6 +99,8 @@ class Comparison:
         self._share = -1  # under which requests are sent now, what part of all that is, and what counts them
         self._part = 0.0
         self._under = [0, 0]
+        self._timed_under = -1.0  # likewise for the share of the request whose latency was counted last
+        self._timed: tuple[list[int], list[int]] = ([], [])
 
     # the data path
 
@@ -123,7 +125,6 @@ class Comparison:
             late = True
         canary = trial.canary
         second = self._now
-        second.answered[canary] += 1
         ms = (now - trial.sent) * 1000.0
         second.histograms[canary][bisect_right(_BOUNDS, ms)] += 1
         if status:
@@ -134,7 +135,10 @@ class Comparison:
         if not late:
             edges = self.edges[canary]
             if edges:
-                self._time(trial, bisect_right(edges, ms))
+                if trial.share == self._timed_under and trial.user is None:
+                    self._timed[canary][bisect_right(edges, ms)] += 1
+                else:
+                    self._time(trial, bisect_right(edges, ms))
 
     def dropped(self, trial: Trial) -> None:
         """Nobody will know what *trial* would have come to: its client has gone."""
@@ -157,8 +161,10 @@ class Comparison:
             self._find_late(now)
         second, self._now = self._now, Second()
         self._share = -1
+        self._timed_under = -1.0
         for version in (0, 1):
             second.sent[version] = sum(under[version] for under in second.sent_under.values())
+            second.answered[version] = sum(second.histograms[version])
             self._flying[version] += second.sent[version] - second.answered[version] - self._dropped[version]
         self._dropped = [0, 0]
         second.in_flight = (self._flying[0], self._flying[1])
@@ -197,6 +203,7 @@ class Comparison:
             size = len(self.edges[0]) + 1
             found = self._now.latencies[share] = ([0] * size, [0] * size)
         found[trial.canary][number] += 1
+        self._timed_under, self._timed = share, found
 
 
 class _Users:

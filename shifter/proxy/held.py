@@ -14,7 +14,7 @@ Rule 5. A request that is copied for the canary (`mirror_diff`) is one of the ba
 
 from collections.abc import Sequence
 
-from shifter.model.release import RouteHold
+from shifter.model.release import MILLION, RouteHold
 from shifter.model.route import Route, RouteAction
 from shifter.proxy.cluster_choice import ChosenEntry, EntryLeaf
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, client_of
@@ -68,7 +68,7 @@ class HeldResource:
         user = None
         lines = b""
         if self._user_of is None:
-            canary = split.draws_canary(head.random)
+            canary = head.random % MILLION < share  # as `draws_canary` says
         else:
             newcomer = Newcomer(downstream.runtime.worker.random)
             user = self._user_of(head, client_of(head, downstream) if self._needs_client else b"", newcomer)

@@ -53,7 +53,7 @@ class Version:
         """Say whether an answer with *status* and these fields is a failure."""
         if self.failing[status // 100]:
             return True
-        if not self.watches_grpc or not (trailers or block.find(_GRPC_FIELD) >= 0):
+        if not self.watches_grpc or not (trailers or _GRPC_FIELD in block):
             return False
         said = first_value(trailers + block, b"grpc-status")
         return said is not None and HTTP_OF_GRPC.get(said, 500) >= 500
@@ -69,19 +69,16 @@ class _Judged(ProxyStream):
     version: Version
 
     def begin(self, data: bytes, end: bool) -> None:
-        version, share, user = self.head.drawn
-        assert isinstance(version, Version)
-        self.version = version
+        self.version, share, user = self.head.drawn
+        version = self.version
         comparison = version.split.comparison
-        if comparison is None or not self._counts():
+        if comparison is None or self.journey is not None:
+            # a redirect that was followed is the same request, and was drawn with the same number
             self.trial = None
         else:
             self.comparison = comparison
             self.trial = comparison.sent(version.canary, share, self.started, user)
         super().begin(data, end)
-
-    def _counts(self) -> bool:
-        return True
 
     def _fail(self, failed: Failed) -> None:
         if self.trial is not None:
@@ -101,16 +98,25 @@ class _Judged(ProxyStream):
         super().timed_out(now)
 
     def _end(self, status: int, details: str, seconds: float | None = None) -> None:
-        trial = self.trial
-        if trial is not None:
-            if details == "via_upstream":
-                now = self.worker.monotonic() if seconds is None else self.started + seconds
-                self._conclude(trial, now, status, self.version.fails(status, self.response_block, self.response_trailers))
-            else:
-                self._drop()
+        if self.trial is not None:
+            self._told(self.trial, status, details, seconds)
         super()._end(status, details, seconds)
 
     # telling it
+
+    def _told(self, trial: Trial, status: int, details: str, seconds: float | None) -> None:
+        """The exchange is over: what the client was told is what the first try came to, if that is not known by now."""
+        self.trial = None
+        if details != "via_upstream":
+            self.comparison.dropped(trial)
+            return
+        version = self.version
+        failed = version.failing[status // 100]
+        if not failed and version.watches_grpc and (self.response_trailers or _GRPC_FIELD in self.response_block):
+            failed = version.fails(status, self.response_block, self.response_trailers)
+        self.comparison.ended(trial, self.worker.monotonic() if seconds is None else self.started + seconds, failed, status)
+        if failed:
+            self._note(trial)
 
     def _answered(self, head: ResponseHead) -> None:
         """The first try was answered with *head*, and nothing else of it matters."""
@@ -128,10 +134,13 @@ class _Judged(ProxyStream):
         self.trial = None
         self.comparison.ended(trial, now, failed, status)
         if failed:
-            head = self.head
-            path = (head.original_path or head.path).partition(b"?")[0]
-            request_id = first_value(head.block, b"x-request-id") or b""
-            self.comparison.note(trial, path.decode("utf-8", "replace"), request_id.decode("utf-8", "replace"))
+            self._note(trial)
+
+    def _note(self, trial: Trial) -> None:
+        head = self.head
+        path = (head.original_path or head.path).partition(b"?")[0]
+        request_id = first_value(head.block, b"x-request-id") or b""
+        self.comparison.note(trial, path.decode("utf-8", "replace"), request_id.decode("utf-8", "replace"))
 
     def _drop(self) -> None:
         trial, self.trial = self.trial, None
@@ -141,9 +150,6 @@ class _Judged(ProxyStream):
 
 class _JudgedFull(_Judged, FullStream):
     __slots__ = ()
-
-    def _counts(self) -> bool:
-        return self.journey is None  # a redirect that is followed is the same request, and was drawn with the same number
 
     def on_head(self, head: ResponseHead, data: bytes, end: bool) -> None:
         super().on_head(head, data, end)
@@ -166,9 +172,24 @@ class _JudgedRetrying(_JudgedFull, RetryingStream):
 
 
 class JudgedStream(_Judged):
-    """A judged `ProxyStream`."""
+    """A judged `ProxyStream`: most of them are, so that it says at once what the others look up."""
 
     __slots__ = ()
+
+    def begin(self, data: bytes, end: bool) -> None:
+        self.version, share, user = self.head.drawn
+        comparison = self.version.split.comparison
+        if comparison is None:
+            self.trial = None
+        else:
+            self.comparison = comparison
+            self.trial = comparison.sent(self.version.canary, share, self.started, user)
+        ProxyStream.begin(self, data, end)
+
+    def _end(self, status: int, details: str, seconds: float | None = None) -> None:
+        if self.trial is not None:
+            self._told(self.trial, status, details, seconds)
+        ProxyStream._end(self, status, details, seconds)
 
 
 class JudgedFullStream(_JudgedFull):

@@ -38,6 +38,7 @@ from shifter.wire.h1 import REASONS
 
 if TYPE_CHECKING:
     from shifter.proxy.downstream import Downstream
+    from shifter.proxy.internal_redirect import Journey
     from shifter.proxy.tree import RouteResource
 
 _log = Logger()
@@ -110,6 +111,7 @@ class ProxyStream:
     # for those of `judged`, none of whose parents but this one has room for more
     may_switch = False
     context: PickContext | None = None
+    journey: "Journey | None" = None
     retried = False
 
     def __init__(self, leaf: "RouteResource", head: RequestHead, downstream: "Downstream") -> None:

@@ -14,6 +14,7 @@ So finding a field is one ``bytes.find`` and forwarding an untouched head is one
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from shifter.observe.tracing import Trace
 
@@ -60,7 +61,7 @@ class RequestHead:
         "version",
     )  # fmt: skip
 
-    drawn: tuple[object, int, int | None]
+    drawn: tuple[Any, int, int | None]
 
     def __init__(
         self,
