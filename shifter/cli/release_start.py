@@ -60,6 +60,7 @@ def command(
             raise Failed(f"{', '.join(given)}: the file says that; without a file, name two clusters", EXIT_USAGE)
         found = read(first)
         if found is None:
+            click.echo("a release is a file, or two clusters: shifter release start BASELINE CANARY", err=True)
             context.exit(EXIT_USAGE)
         text, source = found, title(first)
     else:

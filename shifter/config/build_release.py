@@ -227,7 +227,9 @@ class _Builder:
         if config.cookie is not None:
             cookie = config.cookie
             attributes = tuple((one.name.encode(), one.value.encode()) for one in cookie.attributes)
-            return HashPolicy(HashSource.COOKIE, cookie.name.encode(), ttl=cookie.ttl, path=cookie.path.encode(), attributes=attributes)
+            # a browser sends one without a path only to where it got it
+            path = cookie.path or ("/" if cookie.ttl is not None else "")
+            return HashPolicy(HashSource.COOKIE, cookie.name.encode(), ttl=cookie.ttl, path=path.encode(), attributes=attributes)
         if config.query_parameter is not None:
             return HashPolicy(HashSource.QUERY_PARAMETER, config.query_parameter.name.encode())
         if config.connection_properties is not None and config.connection_properties.source_ip:

@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from shifter.config.build_release import free_name
 from shifter.config.document import parse, plain
+from shifter.config.explain import children_of
 from shifter.config.judge import Judge
 from shifter.config.releases import MAX_BYTES, STEPS, UnsetVariable, place_in, read_release, resolved, short_release
 from shifter.config.report import Report
+from shifter.config.schema.base import names_of
+from shifter.config.schema.release import Release
 from shifter.model.release import (
     Floor,
     Gate,
@@ -29,6 +33,7 @@ from shifter.model.release import (
 )
 from shifter.model.route import HashPolicy, HashSource, HeaderMatcher, StringMatcher, StringMatchKind
 from shifter.routing.regex import regex_problem
+from tests.support.programs import ROOT
 
 WHOLE = """\
 releases:
@@ -103,7 +108,7 @@ def test_every_field() -> None:
             Step(5, share=500_000, gate=webhook, **pace),
             Step(6, share=1_000_000, hold_back=10_000, length=1800.0, **pace),
         ),
-        HashPolicy(HashSource.COOKIE, b"version", ttl=86400.0),
+        HashPolicy(HashSource.COOKIE, b"version", ttl=86400.0, path=b"/"),
         VerdictSettings(
             0.001,
             frozenset(("5xx", "reset")),
@@ -156,6 +161,8 @@ def test_references(said: str, reference: RouteReference) -> None:
     ("said", "policy"),
     [
         ("none", None),
+        ("{cookie: {name: session}}", HashPolicy(HashSource.COOKIE, b"session")),
+        ("{cookie: {name: v, ttl: 0s, path: /a}}", HashPolicy(HashSource.COOKIE, b"v", ttl=0.0, path=b"/a")),
         ("{header: X-User-Id}", HashPolicy(HashSource.HEADER, b"x-user-id")),
         ("{header: {header_name: x-user-id}}", HashPolicy(HashSource.HEADER, b"x-user-id")),
         ("{query_parameter: user}", HashPolicy(HashSource.QUERY_PARAMETER, b"user")),
@@ -343,6 +350,22 @@ def test_whatever_is_said_in_short_gives_a_release_or_problems(
     if spec is not None:
         assert (spec.baseline, spec.canary) == (baseline, canary)
         assert spec == read(spec.text)[0]
+
+
+# what is written of it
+
+
+def test_every_field_is_documented() -> None:
+    docs = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("releases.md", "release-webhooks.md"))
+    todo: list[type[BaseModel]] = [Release]
+    fields: set[str] = set()
+    while todo:
+        message = todo.pop()
+        todo += children_of(message).values()
+        if message.__module__.endswith(".release"):
+            fields |= names_of(message)
+    assert {name for name in fields if name not in docs} == {"enabled", "header_name", "regex_rewrite"}
+    # of the first two the short form is told, the last is Envoy's
 
 
 # whatever stands there
