@@ -132,11 +132,9 @@ class Runners:
 
 
 def _needs(spec: ReleaseSpec, rate: float) -> Sequence[Mapping[str, object] | None]:
-    from shifter.release.plan import plan
+    from shifter.release.plan import needs
 
-    steps = plan(spec, rate).to_dict()["steps"]
-    assert isinstance(steps, list | tuple)
-    return steps
+    return needs(spec, rate)
 
 
 def _plan(rates: Rates, spec: ReleaseSpec) -> Deferred[Json | Refused]:
