@@ -20,6 +20,7 @@ from demo.crew import ROOT, CannotStart, Crew, Run, python, say
 from demo.stack import Stack, add_place, place_of
 
 RATE = 120.0  # requests a second
+TAKES = 30.0  # milliseconds that a service needs to answer
 SPEC = ROOT / "demo/release.yaml"
 NAME = "service1a"
 
@@ -48,7 +49,7 @@ class Demo:
         options = self._options
         await self._stack.start()
         self._crew.start(python("load", "load.py", "--port", str(options.port), "--rate", f"{RATE:g}"))
-        started = await deferToThread(self._shifter, "start", str(SPEC), "--by", "make demo-release", capture_output=True)
+        started = await deferToThread(self._shifter, "start", str(options.release), "--by", "make demo-release", capture_output=True)
         if started.returncode:
             raise CannotStart(f"The release could not be started.\n\n{started.stdout}{started.stderr}")
         what = FAILING.format(failing=options.failing) if options.failing else HEALTHY
@@ -68,11 +69,15 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="A release to look at.")
     add_place(arguments)
     arguments.add_argument("--failing", type=float, default=0.0, metavar="PERCENT", help="of the new version's requests (default: none)")
+    arguments.add_argument(
+        "--release", type=Path, default=SPEC, metavar="FILE", help=f"of one that is called {NAME} (default: %(default)s)"
+    )
     options = arguments.parse_args()
     reactor = cast(PosixReactorBase, installed_reactor)
     with tempfile.TemporaryDirectory(prefix="shifter-") as directory:
         crew = Crew(reactor, Path(directory))
-        stack = Stack(reactor, crew, place_of(options), options.twistd.absolute(), Path(directory), options.failing)
+        stack = Stack(reactor, crew, place_of(options), options.twistd.absolute(), Path(directory))
+        stack.takes, stack.failing = TAKES, options.failing
         demo = Demo(reactor, crew, stack, options)
         return Run(reactor, crew).main(demo.run, on_hangup=reactor.stop) or demo.status
 

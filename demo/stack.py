@@ -107,10 +107,13 @@ def refuse_taken_ports(place: Place) -> None:
 
 
 class Stack:
-    """Knows what to start, and when it is up. *failing* per cent of the requests to the new version fail, before long."""
+    """Knows what to start, and when it is up. Services take about ``takes`` milliseconds to answer, and ``failing`` per cent of the
+    requests to the new version fail, before long."""
 
-    def __init__(self, reactor: PosixReactorBase, crew: Crew, place: Place, twistd: Path, directory: Path, failing: float = 0.0) -> None:
-        self._failing = failing
+    takes = 0.0
+    failing = 0.0
+
+    def __init__(self, reactor: PosixReactorBase, crew: Crew, place: Place, twistd: Path, directory: Path) -> None:
         self._reactor = reactor
         self._crew = crew
         self._place = place
@@ -180,8 +183,10 @@ class Stack:
         name, host = f"service{service}", self._place.host(service)
         listen = str(Address(host, SERVICE.port))
         said: tuple[str, ...] = ("--listen", listen, "--hostname", name, "--resolved", host)
-        if service == CANARY and self._failing:
-            said += ("--failing", f"{self._failing:g}", "--failing-after", str(WELL_AT_FIRST))
+        if self.takes:
+            said += ("--takes", f"{self.takes:g}")
+        if service == CANARY and self.failing:
+            said += ("--failing", f"{self.failing:g}", "--failing-after", str(WELL_AT_FIRST))
         yield python(name, "service.py", *said, SERVICE_NAME=service)
         moves = {SIDECAR: Address(host, SIDECAR.port), SERVICE: Address(host, SERVICE.port)}
         copy = self._directory / f"sidecar{service}.yaml"

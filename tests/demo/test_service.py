@@ -11,7 +11,7 @@ from demo.service import Hello
 def answer(path: str) -> tuple[bytes, bytes]:
     """Status line and body."""
     clock = Clock()
-    channel = Site(Hello("1a", "box", "127.0.1.2"), reactor=clock).buildProtocol(None)
+    channel = Site(Hello(clock, "1a", "box", "127.0.1.2"), reactor=clock).buildProtocol(None)
     wire = StringTransport()
     channel.makeConnection(wire)
     channel.dataReceived(f"GET {path} HTTP/1.1\r\nHost: service1a\r\nConnection: close\r\n\r\n".encode())
