@@ -22,6 +22,7 @@ from shifter.config.schema.bootstrap import Bootstrap
 from shifter.config.schema.words import FIELDS, GONE
 
 M = TypeVar("M", bound=Message)
+
 Loc = Sequence[str | int]
 
 
@@ -94,6 +95,12 @@ def _unknown_field(
     if envoy and len(loc) == 1 and name in ("listeners", "clusters"):
         report.error(spot, f"`{name}` stands at the top of the file", "put it under `static_resources:`; Envoy's v1 format is not read")
         return ()
+    if len(loc) == 1 and name == "releases" and message is Bootstrap:
+        report.error(spot, "this is a release, not a configuration", "`shifter release lint` checks it")
+        return missing
+    if len(loc) == 1 and name == "static_resources" and "canary" in known:
+        report.error(spot, "this is a configuration, not a release", "`shifter check` checks it")
+        return missing
     near = report.nearest(name, known | FIELDS.get(envoy, {}).keys())
     if message is not None and near not in known:
         within = tuple(field for field, child in children_of(message).items() if name in names_of(child))

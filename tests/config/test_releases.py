@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from shifter.config import load
 from shifter.config.build_release import free_name
 from shifter.config.document import parse, plain
 from shifter.config.explain import children_of
@@ -272,6 +273,7 @@ MISTAKES = [
     ('"https://ci.example/approve"', "'http://a b/'", "has blanks or letters beyond ASCII in it"),
     ("$SLACK,", "$SLACK/x,", "`$SLACK/x` is no environment variable (write $NAME, and nothing else; $$ is a dollar sign)"),
     # the document
+    (WHOLE, "static_resources: {}", "1:1: error: this is a configuration, not a release (`shifter check` checks it)"),
     ("releases:\n", "releases:\n- {baseline: a, canary: b, steps: [100]}\n", "`releases` wants 1 items or fewer, and has 2"),
     (WHOLE, "", "1:1: error: the file is empty (begin with `releases:`)"),
     (WHOLE, "[]", "a release is a mapping, not a list"),
@@ -304,6 +306,11 @@ def test_mistakes_are_found_where_they_are(old: str, new: str, said: str | None)
 def test_mistakes_are_told_all_at_once() -> None:
     _, problems = read(WHOLE.replace("0.01", "0.001").replace("undecided: advance", "undecided: x").replace("50%", "1x"))
     assert len([problem for problem in problems if "error" in problem]) == 3
+
+
+def test_a_release_is_no_configuration() -> None:
+    said = "r.yaml:1:1: error: this is a release, not a configuration (`shifter release lint` checks it)"
+    assert [str(problem) for problem in load(WHOLE, "r.yaml").problems] == [said]
 
 
 def test_who_is_asked() -> None:
