@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 from shifter.cli import main, release_status
 from shifter.cli.release import COMMANDS
 from shifter.config.releases import read_release
+from shifter.model.release import State
 from shifter.release.plan import plan
+from shifter.release.states import verbs_in
 from tests.support.answering import Admin, answering
 from tests.support.programs import ROOT
 from tests.support.release_scenes import event, release, story
@@ -326,3 +328,14 @@ def test_plan() -> None:
     assert result.stdout.startswith("service1-to-1a: service1 -> service1a at 100 requests a second, of which 1 % fail\n")
     assert json.loads(local("plan", FILE, "--json").stdout)["rate"] is None
     assert local("plan", "/nowhere").exit_code == 2
+
+
+def test_what_fits_is_what_the_machine_takes() -> None:
+    page = (ROOT / "docs/releases.md").read_text(encoding="utf-8")
+    rows = page[page.index("| state | what fits |") :].partition("\n\n")[0].splitlines()[2:]
+    said = {}
+    for row in rows:
+        states, fits = row.strip("| ").split(" | ")
+        verbs = set() if fits.startswith("nothing") else {verb.removeprefix("gate ") for verb in fits.split(", ")}
+        said |= dict.fromkeys(states.split(", "), verbs)
+    assert said == {state.value: {verb.value for verb in verbs_in(state)} for state in State}
