@@ -25,6 +25,7 @@ SHIFTER = Actor("shifter")
 """Who does what nobody asked for."""
 _NOTHING = Evidence()
 _NO_TRAFFIC: Mapping[str, Any] = {"share": 0, "forced": False, "mirror": 0, "aim": 0, "before_pause": None, "by_hand": False}
+_STAYS = {State.SUCCEEDED: "succeeded", State.ROLLED_BACK: "rolled_back", State.ABORTED: "aborted"}
 _AGING = frozenset((State.WARMING, State.OBSERVING, State.BAKING))
 
 __all__ = ["SHIFTER", "Facts", "Refused", "ReleaseMachine", "Verb", "raises", "tell_judge"]
@@ -219,11 +220,20 @@ class ReleaseMachine:
         return self._does(verb)(actor, evidence, facts)
 
     def halt(self, reason: str, evidence: Evidence = _NOTHING) -> Transition | None:
-        """Pause it, for another *reason* than that a person wants it; ``None`` where there is nothing to pause."""
-        state = self.progress.state
-        if state not in ACTIVE or state is State.PAUSED:
-            return None
-        return self._move(self._moves.pause, "paused", f"paused: {reason}", SHIFTER, evidence, before_pause=state)
+        """Stay where it is, for another *reason* than that a person wants it: paused, if it is in a step. ``None`` in a preflight and while
+        it is rolled back: there nothing is gained by that."""
+        progress, moves = self.progress, self._moves
+        state = progress.state
+        if state in ACTIVE:
+            before = progress.before_pause if state is State.PAUSED else state
+            return self._move(moves.pause, "paused", f"paused: {reason}", SHIFTER, evidence, before_pause=before)
+        if state is State.PENDING:
+            return self._move(moves.abort, "aborted", f"it cannot begin: {reason}", SHIFTER, evidence, **_NO_TRAFFIC)
+        if state in _STAYS:
+            return self._move(
+                moves.note, _STAYS[state], f"{state.value}, and stays so: {reason}", SHIFTER, evidence, in_state=progress.in_state
+            )
+        return None
 
     def _does(self, verb: Verb) -> Callable[[Actor, Evidence, Facts], Transition]:
         return {

@@ -125,7 +125,7 @@ class Runner:
             around.outreach.leave(spec.name)
             return
         gap = around.wall() - self._record.saved
-        if gap > spec.resume_within:
+        if gap > spec.resume_within and progress.state in ACTIVE and progress.state is not State.PAUSED:
             self._take(self.machine.halt(f"there was no process for {rules.seconds(round(gap))}"))
         if progress.state is State.PENDING:
             self._make(self.machine.start(SHIFTER)).addErrback(lambda _reason: None)  # `problem` says it
@@ -249,6 +249,9 @@ class Runner:
         return self._in_turn(lambda: self._make(self.machine.supersede(actor, by)))
 
     def _in_turn(self, what: Callable[[], Deferred[Progress]]) -> Deferred[Progress]:
+        if self._failing and not self._writing and self._pending is None:
+            self._failing = False
+            self._write()  # somebody may have made room
         if not self._busy:
             return what()
         done: Deferred[Progress] = Deferred()
@@ -313,14 +316,18 @@ class Runner:
         if waits and transition.after.state not in _URGENT:
             self.machine.take_back()  # it comes again when what is being written is
             return
-        self._make(transition).addErrback(self._not_made, transition)
+        self._make(transition).addErrback(self._dropped, transition)
+
+    def _dropped(self, reason: Failure, transition: Transition) -> None:
+        if reason.check(ShifterError):  # nobody tried to write it down
+            self._not_made(reason, transition)
 
     def _not_made(self, reason: Failure, transition: Transition) -> None:
-        """Pause it, because *transition* could not be written down. What holds is written down then, whatever the store has by now."""
-        if self._stopped or transition.before.state is State.PREFLIGHT:  # there it is tried again, once a second
+        """Stay there, because *transition* could not be written down: that is written down in its stead, whatever the store has by now."""
+        if self._stopped:
             return
-        why = f"{percent(transition.after.share)} could not be written down ({reason.getErrorMessage()})"
-        self._take(self.machine.halt(why, self.evidence))
+        what = percent(transition.after.share) if raises(transition) else f"`{transition.event}`"
+        self._take(self.machine.halt(f"{what} could not be written down ({reason.getErrorMessage()})", self.evidence))
 
     def _make(self, transition: Transition) -> Deferred[Progress]:
         """Have *transition* come true, by rule 1 or by rule 2."""
@@ -355,8 +362,7 @@ class Runner:
         def failed(reason: Failure) -> Failure:
             self._pending = None
             self._say(f"version {transition.after.version} cannot be written down: {reason.getErrorMessage()}")
-            if raises(transition):
-                self._not_made(reason, transition)
+            self._not_made(reason, transition)
             return reason
 
         def settled(result: Any) -> Any:
@@ -416,7 +422,10 @@ class Runner:
 
         def failed(reason: Failure) -> None:
             self._writing, self._failing = False, True
-            self._say(f"version {first.transition.after.version} cannot be written down yet: {reason.getErrorMessage()}")
+            tried = first.transition
+            # it may be written down all the same: what is tried again has to be allowed on top of it
+            first.transition = replace(tried, before=replace(tried.before, version=tried.after.version))
+            self._say(f"version {tried.after.version} cannot be written down yet: {reason.getErrorMessage()}")
             for one in self._unwritten:  # it is done all the same, and is written down when that can be done
                 waiting, one.waiting = one.waiting, None
                 if waiting is not None:

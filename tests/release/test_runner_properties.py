@@ -73,8 +73,13 @@ verbs = st.sampled_from([verb.value for verb in Verb])
 class WatchedStore(FakeStore):
     """A store that can also say that it has not written what it has, and die."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsure: set[int] = set()
+
     def lose(self) -> None:
         """What was asked for first is written down, and the answer says the opposite."""
+        self.unsure.add(len(self.written) + 2)
         transition, judge, done = self._waiting.pop(0)
         problem = "timed out"
         try:
@@ -189,13 +194,14 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def no_step_is_skipped(self) -> None:
         for one in self.store.written:
-            begun = one.event == "promoted" or one.after.step in (0, one.before.step - 1, one.before.step, one.before.step + 1)
-            assert begun, one
-            assert one.after.version > one.before.version
+            assert one.event == "promoted" or one.after.step <= one.before.step + 1, one
+            assert one.after.version >= one.before.version
 
     @invariant()
     def one_leads_to_the_next(self) -> None:
         for earlier, later in zip(self.store.written, self.store.written[1:], strict=False):
+            if later.number in self.store.unsure:
+                continue  # who wrote it could not know what was written before
             assert shares(earlier.after) == shares(later.before), (earlier, later)
 
     def teardown(self) -> None:
