@@ -333,7 +333,7 @@ def test_plan() -> None:
 def test_what_fits_is_what_the_machine_takes() -> None:
     page = (ROOT / "docs/releases.md").read_text(encoding="utf-8")
     rows = page[page.index("| state | what fits |") :].partition("\n\n")[0].splitlines()[2:]
-    said = {}
+    said: dict[str, set[str]] = {}
     for row in rows:
         states, fits = row.strip("| ").split(" | ")
         verbs = set() if fits.startswith("nothing") else {verb.removeprefix("gate ") for verb in fits.split(", ")}
