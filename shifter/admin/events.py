@@ -72,6 +72,8 @@ class Feed:
         self._draining = False
         self._over = False
         self._version = 0
+        self._shares: list[object] = []  # of releases: shares are part of the topology, and move without a new version of it
+        self._drawn: tuple[int, list[object]] = (0, [])
         self._topology = b""
         self._changes: list[AuditEntry] = []
         self._changes_asked = -1
@@ -141,7 +143,8 @@ class Feed:
         """Look at everything, a little at a time; at the figures only if that was not done just now."""
         self._describe()
         snapshot = self._view.snapshot()
-        if self._listeners and snapshot is not None and snapshot.version != self._version:
+        if self._listeners and snapshot is not None and (snapshot.version, self._shares) != self._drawn:
+            drawn = snapshot.version, self._shares
             from shifter.admin.topology import topology  # it takes a lot of memory with it, and most never ask
 
             pieces = []
@@ -150,7 +153,7 @@ class Feed:
                 if number % (10 * AT_ONCE) == 0:
                     yield
             self._topology = _event("topology", "".join(pieces))
-            self._version = snapshot.version
+            self._version, self._drawn = snapshot.version, drawn
         if self._version != self._changes_asked:
             self._changes_asked = self._version
             self._view.audit(CHANGES).addCallbacks(self._changed, lambda failure: _log.failure("the audit log cannot be read", failure))
@@ -189,6 +192,7 @@ class Feed:
         running = [{name: one[name] for name in shown} for one in self._view.releases().listed() if not one["over"]]
         told = {"state": state, "version": version, "problems": list(self._view.problems()), "notices": list(self._view.notices())}
         told["releases"] = running
+        self._shares = [one["weight"] for one in running]
         self._state = _event("state", json.dumps(told))
         draining = state == "DRAINING"
         if draining and not self._draining:
@@ -237,8 +241,8 @@ class Feed:
         if listener.state != self._state:
             listener.state = self._state
             yield self._state
-        if listener.version != self._version:
-            listener.version = self._version
+        if listener.topology is not self._topology:
+            listener.topology = self._topology
             yield self._topology
         if self._changes and listener.change != self._changes[0].number:
             fresh = [entry.to_dict() for entry in self._changes if entry.number > listener.change]
@@ -261,16 +265,16 @@ class Feed:
 
 
 class _Listener:
-    """One who listens, and what it was told: the number of the last figures and of the last change, the version of the configuration."""
+    """One who listens, and what it was told: the number of the last figures and of the last change, the topology."""
 
-    __slots__ = ("behind", "change", "figures", "greeted", "sink", "state", "version")
+    __slots__ = ("behind", "change", "figures", "greeted", "sink", "state", "topology")
 
     def __init__(self, sink: Sink, figures: int) -> None:
         self.sink = sink
         self.figures = figures
         self.behind = 0
         self.change = 0
-        self.version = 0
+        self.topology = b""
         self.state = b""
         self.greeted = False
 

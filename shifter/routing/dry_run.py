@@ -25,6 +25,7 @@ from shifter.routing.hosts import HostTable
 from shifter.routing.match import Matcher, compile_match, compile_weights
 from shifter.routing.match_header import header_values
 from shifter.routing.redirect import compile_redirect
+from shifter.routing.release_split import compile_choice
 from shifter.routing.require_tls import compile_tls_requirement
 from shifter.routing.rewrite import compile_rewrite, replace_host
 from shifter.routing.runtime import Runtime
@@ -133,7 +134,8 @@ class Table:
             return WeightedCluster("", 1, cluster_header=action.cluster_header)
         pick = self._picks.get(id(action))
         if pick is None:
-            pick = self._picks[id(action)] = compile_pick(action, action.clusters, self.runtime)
+            held = compile_choice(action, action.hold) if action.hold is not None else None
+            pick = self._picks[id(action)] = held or compile_pick(action, action.clusters, self.runtime)
         return pick(head, client, newcomer)
 
     def cluster_name(self, entry: WeightedCluster, head: RequestHead) -> str:

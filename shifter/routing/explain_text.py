@@ -298,7 +298,8 @@ def action_words(route: Route, runtime: Runtime) -> str:
         return _cluster_words(action, 0)
     weights = weights_now(action, runtime)
     total = sum(weights) if have_weight(weights) else 1
-    return ", ".join(f"{_cluster_words(action, at)} {percent(Fraction(weight, total))}" for at, weight in enumerate(weights))
+    said = ", ".join(f"{_cluster_words(action, at)} {percent(Fraction(weight, total))}" for at, weight in enumerate(weights))
+    return said if action.hold is None else f"{said} (release {shown(action.hold.release)})"
 
 
 def _cluster_words(action: RouteAction, at: int) -> str:

@@ -10,16 +10,17 @@ Rule 3. A user is what the release's ``stick_to`` makes of a request; without th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xxhash import xxh64_intdigest
 
 from shifter.model.release import MILLION, RouteHold
-from shifter.model.route import HashPolicy, RouteAction
+from shifter.model.route import HashPolicy, RouteAction, WeightedCluster
 from shifter.observe.comparison import Comparison
 from shifter.observe.differences import Differences
 from shifter.routing.hash_policy import MASK, Hash, Newcomer, asks_for_client, compile_hash
-from shifter.routing.weighted_clusters import compile_number, is_by_hash
+from shifter.routing.match_header import compile_header
+from shifter.routing.weighted_clusters import Pick, compile_number, is_by_hash
 from shifter.wire.events import RequestHead
 
 _KEY_BYTES = 8
@@ -107,3 +108,28 @@ def compile_user(action: RouteAction, hold: RouteHold) -> tuple[Hash | None, boo
     else:
         return None, False
     return compile_hash(policies), asks_for_client(policies)
+
+
+def compile_choice(action: RouteAction, hold: RouteHold) -> Pick[WeightedCluster]:
+    """Return the function that picks the entry of a held route, as `proxy.held` does while both versions can serve: for those who tell of
+    it, to whom the weights of the entries are the shares (`with_shares`). Raises `RoutingError`."""
+    baseline, canary = action.clusters
+    split = ReleaseSplit(hold.release, canary.weight * MILLION // ((baseline.weight + canary.weight) or 1))
+    forces = compile_header(hold.header) if hold.header is not None else None
+    user_of, _ = compile_user(action, hold)
+
+    def choice(head: RequestHead, client: bytes, newcomer: Newcomer) -> WeightedCluster:
+        if forces is not None and forces(head):
+            return canary
+        user = user_of(head, client, newcomer) if user_of is not None else None
+        return canary if (split.draws_canary(head.random) if user is None else split.keeps_canary(user)) else baseline
+
+    return choice
+
+
+def with_shares(action: RouteAction, split: ReleaseSplit) -> RouteAction:
+    """Return the *action* of a held route as it is at this moment: weights that are the shares, and no header that does nothing yet."""
+    assert action.hold is not None
+    baseline, canary = action.clusters
+    entries = replace(baseline, weight=MILLION - split.share), replace(canary, weight=split.share)
+    return replace(action, clusters=entries, hold=action.hold if split.forced else replace(action.hold, header=None))

@@ -15,7 +15,7 @@ from typing import Any
 from shifter.config.release_route import FoundRoute, RouteReferenceError, finding_routes
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.http_connection_manager import HttpConnectionManager
-from shifter.model.listener import FilterChain, Listener
+from shifter.model.listener import FilterChain, Listener, with_managers
 from shifter.model.release import MirrorStep, ReleaseSpec, RouteHold, RouteReference
 from shifter.model.route import (
     HashPolicy,
@@ -31,6 +31,7 @@ from shifter.model.route import (
     WeightedCluster,
 )
 from shifter.model.steps import Steps, at_once
+from shifter.routing.release_split import Splits, with_shares
 
 
 class HoldError(Exception):
@@ -87,6 +88,33 @@ def holder_of(said: Bootstrap, holds: Mapping[str, RouteHold], name: str) -> Ste
             if name in (one.name, f"{one.listener}/{one.name}"):
                 return hold.release
     return ""
+
+
+def as_shared(bootstrap: Bootstrap, splits: Splits) -> Bootstrap:
+    """Return *bootstrap*, which is served, with the shares of its held routes at this moment as their weights, for people to see."""
+
+    def route(one: Route) -> Route:
+        action = one.action
+        if not isinstance(action, RouteAction) or action.hold is None:
+            return one
+        return replace(one, action=with_shares(action, splits.of(action.hold.release)))
+
+    def host(one: VirtualHost) -> VirtualHost:
+        return replace(one, routes=tuple(map(route, one.routes))) if _holds(one) else one
+
+    def manager(one: HttpConnectionManager) -> HttpConnectionManager:
+        hosts = tuple(map(host, one.route_config.virtual_hosts))
+        return replace(one, route_config=replace(one.route_config, virtual_hosts=hosts))
+
+    def listener(one: Listener) -> Listener:
+        touched = any(_holds(host) for each in one.managers for host in each.route_config.virtual_hosts)
+        return with_managers(one, manager) if touched else one
+
+    return replace(bootstrap, listeners=tuple(map(listener, bootstrap.listeners)))
+
+
+def _holds(host: VirtualHost) -> bool:
+    return any(isinstance(route.action, RouteAction) and route.action.hold is not None for route in host.routes)
 
 
 _Places = Mapping[tuple[str, int], RouteHold]

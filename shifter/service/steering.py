@@ -4,13 +4,14 @@ Rule 1. Everything here is a wish to the `controller`, which carries it out or s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from shifter.model.bootstrap import Bootstrap
+from shifter.model.bootstrap import Bootstrap, Snapshot
 from shifter.model.change import Actor, ChangeResult
 from shifter.model.release import MILLION
 from shifter.model.steps import Steps
@@ -20,7 +21,7 @@ from shifter.service.composition import Inputs, notice
 from shifter.service.controller import Controller
 from shifter.service.disk_values import DiskValues, read_values
 from shifter.service.disk_watch import DiskWatch
-from shifter.service.holds import finding_held
+from shifter.service.holds import as_shared, finding_held
 from shifter.service.journal import Journal, Overrides
 from shifter.service.runtime import ModifyRuntime, ReadDisk
 from shifter.service.sources import Candidate
@@ -43,6 +44,7 @@ class Steering:
         self._journal = journal
         self._load = load
         self._splits = splits or Splits()
+        self._shown: tuple[object, Snapshot] | None = None
         self._disk = DiskWatch(reactor, self._disk_changed, self._aside)
         controller.served.append(self._served)
 
@@ -51,6 +53,16 @@ class Steering:
         self._disk.stop()
 
     # what holds
+
+    def snapshot(self) -> Snapshot | None:
+        """Return what is served, with routes that releases hold as they are shared out at this moment; the same as long as that is."""
+        inputs, snapshot = self._controller.inputs, self._controller.snapshot
+        if snapshot is None or inputs is None or not inputs.overrides.holds:
+            return snapshot
+        shares = tuple((name, split.share, split.forced) for name in inputs.overrides.holds for split in (self._splits.of(name),))
+        if self._shown is None or self._shown[0] != shares:
+            self._shown = shares, replace(snapshot, bootstrap=as_shared(snapshot.bootstrap, self._splits))
+        return self._shown[1]
 
     def weights(self) -> Deferred[list[dict[str, object]]]:
         """Fire with the routes that have weights, as JSON has them, with what holds over the files."""
@@ -91,6 +103,7 @@ class Steering:
     # files of runtime values
 
     def _served(self, inputs: Inputs) -> None:
+        self._shown = None
         if inputs.candidate.bootstrap is not None:
             self._disk.watch(inputs.candidate.bootstrap)
 

@@ -80,7 +80,7 @@ class ServiceView:
 
     def snapshot(self) -> Snapshot | None:
         """See `AdminView`."""
-        return self._controller.snapshot
+        return self._steering.snapshot()
 
     def state(self) -> str:
         """See `AdminView`."""

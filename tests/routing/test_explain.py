@@ -1,16 +1,19 @@
 """Why a request goes where it goes."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xxhash import xxh64_intdigest
 
 from shifter.model.address import SocketAddress
 from shifter.model.bootstrap import RuntimeLayer
 from shifter.model.cluster import Cluster
 from shifter.model.filters import HttpFilter
 from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.release import RouteHold, RouteReference
 from shifter.model.route import (
     DirectResponseAction,
     FractionalPercent,
@@ -34,6 +37,7 @@ from shifter.model.route import (
 from shifter.routing.dry_run import Table
 from shifter.routing.explain import Copy, Explanation, explain
 from shifter.routing.explain_question import Scene, question
+from shifter.routing.release_split import ReleaseSplit
 from shifter.routing.runtime import Runtime
 from shifter.wire.events import RequestHead, fields
 from tests.support.listeners import http_listener
@@ -198,6 +202,25 @@ def test_a_cookie_keeps_the_choice() -> None:
     assert shares(told) == [("new", Fraction(1, 4)), ("old", Fraction(3, 4))]
     assert told.ways[0].decided == "weights; a new cookie keeps the choice"
     assert ask(where, "http://h.test/", "cookie: user=ann").ways[0].decided == "the hash policy"
+
+
+def test_a_release_shares_out_the_route_that_it_holds() -> None:
+    entries = WeightedCluster("old", 950_000), WeightedCluster("new", 50_000)
+    hold = RouteHold("r", RouteReference(text="/"), "old", "new", HeaderMatcher(b"x-canary", present=True))
+    chance = scene(to(*entries, hold=hold))
+    told = ask(chance)
+    assert (told.ways[0].decided, shares(told)) == ("the release r, by chance", [("old", Fraction(19, 20)), ("new", Fraction(1, 20))])
+    told = ask(chance, "GET http://h.test/", "x-canary: 1")
+    assert (told.ways[0].decided, shares(told)) == ("the release r, by its header x-canary", [("old", Fraction(0)), ("new", Fraction(1))])
+    assert shares(ask(chance, random=1_049_999)) == [("old", Fraction(0)), ("new", Fraction(1))]
+    assert shares(ask(chance, random=1_050_000)) == [("old", Fraction(1)), ("new", Fraction(0))]
+    sticky = scene(to(*entries, hold=replace(hold, stick_to=HashPolicy(HashSource.COOKIE, b"seen", ttl=0.0))))
+    assert ask(sticky).ways[0].decided == "the release r; a new cookie keeps the choice"
+    split = ReleaseSplit("r", 50_000)
+    for number in range(40):
+        told = ask(sticky, "GET http://h.test/", f"cookie: seen={number}")
+        mine = split.keeps_canary(xxh64_intdigest(b"%d" % number))
+        assert (told.ways[0].decided, shares(told)[1][1]) == ("the release r, by who its user is", mine)
 
 
 def test_weights_come_from_runtime() -> None:

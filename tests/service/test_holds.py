@@ -146,6 +146,23 @@ def test_weights_of_a_held_route_are_the_releases() -> None:
     assert lab.weigh("/rt", service1a="50").taken
 
 
+def test_people_see_the_shares_of_the_moment() -> None:
+    lab = holding(hold("/rich", header=HeaderMatcher(b"x-canary", present=True)))
+    split = lab.steering._splits.of("new")
+    split.share = 50_000
+    shown = lab.steering.snapshot()
+    assert shown is not None and lab.steering.snapshot() is shown
+    now = action(shown.bootstrap, 0)
+    assert [entry.weight for entry in now.clusters] == [950_000, 50_000]
+    assert now.hold is not None and now.hold.header is None, "it does nothing yet"
+    split.forced = True
+    shown = lab.steering.snapshot()
+    assert shown is not None and action(shown.bootstrap, 0).hold == hold("/rich", header=HeaderMatcher(b"x-canary", present=True))
+    assert action(lab.plane.served[-1], 0).clusters != now.clusters
+    assert lab.wait(lab.controller.change(LetGo("new"), ANN)).taken
+    assert lab.steering.snapshot() is lab.controller.snapshot
+
+
 def test_nothing_that_is_taken_back_takes_a_release_with_it() -> None:
     lab = Steered(FRONT)
     assert lab.weigh("/rt", service1a="50").taken
