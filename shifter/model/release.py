@@ -158,7 +158,7 @@ class VerdictSettings:
     """How a canary is judged. ``false_roll_back`` is the probability, over the whole release, that one that is no worse is rolled back.
 
     ``max_error_increase`` and ``max_latency_increase`` are what it may be worse by: 0.0025 is a quarter of a point, 0.1 ten per cent.
-    Evidence grows at most fivefold in ``tolerate_blips`` seconds. ``exposure_budget`` bounds the failed requests that the baseline would
+    Evidence grows at most twentyfold in ``tolerate_blips`` seconds. ``exposure_budget`` bounds the failed requests that the baseline would
     not have failed; ``None``: no bound. ``latency`` ``False`` leaves latency out of it.
     """
 

@@ -3,7 +3,7 @@
 Rule 1. The evidence is the average of two capitals, one bet on failures and one on latencies (`eprocess`, `latency`). A canary that is no
         worse brings it to ``threshold`` at any time of the release with at most the probability that was asked for.
 Rule 2. Failures count only while the canary fails by ``max_error_increase`` more, on average or recently: what is tolerated condemns
-        nobody, however sure it is.
+        nobody, however sure it is. Where users are the unit, these are points of users.
 Rule 3. While a canary is warming up, failures are bet on with a stake of their own, and count only as a catastrophe; latencies do not.
 Rule 4. It knows no clock: a tick is a second. It is the same judge after `Verdict.to_state` and back.
 """
@@ -156,15 +156,18 @@ class Verdict:
         requests, failed = self._strata.add(second)
         self._total.add(requests, failed)
         self._since_brake.add(requests, failed)
+        units, of_them_failed = self._counted(second)
         if self._warm_left > 0.0:
             self._warmed.add(requests, failed)
         else:
+            if self._unit == "user":
+                requests = units[1]
+                failed = sum(canary - baseline * share / (1.0 - share) for share, (baseline, canary) in second.failures.items())
             self._judged.add(requests, failed)
             self._recent.add(requests, failed)
         if self._braked:
             for share, (baseline, canary) in second.latencies.items():
                 self._slow_since_brake.add(sum(canary), canary[-1] - baseline[-1] * share / (1.0 - share))
-        units, of_them_failed = self._counted(second)
         self._tiles.add(second, units, of_them_failed)
         if turn := self._age_of_step % _TURNS:
             self._tiles.work_out(turn - 1)
