@@ -19,17 +19,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from shifter.model.change import Actor
-from shifter.model.release import GateKind, Progress, ReleaseSpec, State, Transition, percent
+from shifter.model.release import Gate, Progress, State, Transition, percent
 from shifter.observe.comparison import Second
 from shifter.release import rules
+from shifter.release.around import Around
+from shifter.release.asking import Asker
 from shifter.release.errors import Refused, ShifterError
 from shifter.release.evidence import Evidence
-from shifter.release.interfaces import Clock, DataPath, GateAnswer, Judge, Outreach, Record, Store
+from shifter.release.interfaces import GateAnswer, Judge, Record
 from shifter.release.machine import SHIFTER, ReleaseMachine, raises, tell_judge
 from shifter.release.rules import Facts
 from shifter.release.states import ACTIVE, Verb
-from shifter.release.status import Kept, Look, Needs, Noticed
+from shifter.release.status import Kept, Look, Noticed
 
+__all__ = ["Around", "Runner"]
 KEEP_EVERY = 10.0
 """Seconds after which what is known is written down though nothing has happened."""
 LONGEST_TICK = 2.0
@@ -45,20 +48,6 @@ _URGENT = frozenset((State.BRAKED, State.ROLLING_BACK, State.ROLLED_BACK, State.
 _NOTHING = Evidence()
 
 _log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What releases need of others. ``judge`` makes a judge, from what one knew before or anew; ``monotonic`` and ``wall`` return seconds;
-    ``needs`` says how long steps take (`status.Needs`)."""
-
-    judge: Callable[[ReleaseSpec, Mapping[str, object] | None], Judge]
-    store: Store
-    outreach: Outreach
-    datapath: DataPath
-    monotonic: Clock
-    wall: Clock
-    needs: Needs | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -93,8 +82,7 @@ class Runner:
         self._queue: deque[Callable[[], object]] = deque()
         self._holding = False
         self._has_route = record.progress.held
-        self._asking = False
-        self._ask_at = 0.0
+        self._asker = Asker(around, self._kept, self._answered)
         self._stopped = False
         self._failing = False
         self._needs_until = 0.0
@@ -152,7 +140,7 @@ class Runner:
             self.machine.tick(_NOTHING, passed)
             self._preflight()
         self._write()
-        self._ask(now)
+        self._asker.ask(now, self.machine, self.evidence)
         if now - self._last_kept >= KEEP_EVERY:
             self._last_kept = now
             self.keep()
@@ -271,40 +259,11 @@ class Runner:
 
     # gates
 
-    def _ask(self, now: float) -> None:
-        """Ask the webhook of the gate that the release waits for, if it is time."""
-        progress, step = self.progress, self.machine.step
-        if (
-            progress.state is not State.GATED
-            or progress.gate
-            or step is None
-            or step.gate is None
-            or step.gate.kind is not GateKind.WEBHOOK
-        ):
-            return
-        if self._asking or now < self._ask_at:
-            return
-        gate, of = step.gate, (progress.attempt, progress.step, progress.version)
-        said = {"release": self.spec.name, "route": self.spec.route.text, "baseline": self.spec.baseline, "canary": self.spec.canary}
-        where = {"gate": gate.name, "step": step.number, "title": step.title, "weight": progress.share / 1e4, "waiting": progress.in_state}
-        seen = self.evidence
-        counts = {"requests": list(seen.requests), "failed": list(seen.failed), "excess_failed": seen.excess_failed}
-        which = {"attempt": progress.attempt, "version": progress.version}
-        self._asking = True
-        self._kept.asked(gate.name, self._around.wall())
-        asked = self._around.outreach.ask(
-            self.spec, gate, {**said, **where, **which, "counts": counts, "evidence": dict(seen.to_dict()), "verdict": seen.sentence}
-        )
-        asked.addCallback(self._answered, of, gate.name, gate.every)
-
-    def _answered(self, answer: GateAnswer, of: tuple[int, int, int], gate: str, every: float) -> None:
-        self._asking = False
-        self._ask_at = self._around.monotonic() + every
-        self._kept.answered(gate, answer.reason or answer.verdict)
-        progress = self.progress
-        if self._stopped or progress.state is not State.GATED or of != (progress.attempt, progress.step, progress.version):
-            return
-        self._take(self.machine.gate_answered(answer.verdict, answer.reason, Actor(f"the webhook {gate}", answer.reason), self.evidence))
+    def _answered(self, answer: GateAnswer, gate: Gate) -> None:
+        if not self._stopped:
+            self._take(
+                self.machine.gate_answered(answer.verdict, answer.reason, Actor(f"the webhook {gate.name}", answer.reason), self.evidence)
+            )
 
     # transitions
 
@@ -378,12 +337,11 @@ class Runner:
         if event == "retried":
             self._judge, self.evidence = self._around.judge(spec, None), _NOTHING
             self._kept = Kept({})
+            self._asker = Asker(self._around, self._kept, self._answered)
         if after.held and after.state is not State.SUPERSEDED:
             self._around.datapath.steer(spec.name, after)
         if after.state in ACTIVE:
             tell_judge(self._judges(), spec, transition)
-        if after.state is State.GATED and transition.before.state is not State.GATED:
-            self._ask_at = 0.0
         if event in ("retried", "undone") and transition.before.state.over:
             self._around.outreach.watch(spec)
         if not after.held and after.state.over and after.state is not State.SUPERSEDED:
@@ -463,7 +421,7 @@ class Runner:
         """Return all that people may see of it, as JSON has it; of the series only the last *points*."""
         name, around, facts = self.spec.name, self._around, self.facts()
         look = Look(
-            *(self.machine, self.evidence, facts, self._kept, self._noticed, self._record.started, around.wall()),
+            *(self.machine, self._shown(), facts, self._kept, self._noticed, self._record.started, around.wall()),
             observed=around.datapath.observed(name),
             notifications=around.outreach.notifications(name),
             checks=around.outreach.checks(name),
@@ -471,6 +429,13 @@ class Runner:
             problem=self.problem,
         )
         return look.to_dict(points)
+
+    def _shown(self) -> Evidence:
+        """Return the evidence, or what was known when another process saw the last of it."""
+        known = self._record.judge
+        if self.evidence is _NOTHING and self._judge is None and known is not None:
+            self.evidence = self._around.judge(self.spec, known).tick(Second(), 0.0)
+        return self.evidence
 
     def _needed(self, rate: float | None) -> Sequence[Mapping[str, object] | None]:
         """Return what each step needs at this *rate*; found out anew now and then."""

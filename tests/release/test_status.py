@@ -69,6 +69,15 @@ def test_what_is_remembered_for_people_survives_the_process() -> None:
     assert shown(again)["steps"][0]["seconds"] == 10.0
 
 
+def test_the_last_evidence_is_shown_by_the_next_process() -> None:
+    world = World()
+    runner = world.begun()
+    world.pass_time(runner, 10)
+    runner.verb("abort", ANN)
+    world.see(Evidence(sentence="no difference seen"))
+    assert shown(world.restart(runner))["verdict"] == "no difference seen"
+
+
 def test_lines_reach_back_ten_minutes() -> None:
     noticed = Noticed()
     for second in range(700):
