@@ -76,6 +76,7 @@ def _list(client: Client, as_json: bool, wanted: str | None) -> int:
     for one in routes:
         over = one.get("override")
         held = "" if over is None else "   (set; the file says otherwise)"
+        held = f"   (release {one['release']})" if one.get("release") else held
         click.echo(f"{one['route']}{held}")
         width = max(len(cluster["name"]) for cluster in one["clusters"])
         for cluster in one["clusters"]:

@@ -82,10 +82,11 @@ def with_held(bootstrap: Bootstrap, said: Bootstrap, holds: Mapping[str, RouteHo
 
 
 def holder_of(said: Bootstrap, holds: Mapping[str, RouteHold], name: str) -> Steps[str]:
-    """Return the release that holds the route which is called *name* where weights are set; empty when none does."""
+    """Return the release that holds the route which may be called *name* where weights are set; empty when none does."""
     for hold in holds.values():
         for one in (yield from finding_held(said, hold)):
-            if name in (one.name, f"{one.listener}/{one.name}"):
+            words = (one.name, f"{one.listener}/{one.name}", one.name.partition("/")[2], one.route.match.text.decode("utf-8", "replace"))
+            if name in words:
                 return hold.release
     return ""
 

@@ -41,10 +41,10 @@ class SetWeights:
         file = now.candidate.bootstrap
         assert file is not None
         try:
-            choice = yield from finding(replace(file, runtime=self._served().runtime), self._route)
-            holder = yield from holder_of(file, now.overrides.holds, choice.name)
+            holder = yield from holder_of(file, now.overrides.holds, self._route)
             if holder:
-                return Refusal((f"the release `{holder}` holds {choice.name}: use `shifter release` for its weights",))
+                return Refusal((f"the release `{holder}` holds {self._route}: use `shifter release` for its weights",))
+            choice = yield from finding(replace(file, runtime=self._served().runtime), self._route)
             held = now.overrides.weights.get(choice.name)
             if held is not None:
                 choice = as_set(choice, held)

@@ -20,7 +20,8 @@ ROUTE = {
     "override": {"instead_of": {"service1a": 10, "service1": 90}},
 }
 OTHER = {**ROUTE, "route": "all/second", "override": None}
-LISTED = {"/weights": (200, json.dumps({"routes": [ROUTE, OTHER]}) + "\n")}
+HELD = {**ROUTE, "route": "all/third", "override": None, "release": "new"}
+LISTED = {"/weights": (200, json.dumps({"routes": [ROUTE, OTHER, HELD]}) + "\n")}
 
 
 def shifter(*arguments: str, result: ChangeResult | None = None, **pages: object) -> tuple[Result, Admin]:
@@ -76,6 +77,9 @@ def test_weights_are_listed() -> None:
             "all/second",
             "  service1a       25 %   weight 25",
             "  service1        75 %   weight 75",
+            "all/third   (release new)",
+            "  service1a       25 %   weight 25",
+            "  service1        75 %   weight 75",
         ],
     )
     assert shifter("weight", **{"/weights": (200, '{"routes": []}')})[0].stdout == "no route has weights\n"
@@ -90,7 +94,7 @@ def test_one_route_is_listed(name: str) -> None:
 
 
 def test_all_are_listed_as_json() -> None:
-    assert json.loads(shifter("weight", "--json", **LISTED)[0].stdout) == {"routes": [ROUTE, OTHER]}
+    assert json.loads(shifter("weight", "--json", **LISTED)[0].stdout) == {"routes": [ROUTE, OTHER, HELD]}
 
 
 def test_history_is_what_the_proxy_tells() -> None:

@@ -142,7 +142,8 @@ def test_weights_of_a_held_route_are_the_releases() -> None:
     assert {row["route"]: row["release"] for row in rows} == {"all/prefix /rich": "new", "all/prefix /rt": None, "db/mysql": None}
     assert lab.shares()["all/prefix /rich"] == {"service1": 95, "service1a": 5}
     result = lab.weigh("/rich", service1a="1", service1="1", service2="1")
-    assert result.problems == ("the release `new` holds all/prefix /rich: use `shifter release` for its weights",)
+    assert result.problems == ("the release `new` holds /rich: use `shifter release` for its weights",)
+    assert not lab.weigh("all/prefix /rich", service1a="1", service1="1", service2="1").taken
     assert lab.weigh("/rt", service1a="50").taken
 
 
