@@ -70,11 +70,11 @@ def figures(value: object) -> list[float]:
 
 
 @given(
-    st.lists(st.tuples(VERBS, any_second()), max_size=12),
+    st.lists(st.tuples(VERBS, any_second()), max_size=8),
     st.sampled_from([USUAL, replace(USUAL, latency=False, tolerate_blips=0.0), replace(USUAL, max_error_increase=0.0)]),
     st.sampled_from(["request", "user"]),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_whatever_happens_it_says_something_and_goes_on_the_same_after_a_restart(
     story: list[tuple[str, Second]], of: VerdictSettings, unit: Literal["request", "user"]
 ) -> None:
