@@ -28,10 +28,11 @@ class Evidence:
 
     ``value`` is the e-value that decides (the average of ``errors`` and ``latency``): the release is rolled back when it reaches
     ``threshold``. ``fast`` is the same without the bound on how fast it may grow: a release is braked when that reaches the threshold.
-    ``proven``: the canary is proven not worse. ``needed`` is about how many more canary requests that, or the opposite, takes;
-    ``None`` if nobody knows. ``warming``: only a catastrophe counts. ``requests`` and ``failed`` are (baseline, canary) since the release
-    began, as far as they count; ``excess_failed`` how many of the canary's the baseline would not have failed. ``recent_requests`` and
-    ``recent_excess`` are the canary's requests since the brake looked last, and the share of them that failed in excess.
+    ``proven``: the canary is proven not worse. ``needed`` is about how many more canary requests (or users, where they are the unit)
+    that, or the opposite, takes; ``None`` if nobody knows. ``warming``: only a catastrophe counts. ``requests`` and ``failed`` are
+    (baseline, canary) since the release began, as far as they count; ``excess_failed`` how many of the canary's the baseline would not
+    have failed. ``recent_requests`` and ``recent_excess`` are the canary's requests since the brake looked last, and the share of them
+    that failed in excess, or were slower than nearly all of the baseline's.
     ``unit`` is ``request`` or ``user``. ``sentence`` says it in words, with the numbers in them.
     """
 

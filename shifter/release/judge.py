@@ -79,6 +79,7 @@ class Verdict:
         self._tiles = Tiles(settings.max_error_increase, settings.max_latency_increase if settings.latency else None)
         self._requests = [0, 0]
         self._failed = [0, 0]
+        self._units = [0, 0]  # of both versions, and those that failed
         self._sent = [0, 0]  # in this step
         self._earned: list[list[float]] = [[0.0] * len(RATIO_STAKES), [0.0] * len(STAKES)]  # in this step
         self._earned_with = 0
@@ -160,6 +161,7 @@ class Verdict:
         if self._warm_left > 0.0:
             self._warmed.add(requests, failed)
         else:
+            self._earned_with += units[1]
             if self._unit == "user":
                 requests = units[1]
                 failed = sum(canary - baseline * share / (1.0 - share) for share, (baseline, canary) in second.failures.items())
@@ -168,6 +170,7 @@ class Verdict:
         if self._braked:
             for share, (baseline, canary) in second.latencies.items():
                 self._slow_since_brake.add(sum(canary), canary[-1] - baseline[-1] * share / (1.0 - share))
+        self._units = [self._units[0] + sum(units), self._units[1] + sum(of_them_failed)]
         self._tiles.add(second, units, of_them_failed)
         if turn := self._age_of_step % _TURNS:
             self._tiles.work_out(turn - 1)
@@ -196,7 +199,6 @@ class Verdict:
         for sums, more in zip(self._earned, (earned, slower), strict=True):
             if more is not None:
                 sums[:] = map(add, sums, more)
-        self._earned_with += second.sent[1]
         proofs = self._proofs
         for share, (baseline, canary) in second.latencies.items():
             requests = sum(baseline) + sum(canary)
@@ -280,7 +282,8 @@ class Verdict:
     def _still_needed(self) -> int | None:
         if not 0.0 < self._share < 1.0 or self._warm_left > 0.0:
             return None
-        failed = (sum(self._failed) + 0.5) / (sum(self._requests) + 1.0)
+        units, of_them_failed = self._units
+        failed = min(1.0, (of_them_failed + 0.5) / (units + 1.0))
         rates = (failed, *USUAL_SLOW)
         proofs = self._proofs if self._settings.latency else self._proofs[:1]
         least = max(proof.needed(self._share, rate) for proof, rate in zip(proofs, rates, strict=False))
@@ -341,6 +344,7 @@ class Verdict:
             "tiles": self._tiles.to_state(),
             "requests": self._requests,
             "failed": self._failed,
+            "units": self._units,
             "sent": self._sent,
             "earned": [*self._earned, [self._earned_with]],
             "blocks": self._blocks,
@@ -366,7 +370,7 @@ class Verdict:
         for one, had in zip(self._excesses(), sums, strict=True):
             one.restore(had)
         self._tiles.restore(state["tiles"])
-        self._requests, self._failed, self._sent = (list(state[name]) for name in ("requests", "failed", "sent"))
+        self._requests, self._failed, self._units, self._sent = (list(state[name]) for name in ("requests", "failed", "units", "sent"))
         errors, slowness, (self._earned_with,) = state["earned"]
         self._earned = [list(errors), list(slowness)]
         self._blocks = [list(block) for block in state["blocks"]]

@@ -91,10 +91,11 @@ def _chance(value: float) -> str:
 
 
 def _more(seen: Seen, before: str) -> str:
+    """Users come as they please: how long it takes until there are more of them nobody knows."""
     if seen.needed is None:
         return ""
-    time = f" ({duration(seen.needed / seen.rate)})" if seen.rate > 0.0 else ""
-    return f"{before}about {number(seen.needed)} more canary {'request' if seen.needed == 1 else 'requests'}{time}"
+    time = f" ({duration(seen.needed / seen.rate)})" if seen.rate > 0.0 and seen.unit == "request" else ""
+    return f"{before}about {number(seen.needed)} more canary {seen.unit}{'' if seen.needed == 1 else 's'}{time}"
 
 
 def number(value: float) -> str:

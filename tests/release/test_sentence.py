@@ -55,6 +55,7 @@ FAILS = "canary fails 4.8 % of requests, baseline 1.0 %: 21 of 437 against 39 of
         (replace(SEEN, sent=(0, 0)), "no requests: nothing to judge"),
         (replace(SEEN, units=(0, 0), failed=(0, 0)), "no answers yet: nothing to judge"),
         (replace(SEEN, unit="user", needed=None), "no difference seen: canary fails for 4.8 % of users, baseline 1.0 %: 21 of 437 against"),
+        (replace(SEEN, unit="user"), "no difference seen - about 430 more canary users until this step can be called"),
         (replace(SEEN, units=(0, 1), failed=(0, 1), needed=None), "no difference seen: canary fails 1 of 1 request, baseline 0 of 0; "),
     ],
 )
