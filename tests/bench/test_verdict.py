@@ -196,6 +196,19 @@ def test_most_runs_are_of_what_goals_are_about() -> None:
     assert plan[Cell("cold start", 100, 0.5)] == plan[Cell("broken", 1, WHOLE)] == 30
 
 
+def test_where_there_were_false_roll_backs_one_looks_again() -> None:
+    kept, cell, other = Kept(), Cell("healthy 1 %", 100, 0.1), Cell("pod blips", 100, 0.1)
+    hit: Run = {SHIFTER: [10, 100, 5]}
+    kept.add(other, range(10), [hit] * 10)
+    kept.add(cell, range(10), [{SHIFTER: None}] * 10)
+    assert list(command.looked_at_again(kept, 30)) == []
+    kept.add(cell, range(1), [hit])
+    assert list(command.looked_at_again(kept, 30)) == [(cell, 30)]
+    assert list(command.looked_at_again(kept, 10)) == [(cell, 30)]
+    kept.add(cell, range(10, 1000), [{SHIFTER: None}] * 990)
+    assert list(command.looked_at_again(kept, 1000)) == [(cell, 1000)]
+
+
 def test_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cost, "_SECONDS", 5)
     monkeypatch.setattr(cost, "_RUNS", 1)
