@@ -309,12 +309,13 @@ class Verdict:
             threshold=self._threshold,
             by_latency=slowness > errors and self._warm_left <= 0.0,
             quantiles=tuple(quantiles),
-            margins=(SLACK * settings.max_error_increase, settings.max_latency_increase if settings.latency else 0.0),
+            margins=(SLACK * settings.max_error_increase, SLOW_MARGINS[0] if settings.latency else 0.0),
             warming=self._warm_left,
             braked=self._braked,
             proven=proven,
             needed=needed,
             rate=rate if isfinite(rate) else 0.0,
+            shared=0.0 < self._share < 1.0,
         )
         return say(seen)
 

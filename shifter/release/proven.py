@@ -20,8 +20,9 @@ from shifter.observe.comparison import BIN_WIDTH, FINEST_MS
 from shifter.release.eprocess import Bets
 
 SLACK = 2.0
-SLOW_MARGINS = (0.05, 0.01)
-"""By how much more requests than the baseline's 10 % and 1 % may be slower than its p90 and p99."""
+SLOW_MARGINS = (0.03, 0.01)
+"""By how much more requests than the baseline's 10 % and 1 % may be slower than its p90 and p99. (Where a p99 is four times a p50, those
+are what 20 and 30 per cent more latency than is tolerated make of them.)"""
 USUAL_SLOW = (0.08, 0.008)
 """How many requests of both versions are slower than that and the canary's tolerance, while they are alike."""
 CERTAINTY = 0.05

@@ -14,7 +14,8 @@ _SUSPICIOUS = 5.0
 @dataclass(slots=True)
 class Seen:
     """What is to be said. Pairs are (baseline, canary) ``units`` (requests or users) and those that ``failed``, over ``period``;
-    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``margins`` what errors and latency may be worse by.
+    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``margins`` by how much more it
+    is proven not to fail, and not to be slow (0: nothing is said of that). ``shared`` is whether both versions are to get requests.
     ``warming`` is for how many seconds more. ``rate`` is the canary's requests a second."""
 
     unit: str
@@ -32,12 +33,15 @@ class Seen:
     proven: bool
     needed: int | None
     rate: float
+    shared: bool
 
 
 def say(seen: Seen) -> str:
     """Return the sentence."""
     if seen.chance >= seen.threshold:
         return f"{_slower(seen) if seen.by_latency else _fails(seen)}; {_chance(seen.chance)}"
+    if not all(seen.sent) and seen.shared:
+        return f"too little traffic so far: {seen.sent[1]:,} canary requests and {seen.sent[0]:,} of the baseline's in this step"
     if not seen.sent[1]:
         return "nothing to compare with: the canary gets no requests" if seen.sent[0] else "no requests: nothing to judge"
     if not seen.sent[0]:
@@ -54,7 +58,7 @@ def say(seen: Seen) -> str:
     if not any(seen.units):
         return "no answers yet: nothing to judge"
     if seen.needed is None:
-        return f"no difference seen: {_fails(seen)}; too little traffic to say when this step can be called"
+        return f"no difference seen: {_fails(seen)}; nobody can say yet when this step can be called"
     return f"no difference seen{_more(seen, ' - ')} until this step can be called"
 
 
@@ -83,7 +87,8 @@ def _slower(seen: Seen) -> str:
 
 def _bounds(seen: Seen) -> str:
     errors, latency = seen.margins
-    return f"it does not fail {points(errors)} more often" + (f", nor is it more than {100.0 * latency:g} % slower" if latency else "")
+    slow = f", and less than {100.0 * latency:g} % more of its requests are slow" if latency else ""
+    return f"it does not fail {points(errors)} more often{slow}"
 
 
 def _chance(value: float) -> str:

@@ -18,12 +18,13 @@ SEEN = Seen(
     threshold=100.0,
     by_latency=False,
     quantiles=(P50, replace(P50, name="p99", baseline=None)),
-    margins=(0.005, 0.1),
+    margins=(0.005, 0.03),
     warming=0.0,
     braked=False,
     proven=False,
     needed=430,
     rate=6.0,
+    shared=True,
 )
 FAILS = "canary fails 4.8 % of requests, baseline 1.0 %: 21 of 437 against 39 of 3,930"
 
@@ -33,7 +34,7 @@ FAILS = "canary fails 4.8 % of requests, baseline 1.0 %: 21 of 437 against 39 of
     [
         (SEEN, "no difference seen - about 430 more canary requests (72 s) until this step can be called"),
         (replace(SEEN, needed=1, rate=0.0), "no difference seen - about 1 more canary request until this step can be called"),
-        (replace(SEEN, needed=None), f"no difference seen: {FAILS}; too little traffic to say when this step can be called"),
+        (replace(SEEN, needed=None), f"no difference seen: {FAILS}; nobody can say yet when this step can be called"),
         (replace(SEEN, chance=12_345.6), f"{FAILS}; a difference like this comes by chance less than once in 12,000 releases"),
         (
             replace(SEEN, chance=150.0, by_latency=True),
@@ -46,13 +47,17 @@ FAILS = "canary fails 4.8 % of requests, baseline 1.0 %: 21 of 437 against 39 of
             " - about 430 more canary requests (72 s)",
         ),
         (replace(SEEN, chance=9.0, by_latency=True, quantiles=()), "the canary may be worse: canary is slower; "),
-        (replace(SEEN, proven=True), f"proven not worse: {FAILS}; it does not fail 0.5 points more often, nor is it more than 10 % slower"),
+        (
+            replace(SEEN, proven=True),
+            f"proven not worse: {FAILS}; it does not fail 0.5 points more often, and less than 3 % more of its requests are slow",
+        ),
         (replace(SEEN, proven=True, margins=(0.005, 0.0)), f"proven not worse: {FAILS}; it does not fail 0.5 points more often"),
         (replace(SEEN, warming=41.0), f"warming up for another 41 s, only a catastrophe counts: {FAILS}"),
         (replace(SEEN, braked=True), f"braked: {FAILS}; whether it goes on depends on what comes now"),
-        (replace(SEEN, sent=(100, 0)), "nothing to compare with: the canary gets no requests"),
-        (replace(SEEN, sent=(0, 100)), "nothing to compare with: the baseline gets no requests"),
-        (replace(SEEN, sent=(0, 0)), "no requests: nothing to judge"),
+        (replace(SEEN, sent=(100, 0), shared=False), "nothing to compare with: the canary gets no requests"),
+        (replace(SEEN, sent=(0, 100), shared=False), "nothing to compare with: the baseline gets no requests"),
+        (replace(SEEN, sent=(0, 0), shared=False), "no requests: nothing to judge"),
+        (replace(SEEN, sent=(100, 0)), "too little traffic so far: 0 canary requests and 100 of the baseline's in this step"),
         (replace(SEEN, units=(0, 0), failed=(0, 0)), "no answers yet: nothing to judge"),
         (replace(SEEN, unit="user", needed=None), "no difference seen: canary fails for 4.8 % of users, baseline 1.0 %: 21 of 437 against"),
         (replace(SEEN, unit="user"), "no difference seen - about 430 more canary users until this step can be called"),
