@@ -69,6 +69,7 @@ os.chdir(want["cwd"])
 os.environ.clear()
 os.environ.update(want["env"])
 sys.argv = want["argv"]
+exec(want["first"])
 sys.exit(twistd.run())
 """
 
@@ -124,11 +125,11 @@ class Nursery:
         theirs.close()
         atexit.register(self._close)
 
-    def start(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], pass_fds: Sequence[int]) -> Child:
-        """Fork, and have the child run *argv*, a command line of ``twistd``."""
+    def start(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], pass_fds: Sequence[int], first: str = "") -> Child:
+        """Fork, and have the child run *argv*, a command line of ``twistd``; before that the program *first*."""
         reading, writing = os.pipe()
         try:
-            want = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "fds": [[1, 2], *([fd] for fd in pass_fds)]}
+            want = {"argv": list(argv), "cwd": str(cwd), "env": dict(env), "fds": [[1, 2], *([fd] for fd in pass_fds)], "first": first}
             socket.send_fds(self._socket, [json.dumps(want).encode()], [writing, *pass_fds])
         finally:
             os.close(writing)

@@ -103,6 +103,8 @@ class Proxy:
         self.path = directory / "front.yaml"
         self._arguments = arguments
         self._environment = {**os.environ, **(environment or {})}
+        self.first = ""
+        """A program that the process runs before all else, where it is from the `nursery`."""
         self.exit_code = 0
         """What it must end with."""
         self.log: list[str] = []
@@ -199,7 +201,7 @@ class Proxy:
                 pass_fds=[writing],
             )
         else:
-            self.process = nursery().start(command, self.directory, self._environment, [writing])
+            self.process = nursery().start(command, self.directory, self._environment, [writing], self.first)
         os.close(writing)
         assert self.process.stdout is not None
         for stream, lines in ((self.process.stdout, self.log), (os.fdopen(reading), self.access)):
@@ -264,7 +266,9 @@ class Proxy:
                 found[:] = [line for line in lines if re.search(pattern, line)]
                 return len(found) >= times or self.process.poll() is not None
 
-            self._said.wait_for(enough, PATIENCE)
+            for _ in range(PATIENCE * 10):
+                if self._said.wait_for(enough, 0.1):  # that it has ended is known a moment after its last line
+                    break
             assert len(found) >= times, f"{pattern!r} was never said"
             return found[times - 1]
 
