@@ -5,7 +5,7 @@ Rule 1. What counts is the first try of each request that was shared out by chan
 Rule 2. A failure or a latency is counted when it is known, under the share that the canary had when the request was sent: under that
         share, and as long as both versions are alike, chance alone says whose it is.
 Rule 3. A request that takes longer than the last of ``edges`` is counted as slow then, and not a second time when it ends; from then on
-        it is in ``overdue`` instead of ``waiting``, which is looked through every second.
+        it is in ``overdue`` instead of ``waiting``, which is looked through every second. So is one whose client gives up after that.
 Rule 4. Where users stay with a version, a user is counted once for failing and once for a latency. When the share has moved by then, a
         user whose version it did not settle may be counted again, under the probability that is left (`_Users`).
 Rule 5. It costs about a microsecond a request, and knows no clock.
@@ -77,8 +77,8 @@ class Comparison:
     """
 
     __slots__ = (
-        "_dropped", "_flying", "_now", "_part", "_share", "_timed", "_timed_under", "_under", "_users_failed", "_users_timed", "edges", "failing", "overdue", "paths",
-        "statuses", "sticky", "waiting",
+        "_dropped", "_flying", "_now", "_part", "_share", "_timed", "_timed_under", "_under", "_users_failed", "_users_timed", "edges",
+        "failing", "overdue", "paths", "statuses", "sticky", "waiting",
     )  # fmt: skip
 
     def __init__(self, sticky: bool = False) -> None:
@@ -140,10 +140,15 @@ class Comparison:
                 else:
                     self._time(trial, bisect_right(edges, ms))
 
-    def dropped(self, trial: Trial) -> None:
-        """Nobody will know what *trial* would have come to: its client has gone."""
-        if self.waiting.pop(trial, trial) is None or self.overdue.pop(trial, trial) is None:
-            self._dropped[trial.canary] += 1
+    def dropped(self, trial: Trial, now: float) -> None:
+        """Nobody will know what *trial* would have come to: its client has gone, at *now*."""
+        if self.waiting.pop(trial, trial) is None:
+            edges = self.edges[trial.canary]
+            if edges and trial.sent <= now - edges[-1] / 1000.0:
+                self._time(trial, len(edges))
+        elif self.overdue.pop(trial, trial) is not None:
+            return
+        self._dropped[trial.canary] += 1
 
     def note(self, trial: Trial, path: str, request_id: str) -> None:
         """*trial* has failed: which *path*, without its query, and which request that was."""

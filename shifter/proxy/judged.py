@@ -108,7 +108,7 @@ class _Judged(ProxyStream):
         """The exchange is over: what the client was told is what the first try came to, if that is not known by now."""
         self.trial = None
         if details != "via_upstream":
-            self.comparison.dropped(trial)
+            self.comparison.dropped(trial, self.worker.monotonic())
             return
         version = self.version
         failed = version.failing[status // 100]
@@ -145,7 +145,7 @@ class _Judged(ProxyStream):
     def _drop(self) -> None:
         trial, self.trial = self.trial, None
         if trial is not None:
-            self.comparison.dropped(trial)
+            self.comparison.dropped(trial, self.worker.monotonic())
 
 
 class _JudgedFull(_Judged, FullStream):

@@ -52,6 +52,18 @@ def test_one_that_takes_too_long_is_slow_before_it_ends_and_looked_for_once() ->
     assert (found.latencies, found.failures, found.answered, found.in_flight) == ({}, {0.25: [0, 1]}, [0, 1], (0, 0))
 
 
+def test_a_client_that_gives_up_on_one_that_is_late_makes_it_slow_all_the_same() -> None:
+    comparison = comparing()
+    looked_at, early, late = (comparison.sent(True, 250_000, sent) for sent in (0.98, 1.0, 1.0))
+    comparison.dropped(early, 1.019)
+    assert comparison.take(1.019).latencies == {0.25: ([0, 0, 0], [0, 0, 1])}  # the first
+    comparison.dropped(late, 1.02)
+    comparison.dropped(looked_at, 1.02)
+    comparison.dropped(late, 1.03)
+    found = comparison.take(1.03)
+    assert (found.latencies, found.answered, found.in_flight) == ({0.25: ([0, 0, 0], [0, 0, 1])}, [0, 0], (0, 0))
+
+
 @pytest.mark.parametrize("share", [0, MILLION])
 def test_what_could_not_have_been_otherwise_is_no_evidence(share: int) -> None:
     comparison = comparing()
@@ -94,7 +106,7 @@ def test_figures_add_up(requests: list[tuple[bool, int, list[str]]]) -> None:
                 if what == "take":
                     seen.append(comparison.take(now))
                 elif what == "dropped":
-                    comparison.dropped(trial)
+                    comparison.dropped(trial, now)
                 else:
                     comparison.ended(trial, now, what == "failed", 200)
     seen.append(comparison.take(now))

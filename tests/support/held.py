@@ -36,10 +36,10 @@ class Watched(Comparison):
         self.told.append((trial.canary, failed, status))
         super().ended(trial, now, failed, status)
 
-    def dropped(self, trial: Trial) -> None:
+    def dropped(self, trial: Trial, now: float) -> None:
         self._end(trial)
         self.gone += 1
-        super().dropped(trial)
+        super().dropped(trial, now)
 
     def _end(self, trial: Trial) -> None:
         assert trial in self.waiting or trial in self.overdue
