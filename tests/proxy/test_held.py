@@ -1,17 +1,31 @@
 """Routes that a release holds: who is served by which version, and what is told of it."""
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.release import MILLION
-from shifter.model.route import HashPolicy, HashSource, HeaderMatcher, StringMatcher, StringMatchKind
+from shifter.model.route import (
+    HashPolicy,
+    HashSource,
+    HeaderMatcher,
+    RouteConfiguration,
+    StringMatcher,
+    StringMatchKind,
+    VirtualHost,
+)
+from shifter.proxy.held import HeldResource
+from shifter.proxy.tree import ListenerResource
 from shifter.routing.release_split import ReleaseSplit
 from shifter.upstream.host import HealthFlag
 from tests.support.held import EMPTY, Held, held_route, hold
 from tests.support.proxies import get
 
 BETA = HeaderMatcher(b"x-canary", StringMatcher(StringMatchKind.EXACT, b"yes"))
+HOST = VirtualHost("all", (b"*",), (held_route(hold(header=BETA)),))
 GIVEN = HashPolicy(HashSource.COOKIE, b"seen", ttl=60.0, path=b"/")
 NAMED = HashPolicy(HashSource.HEADER, b"x-user-id")
 
@@ -145,3 +159,18 @@ def test_who_has_no_place_for_a_body_is_served_all_the_same() -> None:
     held.proxy.backend.say(EMPTY)
     assert client.take().startswith(b"HTTP/1.1 200 OK\r\n")
     assert held.watched.told == [(True, False, 200)]
+
+
+def test_a_held_route_goes_with_its_tree_without_the_garbage_collector() -> None:
+    held = Held()
+    manager = HttpConnectionManager("http", RouteConfiguration(virtual_hosts=(HOST,)))
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(isinstance(thing, HeldResource) for thing in gc.get_objects())
+        tree = ListenerResource(manager, held.proxy.clusters.__getitem__, find_split=held.proxy.splits.of)
+        assert sum(isinstance(thing, HeldResource) for thing in gc.get_objects()) == before + 1
+        del tree
+        assert sum(isinstance(thing, HeldResource) for thing in gc.get_objects()) == before
+    finally:
+        gc.enable()
