@@ -62,7 +62,7 @@ class ReleasePath:
         split.mirror = progress.mirror
         if progress.state.over or progress.state in _UNJUDGED:
             split.comparison = None
-        elif split.comparison is None:
+        elif split.comparison is None and self._controller.inputs is not None:  # before that nobody knows whether users stay
             split.comparison = comparison = self._comparisons[release] = Comparison(split.sticky)
             comparison.edges = self._edges.get(release, comparison.edges)
 

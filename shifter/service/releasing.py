@@ -125,7 +125,7 @@ class Runners:
         from shifter.release.judge import Verdict
 
         def judge(spec: ReleaseSpec, state: Mapping[str, object] | None) -> Verdict:
-            return Verdict(spec.verdict, "user" if spec.stick_to is not None else "request", state)
+            return Verdict(spec.verdict, self._datapath.unit(spec.name), state)
 
         monotonic, wall = self._clocks
         return runner.Runner(record, runner.Around(judge, store, self._outside.reach(store), self._datapath, monotonic, wall, _needs))

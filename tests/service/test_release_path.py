@@ -1,5 +1,6 @@
 """What a release has done to its route: held, steered, counted."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,6 +47,18 @@ def test_it_can_be_steered_before_anything_is_served() -> None:
     path.path.steer("new", Progress(State.OBSERVING, 1, 50_000, True, 10_000))
     split = path.splits.of("new")
     assert (split.share, split.forced, split.mirror) == (50_000, True, 10_000)
+
+
+def test_before_anything_is_served_nobody_knows_what_is_counted() -> None:
+    path = Path()
+    starting: Any = SimpleNamespace(inputs=None)
+    plane: Any = path.lab.plane
+    ReleasePath(starting, plane).steer("new", OBSERVING)
+    split = path.splits.of("new")
+    assert split.share == 10_000 and split.comparison is None
+    split.sticky = True  # as the configuration says that is served then
+    path.path.steer("new", OBSERVING)
+    assert split.comparison is not None and split.comparison.sticky
 
 
 def test_seconds_are_there_while_the_route_is_held_and_somebody_judges() -> None:
