@@ -22,7 +22,7 @@ from shifter.admin.release_feed import ReleaseFeed
 from shifter.admin.release_view import Json, Order, Refused, ReleasesView
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import Actor
-from shifter.model.release import MILLION, Progress, ReleaseSpec, Transition
+from shifter.model.release import MILLION, Progress, ReleaseSpec, RouteReference, Transition
 from shifter.model.report import ReleaseReport
 from shifter.release import errors
 from shifter.release.interfaces import Record
@@ -56,7 +56,7 @@ class Releases:
         self._store = ReleaseJournal(store, self._happened)
         self._records: dict[str, Record] = {}  # the oldest first
         self._running: dict[str, Running] = {}
-        self._starting: set[str] = set()
+        self._starting: dict[str, RouteReference] = {}
         self._excess: dict[str, int] = {}  # by release, as statistics tell it
         self._why = STARTING
         self._said: Bootstrap | None = None
@@ -239,14 +239,16 @@ class Releases:
         refusal = self._cannot_begin(spec)
         if refusal is not None:
             return refusal
-        others = [one for one in self._running.values() if one.progress.held and one.spec.route == spec.route]
+        others = [one for one in self._running.values() if is_alive(one.progress) and one.spec.route == spec.route]
         warnings += [f"it takes the place of {one.spec.name}, which is {one.progress.state.value}" for one in others]
+        if not self._store.lasting:
+            warnings.append("there is no state directory (--state-dir): the release is forgotten when the proxy ends, and its weight with it")
         if dry_run:
             plan = yield self._around.plan(spec)
             if isinstance(plan, Refused):
                 return plan
             return {"name": spec.name, "dry_run": True, "route": spec.route.text, "warnings": warnings, **plan}
-        self._starting.add(spec.name)
+        self._starting[spec.name] = spec.route
         try:
             yield self._store.begin(record := self._new(spec))
             running = self._running[spec.name] = self._around.run(record, self._store)
@@ -260,13 +262,16 @@ class Releases:
         except (ShifterError, errors.ShifterError) as error:
             return Refused(503, "it cannot be written down", str(error))
         finally:
-            self._starting.discard(spec.name)
+            del self._starting[spec.name]
         return {**(self.status(spec.name) or {}), "warnings": warnings}
 
     def _cannot_begin(self, spec: ReleaseSpec) -> Refused | None:
         """Say why *spec*, which is good, cannot begin now."""
         if spec.name in self._records or spec.name in self._starting:
             return Refused(409, "the name is taken", f"there is a release `{spec.name}` already, or was one: give this one another name")
+        first = next((name for name, route in self._starting.items() if route == spec.route and name not in self._running), None)
+        if first is not None:
+            return Refused(409, "the route is taken", f"`{first}` of the same route is beginning at this moment")
         healthy, every = self._around.datapath.healthy_endpoints(spec.canary)
         if not healthy:
             said = f"{spec.canary} has no healthy endpoint (0 of {every}): a release of it would be taken back at once"

@@ -27,6 +27,7 @@ from tests.support.releases import ANN, FakeDataPath, FakeJudge, FakeOutreach, s
 from tests.support.releases import World as Evidences
 
 TEXT = "name: r1"
+FORGOTTEN = "there is no state directory (--state-dir): the release is forgotten when the proxy ends, and its weight with it"
 CONFIG = Bootstrap(node_id="1")
 
 
@@ -167,16 +168,21 @@ def lab() -> Lab:
 
 def test_one_begins_and_holds_its_route(lab: Lab) -> None:
     told = lab.begun()
-    assert (told["name"], told["warnings"], told["source"]) == ("r1", ["a warning"], "etc/release.yaml")
+    assert (told["name"], told["warnings"], told["source"]) == ("r1", ["a warning", FORGOTTEN], "etc/release.yaml")
     assert lab.state() == "observing" and lab.path.shares == {"r1": 10_000}
     assert lab.events() == ["r1 started", "r1 step"]
     assert [one["name"] for one in lab.releases.listed()] == ["r1"]
     assert lab.outreach.watched == ["r1"]
 
 
+def test_it_is_not_forgotten_where_there_is_a_state_directory(lab: Lab) -> None:
+    lab.store.lasting = True
+    assert lab.begun()["warnings"] == ["a warning"]
+
+
 def test_a_dry_run_begins_nothing(lab: Lab) -> None:
     told = lab.get(lab.releases.start(TEXT, "x", ANN, dry_run=True))
-    assert told == {"name": "r1", "dry_run": True, "route": "/", "warnings": ["a warning"], "steps": [5]}
+    assert told == {"name": "r1", "dry_run": True, "route": "/", "warnings": ["a warning", FORGOTTEN], "steps": [5]}
     assert lab.releases.listed() == [] and lab.events() == []
     assert not lab.clock.getDelayedCalls()
 
@@ -237,6 +243,31 @@ def test_one_that_cannot_have_the_route_leaves_the_other_alone(lab: Lab) -> None
     lab.path.refuses = ["the route cannot be found"]
     lab.begun("name: r2")
     assert (lab.state("r1"), lab.state("r2")) == ("observing", "aborted")
+
+
+def test_two_that_begin_at_once_do_not_both_have_the_route(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing: list[Deferred[None]] = []
+
+    def begin(record: Record) -> Deferred[None]:
+        writing.append(Deferred())
+        return writing[-1].addCallback(lambda _: MemoryStore.begin(lab.store, record))
+
+    monkeypatch.setattr(lab.store, "begin", begin)
+    lab.releases.start(TEXT, "x", ANN)
+    told = lab.get(lab.releases.start("name: r2", "x", ANN))
+    assert isinstance(told, Refused) and (told.status, told.title) == (409, "the route is taken")
+    writing[0].callback(None)
+    assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("observing", None, {"r1"})
+
+
+def test_one_that_was_about_to_have_the_route_gives_way_too(lab: Lab) -> None:
+    lab.path.healthy["old"] = (0, 2)
+    lab.begun()
+    assert lab.state() == "preflight"
+    lab.begun("name: r2")
+    lab.path.healthy["old"] = (2, 2)
+    lab.pass_time(2)
+    assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("superseded", "observing", {"r2"})
 
 
 def test_another_route_is_nobodys_business(lab: Lab) -> None:
