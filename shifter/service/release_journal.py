@@ -47,6 +47,11 @@ class ReleaseJournal:
         """See `ReleaseStore`."""
         return self._store.unreadable
 
+    @property
+    def lasting(self) -> bool:
+        """See `ReleaseStore`."""
+        return self._store.lasting
+
     def load(self) -> Sequence[Record]:
         """See `Store`."""
         return self._store.load()

@@ -37,6 +37,10 @@ class ReleaseStore(Store, Protocol):
     def unreadable(self) -> Mapping[str, str]:
         """Why the texts of releases cannot be read any more, by their names; known after `Store.load`."""
 
+    @property
+    def lasting(self) -> bool:
+        """Whether releases are there also after a process that was killed."""
+
     def last_events(self, count: int, before: int | None = None, release: str | None = None) -> Deferred[list[Transition]]:
         """Fire with the last *count* transitions, those with numbers below *before* where that is given; the newest first."""
 
@@ -49,6 +53,7 @@ class MemoryStore:
 
     def __init__(self, read: Read, memo: Mapping[str, Any] | None = None) -> None:
         self.unreadable: dict[str, str] = {}
+        self.lasting = False
         self._read = read
         self._records: dict[str, Record] = {}
         self._events: list[Transition] = []

@@ -50,6 +50,7 @@ class SqliteReleaseStore:
 
     def __init__(self, database: StateDatabase, read: Read) -> None:
         self.unreadable: dict[str, str] = {}
+        self.lasting = True
         self._database = database
         self._read = read
 

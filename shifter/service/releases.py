@@ -40,6 +40,7 @@ STILL_TELLING = 86_400.0
 """Seconds after its end for which what a release has to tell is told by the next process, too."""
 STARTING = "the proxy is starting"
 SHIFTER = Actor("shifter")
+FORGOTTEN = "there is no state directory (--state-dir): the release is forgotten when the proxy ends, and its weight with it"
 ENDING = "the proxy is ending"
 TAKEN_OVER = "the proxy is handing over to a new process"
 _PER_CENT = MILLION // 100
@@ -242,7 +243,7 @@ class Releases:
         others = [one for one in self._running.values() if is_alive(one.progress) and one.spec.route == spec.route]
         warnings += [f"it takes the place of {one.spec.name}, which is {one.progress.state.value}" for one in others]
         if not self._store.lasting:
-            warnings.append("there is no state directory (--state-dir): the release is forgotten when the proxy ends, and its weight with it")
+            warnings.append(FORGOTTEN)
         if dry_run:
             plan = yield self._around.plan(spec)
             if isinstance(plan, Refused):

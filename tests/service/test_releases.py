@@ -21,13 +21,12 @@ from shifter.service.release_journal import ReleaseJournal
 from shifter.service.release_parts import Around, Running
 from shifter.service.release_reading import ReadRelease
 from shifter.service.release_store import MemoryStore, StoreError
-from shifter.service.releases import INTERVAL, STILL_TELLING, Releases
+from shifter.service.releases import FORGOTTEN, INTERVAL, STILL_TELLING, Releases
 from shifter.service.sources import Candidate
 from tests.support.releases import ANN, FakeDataPath, FakeJudge, FakeOutreach, spec
 from tests.support.releases import World as Evidences
 
 TEXT = "name: r1"
-FORGOTTEN = "there is no state directory (--state-dir): the release is forgotten when the proxy ends, and its weight with it"
 CONFIG = Bootstrap(node_id="1")
 
 
