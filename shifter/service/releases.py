@@ -115,7 +115,9 @@ class Releases:
         self._tell_the_rest()
 
     def stop(self) -> None:
-        """The process ends."""
+        """The process ends, or has nothing more to do with releases."""
+        if self._why == ENDING:
+            return
         written = self._why == TAKEN_OVER
         self._why = ENDING
         self._rest()

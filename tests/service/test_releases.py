@@ -420,6 +420,8 @@ def test_who_takes_over_goes_on_and_nobody_else_does(lab: Lab) -> None:
     assert isinstance(told, Refused) and (told.status, told.detail) == (503, "the proxy is handing over to a new process")
     lab.start_process()
     old.stop()
+    old.stop()
+    assert lab.outreach.closed == 0
     assert lab.order("promote")["weight"] == 5.0
     assert lab.events() == ["r1 started", "r1 step", "r1 promoted"]
 
