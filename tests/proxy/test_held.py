@@ -1,28 +1,38 @@
 """Routes that a release holds: who is served by which version, and what is told of it."""
 
 import gc
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shifter.model.cluster import Cluster, LbEndpoint
+from shifter.model.filters import FilterOverride, HttpFilter
 from shifter.model.http_connection_manager import HttpConnectionManager
 from shifter.model.release import MILLION
 from shifter.model.route import (
     HashPolicy,
     HashSource,
     HeaderMatcher,
+    HeaderMutations,
+    HeaderValueOption,
+    RequestMirrorPolicy,
     RouteConfiguration,
     StringMatcher,
     StringMatchKind,
     VirtualHost,
 )
+from shifter.proxy.filterchain import FilterChain
 from shifter.proxy.held import HeldResource
 from shifter.proxy.tree import ListenerResource
 from shifter.routing.release_split import ReleaseSplit
 from shifter.upstream.host import HealthFlag
-from tests.support.held import EMPTY, Held, held_route, hold
-from tests.support.proxies import get
+from shifter.wire.events import RequestHead
+from tests.support.held import CANARY, EMPTY, ENTRIES, Held, held_route, hold
+from tests.support.proxies import CLUSTERS, ONE, TWO, get
+from tests.support.scripted import ScriptedFactory
 
 BETA = HeaderMatcher(b"x-canary", StringMatcher(StringMatchKind.EXACT, b"yes"))
 HOST = VirtualHost("all", (b"*",), (held_route(hold(header=BETA)),))
@@ -149,6 +159,56 @@ def test_users_are_told_apart_as_the_release_says_or_the_route(route: object) ->
     assert set(found.values()) == {"one", "two"}
     assert ask(held)[0] == "two", "one whom nothing names is drawn"
     assert held.watched.trials[-1].user is None
+
+
+@pytest.mark.parametrize("compare", [True, False])
+@pytest.mark.parametrize(("share", "name"), [(0, b"old"), (MILLION, b"new")])
+def test_what_entry_and_route_say_goes_on(compare: bool, share: int, name: bytes) -> None:
+    entries = [
+        replace(
+            entry, headers=HeaderMutations((HeaderValueOption(b"x-version", version),), response_add=(HeaderValueOption(b"x-by", version),))
+        )
+        for entry, version in zip(ENTRIES, (b"old", b"new"), strict=True)
+    ]
+    mirrors = (RequestMirrorPolicy("copies"),)
+    copies = Cluster("copies", endpoints=(LbEndpoint(TWO[1]),))
+    clusters = (*CLUSTERS[:2], CANARY, copies)
+    held = Held(held_route(entries=tuple(entries), mirrors=mirrors, prefix_rewrite=b"/x/"), share, compare, clusters)
+    client = held.proxy.connect(get(b"/a"))
+    first, second = (next(one for one in held.proxy.backends if (one.peer == TWO[1]) is copied) for copied in (False, True))
+    assert first.peer == (ONE if name == b"old" else TWO[0])
+    for asked in (first, second):
+        sent = asked.take()
+        assert sent.startswith(b"GET /x/a HTTP/1.1\r\n") and b"\r\nx-version: %b\r\n" % name in sent
+    first.say(EMPTY)
+    second.say(EMPTY)
+    assert b"\r\nx-by: %b\r\n" % name in client.take()
+    assert len(held.watched.told) == compare
+    held.proxy.settled(c200=1)
+
+
+def test_filters_are_told_what_the_chosen_entry_says_to_them() -> None:
+    entries = tuple(replace(entry, filters={"a": FilterOverride(disabled=entry.name == "two")}) for entry in ENTRIES)
+    route = held_route(entries=entries)
+    config = RouteConfiguration(virtual_hosts=(VirtualHost("all", (b"*",), (route,)),))
+    held = Held(route)
+    factories = [ScriptedFactory("a", held.proxy.context(), [], {})]
+    chain = FilterChain([HttpFilter("a", None)], factories, config)
+    door: Any = held.proxy.connect().handler
+    split = held.split
+    for split.comparison in (held.watched, None):
+        for split.share, passed in ((0, 1), (MILLION, 0)):
+            leaf = held.proxy.runtime.tree.locate(RequestHead(b"GET", b"/", b"a"))
+            assert leaf is not None
+            assert len(chain.plan(leaf.choose(RequestHead(b"GET", b"/", b"a"), door))) == passed
+
+
+def test_a_version_without_endpoints_answers_where_the_route_wants_that() -> None:
+    held = Held(held_route(health_aware_weights=False))
+    ailing(held, "two")
+    held.proxy.connect(get(b"/"))
+    assert held.split.given_away == [0, 0]
+    assert len(held.watched.trials) == 1
 
 
 def test_who_has_no_place_for_a_body_is_served_all_the_same() -> None:
