@@ -32,7 +32,7 @@ from shifter.service.release_figures import report_of
 from shifter.service.release_journal import ReleaseJournal
 from shifter.service.release_parts import Around, Running
 from shifter.service.release_reading import ReadRelease
-from shifter.service.release_store import Read, ReleaseStore, progress_from, whole
+from shifter.service.release_store import KEPT_OVER, Read, ReleaseStore, progress_from, whole
 
 INTERVAL = 1.0
 """Seconds between two looks at a release."""
@@ -44,6 +44,7 @@ FORGOTTEN = "there is no state directory (--state-dir): the release is forgotten
 ENDING = "the proxy is ending"
 TAKEN_OVER = "the proxy is handing over to a new process"
 _PER_CENT = MILLION // 100
+_PAST = 16
 
 _log = Logger()
 
@@ -58,6 +59,7 @@ class Releases:
         self._records: dict[str, Record] = {}  # the oldest first
         self._running: dict[str, Running] = {}
         self._starting: dict[str, RouteReference] = {}
+        self._past: dict[str, Running] = {}  # those that ended before this process and were asked for, as their texts say
         self._excess: dict[str, int] = {}  # by release, as statistics tell it
         self._why = STARTING
         self._said: Bootstrap | None = None
@@ -256,6 +258,7 @@ class Releases:
             yield self._store.begin(record := self._new(spec))
             running = self._running[spec.name] = self._around.run(record, self._store)
             self._records[spec.name] = record
+            self._forget()
             # its route goes from hand to hand, and is never nobody's; if it cannot be had, the release is aborted when it begins
             if others and not (yield self._around.datapath.hold(spec)):
                 for other in others:
@@ -298,6 +301,10 @@ class Releases:
         if order.version is not None and order.version != progress.version:
             said = f"`{name}` is at version {progress.version} by now, and not at {order.version}"
             return Refused(412, "it has moved on", said, {"state": progress.state.value, "version": progress.version})
+        other = self._taken_by(running) if order.verb == "retry" else None
+        if other is not None:
+            said = f"`{other}` has its route by now: that one has to end and let go of it first"
+            return Refused(409, "it does not fit", said, {"state": progress.state.value, "verbs": ["finish"] if progress.held else []})
         to = _share(order.to) if order.to else None
         if order.to and to is None:
             return Refused(400, "not understood", f"`to` is a number of per cent above 0, up to 100, and not `{order.to}`")
@@ -310,6 +317,12 @@ class Releases:
         except (ShifterError, errors.ShifterError) as error:
             return Refused(503, "it cannot be written down", str(error))
         return self.status(name) or {}
+
+    def _taken_by(self, running: Running) -> str | None:
+        """Return which other release the route of *running* belongs to."""
+        route = running.spec.route
+        others = (name for name, one in self._running.items() if one is not running and is_alive(one.progress) and one.spec.route == route)
+        return next(others, None)
 
     def _not_running(self, name: str, order: Order) -> Refused:
         record = self._records.get(name)
@@ -385,8 +398,25 @@ class Releases:
         record = self._records.get(name)
         if running is not None or record is None or name in self._store.unreadable:
             return running
-        spec = _whole(record.spec, self._around.read)
-        return self._around.run(replace(record, spec=spec), self._store) if spec is not None else None
+        if name not in self._past:
+            spec = _whole(record.spec, self._around.read)
+            if spec is None:
+                return None
+            if len(self._past) >= _PAST:
+                self._past.clear()
+            self._past[name] = self._around.run(replace(record, spec=spec), self._store)
+        return self._past[name]
+
+    def _forget(self) -> None:
+        """Know no more of releases that are over than the next process would."""
+        over = [name for name, record in self._records.items() if not is_alive(record.progress) and not self._is_alive(name)]
+        for name in over[:-KEPT_OVER]:
+            for known in (self._records, self._running, self._excess, self._past):
+                known.pop(name, None)
+
+    def _is_alive(self, name: str) -> bool:
+        running = self._running.get(name)
+        return running is not None and is_alive(running.progress)
 
     def _short(self, record: Record) -> Json:
         spec, running = record.spec, self._running.get(record.spec.name)

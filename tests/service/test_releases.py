@@ -16,6 +16,7 @@ from shifter.model.release import MILLION, Gate, GateKind, Progress, ReleaseSpec
 from shifter.release.interfaces import Record
 from shifter.release.runner import Around as RunnerAround
 from shifter.release.runner import Runner
+from shifter.service import releases
 from shifter.service.composition import Inputs
 from shifter.service.release_journal import ReleaseJournal
 from shifter.service.release_parts import Around, Running
@@ -267,6 +268,19 @@ def test_one_that_was_about_to_have_the_route_gives_way_too(lab: Lab) -> None:
     lab.path.healthy["old"] = (2, 2)
     lab.pass_time(2)
     assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("superseded", "observing", {"r2"})
+
+
+def test_one_whose_route_is_anothers_by_now_does_not_begin_anew(lab: Lab) -> None:
+    lab.begun()
+    lab.order("abort")
+    lab.order("finish")
+    lab.begun("name: r2")
+    told = lab.order("retry")
+    assert isinstance(told, Refused) and told.status == 409 and "`r2` has its route" in told.detail
+    assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("aborted", "observing", {"r2"})
+    lab.order("abort", "r2")
+    lab.order("finish", "r2")
+    assert lab.order("retry")["state"] == "observing"
 
 
 def test_another_route_is_nobodys_business(lab: Lab) -> None:
@@ -541,3 +555,40 @@ def test_files_say_nothing_of_one_that_goes_on(lab: Lab) -> None:
     lab.said = True
     lab.releases.served(Inputs(Candidate("front.yaml", Bootstrap(node_id="2"))))
     assert lab.state() == "observing"
+
+
+def test_of_those_that_are_over_only_the_last_are_remembered(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(releases, "KEPT_OVER", 2)
+    for number in range(6):
+        text = f"name: n{number}"
+        lab.specs[text] = spec(name=f"n{number}")
+        lab.begun(text)
+        lab.order("abort", f"n{number}")
+        if number:
+            lab.order("finish", f"n{number}")
+    assert [one["name"] for one in lab.releases.listed()] == ["n5", "n4", "n3"]
+    assert lab.releases.status("n0") is None
+
+
+def test_the_text_of_one_that_ended_long_ago_is_read_once(lab: Lab) -> None:
+    lab.begun()
+    lab.order("abort")
+    lab.order("finish")
+    lab.start_process()
+    lab.clock.pump([1.0])
+    reading: list[str] = []
+    read = lab.specs
+    lab.specs = _Noting(read, reading)
+    before = lab.releases.status("r1")
+    lab.releases.status("r1")
+    assert before is not None and before["state"] == "aborted" and len(reading) <= 1
+
+
+class _Noting(dict[str, ReleaseSpec]):
+    def __init__(self, specs: dict[str, ReleaseSpec], reading: list[str]) -> None:
+        super().__init__(specs)
+        self._reading = reading
+
+    def __getitem__(self, text: str) -> ReleaseSpec:
+        self._reading.append(text)
+        return super().__getitem__(text)
