@@ -18,6 +18,7 @@ from shifter.model.release import RouteReference
 from shifter.model.route import Route, RouteAction, RouteMatch, VirtualHost
 from shifter.model.route_title import title_of
 from shifter.model.steps import Steps, at_once
+from shifter.model.tcp_proxy import TcpProxy
 
 _LISTED = 8
 _KNOWN = 500
@@ -274,6 +275,9 @@ def _unknown(bootstrap: Bootstrap, reference: RouteReference, leading_to: Collec
             if len(known) == _KNOWN:
                 break
     names = list(dict.fromkeys(place.base for place in known))
+    if reference.text and _is_tcp(bootstrap, reference.text):
+        hint = "releases are of routes: what is said over a TCP connection has no outcome that could be judged"
+        return RouteReferenceError(f"`{shown(reference.text)}` is a TCP proxy", hint)
     if not known:
         return RouteReferenceError("no route here leads to a cluster that has a name", "releases are of such routes")
     if not (reference.name or reference.text):
@@ -292,6 +296,13 @@ def _unknown(bootstrap: Bootstrap, reference: RouteReference, leading_to: Collec
         words = dict.fromkeys(word for place in known for word in (place.base, title_of(place.route), place.path))
         near = _nearest(reference.text, list(words), names)
     return RouteReferenceError(f"no route to a cluster is called {_said(reference, leading_to)}", near)
+
+
+def _is_tcp(bootstrap: Bootstrap, text: str) -> bool:
+    proxies = (
+        (one.name, chain.filter.stat_prefix) for one in bootstrap.listeners for chain in one.chains if isinstance(chain.filter, TcpProxy)
+    )
+    return any(text in (prefix, f"{listener}/{prefix}") for listener, prefix in proxies)
 
 
 def _said(reference: RouteReference, leading_to: Collection[str]) -> str:

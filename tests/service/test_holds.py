@@ -93,7 +93,7 @@ def test_a_route_of_a_tcp_proxy_cannot_be_held() -> None:
     lab = Steered(FRONT)
     result = want(lab, hold("db/mysql"))
     assert not result.taken
-    assert "no route to a cluster is called `db/mysql`" in result.problems[0]
+    assert "`db/mysql` is a TCP proxy" in result.problems[0]
 
 
 # wishes
