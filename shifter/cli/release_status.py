@@ -44,11 +44,11 @@ def command(context: click.Context, client: Client, as_json: bool, release: str 
     it was undecided until the timeout, another took its place, or the proxy could not be asked. Without it the exit code is 0, or 3 when
     the proxy cannot be reached.
     """
-    name = meant(client, release)
     if not wait:
-        _tell(_look(client, name), as_json)
+        _tell(_look(client, meant(client, release)), as_json)
         context.exit(0)
     try:
+        name = meant(client, release)
         found = _wait(client, name, timeout)
     except Failed as failure:
         # 1 and 2 would say that the release was rolled back, or aborted

@@ -36,7 +36,11 @@ def command(client: Client, as_json: bool, name: str | None) -> None:
     It ends when the release is over, and q ends it before. The exit code is 0 when it succeeded, 1 when it was rolled back, 2 when it was
     aborted, and 3 otherwise, also when the proxy cannot be reached.
     """
-    wanted = _existing(client, name)
+    try:
+        wanted = _existing(client, name)
+    except Failed as failure:
+        # 1 and 2 would say that the release was rolled back, or aborted
+        raise Failed(failure.message, EXIT_UNDECIDED) from None
     live = sys.stdout.isatty() and sys.stdin.isatty() and not as_json
     with Reader(client, path(wanted, "events")) as reader:
         watched = _Watched()

@@ -249,6 +249,7 @@ def test_who_waits_too_long_ends_undecided(clock: Clock) -> None:
     result, _ = ask(listed(RUNS), "status", "one", "--wait", "--timeout", "5s")
     assert (result.exit_code, clock.now, result.stderr) == (3, 5.0, "one is not over after 5 s\n")
     assert ask(listed(RUNS), "status", "two", "--wait")[0].exit_code == 3  # neither rolled back nor aborted
+    assert ask(listed(), "status", "--wait")[0].exit_code == 3
     assert ask(listed(RUNS), "status", "--wait", "--timeout", "soon")[0].exit_code == 2
 
 

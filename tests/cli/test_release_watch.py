@@ -68,12 +68,13 @@ def test_json_is_one_line_each(fake: FakeReleases) -> None:
 
 def test_the_one_that_runs_is_meant(fake: FakeReleases) -> None:
     assert "there is no release; " in watch(fake).stderr
+    assert watch(fake).exit_code == 3  # 1 would say that it was rolled back
     fake.show({**release("succeeded", seconds=5), "name": "old"})
     fake.show({**release("observing", seconds=5), "name": "one"})
     assert "there is no release two; there are old, one" in watch(fake, "two").stderr
     fake.show({**release("observing", seconds=5), "name": "two"})
     result = watch(fake)
-    assert (result.exit_code, result.stderr) == (1, "several releases run; say which: one, two\n")
+    assert (result.exit_code, result.stderr) == (3, "several releases run; say which: one, two\n")
 
 
 def test_no_proxy() -> None:
