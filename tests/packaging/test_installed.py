@@ -13,7 +13,9 @@ import pytest
 
 from tests.support.programs import BIN, PATIENCE, ROOT, free_ports, running, stopped, until
 
-WHOLE = sorted(path.name for path in (ROOT / "etc").glob("*.yaml") if not path.name.endswith("-tests.yaml"))
+RELEASE = "release.yaml"
+"""Describes a release of one of the others; it is no configuration."""
+WHOLE = sorted(path.name for path in (ROOT / "etc").glob("*.yaml") if path.name != RELEASE and not path.name.endswith("-tests.yaml"))
 CONFIGURATIONS = [*WHOLE, "xds/front.yaml"]
 
 ELSEWHERE = "SHIFTER_BIN" in os.environ
@@ -77,6 +79,11 @@ def test_version_tells_which_head_parser_is_used(tmp_path: Path) -> None:
 def test_configurations_in_etc_are_right(tmp_path: Path, name: str) -> None:
     (tmp_path / "etc").symlink_to(ROOT / "etc")  # files that a configuration names are told from where the proxy runs
     checked = say(tmp_path, "shifter", "check", f"etc/{name}")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_release_in_etc_is_right(tmp_path: Path) -> None:
+    checked = say(tmp_path, "shifter", "release", "lint", str(ROOT / "etc" / RELEASE), "--config", str(ROOT / "etc/front.yaml"))
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
