@@ -27,6 +27,8 @@ BIN_WIDTH = log(1.05)
 _BOUNDS = [FINEST_MS * exp(BIN_WIDTH * number) for number in range(1, BINS)]
 _PATHS = 200
 _SAMPLES = 10
+_LONGEST = 200
+"""Characters of a path, or of the id of a request, that are kept."""
 _USERS = 100_000
 
 
@@ -151,12 +153,13 @@ class Comparison:
         self._dropped[trial.canary] += 1
 
     def note(self, trial: Trial, path: str, request_id: str) -> None:
-        """*trial* has failed: which *path*, without its query, and which request that was."""
+        """*trial* has failed: which *path*, without its query, and which request that was. Clients write both: they are cut short."""
+        path = path[:_LONGEST]
         paths = self.paths[trial.canary]
         if path in paths or len(paths) < _PATHS:
             paths[path] += 1
         if trial.canary:
-            self.failing.append(request_id)
+            self.failing.append(request_id[:_LONGEST])
 
     # who judges
 

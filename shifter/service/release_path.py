@@ -25,6 +25,8 @@ Edges = tuple[Sequence[float], Sequence[float]]
 
 _TOLD = 20
 """Paths that are told of each release."""
+_KEPT = 20
+"""Releases that have let go of their routes, of which one can still see what they were compared by."""
 _UNJUDGED = frozenset((State.PENDING, State.PREFLIGHT))
 
 
@@ -35,7 +37,7 @@ class ReleasePath:
         self._controller = controller
         self._plane = plane
         self._splits: Splits = plane.splits
-        self._comparisons: dict[str, Comparison] = {}  # also of releases that are over
+        self._comparisons: dict[str, tuple[int, Comparison]] = {}  # by which attempt; also of releases that are over
         self._edges: dict[str, Edges] = {}
 
     def hold(self, spec: ReleaseSpec) -> Deferred[Sequence[str]]:
@@ -50,6 +52,7 @@ class ReleasePath:
         def done(result: ChangeResult) -> Sequence[str]:
             if result.taken:
                 self._splits.forget(release)
+                self._shrink(release)
             return result.problems
 
         return self._controller.change(LetGo(release), _actor(release)).addCallback(done)
@@ -63,8 +66,12 @@ class ReleasePath:
         if progress.state.over or progress.state in _UNJUDGED:
             split.comparison = None
         elif split.comparison is None and self._controller.inputs is not None:  # before that nobody knows whether users stay
-            split.comparison = comparison = self._comparisons[release] = Comparison(split.sticky)
-            comparison.edges = self._edges.get(release, comparison.edges)
+            attempt, comparison = self._comparisons.get(release, (0, None))
+            if comparison is None or attempt != progress.attempt:
+                comparison = Comparison(split.sticky)
+                comparison.edges = self._edges.get(release, comparison.edges)
+                self._comparisons[release] = progress.attempt, comparison
+            split.comparison = comparison  # an attempt has one: who was counted in it is not counted again
 
     def take(self, release: str) -> Second | None:
         """See `DataPath`."""
@@ -76,9 +83,8 @@ class ReleasePath:
     def judge_with(self, release: str, edges: Edges) -> None:
         """See `DataPath`."""
         self._edges[release] = edges
-        comparison = self._comparisons.get(release)
-        if comparison is not None:
-            comparison.edges = edges
+        if release in self._comparisons:
+            self._comparisons[release][1].edges = edges
 
     def unit(self, release: str) -> Literal["request", "user"]:
         """See `DataPath`."""
@@ -94,7 +100,7 @@ class ReleasePath:
         answers to copies differ are ``differences`` (`observe.differences`), ``None`` if none were compared."""
         split = self._splits.find(release)
         differences = split.differences if split is not None else None
-        comparison = self._comparisons.get(release) or Comparison()
+        _, comparison = self._comparisons.get(release) or (0, Comparison())
         old, new = comparison.statuses
         baseline, canary = comparison.paths
         paths = sorted({*baseline, *canary}, key=lambda path: (-abs(canary[path] - baseline[path]), path))[:_TOLD]
@@ -107,6 +113,19 @@ class ReleasePath:
             "given_away": list(split.given_away) if split is not None else [0, 0],
             "differences": differences.to_dict() if differences is not None else None,
         }
+
+    def _shrink(self, release: str) -> None:
+        """Of a release that has let go of its route nothing is kept but what people see, and of the last of these only."""
+        self._edges.pop(release, None)
+        known = self._comparisons.pop(release, None)
+        if known is not None:
+            attempt, full = known
+            shown = Comparison()
+            shown.statuses, shown.paths, shown.failing = full.statuses, full.paths, full.failing
+            self._comparisons[release] = -attempt, shown
+        over = [name for name, (attempt, _) in self._comparisons.items() if attempt < 0]
+        for name in over[:-_KEPT]:
+            del self._comparisons[name]
 
     def _holds(self, release: str) -> bool:
         inputs = self._controller.inputs

@@ -84,6 +84,15 @@ def test_a_user_counts_once_and_again_only_for_what_is_not_known() -> None:
     assert sum(found.failed) == 4
 
 
+def test_what_clients_write_is_kept_in_bounds() -> None:
+    comparison = Comparison()
+    trial = comparison.sent(True, 250_000, 1.0)
+    for number in range(300):
+        comparison.note(trial, f"/{number}/" + "x" * 10_000, "i" * 10_000)
+    assert len(comparison.paths[1]) == 200 and max(map(len, comparison.paths[1])) == 200
+    assert set(map(len, comparison.failing)) == {200}
+
+
 def test_bins_are_five_per_cent_wide() -> None:
     assert [bin_of(0.0), bin_of(0.05), bin_of(0.0526), bin_of(1e9)] == [0, 0, 1, BINS - 1]
 

@@ -90,9 +90,34 @@ def test_what_latencies_are_measured_by_outlives_a_comparison() -> None:
     first = path.splits.of("new").comparison
     assert first is not None and first.edges == ((1.0,), (2.0,))
     path.path.steer("new", Progress(State.ABORTED))
-    path.path.steer("new", OBSERVING)
+    path.path.steer("new", Progress(State.OBSERVING, 1, 10_000, held=True, attempt=2))
     again = path.splits.of("new").comparison
     assert again is not None and again is not first and again.edges == first.edges
+
+
+def test_one_that_goes_back_from_its_end_counts_nobody_twice() -> None:
+    path = Path()
+    path.path.steer("new", OBSERVING)
+    first = path.splits.of("new").comparison
+    path.path.steer("new", Progress(State.SUCCEEDED, 1, MILLION, held=True))
+    path.path.steer("new", Progress(State.PAUSED, 1, 10_000, held=True))
+    assert path.splits.of("new").comparison is first
+
+
+def test_of_those_that_have_let_go_little_is_kept_and_of_few_of_them() -> None:
+    path = Path()
+    for number in range(30):
+        name = f"r{number}"
+        path.path.steer(name, OBSERVING)
+        path.path.judge_with(name, ((1.0,), (2.0,)))
+        comparison = path.splits.of(name).comparison
+        assert comparison is not None
+        comparison.ended(comparison.sent(True, 10_000, 1.0, user=7), 1.1, True, 503)
+        path.lab.wait(path.path.let_go(name))
+    assert len(path.path._comparisons) == 20 and not path.path._edges
+    assert path.path.observed("r0")["statuses"] == []
+    assert path.path.observed("r29")["statuses"] == [{"status": 503, "baseline": 0, "canary": 1}]
+    assert path.path._comparisons["r29"][1] is not comparison, "it has the users"
 
 
 def test_users_are_counted_where_they_stay() -> None:
