@@ -137,7 +137,7 @@ def over(step: Step, progress: Progress, evidence: Evidence) -> str | None:
         return f"its {seconds(step.length)} are over: {evidence.sentence}" if spent >= step.length else None
     if proves(progress):
         if evidence.proven and spent >= step.min:
-            return f"proven not worse after {evidence.requests[1]:,} canary requests: {evidence.sentence}"
+            return f"{evidence.sentence} (after {evidence.requests[1]:,} canary requests)"
         return None
     if progress.aim:
         return f"nothing is left to compare with, and {seconds(step.min)} are over" if spent >= step.min else None

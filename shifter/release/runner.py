@@ -2,8 +2,8 @@
 
 Rule 1. A transition by which the canary gets requests that it did not get is made when it is written down, and not before. When it cannot
         be, it is not made, and the release is paused.
-Rule 2. A transition by which the canary gets fewer is steered at once, and written down as soon as that can be done; so is one that
-        changes no share. Until all of them are written down, rule 1 lets nothing through.
+Rule 2. A transition by which the canary gets fewer is steered when it is written down, but at the next tick at the latest, and at once when
+        it cannot be written: then it is written down as soon as it can. Until everything is, rule 1 lets nothing through.
 Rule 3. What people want waits while something is being written, but for what takes requests from the canary: that never waits.
 Rule 4. Time is what the monotonic clock says has passed, and two seconds between two looks at most: of more nobody has seen anything.
         The wall clock dates events, and tells after a restart how long nobody was there.
@@ -77,6 +77,7 @@ class Runner:
         self._last_kept = self._last
         self._seconds: deque[tuple[float, int, int]] = deque(maxlen=_RATE_OVER)
         self._unwritten: deque[_Unwritten] = deque()
+        self._unsteered = False  # what is in force is not what the last of them says
         self._writing = False
         self._pending: Transition | None = None
         self._queue: deque[Callable[[], object]] = deque()
@@ -122,6 +123,7 @@ class Runner:
         """Let it be: nothing is done any more. What waits to be written is known by the next process as far as it was written."""
         self._stopped = True
         self._queue.clear()
+        self._catch_up()
 
     # seconds
 
@@ -129,6 +131,7 @@ class Runner:
         """About a second has passed."""
         if self._stopped:
             return
+        self._catch_up()
         now = self._around.monotonic()
         passed = min(max(now - self._last, 0.0), LONGEST_TICK)
         self._last = now
@@ -298,6 +301,7 @@ class Runner:
             return self._write_first(transition)
         done: Deferred[Progress] = Deferred()
         self._unwritten.append(_Unwritten(transition, done))
+        self._unsteered = True
         self._hold_true(transition)
         self._write()
         return done
@@ -311,6 +315,7 @@ class Runner:
             self.problem = ""
             if self.progress.version == at:
                 self.machine.adopt(transition)
+                self._steer(transition.after)
                 self._hold_true(transition)
             elif self._unwritten:  # it was taken back meanwhile: that is what was written down before
                 first = self._unwritten[0]
@@ -331,15 +336,24 @@ class Runner:
 
         return self._commit(transition).addCallbacks(written, failed).addBoth(settled)
 
+    def _catch_up(self) -> None:
+        """Wait no longer for what is not written down yet to be so."""
+        if self._unsteered:
+            self._steer(self.progress)
+
+    def _steer(self, progress: Progress) -> None:
+        """Have the data path do what *progress* says."""
+        self._unsteered = False
+        if progress.held and progress.state is not State.SUPERSEDED:
+            self._around.datapath.steer(self.spec.name, progress)
+
     def _hold_true(self, transition: Transition) -> None:
-        """Do what *transition* says."""
+        """Do what *transition* says, but for what it has the data path do."""
         event, after, spec = transition.event, transition.after, self.spec
         if event == "retried":
             self._judge, self.evidence = self._around.judge(spec, None), _NOTHING
             self._kept = Kept({})
             self._asker = Asker(self._around, self._kept, self._answered)
-        if after.held and after.state is not State.SUPERSEDED:
-            self._around.datapath.steer(spec.name, after)
         if after.state in ACTIVE:
             tell_judge(self._judges(), spec, transition)
         if event in ("retried", "undone") and transition.before.state.over:
@@ -373,6 +387,9 @@ class Runner:
             self._writing = self._failing = False
             self.problem = ""
             self._unwritten.popleft()
+            if self._unsteered:
+                self._steer(first.transition.after)
+                self._unsteered = bool(self._unwritten)
             self._tell(numbered)
             if first.waiting is not None:
                 first.waiting.callback(self.progress)
@@ -380,6 +397,7 @@ class Runner:
 
         def failed(reason: Failure) -> None:
             self._writing, self._failing = False, True
+            self._catch_up()
             tried = first.transition
             # it may be written down all the same: what is tried again has to be allowed on top of it
             first.transition = replace(tried, before=replace(tried.before, version=tried.after.version))

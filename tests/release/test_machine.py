@@ -74,7 +74,7 @@ def test_a_step_is_over_when_the_canary_is_proven_and_min_has_passed() -> None:
     machine = begun()
     assert wait(machine, 59, PROVEN) is None
     moved = happens(machine, 1, PROVEN)
-    assert moved.reason == "1 % is over: proven not worse after 812 canary requests: no difference; step 2 of 5: new gets 5 %"
+    assert moved.reason == "1 % is over: no difference (after 812 canary requests); step 2 of 5: new gets 5 %"
 
 
 def test_the_verdict_takes_it_back() -> None:

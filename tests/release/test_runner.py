@@ -141,12 +141,14 @@ def test_a_step_that_is_being_written_is_overtaken_by_taking_it_back(world: Worl
     world.pass_time(runner, 60)
     world.see(BAD)
     world.pass_time(runner)
+    assert (world.path.now.share, runner.progress.share) == (10_000, 0)  # it may be written in a moment
+    world.pass_time(runner)
     assert world.path.now.share == 0
     world.store.answer()
     assert (world.path.now.share, runner.progress.state) == (0, State.ROLLING_BACK)
     world.store.answer()
     assert [(one.before.share, one.after.share) for one in world.store.written[-2:]] == [(10_000, 50_000), (50_000, 0)]
-    assert world.store.records["r1"].progress == runner.progress
+    assert world.store.records["r1"].progress.version == runner.progress.version
 
 
 def test_what_was_written_though_the_store_said_otherwise_is_in_nobodys_way(world: World) -> None:
@@ -175,6 +177,8 @@ def test_verbs_wait_for_what_is_being_written_but_abort_does_not(world: World) -
     world.store.slow = True
     promoted, paused = done(runner.verb("promote", ANN)), done(runner.verb("pause", ANN))
     aborted = done(runner.verb("abort", ANN))
+    assert (world.path.now.share, runner.progress.state) == (10_000, State.ABORTED)
+    world.pass_time(runner)
     assert (world.path.now.share, promoted, paused, aborted) == (0, [], [], [])
     world.store.answer()
     world.store.answer()
@@ -191,6 +195,28 @@ def test_finish_is_written_before_the_route_is_let_go_of(world: World) -> None:
     world.store.broken = ""
     runner.verb("finish", ANN)
     assert (world.path.held, world.store.records["r1"].progress.held) == (set(), False)
+
+
+def test_what_is_taken_back_is_written_before_it_is_steered(world: World) -> None:
+    runner = world.begun()
+    world.store.slow = True
+    runner.verb("abort", ANN)
+    assert world.path.now.share == 10_000
+    world.store.answer()
+    assert world.path.now.share == 0 and events(world)[-1] == "aborted"
+
+
+def test_two_that_take_back_never_give_anything_in_between(world: World) -> None:
+    runner = world.begun()
+    world.store.slow = True
+    runner.verb("brake", ANN)
+    runner.verb("abort", ANN)
+    world.pass_time(runner)
+    assert world.path.now.share == 0
+    world.store.answer()
+    assert world.path.now.share == 0
+    world.store.answer()
+    assert (world.path.now.share, events(world)[-2:]) == (0, ["braked", "aborted"])
 
 
 # processes
