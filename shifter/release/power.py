@@ -3,7 +3,8 @@
 Rule 1. The capital of the best guess (`eprocess`, `latency`) grows by the same factor on average with each of the canary's requests; the
         verdict is there when that has paid for the threshold, for the part of the stake that this guess was given, and for the halves
         that were bet on something else.
-Rule 2. These are averages: a release in a hundred takes twice as many.
+Rule 2. These are averages, as simulations have them within 30 %: a release in a hundred takes twice as many. A canary that gets dozens of
+        requests a second has up to twice as many, too, because what a few seconds bring is bounded (`eprocess.BLIP`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
