@@ -5,9 +5,12 @@ Rule 1. The canary's failures are compared with the baseline's of the same secon
 """
 
 from collections.abc import Sequence
+from math import sqrt
 
 from shifter.observe.comparison import Second
 
+CHANCE = 1.645
+"""Standard deviations that are exceeded by chance once in twenty times."""
 _FADE = 0.99
 """What is left of a recent failure after a second."""
 
@@ -64,6 +67,11 @@ class Excess:
     def reaches(self, rate: float, least: float = 1.0) -> bool:
         """Say whether the canary fails by *rate* (0 to 1) more, as seen with *least* requests or more."""
         return self.requests >= least and self.failed >= rate * self.requests
+
+    def surely_reaches(self, rate: float) -> bool:
+        """Say whether it fails by *rate* more, and would still with so many failures fewer as chance may have added."""
+        failed = max(self.failed, 0.0)
+        return failed > 0.0 and failed - CHANCE * sqrt(failed) >= rate * self.requests
 
     def to_state(self) -> list[float]:
         """Return everything that changes."""

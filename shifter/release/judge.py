@@ -76,7 +76,8 @@ class Verdict:
         self._warmed = Excess()
         self._since_brake = Excess()
         self._slow_since_brake = Excess()
-        self._tiles = Tiles(settings.max_error_increase, settings.max_latency_increase if settings.latency else None)
+        slower = (settings.max_latency_increase, settings.least_latency_increase * 1000.0) if settings.latency else None
+        self._tiles = Tiles(settings.max_error_increase, slower)
         self._requests = [0, 0]
         self._failed = [0, 0]
         self._units = [0, 0]  # of both versions, and those that failed
@@ -217,8 +218,8 @@ class Verdict:
 
     def _set_edges(self) -> None:
         bounds = self._latencies.bounds
-        tolerated = 1.0 + self._settings.max_latency_increase
-        self.edges = bounds, tuple(bound * tolerated for bound in bounds)
+        tolerated, least = 1.0 + self._settings.max_latency_increase, self._settings.least_latency_increase * 1000.0
+        self.edges = bounds, tuple(max(bound * tolerated, bound + least) for bound in bounds)
 
     # what follows
 
@@ -233,7 +234,7 @@ class Verdict:
             errors, fast_errors = min(errors, 1.0), min(fast_errors, 1.0)
         slowness, fast_slowness = self._slowness.value, self._slowness.fast_value
         warm, fast_warm = self._warm.value, self._warm.fast_value
-        if not (self._warm_left > 0.0 and self._warmed.reaches(CATASTROPHE)):
+        if not (self._warm_left > 0.0 and self._warmed.surely_reaches(CATASTROPHE)):
             warm, fast_warm = min(warm, 1.0), min(fast_warm, 1.0)
         part = 0.5 if settings.latency else 1.0
         usual_stake, warm_stake = self._stakes

@@ -45,3 +45,18 @@ def test_what_is_long_ago_fades() -> None:
     for _ in range(600):
         excess.add(10, 1.0)
     assert excess.reaches(0.09)
+
+
+def test_a_few_failures_may_be_chance() -> None:
+    excess = Excess()
+    assert not excess.surely_reaches(0.1)
+    excess.add(23, 3.0)
+    assert excess.reaches(0.1) and not excess.surely_reaches(0.1)
+    excess.add(20, 9.0)
+    assert excess.surely_reaches(0.1)
+    excess.clear()
+    excess.add(4, 4.0)  # a canary that is broken
+    assert excess.surely_reaches(0.1)
+    excess.clear()
+    excess.add(10, -2.0)
+    assert not excess.surely_reaches(0.1)
