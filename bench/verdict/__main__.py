@@ -56,7 +56,7 @@ def simulate(kept: Kept, plan: Sequence[tuple[Cell, int]], seed: int, jobs: int,
     for cell, runs in plan:
         missing = kept.missing(cell, range(seed, seed + runs))
         pieces += [(cell, missing[at : at + _AT_ONCE]) for at in range(0, len(missing), _AT_ONCE)]
-    pieces.sort(key=lambda piece: -piece[0].rate)  # the long ones first
+    pieces.sort(key=lambda piece: (piece[1][0], -piece[0].rate))  # something of everything first, in case that somebody ends it
     saved = began = time.monotonic()
     with ProcessPoolExecutor(jobs) as processes:
         waiting = {processes.submit(all_of, cell, seeds): (cell, seeds) for cell, seeds in pieces}
