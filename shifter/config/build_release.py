@@ -256,6 +256,7 @@ class _Builder:
                 errors=frozenset(errors.count) if errors.count is not None else None,
                 max_error_increase=_some_fraction(errors.max_increase),
                 max_latency_increase=_some_fraction(latency.max_increase),
+                least_latency_increase=latency.at_least,
                 tolerate_blips=config.tolerate_blips,
                 brake=config.brake,
             ),

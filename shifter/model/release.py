@@ -158,6 +158,7 @@ class VerdictSettings:
     """How a canary is judged. ``false_roll_back`` is the probability, over the whole release, that one that is no worse is rolled back.
 
     ``max_error_increase`` and ``max_latency_increase`` are what it may be worse by: 0.0025 is a quarter of a point, 0.1 ten per cent.
+    Latencies that differ by less than ``least_latency_increase`` seconds are alike, whatever that is of them.
     Evidence grows at most twentyfold in ``tolerate_blips`` seconds. ``exposure_budget`` bounds the failed requests that the baseline would
     not have failed; ``None``: no bound. ``latency`` ``False`` leaves latency out of it.
     """
@@ -167,6 +168,7 @@ class VerdictSettings:
     max_error_increase: float = 0.0025
     latency: bool = True
     max_latency_increase: float = 0.10
+    least_latency_increase: float = 0.001
     tolerate_blips: float = 5.0
     brake: bool = True
     exposure_budget: int | None = None

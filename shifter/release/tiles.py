@@ -23,11 +23,12 @@ _LEAST = 20
 
 
 class Tiles:
-    """What was seen of the current step. Pairs are (baseline, canary); *latency_margin* is ``None`` where latency is not judged."""
+    """What was seen of the current step. Pairs are (baseline, canary); *latency_margin* is ``None`` where latency is not judged, or the
+    part of the baseline's that the canary may take longer, and the milliseconds that it may whatever part that is."""
 
     __slots__ = ("_error_margin", "_figures", "_latencies", "_latency_margin", "failed", "units")
 
-    def __init__(self, error_margin: float, latency_margin: float | None) -> None:
+    def __init__(self, error_margin: float, latency_margin: tuple[float, float] | None) -> None:
         self._error_margin = error_margin
         self._latency_margin = latency_margin
         self.begin()
@@ -89,7 +90,10 @@ class Tiles:
             if known.total >= _LEAST:
                 values[version] = known.quantile(quantile, _RISK)
         old, new = values
-        margin = 100.0 * self._latency_margin if self._latency_margin is not None else None
+        margin = None
+        if self._latency_margin is not None:
+            part, least = self._latency_margin
+            margin = 100.0 * (max(part, least / old[0]) if old is not None and old[0] > 0.0 else part)
         if old is None or new is None:
             return Metric(name, "ms", old and old[0], new and new[0], None, None, None, margin)
         difference, low, high = (100.0 * (one / other - 1.0) for one, other in ((new[0], old[0]), (new[1], old[2]), (new[2], old[1])))

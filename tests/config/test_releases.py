@@ -61,7 +61,7 @@ releases:
   verdict:
     false_roll_back: 0.1%
     errors: {count: [5xx, reset], max_increase: 0.5%}
-    latency: {max_increase: 20}
+    latency: {max_increase: 20, at_least: 2ms}
     tolerate_blips: 10s
     brake: false
     exposure_budget: {failed_requests: 500}
@@ -116,6 +116,7 @@ def test_every_field() -> None:
             0.005,
             True,
             0.2,
+            0.002,
             10.0,
             False,
             500,

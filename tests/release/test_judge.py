@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shifter.model.release import VerdictSettings
-from shifter.observe.comparison import BINS, Second
+from shifter.observe.comparison import BINS, Second, bin_of
 from shifter.release.evidence import Evidence
 from shifter.release.interfaces import Judge
 from shifter.release.judge import Verdict
@@ -317,3 +317,16 @@ def test_there_are_figures_for_people() -> None:
     assert not any(isnan(figure) for figure in figures(asdict(evidence)))
     verdict.begin_step(0.0)
     assert [metric.name for metric in verdict.tick(Second(), 1.0).metrics] == []
+
+
+def test_what_is_less_than_a_millisecond_slower_is_not_slower() -> None:
+    verdict = Verdict(USUAL)
+    for _ in range(30):
+        made = Second()
+        made.answered[:] = made.sent[:] = (100, 0)
+        made.histograms[0][bin_of(3.0)] = 50
+        made.histograms[0][bin_of(60.0)] = 50
+        verdict.tick(made, 0.0)
+    baseline, canary = verdict.edges
+    assert canary[0] == pytest.approx(baseline[0] + 1.0)
+    assert canary[-1] == pytest.approx(baseline[-1] * 1.1)

@@ -10,7 +10,7 @@ def tiles(baseline_ms: float = 80.0, canary_ms: float = 100.0, failed: tuple[int
     made = Second()
     made.answered[:] = (900, 100)
     made.histograms[0][bin_of(baseline_ms)], made.histograms[1][bin_of(canary_ms)] = 900, 100
-    seen = Tiles(0.0025, 0.1)
+    seen = Tiles(0.0025, (0.1, 1.0))
     seen.add(made, made.answered, failed)
     for number in range(FIGURES):
         seen.work_out(number)
@@ -63,7 +63,13 @@ def test_a_step_begins_anew() -> None:
 
 
 def test_state() -> None:
-    seen, again = tiles(), Tiles(0.0025, 0.1)
+    seen, again = tiles(), Tiles(0.0025, (0.1, 1.0))
     again.restore(seen.to_state())
     assert again.metrics == seen.metrics
     assert again.to_state() == seen.to_state()
+
+
+def test_what_is_fast_may_be_slower_by_a_millisecond() -> None:
+    p50 = tiles(baseline_ms=2.0, canary_ms=2.6).metric("p50")
+    assert p50 is not None and p50.margin is not None and p50.baseline is not None
+    assert p50.margin == pytest.approx(100.0 / p50.baseline)

@@ -327,10 +327,11 @@ class JudgedErrors(Message):
 
 
 class JudgedLatency(Message):
-    """How much slower is not too slow, in per cent of the baseline's latency."""
+    """How much slower is not too slow: in per cent of the baseline's latency, and whatever that is by how much time."""
 
     enabled: Bool = True
     max_increase: SomePercent | None = None
+    at_least: Seconds | None = None
 
 
 class ExposureBudget(Short):
