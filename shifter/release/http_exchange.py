@@ -128,7 +128,9 @@ class _Remembered:
             self._line.protocol = protocol
             return protocol
 
-        connecting: Deferred[IProtocol] = self._endpoint.connect(protocolFactory)
+        factory: Any = protocolFactory
+        factory.noisy = False  # a server that is away for an hour would fill the log with two lines for each try
+        connecting: Deferred[IProtocol] = self._endpoint.connect(factory)
         return connecting.addCallback(connected)
 
 

@@ -11,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.ssl import ContextFactory
 from twisted.internet.task import Clock, deferLater
+from twisted.logger import capturedLogs
 from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -107,7 +108,9 @@ async def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 @pytest_twisted.ensureDeferred
 async def test_answers_of_all_kinds(outside: Outside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert (await outside.get("/cookie")).headers["set-cookie"] == "session=1"
+    with capturedLogs() as logged:
+        assert (await outside.get("/cookie")).headers["set-cookie"] == "session=1"
+    assert not [event for event in logged if "factory" in event]  # twisted tells of each connection otherwise
     assert (await outside.get("/ok")).body == b"/ok None identity"
     assert (await outside.get("/redirect")).status == 302
     assert len((await outside.get("/huge")).body) == KEPT
