@@ -32,6 +32,8 @@ _BEGIN_ANEW = 10
 _RECENT_LEAST = 5.0
 _DOUBT = 5.0
 """Nothing is proven while the evidence against it is larger."""
+_HEARD = 0.5
+"""Nothing is proven of a canary that has an outcome less often than that, compared with the baseline: its clients give up."""
 _FAR = 10_000_000
 _BLOCK = 120
 _PROVE = 5
@@ -82,6 +84,7 @@ class Verdict:
         self._failed = [0, 0]
         self._units = [0, 0]  # of both versions, and those that failed
         self._sent = [0, 0]  # in this step
+        self._heard = [0, 0]  # likewise: those that were answered, or failed
         self._earned: list[list[float]] = [[0.0] * len(RATIO_STAKES), [0.0] * len(STAKES)]  # in this step
         self._earned_with = 0
         self._blocks = [[0, 0, 0, 0], [0, 0, 0, 0]]  # units and those that failed, of the last minutes
@@ -100,6 +103,7 @@ class Verdict:
         """See `Judge.begin_step`."""
         self._tiles.begin()
         self._sent = [0, 0]
+        self._heard = [0, 0]
         self._earned = [[0.0] * len(row) for row in self._earned]
         self._earned_with = 0
         self._blocks = [[0, 0, 0, 0], [0, 0, 0, 0]]
@@ -153,6 +157,7 @@ class Verdict:
             self._requests[version] += second.answered[version]
             self._failed[version] += second.failed[version]
             self._sent[version] += second.sent[version]
+            self._heard[version] += second.answered[version]
         if second.sent_under:
             self._share = max(second.sent_under, key=lambda share: sum(second.sent_under[share]))
         requests, failed = self._strata.add(second)
@@ -277,6 +282,9 @@ class Verdict:
         return max(shares, default=0.0)
 
     def _is_proven(self) -> bool:
+        sent, heard = self._sent, self._heard
+        if heard[1] * sent[0] < _HEARD * heard[0] * sent[1]:
+            return False  # of a canary that hardly answers nobody knows what it would have answered
         proofs = self._proofs if self._settings.latency else self._proofs[:1]
         return all(proof.proven for proof in proofs)
 
@@ -348,6 +356,7 @@ class Verdict:
             "failed": self._failed,
             "units": self._units,
             "sent": self._sent,
+            "heard": self._heard,
             "earned": [*self._earned, [self._earned_with]],
             "blocks": self._blocks,
             "ages": [self._age, self._age_of_step],
@@ -372,7 +381,8 @@ class Verdict:
         for one, had in zip(self._excesses(), sums, strict=True):
             one.restore(had)
         self._tiles.restore(state["tiles"])
-        self._requests, self._failed, self._units, self._sent = (list(state[name]) for name in ("requests", "failed", "units", "sent"))
+        self._requests, self._failed, self._units = (list(state[name]) for name in ("requests", "failed", "units"))
+        self._sent, self._heard = (list(state[name]) for name in ("sent", "heard"))
         errors, slowness, (self._earned_with,) = state["earned"]
         self._earned = [list(errors), list(slowness)]
         self._blocks = [list(block) for block in state["blocks"]]

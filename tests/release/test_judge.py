@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shifter.model.release import VerdictSettings
-from shifter.observe.comparison import BINS, Second, bin_of
+from shifter.observe.comparison import BINS, Comparison, Second, bin_of
 from shifter.release.evidence import Evidence
 from shifter.release.interfaces import Judge
 from shifter.release.judge import Verdict
@@ -330,3 +330,21 @@ def test_what_is_less_than_a_millisecond_slower_is_not_slower() -> None:
     baseline, canary = verdict.edges
     assert canary[0] == pytest.approx(baseline[0] + 1.0)
     assert canary[-1] == pytest.approx(baseline[-1] * 1.1)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_nothing_is_proven_of_a_canary_whose_clients_give_up(answers: bool) -> None:
+    verdict = Verdict(replace(USUAL, latency=False))
+    verdict.begin_step(0.0)
+    seen = []
+    for number in range(200):
+        comparison = Comparison()
+        comparison.edges = verdict.edges
+        for request in range(100):
+            trial = comparison.sent(request < 10, 100_000, number)
+            if answers or request >= 10:
+                comparison.ended(trial, number + 0.01, False, 200)
+            else:
+                comparison.dropped(trial, number + 0.3)
+        seen.append(verdict.tick(comparison.take(number + 1.0), 10.0).proven)
+    assert any(seen) is answers
