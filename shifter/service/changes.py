@@ -153,7 +153,7 @@ def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iter
     for route in new.routes:
         yield _PAUSE
         if id(route) in kept and kept[id(route)] != route:
-            yield f"~ route {title_of(route)}{where}: {', '.join(_route(kept[id(route)], route))}"
+            yield f"~ route {title_of(route)}{where}: {', '.join(_route(kept[id(route)], route)) or _hardly(route)}"
     for route in old.routes:
         yield _PAUSE
         if id(route) not in gone:
@@ -162,6 +162,12 @@ def _host(old: VirtualHost, new: VirtualHost, on: str, *, several: bool) -> Iter
     order = [places[id(kept[id(route)])] for route in new.routes if id(route) in kept]
     if order != sorted(order):
         yield f"~ virtual host {new.name}{on}: its routes are asked in another order"
+
+
+def _hardly(route: Route) -> str:
+    """Say what is different of a route of which nothing is told."""
+    held = isinstance(route.action, RouteAction) and route.action.hold is not None
+    return "its weights, which have no say while a release holds it" if held else "the order of its clusters"
 
 
 def _pairing(old: tuple[Route, ...], new: tuple[Route, ...], pairs: list[tuple[Route, Route]]) -> Iterator[None]:

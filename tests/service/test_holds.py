@@ -147,6 +147,13 @@ def test_weights_of_a_held_route_are_the_releases() -> None:
     assert lab.weigh("/rt", service1a="50").taken
 
 
+def test_of_files_that_give_a_held_route_other_clusters_that_is_said() -> None:
+    lab = holding(hold("/plain"), config(listener(PLAIN)))
+    assert lab.reload(config(listener(PLAIN.replace("service1", "service1a")))).taken
+    said = "its weights, which have no say while a release holds it"
+    assert lab.history()[0].removeprefix("2 config ") == f"~ route prefix /plain: {said}"
+
+
 def test_people_see_the_shares_of_the_moment() -> None:
     lab = holding(hold("/rich", header=HeaderMatcher(b"x-canary", present=True)))
     split = lab.steering._splits.of("new")
