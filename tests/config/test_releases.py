@@ -164,6 +164,7 @@ def test_references(said: str, reference: RouteReference) -> None:
     [
         ("none", None),
         ("{cookie: {name: session}}", HashPolicy(HashSource.COOKIE, b"session")),
+        ("{cookie: {name: v, ttl: 24h}}", HashPolicy(HashSource.COOKIE, b"v", ttl=86400.0, path=b"/")),
         ("{cookie: {name: v, ttl: 0s, path: /a}}", HashPolicy(HashSource.COOKIE, b"v", ttl=0.0, path=b"/a")),
         ("{header: X-User-Id}", HashPolicy(HashSource.HEADER, b"x-user-id")),
         ("{header: {header_name: x-user-id}}", HashPolicy(HashSource.HEADER, b"x-user-id")),

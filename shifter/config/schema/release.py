@@ -230,6 +230,12 @@ class ReleaseHeaderHash(HeaderHash, Short):
     short = "header_name"
 
 
+class ReleaseCookieHash(CookieHash):
+    """A cookie that says who a user is. With a ``ttl`` users who come without it are given one."""
+
+    ttl: Seconds | None = None
+
+
 class QueryParameterName(Short):
     """A query parameter that says who a user is."""
 
@@ -243,7 +249,7 @@ class StickTo(Choice):
 
     one_of = (OneOf(("cookie", "header", "query_parameter", "connection_properties"), required="this does not say what users stay by"),)
 
-    cookie: CookieHash | None = None
+    cookie: ReleaseCookieHash | None = None
     header: ReleaseHeaderHash | None = None
     query_parameter: QueryParameterName | None = None
     connection_properties: ConnectionHash | None = None
