@@ -39,6 +39,8 @@ LONGEST_TICK = 2.0
 """Seconds that a tick counts for at most."""
 PREFLIGHT_LONGEST = 10.0
 """Seconds that endpoints get to be found healthy."""
+UNSEEN_LONGEST = 10.0
+"""Seconds after which a release is paused that does not hold its route, whoever has taken it."""
 NEEDS_EVERY = 60.0
 """Seconds for which what steps need is not found out again: that takes some milliseconds."""
 _RATE_OVER = 10
@@ -78,6 +80,8 @@ class Runner:
         self._seconds: deque[tuple[float, int, int]] = deque(maxlen=_RATE_OVER)
         self._unwritten: deque[_Unwritten] = deque()
         self._unsteered = False  # what is in force is not what the last of them says
+        self._steered = 0  # the version that is in force
+        self._unseen = 0.0  # seconds for which there was nothing to look at
         self._writing = False
         self._pending: Transition | None = None
         self._queue: deque[Callable[[], object]] = deque()
@@ -156,10 +160,15 @@ class Runner:
             if judge.edges is not self._edges:
                 self._edges = judge.edges
                 self._around.datapath.judge_with(self.spec.name, judge.edges)
-        elif self.evidence.proven:
+            self._unseen = 0.0
+        else:
+            self._unseen += passed
             self.evidence = replace(self.evidence, proven=False)  # of what was not seen nothing is proven
         self._kept.spend(self.progress.step, passed)
         self._noticed.note(self._around.wall(), self.progress.share, second, self.evidence.value)
+        if self._unseen >= UNSEEN_LONGEST and self.progress.state in ACTIVE and self.progress.state is not State.PAUSED:
+            self._take(self.machine.halt(f"for {rules.seconds(round(self._unseen))} its route has not been held", self.evidence))
+            return
         self._take(self.machine.tick(self.evidence, passed, self.facts()))
         if self.machine.look_again:
             judge.look_again()
@@ -342,8 +351,11 @@ class Runner:
             self._steer(self.progress)
 
     def _steer(self, progress: Progress) -> None:
-        """Have the data path do what *progress* says."""
+        """Have the data path do what *progress* says, if it does not do what came after that by now."""
         self._unsteered = False
+        if progress.version < self._steered:
+            return
+        self._steered = progress.version
         if progress.held and progress.state is not State.SUPERSEDED:
             self._around.datapath.steer(self.spec.name, progress)
 

@@ -151,6 +151,32 @@ def test_a_step_that_is_being_written_is_overtaken_by_taking_it_back(world: Worl
     assert world.store.records["r1"].progress.version == runner.progress.version
 
 
+def test_one_that_is_rolled_back_while_it_is_being_braked_stays_so(world: World) -> None:
+    runner = world.begun()
+    runner.verb("promote", ANN, to=500_000)
+    world.store.slow = True
+    world.see(ALARM)
+    world.pass_time(runner)
+    world.see(Evidence(value=131.0, sentence="bad"))
+    world.pass_time(runner, 2)
+    assert (runner.progress.state, world.path.now.share) == (State.ROLLED_BACK, 0)
+    before = len(world.path.steered)
+    while world.store.waiting:
+        world.store.answer()
+    assert {one.share for one in world.path.steered[before:]} == {0}
+
+
+def test_one_that_does_not_hold_its_route_any_more_is_paused(world: World) -> None:
+    runner = world.begun()
+    world.path.held.clear()
+    world.pass_time(runner, 9)
+    assert runner.progress.state is State.OBSERVING
+    world.pass_time(runner)
+    assert (runner.progress.state, runner.progress.reason) == (State.PAUSED, "paused: for 10 s its route has not been held")
+    world.pass_time(runner, 30)
+    assert events(world)[-1] == "paused" and events(world).count("paused") == 1
+
+
 def test_what_was_written_though_the_store_said_otherwise_is_in_nobodys_way(world: World) -> None:
     runner = world.begun()
     world.see(PROVEN)
