@@ -437,7 +437,8 @@ class Runner:
         progress = self.progress
         if progress.state.over or self._judge is None or self._busy or self._unwritten:
             return
-        kept = self._around.store.keep(self.spec.name, progress, self._judge.to_state(), self._kept.to_dict(), self._around.wall())
+        store, name, counts = self._around.store, self.spec.name, self._kept.to_dict(self._around.datapath.observed(self.spec.name))
+        kept = store.keep(name, progress, self._judge.to_state(), counts, self._around.wall())
         kept.addErrback(lambda reason: self._say(f"the evidence cannot be written down: {reason.getErrorMessage()}"))
 
     def _say(self, problem: str) -> None:
@@ -452,7 +453,7 @@ class Runner:
         name, around, facts = self.spec.name, self._around, self.facts()
         look = Look(
             *(self.machine, self._shown(), facts, self._kept, self._noticed, self._record.started, around.wall()),
-            observed=around.datapath.observed(name),
+            observed=self._kept.observed(around.datapath.observed(name)),
             notifications=around.outreach.notifications(name),
             checks=around.outreach.checks(name),
             needs=self._needed(facts.rate),

@@ -16,6 +16,7 @@ from shifter.model.release import FINEST, ReleaseSpec, RouteReference, State, St
 from shifter.observe.comparison import BIN_WIDTH, FINEST_MS, Second
 from shifter.release.evidence import Evidence
 from shifter.release.machine import ReleaseMachine
+from shifter.release.observed import KEPT, together
 from shifter.release.rules import Facts
 
 POINTS = 600
@@ -29,9 +30,11 @@ _UNSEEN: Sequence[float | None] = (None,) * 8
 
 
 class Kept:
-    """What is written down for people beside the evidence, and found again: seconds spent in each step, and what gates were asked."""
+    """What is written down for people beside the evidence, and found again: seconds spent in each step, what gates were asked, and what
+    the processes before this one have seen of the requests."""
 
     def __init__(self, counts: Mapping[str, Any]) -> None:
+        self._before: Mapping[str, Any] = counts.get("observed", {})
         self._spent: dict[int, float] = {int(number): float(spent) for number, spent in counts.get("spent", {}).items()}
         self._gates: dict[str, dict[str, Any]] = {name: dict(said) for name, said in counts.get("gates", {}).items()}
 
@@ -56,9 +59,15 @@ class Kept:
         said = self._gates.get(gate, {})
         return said.get("asked"), said.get("answer", "")
 
-    def to_dict(self) -> Mapping[str, object]:
-        """Return it as JSON has it."""
-        return {"spent": {str(step): spent for step, spent in self._spent.items()}, "gates": self._gates}
+    def observed(self, now: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what this process has seen by *now* (`DataPath.observed`) with what those before it had."""
+        return together(self._before, now)
+
+    def to_dict(self, now: Mapping[str, Any]) -> Mapping[str, object]:
+        """Return it as JSON has it, with what this process has seen by *now*."""
+        seen = self.observed(now)
+        observed = {name: seen[name] for name in KEPT if name in seen}
+        return {"spent": {str(step): spent for step, spent in self._spent.items()}, "gates": self._gates, "observed": observed}
 
 
 class Noticed:

@@ -67,6 +67,9 @@ def test_what_is_remembered_for_people_survives_the_process() -> None:
     world.pass_time(runner, 10)
     again = world.restart(runner)
     assert shown(again)["steps"][0]["seconds"] == 10.0
+    assert (shown(runner)["exposure"]["forced_requests"], shown(again)["exposure"]["forced_requests"]) == (3, 6)
+    world.pass_time(again, 10)
+    assert shown(world.restart(again))["exposure"]["forced_requests"] == 9
 
 
 def test_the_last_evidence_is_shown_by_the_next_process() -> None:
@@ -114,7 +117,7 @@ def test_kept_is_found_again() -> None:
     kept.spend(2, 1.5)
     kept.asked("ci", 17.0)
     kept.answered("ci", "not yet")
-    again = Kept(json.loads(json.dumps(kept.to_dict())))
+    again = Kept(json.loads(json.dumps(kept.to_dict({}))))
     assert (again.spent(2), again.gate("ci"), again.gate("other")) == (1.5, (17.0, "not yet"), (None, ""))
 
 
