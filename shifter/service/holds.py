@@ -38,7 +38,8 @@ class HoldError(Exception):
     """The route of ``release`` cannot be held in this configuration."""
 
     def __init__(self, release: str, why: str) -> None:
-        super().__init__(f"the release `{release}` holds a route, and {why}; `shifter release finish {release}` lets go of it")
+        ends = f"when it is over, or was aborted, `shifter release finish {release}` lets go of it"
+        super().__init__(f"the release `{release}` holds a route, and {why}; {ends}")
         self.release = release
         self.why = why
 
