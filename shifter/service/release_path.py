@@ -44,7 +44,14 @@ class ReleasePath:
         """See `DataPath`."""
         self._splits.of(spec.name)
         wish = Hold(hold_of(spec), self._controller.meanwhile)
-        return self._controller.change(wish, _actor(spec.name)).addCallback(_problems)
+
+        def done(result: ChangeResult) -> Sequence[str]:
+            for name in [name for name, (attempt, _) in self._comparisons.items() if attempt > 0 and not self._holds(name)]:
+                self._splits.forget(name)  # its route was taken
+                self._shrink(name)
+            return result.problems
+
+        return self._controller.change(wish, _actor(spec.name)).addCallback(done)
 
     def let_go(self, release: str) -> Deferred[Sequence[str]]:
         """See `DataPath`."""
@@ -134,10 +141,6 @@ class ReleasePath:
 
 def _actor(release: str) -> Actor:
     return Actor("shifter", f"the release {release}", "release")
-
-
-def _problems(result: ChangeResult) -> Sequence[str]:
-    return result.problems
 
 
 def _proof(path: ReleasePath) -> DataPath:  # mypy proves that it is one

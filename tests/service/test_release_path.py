@@ -1,5 +1,6 @@
 """What a release has done to its route: held, steered, counted."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -118,6 +119,17 @@ def test_of_those_that_have_let_go_little_is_kept_and_of_few_of_them() -> None:
     assert path.path.observed("r0")["statuses"] == []
     assert path.path.observed("r29")["statuses"] == [{"status": 503, "baseline": 0, "canary": 1}]
     assert path.path._comparisons["r29"][1] is not comparison, "it has the users"
+
+
+def test_little_is_kept_of_one_whose_route_was_taken() -> None:
+    path = Path()
+    path.hold()
+    path.path.steer("new", OBSERVING)
+    path.path.judge_with("new", ((1.0,), (2.0,)))
+    full = path.splits.of("new").comparison
+    assert path.lab.wait(path.path.hold(replace(SPEC, name="newer"))) == ()
+    assert path.splits.find("new") is None and path.path.take("new") is None
+    assert path.path._comparisons["new"][1] is not full and not path.path._edges
 
 
 def test_users_are_counted_where_they_stay() -> None:
