@@ -79,7 +79,7 @@ def said(parse: Callable[..., RequestHead | ResponseHead], *arguments: object) -
         head = parse(*arguments)
     except ProtocolError as error:
         return error.status, error.detail
-    return [(name, getattr(head, name)) for name in head.__slots__]
+    return [(name, getattr(head, name, None)) for name in head.__slots__]  # `drawn` is only there once somebody has drawn
 
 
 MORE_NAMES = st.sampled_from(
