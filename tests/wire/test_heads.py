@@ -505,7 +505,7 @@ def answer(parse: Callable[[bytes, int, int], object], raw: bytes, max_fields: i
         head = parse(raw, raw.index(b"\r\n\r\n"), max_fields)
     except ProtocolError as error:
         return error.status, error.detail
-    return {name: getattr(head, name) for name in type(head).__slots__}  # type: ignore[attr-defined]
+    return {name: getattr(head, name, None) for name in type(head).__slots__}  # type: ignore[attr-defined]
 
 
 @needs_compiled
