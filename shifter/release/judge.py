@@ -95,7 +95,7 @@ class Verdict:
         self._share = 0.0
         self._needed: int | None = None
         self._said = ""
-        self._was_proven = False
+        self._was_proven = self._was_sudden = False
 
     # what happens to the release
 
@@ -249,9 +249,12 @@ class Verdict:
         if self._age_of_step % _TURNS == 1 or proven:  # it has just been counted
             self._needed = None if proven else self._still_needed()
         needed = self._needed
-        if value >= self._threshold or not self._said or self._age_of_step % _TURNS == 1 or proven != self._was_proven:
-            self._was_proven = proven
-            self._said = self._sentence(value, errors, slowness, proven, needed, rate)
+        sudden = value < self._threshold <= fast
+        changed = sudden != self._was_sudden or proven != self._was_proven
+        if value >= self._threshold or not self._said or changed or self._age_of_step % _TURNS == 1:
+            self._was_proven, self._was_sudden = proven, sudden
+            guilty = (fast_errors, fast_slowness) if sudden else (errors, slowness)
+            self._said = self._sentence(value, sudden, guilty[1] > guilty[0], proven, needed, rate)
         answered = second.answered[1]
         since = self._since_brake
         return Evidence(
@@ -304,7 +307,7 @@ class Verdict:
                         least = min(least, log(target / capital) * self._earned_with / earned)
         return ceil(least) if least < _FAR else None
 
-    def _sentence(self, value: float, errors: float, slowness: float, proven: bool, needed: int | None, rate: float) -> str:
+    def _sentence(self, value: float, sudden: bool, by_latency: bool, proven: bool, needed: int | None, rate: float) -> str:
         units, failed, period = self._shown()
         settings = self._settings
         quantiles = [metric for name, _ in QUANTILES if (metric := self._tiles.metric(name)) is not None]
@@ -315,8 +318,9 @@ class Verdict:
             period=period,
             sent=(self._sent[0], self._sent[1]),
             chance=value,
+            sudden=sudden,
             threshold=self._threshold,
-            by_latency=slowness > errors and self._warm_left <= 0.0,
+            by_latency=by_latency and self._warm_left <= 0.0,
             quantiles=tuple(quantiles),
             margins=(SLACK * settings.max_error_increase, SLOW_MARGINS[0] if settings.latency else 0.0),
             warming=self._warm_left,
@@ -364,7 +368,7 @@ class Verdict:
             "braked": self._braked,
             "share": self._share,
             "needed": self._needed,
-            "said": [self._said, self._was_proven],
+            "said": [self._said, self._was_proven, self._was_sudden],
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
@@ -389,7 +393,7 @@ class Verdict:
         self._age, self._age_of_step = state["ages"]
         self._warm_left, self._braked, self._share = state["warm_left"], state["braked"], state["share"]
         self._needed = state["needed"]
-        self._said, self._was_proven = state["said"]
+        self._said, self._was_proven, self._was_sudden = state["said"]
         self._set_edges()
 
     def _all_bets(self) -> Sequence[Bets]:

@@ -14,7 +14,8 @@ _SUSPICIOUS = 5.0
 @dataclass(slots=True)
 class Seen:
     """What is to be said. Pairs are (baseline, canary) ``units`` (requests or users) and those that ``failed``, over ``period``;
-    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``margins`` by how much more it
+    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``sudden`` whether what came within seconds would
+    be enough for a roll-back, ``margins`` by how much more it
     is proven not to fail, and not to be slow (0: nothing is said of that). ``shared`` is whether both versions are to get requests.
     ``warming`` is for how many seconds more. ``rate`` is the canary's requests a second."""
 
@@ -24,6 +25,7 @@ class Seen:
     period: str
     sent: tuple[int, int]
     chance: float
+    sudden: bool
     threshold: float
     by_latency: bool
     quantiles: tuple[Metric, ...]
@@ -40,6 +42,8 @@ def say(seen: Seen) -> str:
     """Return the sentence."""
     if seen.chance >= seen.threshold:
         return f"{_slower(seen) if seen.by_latency else _fails(seen)}; {_chance(seen.chance)}"
+    if seen.sudden and not seen.braked:
+        return f"{_slower(seen) if seen.by_latency else _fails(seen)}; it would be enough for a roll-back, but came within seconds"
     if not all(seen.sent) and seen.shared:
         return f"too little traffic so far: {seen.sent[1]:,} canary requests and {seen.sent[0]:,} of the baseline's in this step"
     if not seen.sent[1]:

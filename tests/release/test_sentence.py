@@ -15,6 +15,7 @@ SEEN = Seen(
     period="",
     sent=(3930, 437),
     chance=1.0,
+    sudden=False,
     threshold=100.0,
     by_latency=False,
     quantiles=(P50, replace(P50, name="p99", baseline=None)),
@@ -32,6 +33,7 @@ FAILS = "canary fails 4.8 % of requests, baseline 1.0 %: 21 of 437 against 39 of
 @pytest.mark.parametrize(
     ("seen", "sentence"),
     [
+        (replace(SEEN, chance=5.0, sudden=True), f"{FAILS}; it would be enough for a roll-back, but came within seconds"),
         (SEEN, "no difference seen - about 430 more canary requests (72 s) until this step can be called"),
         (replace(SEEN, needed=1, rate=0.0), "no difference seen - about 1 more canary request until this step can be called"),
         (replace(SEEN, needed=None), f"no difference seen: {FAILS}; nobody can say yet when this step can be called"),
