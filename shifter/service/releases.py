@@ -184,7 +184,7 @@ class Releases:
 
     def start(self, text: str, source: str, actor: Actor, dry_run: bool = False) -> Deferred[Json | Refused]:
         """See `ReleasesView`."""
-        return self._start(text, source, actor, dry_run)
+        return _to_the_end(self._start(text, source, actor, dry_run))
 
     def listed(self) -> Sequence[Json]:
         """See `ReleasesView`."""
@@ -199,7 +199,7 @@ class Releases:
 
     def order(self, name: str, order: Order) -> Deferred[Json | Refused]:
         """See `ReleasesView`."""
-        return self._order(name, order)
+        return _to_the_end(self._order(name, order))
 
     def plan(self, name: str) -> Deferred[Json | Refused]:
         """See `ReleasesView`."""
@@ -434,6 +434,13 @@ def _shown(progress: Progress) -> dict[str, object]:
 def is_alive(progress: Progress) -> bool:
     """Whether something may become of a release yet."""
     return progress.held or not progress.state.over
+
+
+def _to_the_end(work: Deferred[Any]) -> Deferred[Any]:
+    """Return what fires as *work* does. Who waits for it may go (`Deferred.cancel`): what was begun is not left half done by that."""
+    told: Deferred[Any] = Deferred()
+    work.addBoth(told.callback)
+    return told
 
 
 def _whole(spec: ReleaseSpec, read: Read) -> ReleaseSpec | None:

@@ -260,6 +260,16 @@ def test_two_that_begin_at_once_do_not_both_have_the_route(lab: Lab, monkeypatch
     assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("observing", None, {"r1"})
 
 
+def test_one_goes_on_whose_client_does_not_wait_for_the_answer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing: Deferred[None] = Deferred()
+    monkeypatch.setattr(lab.store, "begin", lambda record: writing.addCallback(lambda _: MemoryStore.begin(lab.store, record)))
+    told = lab.releases.start(TEXT, "x", ANN)
+    told.addErrback(lambda _: None)
+    told.cancel()
+    writing.callback(None)
+    assert lab.state("r1") == "observing"
+
+
 def test_one_that_was_about_to_have_the_route_gives_way_too(lab: Lab) -> None:
     lab.path.healthy["old"] = (0, 2)
     lab.begun()
