@@ -8,6 +8,7 @@ import click
 from shifter.cli.client import Client, admin_options
 from shifter.cli.release_asking import Json, meant, path, told
 from shifter.cli.table import plain, table
+from shifter.model.release import State
 
 
 @click.command("explain")
@@ -30,7 +31,10 @@ def _lines(found: Json) -> Iterator[str]:
     if metrics:
         yield ""
         head = ["METRIC", "BASELINE", "CANARY", "DIFFERENCE", "AT LEAST", "AT MOST", "MAY BE"]
-        rows = [[_metric(one), *(_figure(one.get(key)) for key in _COLUMNS)] for one in metrics]
+        rows = [
+            [_metric(one), *(_figure(one.get(key)) for key in ("baseline", "canary")), *(_differs(one, key) for key in _DIFFERENCES)]
+            for one in metrics
+        ]
         yield table(head, rows, range(1, len(head))).rstrip("\n")
     if not evidence:
         return
@@ -39,7 +43,7 @@ def _lines(found: Json) -> Iterator[str]:
     yield f"  of errors   {_figure(evidence.get('errors'))}"
     yield f"  of latency  {_figure(evidence.get('latency'))}"
     yield f"  at once     {_figure(evidence.get('fast'))} of {_figure(evidence.get('threshold'))}, where it is braked"
-    proven = "yes" if evidence.get("proven") else "no" + _needed(evidence, unit)
+    proven = "yes" if evidence.get("proven") else "no" + (_needed(evidence, unit) if found.get("state") not in _OVER else "")
     yield f"not worse     {proven}" + (" (warming up: only a catastrophe counts)" if evidence.get("warming") else "")
     for key, words in (("requests", f"{unit}s"), ("failed", "failed"), ("in_flight", "in flight")):
         baseline, canary = (*(evidence.get(key) or ()), None, None)[:2]
@@ -49,12 +53,19 @@ def _lines(found: Json) -> Iterator[str]:
     yield f"in excess     {_figure(evidence.get('excess_failed'))} failed that the baseline would not have failed{of}"
 
 
-_COLUMNS = ("baseline", "canary", "difference", "low", "high", "margin")
+_DIFFERENCES = ("difference", "low", "high", "margin")
+_OVER = frozenset(state.value for state in State if state.over)
 
 
 def _metric(one: Json) -> str:
     unit = one.get("unit")
     return plain(f"{one.get('name')} ({unit})" if unit else one.get("name"))
+
+
+def _differs(one: Json, key: str) -> str:
+    """Return what one metric differs by: points for errors, which are in per cent themselves, and per cent of the baseline's for others."""
+    value = _figure(one.get(key))
+    return value if value == "-" else f"{value} {'pt' if one.get('name') == 'errors' else '%'}"
 
 
 def _needed(evidence: Json, unit: str) -> str:

@@ -197,6 +197,8 @@ def test_explain() -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("one is observing: ")
     assert "where it is rolled back" in result.stdout
+    assert " pt" in result.stdout and " %" in result.stdout and "until something is" in result.stdout
+    assert "until something is" not in ask({"/v1/releases/old/verdict": {**RUNS, "state": "aborted"}}, "explain", "old")[0].stdout
     assert json.loads(ask({"/v1/releases/one/verdict": RUNS}, "explain", "one", "--json")[0].stdout)["evidence"]
     assert ask({"/v1/releases/one/verdict": {"name": "one", "state": "pending"}}, "explain", "one")[0].exit_code == 0
 

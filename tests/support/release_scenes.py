@@ -220,10 +220,10 @@ def _evidence(state: str, bad: bool) -> Json:
     value = {"rolled back": 118.0, "rolling back": 118.0, "braked": 31.0}.get(state, 1.6)
     nothing = state == "pending"
     metrics = [
-        ("errors", "points", 0.67, 4.8 if bad else 0.64, 4.13 if bad else -0.03, 2.2 if bad else -0.21, 6.3 if bad else 0.19, 0.25),
-        ("p50", "per cent", 21.4, 21.9, 2.3, -1.1, 5.6, 10.0),
-        ("p90", "per cent", 58.2, 57.0, -2.1, -6.0, 2.4, 10.0),
-        ("p99", "per cent", 143.0, 148.0, 3.5, -6.2, 14.9, 10.0),
+        ("errors", "%", 0.67, 4.8 if bad else 0.64, 4.13 if bad else -0.03, 2.2 if bad else -0.21, 6.3 if bad else 0.19, 0.25),
+        ("p50", "ms", 21.4, 21.9, 2.3, -1.1, 5.6, 10.0),
+        ("p90", "ms", 58.2, 57.0, -2.1, -6.0, 2.4, 10.0),
+        ("p99", "ms", 143.0, 148.0, 3.5, -6.2, 14.9, 10.0),
     ]
     names = ("name", "unit", "baseline", "canary", "difference", "low", "high", "margin")
     return {
