@@ -104,7 +104,7 @@ def test_each_ends_as_it_should(stage: Stage) -> None:
     }
     braked = next(one for one in events(proxy, "broken") if one["event"] == "braked")
     # within two seconds of the first failures, as the release itself counts them
-    assert braked["evidence"]["failed"][1] <= 4 * KINDS["broken"]
+    assert braked["evidence"]["failed"][1] <= 1.25 * KINDS["broken"]  # of which the canary gets half; some may have been under way
     assert [one["event"] for one in events(proxy, "broken")][-2:] == ["rolling_back", "rolled_back"]
     assert ("fail" in reasons["errors"]["reason"] and "slower" in reasons["latency"]["reason"]) or reasons["latency"]["reason"]
 
