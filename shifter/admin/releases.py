@@ -137,6 +137,9 @@ def events(view: AdminView, query: Query) -> Deferred[Page | Stream]:
 
 def start(view: AdminView, query: Query) -> Deferred[Page]:
     """``POST /v1/releases``: the body is the release, or parameters say it in short."""
+    unknown = _unknown(query, _START)
+    if unknown is not None:
+        return succeed(refused(unknown))
     try:
         text = query.body.decode()
     except UnicodeDecodeError:
@@ -162,6 +165,12 @@ def short_form(query: Query) -> str:
 
 def order(verb: str, view: AdminView, query: Query) -> Deferred[Page]:
     """``POST /v1/releases/NAME/VERB``, ``POST /v1/releases/NAME/gates/GATE/VERB``."""
+    if verb == "promote":  # who takes something back is not kept from it by a word too much
+        unknown = _unknown(query, _parameters(verb))
+        if query.body.strip():
+            unknown = Refused(400, "not understood", "what is wanted stands in the URL (?to=50), and not in the body")
+        if unknown is not None:
+            return succeed(refused(unknown))
     version = None
     wanted = query.fields.get("if-match", "").strip().removeprefix("W/").strip('"')
     if wanted not in ("", "*"):
@@ -170,6 +179,20 @@ def order(verb: str, view: AdminView, query: Query) -> Deferred[Page]:
             return succeed(refused(Refused(400, "not understood", "`if-match` is the version of the release, a number")))
     wish = Order(verb, query.actor, query.path.get("gate", ""), query.get("to", ""), is_on(query, "full"), version)
     return view.releases().order(query.path["name"], wish).addCallback(_answered)
+
+
+def _unknown(query: Query, known: Sequence[tuple[str, str]]) -> Refused | None:
+    """Refuse what has a parameter that is none: a release that begins for want of a `dry_run` is no small thing."""
+    names = [name for name, _ in known]
+    strange = [f"`{name}`" for name in query if name not in names]
+    if not strange:
+        return None
+    there = f"there is no parameter {strange[0]}" if len(strange) == 1 else f"there are no parameters {', '.join(strange)}"
+    return Refused(400, "not understood", f"{there}; what there is: {', '.join(names)}")
+
+
+def _parameters(verb: str) -> tuple[tuple[str, str], ...]:
+    return (*(_PROMOTE if verb == "promote" else ()), BY, WHY)
 
 
 def _number(query: Query, name: str, default: int) -> int | None:
@@ -222,14 +245,21 @@ COMMANDS = (
             f"{_ONE}/{verb}",
             _SUMMARIES[verb],
             partial(order, verb),
-            (*(_PROMOTE if verb == "promote" else ()), BY, WHY),
+            _parameters(verb),
             "POST",
             fields=_VERSION,
         )
         for verb in VERBS
     ),
     *(
-        Command(f"{_ONE}/gates/{{gate}}/{verb}", f"{verb} what a gate asks for", partial(order, verb), (BY, WHY), "POST", fields=_VERSION)
+        Command(
+            f"{_ONE}/gates/{{gate}}/{verb}",
+            f"{verb} what a gate asks for",
+            partial(order, verb),
+            _parameters(verb),
+            "POST",
+            fields=_VERSION,
+        )
         for verb in ("approve", "reject")
     ),
     Command(f"{_ONE}/events", "stream what happens to a release (server-sent events)", events, (_AFTER,), fields=_LAST),

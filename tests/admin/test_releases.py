@@ -118,6 +118,16 @@ def test_every_verb_is_passed_on(lab: Lab, verb: str) -> None:
     assert lab.releases.done == [("r-1", Order(verb, Actor("ann", "", f"POST /v1/releases/r-1/{verb} from 192.168.1.1:54321")))]
 
 
+@pytest.mark.parametrize("target", ["/v1/releases?baseline=a&canary=b&dry-run=1", "/v1/releases/r-1/promote?too=50&by=ann"])
+def test_a_parameter_that_is_none_begins_and_promotes_nothing(lab: Lab, target: str) -> None:
+    answer = lab.ask(target, "POST")
+    assert (answer.status, lab.releases.done) == (400, [])
+    assert "there is no parameter `" in json.loads(answer.body)["detail"]
+    assert lab.ask("/v1/releases/r-1/promote", "POST", [HOST, "Content-Length: 5"], b"to=50").status == 400
+    assert lab.releases.done == []
+    assert lab.ask("/v1/releases/r-1/abort?wy=bad", "POST").status == 200
+
+
 def test_promotions_and_gates_say_more(lab: Lab) -> None:
     lab.ask("/v1/releases/r-1/promote?to=50", "POST")
     lab.ask("/v1/releases/r-1/promote?full", "POST")
