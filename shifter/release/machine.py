@@ -42,8 +42,8 @@ def tell_judge(judge: Judge, spec: ReleaseSpec, transition: Transition) -> None:
     before, after = transition.before, transition.after
     if after.state not in ACTIVE:
         return
-    if before.state is State.BRAKED and after.share > before.share:
-        judge.resume()
+    if before.state is State.BRAKED and State.BRAKED not in (after.state, after.before_pause):
+        judge.resume()  # even if a braked canary has no fewer requests: what it was braked for has been dealt with
     if after.state is State.BRAKED and before.state is not State.BRAKED:
         judge.brake()
     if (after.step, after.aim) != (before.step, before.aim):

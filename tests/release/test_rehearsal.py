@@ -85,6 +85,17 @@ def test_brakes_are_told_and_looked_at() -> None:
     assert (rehearsal.state, rehearsal.share, rehearsal.judged) == (State.ROLLING_BACK, 0, False)
 
 
+def test_a_brake_that_takes_nothing_away_ends_as_any_other() -> None:
+    judge = Says()
+    rehearsal = Rehearsal(spec(replace(TENTH, share=10_000)), judge)  # one request a second, which a brake would leave
+    judge.evidence = Evidence(fast=1e6)
+    run(rehearsal, 1)
+    judge.evidence = Evidence(recent_requests=20)
+    run(rehearsal, 20)
+    assert (rehearsal.state, rehearsal.share) == (State.OBSERVING, 10_000)
+    assert judge.heard == ["step 0", "brake", "resume"]
+
+
 def test_who_would_be_asked_says_yes() -> None:
     gate = Gate(GateKind.MANUAL, "lunch")
     judge = Says()
