@@ -1,4 +1,7 @@
-"""One client connection: requests in order, what is refused and how, and when the connection ends."""
+"""One client connection: requests in order, what is refused and how, and when the connection ends.
+
+Over 600 lines, for a connection has one life: order, limits, refusals and its end share the doubles at both ends.
+"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""The releases of a service: begun, ordered about, found again by the next process, and made to fit what is served."""
+"""The releases of a service: begun, ordered about, found again by the next process, and made to fit what is served.
+
+Over 600 lines, for all of it is about one life of one manager, with the same doubles around it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
