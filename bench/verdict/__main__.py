@@ -17,16 +17,18 @@ from bench.verdict.scenarios import RATES, SCENARIOS, WEIGHTS, Truth
 _AT_ONCE: Final = 10
 """So many runs are one piece of work for a process."""
 _SAVE_EVERY: Final = 20.0
+_MANY: Final = 5
+"""Each of the cells that a goal is about together has this part of the runs."""
 _RARE: Final = 10
-"""Cells that no goal is about have this part of the runs."""
+"""Cells that no goal is about have this part of them."""
 
 
 def wanted(runs: int) -> Iterator[tuple[Cell, int]]:
-    """Iterate over all cells, and how many runs each has: all of them where a goal is one number, a third where it is about many cells,
+    """Iterate over all cells, and how many runs each has: all of them where a goal is one number, a fifth where it is about many cells,
     a tenth elsewhere."""
     rate, weight = goals.DETECTED_AT
     of_a_goal = {*goals.EXTRA_FAILED, *goals.RELEASE_FALSE, goals.TO_THE_END[0]}
-    few, some = max(1, runs // _RARE), max(1, runs // 3)
+    few, some = max(1, runs // _RARE), max(1, runs // _MANY)
     for scenario in SCENARIOS:
         for at in RATES:
             yield Cell(scenario.name, at, WHOLE), runs if at == rate and scenario.name in of_a_goal else few
@@ -39,7 +41,7 @@ def wanted(runs: int) -> Iterator[tuple[Cell, int]]:
 
 
 def looked_at_again(kept: Kept, runs: int) -> Iterator[tuple[Cell, int]]:
-    """Iterate over cells of a goal about false roll-backs in which there was one: a third of the runs says too little about those. Where
+    """Iterate over cells of a goal about false roll-backs in which there was one: few runs say too little about those. Where
     there were so many that the goal may be missed, three times the runs are wanted to be sure of it."""
     for name in goals.FALSE:
         for rate in RATES:

@@ -192,7 +192,7 @@ def test_most_runs_are_of_what_goals_are_about() -> None:
     plan = dict(command.wanted(300))
     assert len(plan) == len(SCENARIOS) * len(RATES) * (len(WEIGHTS) + 1)
     assert plan[Cell("broken", 100, 0.1)] == plan[Cell("late broken", 100, WHOLE)] == 300
-    assert plan[Cell("healthy 1 %", 1, 0.5)] == plan[Cell("sticky bad", 100, 0.5)] == 100
+    assert plan[Cell("healthy 1 %", 1, 0.5)] == plan[Cell("sticky bad", 100, 0.5)] == 60
     assert plan[Cell("cold start", 100, 0.5)] == plan[Cell("broken", 1, WHOLE)] == 30
 
 
