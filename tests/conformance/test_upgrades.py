@@ -21,6 +21,7 @@ from tests.support.proxy import Config, Proxy, bootstrap, cluster, http2, listen
 from tests.support.tunnels import Client, Endpoint, Http1Client, Http1Endpoint, Http2Client, Http2Endpoint, Seen, TcpEndpoint
 
 Step = bytes | str | int
+Request = bytes | tuple[tuple[bytes, bytes], ...]
 
 HALVES = "Each direction of a tunnel ends by itself"
 CUT = "A tunnel that breaks on one side is reset on the other"
@@ -34,7 +35,7 @@ class Exchange:
     """One request, as bytes (HTTP/1.1) or fields (HTTP/2), and what its client does. *differs*: why shifter does otherwise."""
 
     note: str
-    request: bytes | tuple[tuple[bytes, bytes], ...]
+    request: Request
     steps: tuple[Step, ...] = ("head",)
     differs: str = ""
     whole: bool = False
@@ -58,6 +59,13 @@ def plain(host: str, *more: tuple[bytes, bytes]) -> tuple[Any, ...]:
     return (b":method", b"CONNECT"), (b":authority", host.encode()), *more
 
 
+def early(request: Request) -> tuple[Request, tuple[Step, ...]]:
+    """*request* with bytes behind it that no tunnel takes: in HTTP/1.1 in one piece with the head, later ones may reset the connection."""
+    if isinstance(request, bytes):
+        return request + b"early", ("head",)
+    return request, (b"early", "head")
+
+
 def _table() -> Iterator[Exchange]:
     for endpoint in ("one", "two"):
         for speaks, ask in (("h1", upgrade), ("h2", extended)):
@@ -68,7 +76,7 @@ def _table() -> Iterator[Exchange]:
             ends: tuple[Step, ...] = ("head", b"hello", 5, "fin")
             yield Exchange(f"{name}: the client ends first", ask(f"/{endpoint}/echo/tail"), ends, "" if same else HALVES)
             yield Exchange(f"{name}: the endpoint ends first", ask(f"/{endpoint}/bye"), ("head", 3, "pause", b"more"), HALVES)
-            yield Exchange(f"{name}: the endpoint refuses", ask(f"/{endpoint}/403"), (b"early", "head"))
+            yield Exchange(f"{name}: the endpoint refuses", *early(ask(f"/{endpoint}/403")))
             yield Exchange(f"{name}: the endpoint hangs up", ask(f"/{endpoint}/ends"))
             yield Exchange(
                 f"{name}: the client resets", ask(f"/{endpoint}/echo"), ("head", b"hello", 5, "rst"), CUT if endpoint == "one" else ""
@@ -79,12 +87,12 @@ def _table() -> Iterator[Exchange]:
             yield Exchange(f"{name}: bytes too early", ask(f"late.echo.x00.{endpoint}.test:80"), (b"hello", "head", 5))
             same = (speaks, endpoint) == ("h2", "two")
             yield Exchange(f"{name}: the client ends first", ask(f"echo.tail.x00.{endpoint}.test:80"), ends, "" if same else HALVES)
-            yield Exchange(f"{name}: the endpoint refuses", ask(f"403.x00.{endpoint}.test:80"), (b"early", "head"))
+            yield Exchange(f"{name}: the endpoint refuses", *early(ask(f"403.x00.{endpoint}.test:80")))
     for speaks, ask in (("h1", connect), ("h2", plain)):
         name = f"CONNECT of {speaks} that ends here"
         yield Exchange(f"{name}: bytes both ways", ask("tcp.test:80"), (b"early x00", "head", b"hello", 14))
         yield Exchange(f"{name}: the endpoint ends first", ask("tcp.test:80"), ("head", b"x00<bye>", 8, "pause", b"more"), HALVES)
-        yield Exchange(f"{name}: nobody is there", ask("dead.test:80"), (b"early", "head"))
+        yield Exchange(f"{name}: nobody is there", *early(ask("dead.test:80")))
         yield Exchange(f"{name}: the route does not allow it", ask("off.test:80"))
         yield Exchange(f"{name}: no route is for it", ask("none.test:80"))
     yield Exchange("CONNECT of h2 that ends here: the client ends first", plain("tcp.test:80"), ("head", b"x00<tail>", 9, "fin"))
