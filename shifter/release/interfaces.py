@@ -23,8 +23,8 @@ class Judge(Protocol):
     def begin_step(self, warm_up: float) -> None:
         """A step begins, the canary of which is cold for *warm_up* seconds."""
 
-    def brake(self) -> None:
-        """The release is braked: what is seen from now on says whether it goes on (`Evidence.recent_requests`)."""
+    def brake(self, by_hand: bool) -> None:
+        """The release is braked: what is seen from now on says whether it goes on (`Evidence.recent_requests`), unless it was *by_hand*."""
 
     def look_again(self) -> None:
         """Begin anew with what the brake looks at."""

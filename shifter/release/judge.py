@@ -91,7 +91,7 @@ class Verdict:
         self._age = 0
         self._age_of_step = 0
         self._warm_left = 0.0
-        self._braked = False
+        self._braked = self._by_hand = False
         self._share = 0.0
         self._needed: int | None = None
         self._said = ""
@@ -117,9 +117,9 @@ class Verdict:
             self._warm = Bets(RATIO_STAKES, self._window, start=1.0)
             self._warmed.clear()
 
-    def brake(self) -> None:
+    def brake(self, by_hand: bool) -> None:
         """See `Judge.brake`."""
-        self._braked = True
+        self._braked, self._by_hand = True, by_hand
         self._said = ""
         self.look_again()
 
@@ -325,6 +325,7 @@ class Verdict:
             margins=(SLACK * settings.max_error_increase, SLOW_MARGINS[0] if settings.latency else 0.0),
             warming=self._warm_left,
             braked=self._braked,
+            by_hand=self._by_hand,
             proven=proven,
             needed=needed,
             rate=rate if isfinite(rate) else 0.0,
@@ -365,7 +366,7 @@ class Verdict:
             "blocks": self._blocks,
             "ages": [self._age, self._age_of_step],
             "warm_left": self._warm_left,
-            "braked": self._braked,
+            "braked": [self._braked, self._by_hand],
             "share": self._share,
             "needed": self._needed,
             "said": [self._said, self._was_proven, self._was_sudden],
@@ -391,7 +392,8 @@ class Verdict:
         self._earned = [list(errors), list(slowness)]
         self._blocks = [list(block) for block in state["blocks"]]
         self._age, self._age_of_step = state["ages"]
-        self._warm_left, self._braked, self._share = state["warm_left"], state["braked"], state["share"]
+        self._warm_left, self._share = state["warm_left"], state["share"]
+        self._braked, self._by_hand = state["braked"]
         self._needed = state["needed"]
         self._said, self._was_proven, self._was_sudden = state["said"]
         self._set_edges()

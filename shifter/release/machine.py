@@ -45,7 +45,7 @@ def tell_judge(judge: Judge, spec: ReleaseSpec, transition: Transition) -> None:
     if before.state is State.BRAKED and State.BRAKED not in (after.state, after.before_pause):
         judge.resume()  # even if a braked canary has no fewer requests: what it was braked for has been dealt with
     if after.state is State.BRAKED and before.state is not State.BRAKED:
-        judge.brake()
+        judge.brake(after.by_hand)
     if (after.step, after.aim) != (before.step, before.aim):
         judge.begin_step(spec.steps[after.step - 1].warm_up)
 

@@ -17,7 +17,7 @@ class Seen:
     ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``sudden`` whether what came within seconds would
     be enough for a roll-back, ``margins`` by how much more it
     is proven not to fail, and not to be slow (0: nothing is said of that). ``shared`` is whether both versions are to get requests.
-    ``warming`` is for how many seconds more. ``rate`` is the canary's requests a second."""
+    ``by_hand`` is whether a person braked it. ``warming`` is for how many seconds more. ``rate`` is the canary's requests a second."""
 
     unit: str
     units: tuple[int, int]
@@ -32,6 +32,7 @@ class Seen:
     margins: tuple[float, float]
     warming: float
     braked: bool
+    by_hand: bool
     proven: bool
     needed: int | None
     rate: float
@@ -51,7 +52,8 @@ def say(seen: Seen) -> str:
     if not seen.sent[0]:
         return "nothing to compare with: the baseline gets no requests"
     if seen.braked:
-        return f"braked: {_fails(seen)}; whether it goes on depends on what comes now"
+        what = _slower(seen) if seen.by_latency else _fails(seen)
+        return f"braked: {what}; {'it stays so until it is resumed' if seen.by_hand else 'whether it goes on depends on what comes now'}"
     if seen.warming > 0.0:
         return f"warming up for another {duration(seen.warming)}, only a catastrophe counts: {_fails(seen)}"
     if seen.proven:

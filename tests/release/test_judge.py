@@ -53,7 +53,7 @@ def follow(verdict: Verdict, verb: str, made: Second) -> Evidence:
         case "warm":
             verdict.begin_step(2.0)
         case "brake":
-            verdict.brake()
+            verdict.brake(by_hand=False)
         case "look":
             verdict.look_again()
         case "resume":
@@ -196,7 +196,7 @@ def test_requests_that_hang_alarm_before_they_fail() -> None:
         counts[:] = [0] * (SIZE - 1) + [sum(counts)]
         hanging.append(verdict.tick(made, 10.0).alarms)
     assert hanging[1]
-    verdict.brake()
+    verdict.brake(by_hand=False)
     assert verdict.tick(made, 1.0).recent_excess > 0.9
 
 
@@ -238,7 +238,7 @@ def test_what_the_brake_looks_at() -> None:
     verdict = Verdict(USUAL)
     verdict.begin_step(0.0)
     last(verdict, 5, failing=(0.001, 1.0))
-    verdict.brake()
+    verdict.brake(by_hand=False)
     evidence = last(verdict, 20, share=0.01)
     assert evidence.sentence.startswith("braked: canary fails ")
     assert 5 <= evidence.recent_requests <= 60

@@ -27,7 +27,7 @@ class Says:
     def begin_step(self, warm_up: float) -> None:
         self.heard.append(f"step {warm_up:g}")
 
-    def brake(self) -> None:
+    def brake(self, by_hand: bool) -> None:
         self.heard.append("brake")
 
     def look_again(self) -> None:

@@ -348,6 +348,8 @@ def test_the_judge_is_told_of_brakes(world: World) -> None:
     world.pass_time(runner, 20)
     assert world.judges[0].told == ["step 0", "brake", "look again", "resume"]
     assert world.path.now.share == 500_000
+    runner.verb("brake", ANN)
+    assert world.judges[0].told[-1] == "brake by hand"
 
 
 def test_of_what_is_not_seen_nothing_is_proven(world: World) -> None:

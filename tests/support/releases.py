@@ -217,8 +217,8 @@ class FakeJudge:
     def begin_step(self, warm_up: float) -> None:
         self.told.append(f"step {warm_up:g}")
 
-    def brake(self) -> None:
-        self.told.append("brake")
+    def brake(self, by_hand: bool) -> None:
+        self.told.append("brake by hand" if by_hand else "brake")
 
     def look_again(self) -> None:
         self.told.append("look again")
