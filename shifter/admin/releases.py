@@ -24,10 +24,15 @@ from shifter.model.release import Transition
 
 PROBLEM = "application/problem+json"
 DIFF = "text/x-diff; charset=UTF-8"
+ROOT = "/v1/"
+"""All paths of this module begin so."""
 COUNT = 50
 """Events that ``/v1/history`` tells when nobody says how many."""
 MOST = 10_000
 
+_RELEASES = f"{ROOT}releases"
+_LONGEST = 40
+"""Characters of a word that are told back."""
 _VERDICT = (
     *("name", "state", "step", "weight", "verdict", "reason", "unit", "evidence", "exposure", "budget"),
     *("statuses", "paths", "failing", "checks"),
@@ -55,6 +60,16 @@ def refused(why: Refused) -> Page:
 def no_release(name: str) -> Refused:
     """There is none of this name."""
     return Refused(404, "no such release", f"there is no release `{name}`")
+
+
+def nothing_at(path: str) -> Page:
+    """Return what is said of a *path* under `ROOT` at which there is nothing."""
+    parts = path.split("/")
+    if len(parts) == 5 and path.startswith(f"{_RELEASES}/"):
+        there = f"nothing called `{parts[-1][:_LONGEST]}` can be done to a release; what can be: {', '.join(VERBS)}"
+    else:
+        there = "there is nothing at this path"
+    return refused(Refused(404, "no such path", there))
 
 
 def _answered(answer: Json | Refused) -> Page:
@@ -203,7 +218,7 @@ def _digits(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-_ONE = "/v1/releases/{name}"
+_ONE = f"{_RELEASES}/{{name}}"
 _SUMMARIES = {
     "promote": "go on with the next step, or with one that is given",
     "pause": "stay in the step; the verdict keeps running",
@@ -238,7 +253,7 @@ _LAST = (("last-event-id", "Number of the last event that was seen"),)
 _BODY = ("application/yaml", JSON)
 
 COMMANDS = (
-    Command("/v1/releases", "print releases, or begin one", releases, _START, changing=start, body=_BODY),
+    Command(_RELEASES, "print releases, or begin one", releases, _START, changing=start, body=_BODY),
     Command(_ONE, "print everything about a release", release),
     *(
         Command(
@@ -266,5 +281,5 @@ COMMANDS = (
     Command(f"{_ONE}/verdict", "print the verdict of a release and what it is based on", verdict),
     Command(f"{_ONE}/patch", "print what to change in the configuration's file when a release is over", patch),
     Command(f"{_ONE}/plan", "print how long each step of a release needs", plan),
-    Command("/v1/history", "print what happened to releases", history, _HISTORY),
+    Command(f"{ROOT}history", "print what happened to releases", history, _HISTORY),
 )

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from shifter.admin import releases
 from shifter.admin.access import Gate
 from shifter.admin.page import FIELDS, MAX_BODY, Answer, BadQuery, Command, Page, Query, Stream
 from shifter.admin.pages import COMMANDS, help_text
@@ -64,6 +65,9 @@ class AdminResource(Resource):
         if refusal is not None:
             return succeed(refusal)
         if command is None:
+            path = request.path.decode("ascii", "replace")
+            if path.startswith(releases.ROOT):
+                return succeed(releases.nothing_at(path))
             return succeed(Page(f"invalid path. {help_text()}", status=404))
         methods = (*_METHODS[command.method], *(("POST",) if command.changing is not None else ()))
         if method not in methods:

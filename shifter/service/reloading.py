@@ -3,9 +3,10 @@
 Rule 1. Every file that was looked at is watched: the main one and those that it leads to, also one that is not there yet. A file that
         was read since it changed, because of a signal for instance, is not read again for that.
 Rule 2. Wishes that come before anything is read are one wish. A file that says what is served already makes no change.
+Rule 3. A file that was refused is read again when a release lets go of a route: perhaps it was refused for that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.internet.defer import Deferred
 
 from shifter.model.change import Actor, ChangeResult
 from shifter.observe.server_stats import ServerStats
+from shifter.service.composition import Inputs
 from shifter.service.controller import Controller, Reload
 from shifter.service.file_updates import FileUpdates
 from shifter.service.filewatch import FileWatch
@@ -52,11 +54,16 @@ class Reloading:
         self._latest = first
         self._unread: list[Deferred[ChangeResult]] = []
         self._next: Reload | None = None
+        self._refused = False
+        self._holds: Set[str] = frozenset()
 
     def start(self) -> None:
         """Begin to watch; the first candidate is served."""
         self._updates.note(self._latest, served=True)
         self._look_at(self._latest)
+        if self._controller.inputs is not None:
+            self._holds = self._controller.inputs.overrides.holds.keys()
+        self._controller.served.append(self._served)
 
     def stop(self) -> None:
         """Watch and read no more."""
@@ -93,6 +100,7 @@ class Reloading:
             return candidate
 
         def tell(found: ChangeResult) -> None:
+            self._refused = not found.taken
             if not waiting:  # it came to nothing before anything was read
                 taken()
             for candidate in read:
@@ -113,6 +121,11 @@ class Reloading:
             self._watched.pop(path)()
         for path in wanted - self._watched.keys():
             self._watched[path] = self._watch.watch(path, partial(self._has_changed, path), candidate.looks.get(path))
+
+    def _served(self, inputs: Inputs) -> None:
+        before, self._holds = self._holds, inputs.overrides.holds.keys()
+        if self._refused and before - self._holds:
+            self._changed(Actor("shifter", "a release has let go of its route", f"{_FILE}{self._source.path}"))
 
     def _has_changed(self, path: str) -> None:
         if look_of(path) != self._latest.looks.get(path):

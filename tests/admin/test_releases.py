@@ -50,6 +50,21 @@ def test_the_patch_is_a_diff(lab: Lab) -> None:
     assert (answer.body, answer.headers["content-type"]) == ("--- a\n+++ b\n", "text/x-diff; charset=UTF-8")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/releases/r-1/rollback", "nothing called `rollback` can be done to a release; what can be: promote, pause, "),
+        ("/v1/releases/r-1/rollback/now", "there is nothing at this path"),
+        ("/v1/nothing", "there is nothing at this path"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_path_that_is_not_there(lab: Lab, path: str, said: str, method: str) -> None:
+    answer = lab.ask(path, method, [HOST])
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert json.loads(answer.body)["detail"].startswith(said)
+
+
 @pytest.mark.parametrize("page", ["", "/verdict", "/events"])
 def test_what_is_not_there(lab: Lab, page: str) -> None:
     answer = lab.ask(f"/v1/releases/none{page}")

@@ -9,10 +9,12 @@ import pytest
 from twisted.internet.task import Clock
 
 from shifter.model.change import Actor, ChangeResult
+from shifter.model.release import RouteHold, RouteReference
 from shifter.net.tls_context import TlsMaterialError
 from shifter.observe.server_stats import ServerStats
 from shifter.service.controller import Controller
 from shifter.service.filewatch import LOOK_EVERY
+from shifter.service.holding import Hold, LetGo
 from shifter.service.journal import MemoryJournal
 from shifter.service.reloading import Reloading
 from shifter.service.sources import FileSource
@@ -115,6 +117,22 @@ def test_the_main_file_is_watched_too(lab: Lab) -> None:
     lab.write(front=FRONT + "node: {id: other}\n")
     assert lab.wait() == ["file front.yaml"]
     assert lab.plane.served[-1].node_id == "other"
+
+
+def test_a_file_that_does_without_a_held_route_is_served_when_the_release_lets_go(lab: Lab) -> None:
+    lab.write(cds=TWO)
+    lab.wait()
+    lab.controller.change(Hold(RouteHold("new", RouteReference(text="/"), "one", "two"), lab.controller.meanwhile), ANN)
+    lab.write(cds=CDS)
+    assert lab.wait() == ["file cds.yaml"]
+    assert lab.clusters == ["one", "two"], "the canary is wanted"
+    lab.controller.change(LetGo("new"), ANN)
+    assert lab.asked[-1].why == "a release has let go of its route"
+    assert lab.clusters == ["one"]
+    asked = len(lab.asked)
+    lab.controller.change(Hold(RouteHold("same", RouteReference(text="/"), "one", "one"), lab.controller.meanwhile), ANN)
+    lab.controller.change(LetGo("same"), ANN)
+    assert len(lab.asked) == asked, "what is served is what the files say"
 
 
 def test_what_a_signal_has_had_read_is_not_read_again(lab: Lab) -> None:
