@@ -280,8 +280,9 @@ class Progress:
     was written down; what is spent braked, paused, or before a gate is no part of ``in_step``. ``aim`` is the share of the step, which
     a brake goes below. ``before_pause`` is the state that a pause goes back to; a release that was paused when it was braked is paused
     again afterwards, and has it, too. ``brakes`` is how often it was braked by what was seen, ``by_hand`` whether a person braked it.
-    ``gate`` is what the answer to the current gate was (empty, ``approved``, ``rejected``). ``version`` counts transitions, and
-    ``attempt`` how often it was begun. ``held`` is whether the release still holds its route: one that is over does, until it is finished.
+    ``gate`` is what the answer to the current gate was (empty, ``approved``, ``rejected``), and ``question`` is a number that is
+    another one each time that the release comes to a gate. ``version`` counts transitions, and ``attempt`` how often it was begun.
+    ``held`` is whether the release still holds its route: one that is over does, until it is finished.
     """
 
     state: State = State.PENDING
@@ -300,6 +301,7 @@ class Progress:
     aim: int = 0
     by_hand: bool = False
     attempt: int = 1
+    question: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""

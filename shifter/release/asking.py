@@ -63,6 +63,7 @@ def _question(machine: ReleaseMachine, gate: Gate, evidence: Evidence) -> dict[s
     spec, progress, step = machine.spec, machine.progress, machine.step
     said = {"release": spec.name, "route": route_text(spec.route), "baseline": spec.baseline, "canary": spec.canary}
     where = {"gate": gate.name, "step": progress.step, "title": step.title if step is not None else ""}
-    how = {"weight": progress.share / 1e4, "waiting": progress.in_state, "attempt": progress.attempt, "version": progress.version}
+    how = {"weight": progress.share / 1e4, "waiting": progress.in_state}
+    which = {"attempt": progress.attempt, "version": progress.version, "question": progress.question}
     counts = {"requests": list(evidence.requests), "failed": list(evidence.failed), "excess_failed": evidence.excess_failed}
-    return {**said, **where, **how, "counts": counts, "evidence": dict(evidence.to_dict()), "verdict": evidence.sentence}
+    return {**said, **where, **how, **which, "counts": counts, "evidence": dict(evidence.to_dict()), "verdict": evidence.sentence}

@@ -27,9 +27,8 @@ class Answered:
 
 def question_of(spec: ReleaseSpec, gate: Gate, question: Mapping[str, object]) -> Message:
     """Return what is sent to ask whether *gate* is to be opened."""
-    attempt = question.get("attempt", 1)
-    key = f"{quote(spec.name)}/gate/{quote(gate.name)}/{attempt}"
-    who = {"event": "gate", "release": spec.name, "gate": gate.name, "attempt": attempt}
+    key = f"{quote(spec.name)}/gate/{quote(gate.name)}/{question.get('question', 1)}"
+    who = {"event": "gate", "release": spec.name, "gate": gate.name}
     versions = {"baseline": spec.baseline, "canary": spec.canary}
     return Message("gate", key, body_of({**who, **versions, **question}))
 

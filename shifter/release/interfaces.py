@@ -118,8 +118,8 @@ class Outreach(Protocol):
     def ask(self, spec: ReleaseSpec, gate: Gate, question: Mapping[str, object]) -> Deferred[GateAnswer]:
         """Ask the webhook of *gate* once (with its tries); *question* is what is sent. It never fails.
 
-        Its ``attempt`` (from 1; 1 if it is not there) counts how often the release has been begun: under another number it is another
-        question to whoever is asked, and under the same one the same."""
+        Its ``question`` is a number (1 if it is not there): under another one it is another question to whoever is asked, and under the
+        same one the same."""
 
     def told(self, transition: Transition) -> None:
         """Something that was written down has happened: whoever wants to know of it will hear of it."""

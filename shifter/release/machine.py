@@ -162,7 +162,7 @@ class ReleaseMachine:
         if step.gate is None:
             return self._advance(step, "step", f"{step.title} is over: {why}", SHIFTER, evidence)
         reason = f"{step.title} is over: {why}; the gate {step.gate.name} waits for an answer"
-        return self._move(self._moves.wait, "gate_waiting", reason, SHIFTER, evidence, gate="")
+        return self._move(self._moves.wait, "gate_waiting", reason, SHIFTER, evidence, gate="", question=self.progress.version + 1)
 
     def _gated(self, step: Step, evidence: Evidence) -> Transition | None:
         progress, gate = self.progress, step.gate

@@ -30,7 +30,6 @@ def test_what_is_asked() -> None:
         "event": "gate",
         "release": "r 1",
         "gate": "step-1",
-        "attempt": 1,
         "baseline": "service1",
         "canary": "service1a",
         "step": 1,
@@ -43,11 +42,11 @@ def test_what_is_asked() -> None:
     assert (found[0].verdict, found[0].reason) == ("approved", "go ahead")
 
 
-def test_a_second_attempt_is_another_question_and_a_second_look_is_not() -> None:
+def test_coming_to_the_gate_again_is_another_question_and_a_second_look_is_not() -> None:
     http, clock = FakeHttp(), Clock()
     http.answers = lambda sent: 202
-    for attempt, weight in ((1, 5.0), (1, 6.0), (2, 5.0)):
-        asked(http, clock, {"attempt": attempt, "weight": weight})
+    for question, weight in ((1, 5.0), (1, 6.0), (2, 5.0)):
+        asked(http, clock, {"question": question, "weight": weight})
     keys = [sent.headers["Idempotency-Key"] for sent in http.sent]
     assert keys[0] == keys[1] != keys[2]
 

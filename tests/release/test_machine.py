@@ -207,6 +207,21 @@ def test_a_gate_opens_and_the_next_step_begins() -> None:
     assert happens(machine, 1).after.share == 50_000
 
 
+def test_a_gate_that_it_comes_to_again_is_another_question() -> None:
+    machine = gated(Gate(GateKind.WEBHOOK, "ci"))
+    asked = machine.progress.question
+    machine.verb(Verb.PAUSE, ANN)
+    machine.verb(Verb.RESUME, ANN)
+    assert (machine.progress.state, machine.progress.question) == (State.GATED, asked)
+    machine.verb(Verb.APPROVE, ANN)
+    happens(machine, 1)
+    machine.verb(Verb.UNDO, ANN)
+    machine.verb(Verb.RESUME, ANN)
+    happens(machine, 60, PROVEN)
+    assert machine.progress.state is State.GATED
+    assert machine.progress.question > asked
+
+
 def test_a_gate_says_no() -> None:
     machine = gated(Gate(GateKind.MANUAL, "look"))
     rejected = machine.verb(Verb.REJECT, ANN)
