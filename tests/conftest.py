@@ -3,6 +3,7 @@
 A test that means to make shifter log a failure takes the ``logged_failures`` fixture and empties it.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 hypothesis.settings.register_profile("shifter", deadline=None, max_examples=30)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "shifter"))
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives as long as the run: nobody has to look through it again for what is not needed any more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

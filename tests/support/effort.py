@@ -8,7 +8,7 @@ import hypothesis
 
 T = TypeVar("T")
 
-AT_A_TIME = 12
+AT_A_TIME = 8
 
 
 def thorough() -> bool:

@@ -1,6 +1,7 @@
 """HTTP/2 frames made by hand: whatever is asked for, right or wrong; and taken apart again."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from shifter.wire.h2 import PREFACE
@@ -42,6 +43,11 @@ def _string(text: bytes) -> bytes:
 
 
 def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return _block(tuple(fields))
+
+
+@lru_cache(maxsize=64)
+def _block(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return b"".join(literal(name, value) for name, value in fields)
 
 
