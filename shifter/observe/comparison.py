@@ -13,7 +13,7 @@ Rule 5. It costs about a microsecond a request, and knows no clock.
 
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import exp, log
 
 from shifter.model.release import MILLION
@@ -30,6 +30,9 @@ _SAMPLES = 10
 _LONGEST = 200
 """Characters of a path, or of the id of a request, that are kept."""
 _USERS = 100_000
+
+Counted = tuple[int, int, float, float]
+"""A user who was counted: for failing (0) or for a latency (1), who it is, and between which two shares that user stands."""
 
 
 def bin_of(ms: float) -> int:
@@ -79,8 +82,8 @@ class Comparison:
     """
 
     __slots__ = (
-        "_dropped", "_flying", "_now", "_part", "_share", "_timed", "_timed_under", "_under", "_users_failed", "_users_timed", "edges",
-        "failing", "overdue", "paths", "statuses", "sticky", "waiting",
+        "_dropped", "_flying", "_news", "_now", "_part", "_share", "_timed", "_timed_under", "_under", "_users_failed", "_users_timed",
+        "edges", "failing", "overdue", "paths", "statuses", "sticky", "waiting",
     )  # fmt: skip
 
     def __init__(self, sticky: bool = False) -> None:
@@ -93,8 +96,9 @@ class Comparison:
         """Ids of the canary's last failed requests."""
         self.waiting: dict[Trial, None] = {}  # in the order in which they were sent
         self.overdue: dict[Trial, None] = {}
-        self._users_failed = _Users()
-        self._users_timed = _Users()
+        self._news: list[Counted] = []
+        self._users_failed = _Users(0, self._news)
+        self._users_timed = _Users(1, self._news)
         self._flying = [0, 0]  # as of the last look
         self._dropped = [0, 0]
         self._now = Second()
@@ -178,6 +182,17 @@ class Comparison:
         second.in_flight = (self._flying[0], self._flying[1])
         return second
 
+    def counted(self) -> Sequence[Counted]:
+        """Return the users who were counted since the last call; of one who is in it twice the later holds."""
+        found = self._news[:]
+        self._news.clear()
+        return found
+
+    def know(self, users: Iterable[Counted]) -> None:
+        """*users* were counted before, by another process for instance: they are not counted again."""
+        for what, user, low, high in users:
+            (self._users_timed if what else self._users_failed).know(user, low, high)
+
     def _find_late(self, now: float) -> None:
         latest = [now - edges[-1] / 1000.0 for edges in self.edges]
         youngest = max(latest)
@@ -221,10 +236,16 @@ class _Users:
     more than `_USERS`; who comes behind them is not counted: what is known already loses nothing by that.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_news", "_what")
 
-    def __init__(self) -> None:
+    def __init__(self, what: int, news: list[Counted]) -> None:
         self._known: dict[int, tuple[float, float]] = {}
+        self._news = news
+        self._what = what
+
+    def know(self, user: int, low: float, high: float) -> None:
+        """*user* is known to stand there."""
+        self._known[user] = (low, high)
 
     def see(self, user: int, share: float, canary: bool) -> float:
         """Return the probability with which *user* is the canary's under *share*; 0 or 1 if that is no news."""
@@ -233,5 +254,6 @@ class _Users:
             return 0.0 if share <= low else 1.0
         if (low, high) == (0.0, 1.0) and len(self._known) >= _USERS:
             return 0.0
-        self._known[user] = (low, share) if canary else (share, high)
+        self._known[user] = now = (low, share) if canary else (share, high)
+        self._news.append((self._what, user, *now))
         return (share - low) / (high - low)

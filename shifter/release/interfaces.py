@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from twisted.internet.defer import Deferred
 
 from shifter.model.release import Gate, Progress, ReleaseSpec, State, Transition
-from shifter.observe.comparison import Second
+from shifter.observe.comparison import Counted, Second
 from shifter.release.evidence import Evidence
 
 
@@ -38,7 +38,8 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A release as it is written down. ``saved`` is when that was last done, by the wall clock; ``judge`` what the judge knew then."""
+    """A release as it is written down. ``saved`` is when that was last done, by the wall clock; ``judge`` what the judge knew then, and
+    ``users`` who had been counted."""
 
     spec: ReleaseSpec
     progress: Progress
@@ -47,6 +48,7 @@ class Record:
     judge: Mapping[str, object] | None = None
     counts: Mapping[str, object] = field(default_factory=dict)
     """Figures to be shown that are no evidence: exposure, per step."""
+    users: Sequence[Counted] = ()
 
 
 class Store(Protocol):
@@ -59,10 +61,21 @@ class Store(Protocol):
     def begin(self, record: Record) -> Deferred[None]:
         """Write down a new release. Fails when there is one of that name."""
 
-    def commit(self, transition: Transition, judge: Mapping[str, object] | None = None) -> Deferred[Transition]:
-        """Write down *transition*, with the progress that it leads to, and what the *judge* knows; fires with it numbered."""
+    def commit(
+        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+    ) -> Deferred[Transition]:
+        """Write down *transition*, with the progress that it leads to, what the *judge* knows, and *users* who were counted since what
+        was written down last; fires with it numbered. When a release begins anew, all of that is forgotten in its stead."""
 
-    def keep(self, name: str, progress: Progress, judge: Mapping[str, object], counts: Mapping[str, object], at: float) -> Deferred[None]:
+    def keep(
+        self,
+        name: str,
+        progress: Progress,
+        judge: Mapping[str, object],
+        counts: Mapping[str, object],
+        at: float,
+        users: Sequence[Counted] = (),
+    ) -> Deferred[None]:
         """Write down how far the release *name* is without anything having happened to it."""
 
     def events(self, after: int = 0, count: int = 1000, release: str | None = None) -> Deferred[list[Transition]]:
@@ -155,6 +168,12 @@ class DataPath(Protocol):
 
     def take(self, release: str) -> Second | None:
         """Return what was learned of the release's versions since the last call; ``None`` when the route is not held."""
+
+    def counted(self, release: str) -> Sequence[Counted]:
+        """Return the users who were counted since the last call."""
+
+    def know(self, release: str, attempt: int, users: Sequence[Counted]) -> None:
+        """In this *attempt*, *users* were counted before: to be told before `steer`."""
 
     def judge_with(self, release: str, edges: tuple[Sequence[float], Sequence[float]]) -> None:
         """Measure latencies by *edges* from now on."""

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from shifter.model.change import Actor
 from shifter.model.release import Gate, Progress, State, Transition, percent
-from shifter.observe.comparison import Second
+from shifter.observe.comparison import Counted, Second
 from shifter.release import rules
 from shifter.release.around import Around
 from shifter.release.asking import Asker
@@ -79,6 +79,7 @@ class Runner:
         self._last_kept = self._last
         self._seconds: deque[tuple[float, int, int]] = deque(maxlen=_RATE_OVER)
         self._unwritten: deque[_Unwritten] = deque()
+        self._uncounted: list[Counted] = []  # users who were counted, which could not be written down
         self._unsteered = False  # what is in force is not what the last of them says
         self._steered = 0  # the version that is in force
         self._unseen = 0.0  # seconds for which there was nothing to look at
@@ -111,6 +112,7 @@ class Runner:
     def resume(self) -> None:
         """Go on with the release in this process. The share is steered before anything else is done."""
         progress, spec, around = self.progress, self.spec, self._around
+        around.datapath.know(spec.name, progress.attempt, self._record.users)
         if progress.held:
             around.datapath.steer(spec.name, progress)
         around.outreach.watch(spec)
@@ -364,7 +366,7 @@ class Runner:
         event, after, spec = transition.event, transition.after, self.spec
         if event == "retried":
             self._judge, self.evidence = self._around.judge(spec, None), _NOTHING
-            self._kept = Kept({})
+            self._kept, self._uncounted = Kept({}), []
             self._asker = Asker(self._around, self._kept, self._answered)
         if after.state in ACTIVE:
             tell_judge(self._judges(), spec, transition)
@@ -423,10 +425,22 @@ class Runner:
 
     def _commit(self, transition: Transition) -> Deferred[Transition]:
         judge = self._judge.to_state() if self._judge is not None else None
+        users = self._counted()
         try:
-            return self._around.store.commit(transition, judge)
+            written = self._around.store.commit(transition, judge, users)
         except Exception:
-            return fail(Failure())
+            written = fail(Failure())
+        return written.addErrback(self._not_counted, users)
+
+    def _counted(self) -> Sequence[Counted]:
+        """Return the users who were counted and are to be written down."""
+        users, self._uncounted = [*self._uncounted, *self._around.datapath.counted(self.spec.name)], []
+        return users
+
+    def _not_counted(self, reason: Failure, users: Sequence[Counted]) -> Failure:
+        """*users* could not be written down."""
+        self._uncounted[:0] = users
+        return reason
 
     def _next(self) -> None:
         while self._queue and not self._busy and not self._stopped:
@@ -437,8 +451,9 @@ class Runner:
         progress = self.progress
         if progress.state.over or self._judge is None or self._busy or self._unwritten:
             return
-        store, name, counts = self._around.store, self.spec.name, self._kept.to_dict(self._around.datapath.observed(self.spec.name))
-        kept = store.keep(name, progress, self._judge.to_state(), counts, self._around.wall())
+        name, counts, users = self.spec.name, self._kept.to_dict(self._around.datapath.observed(self.spec.name)), self._counted()
+        kept = self._around.store.keep(name, progress, self._judge.to_state(), counts, self._around.wall(), users)
+        kept.addErrback(self._not_counted, users)
         kept.addErrback(lambda reason: self._say(f"the evidence cannot be written down: {reason.getErrorMessage()}"))
 
     def _say(self, problem: str) -> None:

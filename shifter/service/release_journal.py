@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.release import Progress, Transition
+from shifter.observe.comparison import Counted
 from shifter.release.interfaces import Record
 from shifter.service.release_store import ReleaseStore, StoreError
 
@@ -60,18 +61,28 @@ class ReleaseJournal:
         """See `Store`."""
         return self._written(lambda: self._store.begin(record))
 
-    def commit(self, transition: Transition, judge: Mapping[str, object] | None = None) -> Deferred[Transition]:
+    def commit(
+        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+    ) -> Deferred[Transition]:
         """See `Store`."""
 
         def told(written: Transition) -> Transition:
             self._happened(written)
             return written
 
-        return self._written(lambda: self._store.commit(transition, judge)).addCallback(told)
+        return self._written(lambda: self._store.commit(transition, judge, users)).addCallback(told)
 
-    def keep(self, name: str, progress: Progress, judge: Mapping[str, object], counts: Mapping[str, object], at: float) -> Deferred[None]:
+    def keep(
+        self,
+        name: str,
+        progress: Progress,
+        judge: Mapping[str, object],
+        counts: Mapping[str, object],
+        at: float,
+        users: Sequence[Counted] = (),
+    ) -> Deferred[None]:
         """See `Store`."""
-        return self._written(lambda: self._store.keep(name, progress, judge, counts, at))
+        return self._written(lambda: self._store.keep(name, progress, judge, counts, at, users))
 
     def events(self, after: int = 0, count: int = 1000, release: str | None = None) -> Deferred[list[Transition]]:
         """See `Store`."""

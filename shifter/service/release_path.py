@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from shifter.model.change import Actor, ChangeResult
 from shifter.model.release import Progress, ReleaseSpec, State
-from shifter.observe.comparison import Comparison, Second
+from shifter.observe.comparison import Comparison, Counted, Second
 from shifter.release.interfaces import DataPath
 from shifter.routing.release_split import Splits
 from shifter.service.controller import Controller
@@ -39,6 +39,7 @@ class ReleasePath:
         self._splits: Splits = plane.splits
         self._comparisons: dict[str, tuple[int, Comparison]] = {}  # by which attempt; also of releases that are over
         self._edges: dict[str, Edges] = {}
+        self._users: dict[str, tuple[int, Sequence[Counted]]] = {}  # by which attempt; until they are compared
 
     def hold(self, spec: ReleaseSpec) -> Deferred[Sequence[str]]:
         """See `DataPath`."""
@@ -77,6 +78,9 @@ class ReleasePath:
             if comparison is None or attempt != progress.attempt:
                 comparison = Comparison(split.sticky)
                 comparison.edges = self._edges.get(release, comparison.edges)
+                in_attempt, users = self._users.pop(release, (0, ()))
+                if in_attempt == progress.attempt:
+                    comparison.know(users)
                 self._comparisons[release] = progress.attempt, comparison
             split.comparison = comparison  # an attempt has one: who was counted in it is not counted again
 
@@ -86,6 +90,16 @@ class ReleasePath:
         if split is None or split.comparison is None or not self._holds(release):
             return None
         return split.comparison.take(self._plane.monotonic())
+
+    def counted(self, release: str) -> Sequence[Counted]:
+        """See `DataPath`."""
+        known = self._comparisons.get(release)
+        return known[1].counted() if known is not None else ()
+
+    def know(self, release: str, attempt: int, users: Sequence[Counted]) -> None:
+        """See `DataPath`."""
+        if users:
+            self._users[release] = attempt, users
 
     def judge_with(self, release: str, edges: Edges) -> None:
         """See `DataPath`."""
@@ -124,6 +138,7 @@ class ReleasePath:
     def _shrink(self, release: str) -> None:
         """Of a release that has let go of its route nothing is kept but what people see, and of the last of these only."""
         self._edges.pop(release, None)
+        self._users.pop(release, None)
         known = self._comparisons.pop(release, None)
         if known is not None:
             attempt, full = known

@@ -14,11 +14,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.change import Actor
 from shifter.model.release import Progress, ReleaseSpec, RouteReference, State, Transition
+from shifter.observe.comparison import Counted
 from shifter.release.interfaces import Record, Store
 from shifter.service.journal import ShifterError
 
 KEPT_EVENTS = 1000
 """Events that are remembered without a state directory."""
+ANEW = "retried"
+"""The event with which a release begins anew: what was known of it by then is no evidence any more."""
 KEPT_OVER = 100
 """Releases that are over, and hold nothing, of which is told beside the others."""
 
@@ -59,11 +62,14 @@ class MemoryStore:
         self._events: list[Transition] = []
         self._number = 0
         self._delivered: dict[str, int] = {}
+        self._users: dict[str, dict[tuple[int, int], tuple[float, float]]] = {}
         if memo is not None:
             self._records = {one["spec"]["name"]: record_from(one) for one in memo["records"]}
             self._events = [transition_from(one) for one in memo["events"]]
             self._number = memo["number"]
             self._delivered = dict(memo["delivered"])
+            for name, users in memo["users"].items():
+                self._count(name, users)
 
     def memo(self) -> Mapping[str, Any] | None:
         """See `ReleaseStore`."""
@@ -72,24 +78,30 @@ class MemoryStore:
             "events": [transition_to_dict(one) for one in self._events],
             "number": self._number,
             "delivered": self._delivered,
+            "users": {name: self._counted(name) for name in self._users},
         }
+
+    def _counted(self, name: str) -> Sequence[Counted]:
+        return tuple((*who, *where) for who, where in self._users.get(name, {}).items())
 
     def load(self) -> Sequence[Record]:
         """See `Store`."""
         self._records = {name: reread(record, self._read, self.unreadable) for name, record in self._records.items()}
-        return list(self._records.values())
+        return [replace(record, users=self._counted(name)) for name, record in self._records.items()]
 
     def begin(self, record: Record) -> Deferred[None]:
         """See `Store`."""
         if record.spec.name in self._records:
             return fail(there_is_one(record.spec.name))
         self._records[record.spec.name] = record
-        over = [name for name, one in self._records.items() if one.progress.state.over and not one.progress.held]
+        over = [name for name, one in self._records.items() if ended(one.progress)]
         for name in over[:-KEPT_OVER]:
             del self._records[name]
         return succeed(None)
 
-    def commit(self, transition: Transition, judge: Mapping[str, object] | None = None) -> Deferred[Transition]:
+    def commit(
+        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+    ) -> Deferred[Transition]:
         """See `Store`."""
         record = self._records.get(transition.release)
         refusal = may_not(transition, record.progress.version if record is not None else None)
@@ -99,16 +111,37 @@ class MemoryStore:
         written = replace(transition, number=self._number)
         self._events.append(written)
         del self._events[:-KEPT_EVENTS]
-        known = judge if judge is not None else record.judge
-        self._records[transition.release] = replace(record, progress=transition.after, saved=transition.at, judge=known)
+        name = transition.release
+        if ended(transition.after) or transition.event == ANEW:
+            self._users.pop(name, None)
+        else:
+            self._count(name, users)
+        if transition.event == ANEW:
+            record = replace(record, judge=None, counts={})
+        else:
+            record = replace(record, judge=judge if judge is not None else record.judge)
+        self._records[name] = replace(record, progress=transition.after, saved=transition.at)
         return succeed(written)
 
-    def keep(self, name: str, progress: Progress, judge: Mapping[str, object], counts: Mapping[str, object], at: float) -> Deferred[None]:
+    def keep(
+        self,
+        name: str,
+        progress: Progress,
+        judge: Mapping[str, object],
+        counts: Mapping[str, object],
+        at: float,
+        users: Sequence[Counted] = (),
+    ) -> Deferred[None]:
         """See `Store`."""
         record = self._records.get(name)
         if record is not None and record.progress.version == progress.version:
             self._records[name] = replace(record, progress=progress, judge=judge, counts=counts, saved=at)
+            self._count(name, users)
         return succeed(None)
+
+    def _count(self, name: str, users: Sequence[Counted]) -> None:
+        if users:
+            self._users.setdefault(name, {}).update(((what, user), (low, high)) for what, user, low, high in users)
 
     def events(self, after: int = 0, count: int = 1000, release: str | None = None) -> Deferred[list[Transition]]:
         """See `Store`."""
@@ -138,6 +171,11 @@ def there_is_one(name: str) -> StoreError:
     return StoreError(f"there is a release `{name}` already, or was one: give this one another name")
 
 
+def ended(progress: Progress) -> bool:
+    """Whether nothing becomes of a release any more, and it holds no route."""
+    return progress.state.over and not progress.held
+
+
 def may_not(transition: Transition, version: int | None) -> StoreError | None:
     """Say why *transition* may not be written where *version* was written last (``None``: nothing); see rule 3."""
     if version is None:
@@ -151,7 +189,7 @@ def may_not(transition: Transition, version: int | None) -> StoreError | None:
 def reread(record: Record, read: Read, unreadable: dict[str, str]) -> Record:
     """Return *record* with what its text says, where that is still needed; *unreadable* is told when it says nothing any more."""
     progress = record.progress
-    if record.spec.steps or (progress.state.over and not progress.held):
+    if record.spec.steps or ended(progress):
         return record
     try:
         return replace(record, spec=whole(record.spec, read))

@@ -16,8 +16,9 @@ from twisted.internet.defer import Deferred
 
 from shifter.model.change import Actor
 from shifter.model.release import Progress, Transition
+from shifter.observe.comparison import Counted
 from shifter.release.interfaces import Record
-from shifter.service.release_store import KEPT_OVER, Read, ReleaseStore, bare, may_not, progress_from, reread, there_is_one
+from shifter.service.release_store import ANEW, KEPT_OVER, Read, ReleaseStore, bare, ended, may_not, progress_from, reread, there_is_one
 from shifter.service.state import Migration, StateDatabase
 
 SCHEMA: Migration = (
@@ -36,12 +37,18 @@ SCHEMA: Migration = (
     """CREATE TRIGGER release_event_stays BEFORE DELETE ON release_event
         BEGIN SELECT RAISE(ABORT, 'the events of releases are append-only'); END""",
     "CREATE TABLE release_evidence (release TEXT PRIMARY KEY, judge TEXT, counts TEXT NOT NULL)",
+    """CREATE TABLE release_user (
+        release TEXT NOT NULL, what INTEGER NOT NULL, user INTEGER NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
+        PRIMARY KEY (release, what, user)
+    ) WITHOUT ROWID""",
     "CREATE TABLE release_delivery (target TEXT PRIMARY KEY, number INTEGER NOT NULL)",
 )
 """What it adds to the schema of the state directory."""
 
 _RECORD = "r.name, r.route, r.baseline, r.canary, r.source, r.text, r.started, r.saved, r.progress, e.judge, e.counts"
 _RECORDS = f"SELECT {_RECORD} FROM release r LEFT JOIN release_evidence e ON e.release = r.name"
+_SIGN = 1 << 63
+"""Users are numbers without a sign, and those of the database have one."""
 _EVENT = "number, at, release, event, before, after, by, why, origin, reason, evidence"
 
 
@@ -64,7 +71,7 @@ class SqliteReleaseStore:
         def read(db: sqlite3.Connection) -> list[Record]:
             going = db.execute(f"{_RECORDS} WHERE NOT r.ended ORDER BY r.number").fetchall()
             over = db.execute(f"{_RECORDS} WHERE r.ended ORDER BY r.number DESC LIMIT ?", (KEPT_OVER,)).fetchall()
-            return [_record(row) for row in (*reversed(over), *going)]
+            return [*map(_record, reversed(over)), *(replace(one, users=_counted(db, one.spec.name)) for one in map(_record, going))]
 
         records = [reread(one, self._read, self.unreadable) for one in self._database.now(read)]
         return sorted(records, key=lambda one: one.started)
@@ -80,13 +87,15 @@ class SqliteReleaseStore:
             db.execute(
                 "INSERT INTO release (name, route, baseline, canary, source, text, started, saved, version, ended, progress)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, progress.version, _ended(progress), _json(progress.to_dict())),
+                (*row, progress.version, ended(progress), _json(progress.to_dict())),
             )
             _know(db, spec.name, record.judge, record.counts)
 
         return self._database.run(write)
 
-    def commit(self, transition: Transition, judge: Mapping[str, object] | None = None) -> Deferred[Transition]:
+    def commit(
+        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+    ) -> Deferred[Transition]:
         """See `Store`."""
 
         def write(db: sqlite3.Connection) -> Transition:
@@ -97,21 +106,36 @@ class SqliteReleaseStore:
             written = replace(transition, number=last + 1)
             db.execute(f"INSERT INTO release_event ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _event_row(written))
             _move(db, transition.release, transition.after, transition.at)
-            if _ended(transition.after):
-                db.execute("UPDATE release_evidence SET judge = NULL WHERE release = ?", (transition.release,))
-            elif judge is not None:
-                db.execute("UPDATE release_evidence SET judge = ? WHERE release = ?", (_json(judge), transition.release))
+            name = transition.release
+            if ended(transition.after) or transition.event == ANEW:
+                db.execute("UPDATE release_evidence SET judge = NULL WHERE release = ?", (name,))
+                db.execute("DELETE FROM release_user WHERE release = ?", (name,))
+            else:
+                if judge is not None:
+                    db.execute("UPDATE release_evidence SET judge = ? WHERE release = ?", (_json(judge), name))
+                _count(db, name, users)
+            if transition.event == ANEW:
+                db.execute("UPDATE release_evidence SET counts = '{}' WHERE release = ?", (name,))
             return written
 
         return self._database.run(write)
 
-    def keep(self, name: str, progress: Progress, judge: Mapping[str, object], counts: Mapping[str, object], at: float) -> Deferred[None]:
+    def keep(
+        self,
+        name: str,
+        progress: Progress,
+        judge: Mapping[str, object],
+        counts: Mapping[str, object],
+        at: float,
+        users: Sequence[Counted] = (),
+    ) -> Deferred[None]:
         """See `Store`."""
 
         def write(db: sqlite3.Connection) -> None:
             if _version(db, name) == progress.version:
                 _move(db, name, progress, at)
                 _know(db, name, judge, counts)
+                _count(db, name, users)
 
         return self._database.run(write)
 
@@ -163,7 +187,7 @@ def _version(db: sqlite3.Connection, name: str) -> int | None:
 
 
 def _move(db: sqlite3.Connection, name: str, progress: Progress, at: float) -> None:
-    row = (progress.version, _ended(progress), _json(progress.to_dict()), at, name)
+    row = (progress.version, ended(progress), _json(progress.to_dict()), at, name)
     db.execute("UPDATE release SET version = ?, ended = ?, progress = ?, saved = ? WHERE name = ?", row)
 
 
@@ -172,9 +196,14 @@ def _know(db: sqlite3.Connection, name: str, judge: Mapping[str, object] | None,
     db.execute("INSERT OR REPLACE INTO release_evidence (release, judge, counts) VALUES (?, ?, ?)", row)
 
 
-def _ended(progress: Progress) -> bool:
-    """Whether nothing becomes of a release any more, and it holds no route."""
-    return progress.state.over and not progress.held
+def _count(db: sqlite3.Connection, name: str, users: Sequence[Counted]) -> None:
+    rows = [(name, what, user - _SIGN, low, high) for what, user, low, high in users]
+    db.executemany("INSERT OR REPLACE INTO release_user (release, what, user, low, high) VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def _counted(db: sqlite3.Connection, name: str) -> Sequence[Counted]:
+    rows = db.execute("SELECT what, user, low, high FROM release_user WHERE release = ?", (name,))
+    return tuple((what, user + _SIGN, low, high) for what, user, low, high in rows)
 
 
 def _record(row: tuple[Any, ...]) -> Record:

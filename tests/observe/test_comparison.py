@@ -84,6 +84,34 @@ def test_a_user_counts_once_and_again_only_for_what_is_not_known() -> None:
     assert sum(found.failed) == 4
 
 
+VISITS = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from([100_000, 250_000, 500_000, 900_000]), st.booleans(), st.booleans()), max_size=20
+)
+
+
+@given(VISITS, VISITS)
+def test_who_goes_on_counts_as_one_who_was_there_all_the_time(before: Any, after: Any) -> None:
+    """Users of whom is known who they are; each stands somewhere between 0 and 1, and fails or not."""
+
+    def visit(comparison: Comparison, visits: Any) -> Any:
+        for user, share, failed, again in visits:
+            for _ in range(1 + again):
+                canary = (0.05, 0.3, 0.7, 0.95)[user] < share / MILLION
+                comparison.ended(comparison.sent(canary, share, 1.0, user), 1.001, failed, 200)
+        found = comparison.take(1.0)
+        return found.failures, found.latencies
+
+    always, first, second = (Comparison(sticky=True) for _ in range(3))
+    for one in (always, first, second):
+        one.edges = (EDGES, EDGES)
+    assert visit(always, before) == visit(first, before)
+    second.know(first.counted())
+    assert first.counted() == []
+    assert visit(always, after) == visit(second, after)
+    second.know(always.counted())
+    assert visit(second, before) == visit(second, after) == ({}, {})
+
+
 def test_what_clients_write_is_kept_in_bounds() -> None:
     comparison = Comparison()
     trial = comparison.sent(True, 250_000, 1.0)

@@ -352,6 +352,24 @@ def test_the_judge_is_told_of_brakes(world: World) -> None:
     assert world.judges[0].told[-1] == "brake by hand"
 
 
+def test_who_was_counted_is_written_down_with_what_the_judge_knows(world: World) -> None:
+    runner = world.begun()
+    world.path.users = [(0, 1, 0.0, 0.5)]
+    world.store.broken = "disk full"
+    world.pass_time(runner, 10)
+    world.path.users = [(1, 1, 0.0, 0.5)]
+    world.store.broken = ""
+    runner.verb("promote", ANN)
+    world.path.users = [(0, 2, 0.0, 0.5)]
+    world.pass_time(runner, 10)
+    assert world.store.records["r1"].users == ((0, 1, 0.0, 0.5), (1, 1, 0.0, 0.5), (0, 2, 0.0, 0.5))
+    again = world.restart(runner)
+    assert world.path.known == {1: list(world.store.records["r1"].users)}
+    again.verb("abort", ANN)
+    again.verb("retry", ANN)
+    assert world.store.records["r1"].users == ()
+
+
 def test_of_what_is_not_seen_nothing_is_proven(world: World) -> None:
     runner = world.begun()
     world.see(PROVEN)

@@ -80,19 +80,19 @@ class WatchedStore(FakeStore):
     def lose(self) -> None:
         """What was asked for first is written down, and the answer says the opposite."""
         self.unsure.add(len(self.written) + 2)
-        transition, judge, done = self._waiting.pop(0)
+        transition, judge, users, done = self._waiting.pop(0)
         problem = "timed out"
         try:
-            self._put(transition, judge)
+            self._put(transition, judge, users)
         except OSError as error:
             problem = str(error)
         done.errback(OSError(problem))
 
     def die(self, written: bool) -> None:
         """The process ends: what was being written is, or is not."""
-        for transition, judge, _done in self._waiting[:1]:
+        for transition, judge, users, _done in self._waiting[:1]:
             if written and transition.before.version >= self.records[transition.release].progress.version:
-                self._put(transition, judge)
+                self._put(transition, judge, users)
         self._waiting.clear()
 
 

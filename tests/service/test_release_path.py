@@ -77,6 +77,21 @@ def test_seconds_are_there_while_the_route_is_held_and_somebody_judges() -> None
     assert path.path.take("new") is None
 
 
+@pytest.mark.parametrize(("attempt", "again"), [(1, {}), (2, {0.01: [1, 0]})])
+def test_who_was_counted_before_is_not_counted_in_the_same_attempt(attempt: int, again: dict[float, list[int]]) -> None:
+    path = Path()
+    path.hold()
+    path.splits.of("new").sticky = True
+    path.path.know("new", 1, [(0, 7, 0.01, 1.0)])
+    path.path.steer("new", replace(OBSERVING, attempt=attempt))
+    comparison = path.splits.of("new").comparison
+    assert comparison is not None
+    comparison.ended(comparison.sent(False, 10_000, 1.0, 7), 1.001, True, 500)
+    assert comparison.take(2.0).failures == again
+    assert list(path.path.counted("new")) == ([] if attempt == 1 else [(0, 7, 0.01, 1.0)])
+    assert list(path.path.counted("another")) == []
+
+
 @pytest.mark.parametrize("state", [State.PENDING, State.PREFLIGHT, State.SUCCEEDED, State.ABORTED])
 def test_nothing_is_compared_in_states_without_a_verdict(state: State) -> None:
     path = Path()

@@ -89,6 +89,32 @@ def test_the_next_process_knows_what_was_written(lab: Lab, make: Make) -> None:
 
 
 @every
+def test_who_was_counted_is_known_to_the_next_process(lab: Lab, make: Make) -> None:
+    store = make(lab)
+    lab.wait(store.begin(BEGUN))
+    lab.wait(store.commit(STARTED, JUDGE, [(0, 2**64 - 1, 0.0, 0.5), (1, 7, 0.25, 1.0)]))
+    lab.wait(store.keep("r-1", AT_ONE, JUDGE, {}, 1013.5, [(0, 2**64 - 1, 0.25, 0.5), (0, 0, 0.0, 0.1), (0, 0, 0.0, 0.05)]))
+    (found,) = make(lab).load()
+    assert sorted(found.users) == [(0, 0, 0.0, 0.05), (0, 2**64 - 1, 0.25, 0.5), (1, 7, 0.25, 1.0)]
+
+
+@every
+@pytest.mark.parametrize("event", ["retried", "finished"])
+def test_who_was_counted_is_forgotten_with_the_evidence(lab: Lab, make: Make, event: str) -> None:
+    store = make(lab)
+    lab.wait(store.begin(BEGUN))
+    lab.wait(store.commit(STARTED, JUDGE, [(0, 1, 0.0, 0.5)]))
+    after = Progress(State.ABORTED if event == "finished" else State.PREFLIGHT, version=2, attempt=2)
+    lab.wait(store.commit(replace(STARTED, event=event, before=AT_ONE, after=after), JUDGE, [(0, 2, 0.0, 0.5)]))
+    (found,) = store.load()
+    assert found.users == ()
+    if event == "retried":
+        assert (found.judge, found.counts) == (None, {})
+        lab.wait(store.keep("r-1", after, JUDGE, {}, 1013.5, [(0, 3, 0.0, 0.5)]))
+        assert [user for _, user, _, _ in store.load()[0].users] == [3]
+
+
+@every
 def test_events_are_numbered_and_read_in_order(lab: Lab, make: Make) -> None:
     store = make(lab)
     for name in ("r-1", "r-2"):

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.change import Actor
 from shifter.model.release import Gate, Progress, ReleaseSpec, RouteReference, Step, Transition, VerdictSettings
-from shifter.observe.comparison import Second
+from shifter.observe.comparison import Counted, Second
 from shifter.release.evidence import Evidence
 from shifter.release.interfaces import DataPath, GateAnswer, Judge, Outreach, Record, Store
 from shifter.release.runner import Around, Runner
@@ -33,20 +33,20 @@ class FakeStore:
         self.written: list[Transition] = []
         self.broken = ""
         self.slow = False
-        self._waiting: list[tuple[Transition, Mapping[str, object] | None, Deferred[Transition]]] = []
+        self._waiting: list[tuple[Transition, Mapping[str, object] | None, Sequence[Counted], Deferred[Transition]]] = []
 
     @property
     def waiting(self) -> list[Transition]:
         """What is to be written, while it is ``slow``."""
-        return [transition for transition, _, _ in self._waiting]
+        return [transition for transition, *_ in self._waiting]
 
     def answer(self, problem: str = "") -> None:
         """Do what was asked for first, or fail with *problem*."""
-        transition, judge, done = self._waiting.pop(0)
+        transition, judge, users, done = self._waiting.pop(0)
         if problem:
             done.errback(OSError(problem))
         else:
-            done.callback(self._put(transition, judge))
+            done.callback(self._put(transition, judge, users))
 
     def load(self) -> Sequence[Record]:
         return list(self.records.values())
@@ -57,34 +57,46 @@ class FakeStore:
         self.records[record.spec.name] = record
         return succeed(None)
 
-    def commit(self, transition: Transition, judge: Mapping[str, object] | None = None) -> Deferred[Transition]:
+    def commit(
+        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+    ) -> Deferred[Transition]:
         if self.slow:
             done: Deferred[Transition] = Deferred()
-            self._waiting.append((transition, judge, done))
+            self._waiting.append((transition, judge, users, done))
             return done
         if self.broken:
             return fail(OSError(self.broken))
         try:
-            return succeed(self._put(transition, judge))
+            return succeed(self._put(transition, judge, users))
         except OSError as error:
             return fail(error)
 
-    def _put(self, transition: Transition, judge: Mapping[str, object] | None) -> Transition:
+    def _put(self, transition: Transition, judge: Mapping[str, object] | None, users: Sequence[Counted] = ()) -> Transition:
         record = self.records[transition.release]
         if transition.before.version < record.progress.version:
             raise OSError(f"version {record.progress.version} is written down, and not {transition.before.version}")
         known = json.loads(json.dumps(judge)) if judge is not None else record.judge
-        self.records[transition.release] = replace(record, progress=transition.after, saved=transition.at, judge=known)
+        anew = transition.event == "retried"
+        learned = {"judge": None, "users": ()} if anew else {"judge": known, "users": (*record.users, *users)}
+        self.records[transition.release] = replace(record, progress=transition.after, saved=transition.at, **learned)
         self.written.append(replace(transition, number=len(self.written) + 1))
         return self.written[-1]
 
-    def keep(self, name: str, progress: Progress, judge: Mapping[str, object], counts: Mapping[str, object], at: float) -> Deferred[None]:
+    def keep(
+        self,
+        name: str,
+        progress: Progress,
+        judge: Mapping[str, object],
+        counts: Mapping[str, object],
+        at: float,
+        users: Sequence[Counted] = (),
+    ) -> Deferred[None]:
         if self.broken:
             return fail(OSError(self.broken))
         record = self.records[name]
         if record.progress.version == progress.version:
             told = json.loads(json.dumps({"judge": judge, "counts": counts}))
-            self.records[name] = replace(record, progress=progress, saved=at, **told)
+            self.records[name] = replace(record, progress=progress, saved=at, users=(*record.users, *users), **told)
         return succeed(None)
 
     def events(self, after: int = 0, count: int = 1000, release: str | None = None) -> Deferred[list[Transition]]:
@@ -162,6 +174,8 @@ class FakeDataPath:
         self.edges: object = None
         self.second: Second | None = None
         self.sent = (90, 10)
+        self.users: list[Counted] = []
+        self.known: dict[int, list[Counted]] = {}
 
     def hold(self, spec: ReleaseSpec) -> Deferred[Sequence[str]]:
         if not self.refuses:
@@ -187,6 +201,13 @@ class FakeDataPath:
 
     def judge_with(self, release: str, edges: tuple[Sequence[float], Sequence[float]]) -> None:
         self.edges = edges
+
+    def counted(self, release: str) -> Sequence[Counted]:
+        found, self.users = self.users, []
+        return found
+
+    def know(self, release: str, attempt: int, users: Sequence[Counted]) -> None:
+        self.known = {attempt: list(users)}
 
     def healthy_endpoints(self, cluster: str) -> tuple[int, int]:
         return self.healthy[cluster]
