@@ -133,8 +133,7 @@ class Comparison:
         second = self._now
         ms = (now - trial.sent) * 1000.0
         second.histograms[canary][bisect_right(_BOUNDS, ms)] += 1
-        if status:
-            self.statuses[canary][status] += 1
+        self.statuses[canary][status] += 1
         if failed:
             second.failed[canary] += 1
             self._fail(trial)

@@ -36,7 +36,7 @@ def test_a_second_says_what_was_learned_in_it() -> None:
     later = comparison.take(2.0)
     assert (later.sent, later.answered, later.failures, later.in_flight) == ([0, 0], [1, 0], {0.5: [1, 0]}, (0, 0))
     assert later.latencies == {0.5: ([0, 0, 1], [0, 0, 0])}
-    assert comparison.statuses == (Counter({200: 1}), Counter({503: 1}))
+    assert comparison.statuses == (Counter({200: 1, 0: 1}), Counter({503: 1}))
 
 
 def test_one_that_takes_too_long_is_slow_before_it_ends_and_looked_for_once() -> None:
