@@ -117,6 +117,7 @@ class ComparedCopies:
         "_over",
         "_path",
         "_trailers",
+        "_whole",
         "_worker",
     )
 
@@ -130,6 +131,7 @@ class ComparedCopies:
         self._path = (asked.original_path or asked.path).partition(b"?")[0][:_LONGEST_PATH].decode("utf-8", "replace")
         self._body: list[bytes] = []
         self._trailers: bytes | None = None
+        self._whole = False
         for _, head in (baseline, canary):
             head.block = without(head.block, b"accept-encoding")
         patience = _patience(exchange)
@@ -142,17 +144,18 @@ class ComparedCopies:
     # Copied
 
     def begin(self, data: bytes, end: bool) -> None:
-        self._keep(data)
+        self._keep(data, end)
         self._baseline.begin(data, end)
         self._canary.begin(data, end)
 
     def send_data(self, data: bytes, end: bool) -> None:
-        self._keep(data)
+        self._keep(data, end)
         self._baseline.send_data(data, end)
         self._canary.send_data(data, end)
 
     def send_trailers(self, block: bytes) -> None:
         self._trailers = block
+        self._whole = True
         self._baseline.send_trailers(block)
         self._canary.send_trailers(block)
 
@@ -160,7 +163,8 @@ class ComparedCopies:
         self._baseline.abandon()
         self._canary.abandon()
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: bytes, end: bool) -> None:
+        self._whole = end
         if data:
             self._body.append(data)
 
@@ -173,8 +177,8 @@ class ComparedCopies:
             self._mirror.later(self._worker, self._judge())
         elif baseline.over and canary.over and not self._over:
             self._over = True
-            if baseline.answer is None or canary.answer is None:
-                self._skip()
+            if baseline.answer is None or canary.answer is None or not self._whole:
+                self._skip()  # half a request cannot be asked again: the next one on its connection would be read as the other half
             elif baseline.answer.same_as(canary.answer):
                 self._differences.same(self._path)
                 self._mirror.ended()

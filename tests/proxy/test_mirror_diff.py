@@ -11,7 +11,7 @@ from shifter.model.release import MILLION, MirrorStep
 from shifter.model.retry import RetryPolicy
 from shifter.proxy import mirror_diff
 from shifter.proxy.worker import TICK
-from tests.support.held import EMPTY, Held, held_route, hold
+from tests.support.held import EMPTY, Held, held_route, hold, number_for
 from tests.support.proxies import ONE, get, passed
 from tests.support.transports import FakeTransport
 
@@ -131,6 +131,39 @@ def test_what_only_the_canary_says_otherwise_is_told_with_its_place() -> None:
     mirrored.at_rest()
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_half_a_request_is_not_asked_again(live: bool) -> None:
+    """Its connection would be kept, and what another client asks on it would be taken for the other half."""
+    mirrored = Mirrored()
+    client = mirrored.ask(b"content-length: 10", body=b"half")
+    for name, end, _ in mirrored.asked():
+        if live or not name.startswith("live"):
+            end.say(said(200, name.encode()))
+    mirrored.proxy.wait(2 * TICK)
+    assert mirrored.asked() == []
+    assert mirrored.counts == (0, 0, 0, 1)
+    client.hang_up()
+    mirrored.proxy.wait(2 * TICK)
+    mirrored.at_rest()
+
+
+def test_a_whole_body_is_asked_again() -> None:
+    mirrored = Mirrored()
+    client = mirrored.ask(b"content-length: 10", body=b"half")
+    copies = [(name, end) for name, end, _ in mirrored.asked()]
+    client.say(b" half ")
+    for name, end in copies:
+        assert end.take() == b" half "
+        end.say(said(200, name.encode()))
+    mirrored.proxy.wait(2 * TICK)
+    ((name, end, data),) = mirrored.asked()
+    assert name == "one" and data.endswith(b"\r\n\r\nhalf half ")
+    end.say(said(200, b"one"))
+    mirrored.proxy.wait(2 * TICK)
+    assert mirrored.counts == (1, 1, 0, 0)
+    mirrored.at_rest()
+
+
 def test_an_answer_that_does_not_come_is_another_status() -> None:
     mirrored = Mirrored()
     client = mirrored.ask()
@@ -162,13 +195,14 @@ def test_an_answer_that_takes_too_long_is_another_status_and_noise_where_the_bas
 
 def test_only_safe_requests_of_the_baseline_are_copied_and_only_so_many() -> None:
     mirrored = Mirrored(mirror=10_000, share=500_000)
-    numbers = {9_999 * MILLION + 500_000: 3, 10_000 * MILLION + 500_000: 1, 9_999 * MILLION + 499_999: 1}
+    last, beyond = 9_999 * MILLION, 10_000 * MILLION
+    numbers = {number_for(False, beyond=last): 3, number_for(False, beyond=beyond): 1, number_for(True, beyond=last): 1}
     for number, requests in numbers.items():
         mirrored.proxy.worker.random = lambda number=number: number  # type: ignore[method-assign,misc]
         mirrored.ask()
         assert len(mirrored.asked()) == requests
     mirrored.held.split.mirror = MILLION
-    mirrored.proxy.worker.random = lambda: 500_000  # type: ignore[method-assign]
+    mirrored.proxy.worker.random = lambda: number_for(False)  # type: ignore[method-assign]
     mirrored.ask(method=b"POST")
     mirrored.ask(b"connection: upgrade", b"upgrade: websocket")
     mirrored.ask(b"transfer-encoding: chunked", body=b"0\r\n\r\n")
