@@ -342,6 +342,8 @@ class FilteredExchange:
 
     def _locate(self) -> None:
         self._cleared = False
+        if hasattr(self.head, "drawn"):
+            del self.head.drawn
         leaf = self.runtime.tree.locate(self.head)
         self._leaf = leaf.choose(self.head, self._door) if leaf is not None else None
 
@@ -355,6 +357,9 @@ class FilteredExchange:
         self.deadline = _NEVER
         self.runtime.worker.streams.discard(self)
         leaf = self._leaf
+        drawn = getattr(self.head, "drawn", None)
+        if drawn is not None and drawn[0].is_withdrawn(drawn[1]):
+            leaf = drawn[3].choose(self.head, self._door)
         self.runtime.stats.rq_total += 1
         inner = self._inner = leaf.start(self.head, self) if leaf is not None else not_found(self.head, self)
         if self._on_start is not None:

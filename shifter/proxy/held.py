@@ -9,20 +9,23 @@ Rule 3. A version without any healthy endpoint has its requests served by the ot
         a share gets none of the baseline's. It is the baseline that requests go to when both have none.
 Rule 4. Requests are judged (`judged`) that were drawn while each version could serve, and only as long as somebody compares them. While
         one of them cannot, what the other does says nothing about which of them is worse, whoever's the request was.
-Rule 5. A request that is copied for the canary (`mirror_diff`) is one of the baseline's, and is served and judged like any other of them.
+Rule 5. A request that filters keep until its release has taken everything from the canary is chosen for anew (`Version.is_withdrawn`).
+Rule 6. A request that is copied for the canary (`mirror_diff`) is one of the baseline's, and is served and judged like any other of them.
 """
 
 from collections.abc import Sequence
+
+from xxhash import xxh64_intdigest
 
 from shifter.model.release import MILLION, RouteHold
 from shifter.model.route import Route, RouteAction
 from shifter.proxy.cluster_choice import ChosenEntry, EntryLeaf
 from shifter.proxy.downstream import ChosenLeaf, Downstream, Exchange, client_of
-from shifter.proxy.judged import Version
+from shifter.proxy.judged import FORCED, Version
 from shifter.proxy.mirror_diff import ReleaseMirror
 from shifter.routing.hash_policy import Newcomer
 from shifter.routing.match_header import Matcher, compile_header
-from shifter.routing.release_split import ReleaseSplit, compile_user
+from shifter.routing.release_split import KEY_BYTES, ReleaseSplit, compile_user
 from shifter.wire.events import RequestHead
 
 
@@ -62,18 +65,20 @@ class HeldResource:
         split = self._split
         if self._forces is not None and split.forced and self._forces(head):
             split.by_header += 1
+            head.drawn = self._versions[True], FORCED, None, self
             chosen = self._leaves[True].choose(head, downstream)
             return chosen if chosen.available or not self._health_aware else self._instead_of(chosen, True, head, downstream)
         share = split.share
         user = None
         lines = b""
         if self._user_of is None:
-            canary = head.random % MILLION < share  # as `draws_canary` says
+            canary = xxh64_intdigest(head.random.to_bytes(KEY_BYTES, "little"), split.seed) % MILLION < share  # as `draws_canary` says
         else:
             newcomer = Newcomer(downstream.runtime.worker.random)
             user = self._user_of(head, client_of(head, downstream) if self._needs_client else b"", newcomer)
             canary = split.draws_canary(head.random) if user is None else split.keeps_canary(user)
             lines = newcomer.lines
+        head.drawn = self._versions[canary], share, user, self
         if self._health_aware and not (self._leaves[0].available and self._leaves[1].available):
             chosen = self._leaves[canary].choose(head, downstream)
             if not chosen.available:
@@ -82,7 +87,6 @@ class HeldResource:
             leaves = self._copied[0] if split.mirror and self._copies(head) else self._leaves
             chosen = leaves[canary].choose(head, downstream)
         else:
-            head.drawn = self._versions[canary], share, user
             leaves = self._copied[1] if split.mirror and self._copies(head) else self._judged
             chosen = leaves[canary].choose(head, downstream)
         return chosen.giving(lines) if lines else chosen
@@ -99,4 +103,5 @@ class HeldResource:
             return leaf
         self._split.given_away[canary] += 1
         leaf.give_away(head)
+        head.drawn = self._versions[not canary], self._split.share, None, self
         return other.choose(head, downstream)

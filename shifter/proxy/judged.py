@@ -36,6 +36,9 @@ _KINDS = {
 }
 """By `model.release.ERROR_KINDS`. Without any healthy endpoint no version has served the request."""
 
+FORCED = -1
+"""In the place of the share: the release's header has chosen the version."""
+
 
 class Version:
     """One version of a release, as its exchanges count for it. *errors* are those `model.release.ERROR_KINDS` that are failures."""
@@ -48,6 +51,11 @@ class Version:
         self.errors = frozenset(errors)
         self.failing = tuple(f"{hundreds}xx" in self.errors for hundreds in range(10))  # by the first digit of a status
         self.watches_grpc = "grpc" in self.errors
+
+    def is_withdrawn(self, share: int) -> bool:
+        """Say whether a request that it was chosen for under *share* (or by the release's header: `FORCED`) is not to go to it any more."""
+        split = self.split
+        return self.canary and not (split.forced if share == FORCED else split.share)
 
     def fails(self, status: int, block: bytes, trailers: bytes = b"") -> bool:
         """Say whether an answer with *status* and these fields is a failure."""
@@ -69,7 +77,7 @@ class _Judged(ProxyStream):
     version: Version
 
     def begin(self, data: bytes, end: bool) -> None:
-        self.version, share, user = self.head.drawn
+        self.version, share, user, _ = self.head.drawn
         version = self.version
         comparison = version.split.comparison
         if comparison is None or self.journey is not None:
@@ -177,7 +185,7 @@ class JudgedStream(_Judged):
     __slots__ = ()
 
     def begin(self, data: bytes, end: bool) -> None:
-        self.version, share, user = self.head.drawn
+        self.version, share, user, _ = self.head.drawn
         comparison = self.version.split.comparison
         if comparison is None:
             self.trial = None

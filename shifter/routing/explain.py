@@ -272,7 +272,7 @@ class _Walk:
             return "", [(chosen, _CERTAIN)]
         others = [(entry, Fraction(entry is chosen)) for entry in action.clusters]
         if action.hold is not None:
-            return self._held_shares(action, action.hold, taken, head.asked, others, bool(newcomer.lines))
+            return self._held_shares(action, action.hold, head.asked, others, bool(newcomer.lines))
         if not head.asked and not newcomer.lines:
             return (f"header {shown(action.random_value_header)}" if action.random_value_header else "the hash policy"), others
         if asked.random is not None and not newcomer.lines:
@@ -285,22 +285,22 @@ class _Walk:
         return f"weights{prefix}", list(zip(action.clusters, taken.weigh(weights), strict=True))
 
     def _held_shares(
-        self, action: RouteAction, hold: RouteHold, taken: Chances, drawn: bool, others: list[tuple[WeightedCluster, Fraction]], given: bool
+        self, action: RouteAction, hold: RouteHold, drawn: bool, others: list[tuple[WeightedCluster, Fraction]], given: bool
     ) -> tuple[str, list[tuple[WeightedCluster, Fraction]]]:
         """`_shares` of a route that a release holds; *drawn*: by its random number, *given*: it gets a cookie."""
         words = f"the release {hold.release}"
         if hold.header is not None and compile_header(hold.header)(self._head):
             return f"{words}, by its header {shown(hold.header.name)}", others
         baseline, canary = action.clusters
+        total = baseline.weight + canary.weight
+        shares = [(one, Fraction(one.weight, total)) for one in action.clusters]
         if given:
-            total = baseline.weight + canary.weight
-            return f"{words}; a new cookie keeps the choice", [(one, Fraction(one.weight, total)) for one in action.clusters]
+            return f"{words}; a new cookie keeps the choice", shares
         if not drawn:
             return f"{words}, by who its user is", others
         if self._asked.random is not None:
             return f"{words}, by the random number {self._asked.random}", others
-        shares = taken.weigh((canary.weight, baseline.weight))
-        return f"{words}, by chance", [(baseline, shares[1]), (canary, shares[0])]
+        return f"{words}, by chance", shares
 
     def _candidate(self, route: Route, action: RouteAction, entry: WeightedCluster, share: Fraction) -> Candidate:
         table, head = self._table, copy_of(self._head)

@@ -23,7 +23,7 @@ from shifter.routing.match_header import compile_header
 from shifter.routing.weighted_clusters import Pick, compile_number, is_by_hash
 from shifter.wire.events import RequestHead
 
-_KEY_BYTES = 8
+KEY_BYTES = 8
 _FINEST = 2.0**-53  # a float has no room for all 64 bits: it would be 1 for some users
 
 
@@ -47,18 +47,19 @@ class ReleaseSplit:
     by_header: int = 0
     mirrored: int = 0
     given_away: list[int] = field(default_factory=lambda: [0, 0])
-    _seed: int = field(init=False)
+    seed: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._seed = xxh64_intdigest(self.release.encode())
+        self.seed = xxh64_intdigest(self.release.encode())
 
     def draws_canary(self, random: int) -> bool:
-        """Say whether the request with the number *random* (63 bits) is the canary's."""
-        return random % MILLION < self.share
+        """Say whether the request with the number *random* (63 bits) is the canary's. Other things have been drawn by this number before:
+        fractions of routes and of filters, the version in another release. It says nothing about any of them which one this is."""
+        return xxh64_intdigest(random.to_bytes(KEY_BYTES, "little"), self.seed) % MILLION < self.share
 
     def place_of(self, user: int) -> float:
         """Return the number below 1 that the user with the hash *user* (64 bits) has in this release."""
-        return (xxh64_intdigest(user.to_bytes(_KEY_BYTES, "little"), self._seed) >> 11) * _FINEST
+        return (xxh64_intdigest(user.to_bytes(KEY_BYTES, "little"), self.seed) >> 11) * _FINEST
 
     def keeps_canary(self, user: int) -> bool:
         """Say whether the canary is the user's with the hash *user*."""

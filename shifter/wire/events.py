@@ -48,12 +48,12 @@ FORWARDING_FLAGS = HAS_XFP | HAS_REQUEST_ID | HAS_XFF | HAS_X_ENVOY | HAS_UNDERS
 class RequestHead:
     """One request without its body.
 
-    ``path`` is the origin-form target with its query, after normalisation; ``authority`` is empty when HTTP/1.0 sent
-    none. ``version`` is 10, 11 or 20. ``length`` is ``NO_BODY``, ``UNTIL_END`` or the ``content-length``. ``random`` is the
-    number that all random choices about this request are made with (Envoy's stream id): 63 bits, set before it is routed.
-    ``metadata`` is what filters leave for conditions, formats and each other (Envoy's dynamic metadata), by their names. ``trace`` is the
-    request's place in its trace, where there is tracing. ``drawn`` is there only where chance has chosen a version of a release for it: the
-    version, the canary's share at that moment, and the hash of its user where users stay (`proxy.held`).
+    ``path`` is the origin-form target with its query, after normalisation; ``authority`` is empty when HTTP/1.0 sent none. ``version``
+    is 10, 11 or 20. ``length`` is ``NO_BODY``, ``UNTIL_END`` or the ``content-length``. ``random`` is the number that all random
+    choices about this request are made with (Envoy's stream id): 63 bits, set before it is routed. ``metadata`` is what filters leave
+    for conditions, formats and each other (Envoy's dynamic metadata), by their names. ``trace`` is the request's place in its trace,
+    where there is tracing. ``drawn`` is there only where a release has chosen its version for it: the version, the canary's share at
+    that moment, the hash of its user where users stay, and the route (`proxy.held`).
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class RequestHead:
         "version",
     )  # fmt: skip
 
-    drawn: tuple[Any, int, int | None]
+    drawn: tuple[Any, int, int | None, Any]
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shifter.model.cluster import Cluster, LbEndpoint
 from shifter.model.filters import FilterOverride, HttpFilter
 from shifter.model.http_connection_manager import HttpConnectionManager
+from shifter.model.http_filter import Buffer
 from shifter.model.release import MILLION
 from shifter.model.route import (
     HashPolicy,
@@ -30,7 +31,7 @@ from shifter.proxy.tree import ListenerResource
 from shifter.routing.release_split import ReleaseSplit
 from shifter.upstream.host import HealthFlag
 from shifter.wire.events import RequestHead
-from tests.support.held import CANARY, EMPTY, ENTRIES, Held, held_route, hold
+from tests.support.held import CANARY, EMPTY, ENTRIES, Held, held_route, hold, number_for
 from tests.support.proxies import CLUSTERS, ONE, TWO, get
 from tests.support.scripted import ScriptedFactory
 
@@ -69,6 +70,34 @@ def test_shares_are_exact_at_both_ends(number: int) -> None:
     assert split.keeps_canary(number)
 
 
+@pytest.mark.parametrize("denominator", [100, 10_000, MILLION])
+def test_what_was_drawn_by_the_number_before_does_not_say_whose_a_request_is(denominator: int) -> None:
+    """A route that a tenth of the requests fit, of which the canary is to have 2 %; and one behind it that another release holds."""
+    split, another = ReleaseSplit("new", 20_000), ReleaseSplit("another", 20_000)
+    numbers = [number for one in range(200_000) if (number := one * 0x9E37_79B9_7F4A_7C15 % 2**63) % denominator < denominator // 10]
+    mine = [number for number in numbers if split.draws_canary(number)]
+    assert len(mine) == pytest.approx(0.02 * len(numbers), rel=0.3)
+    assert sum(map(another.draws_canary, mine)) <= 0.06 * len(mine)
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_what_filters_have_kept_until_all_was_taken_from_the_canary_is_the_baselines(forced: bool) -> None:
+    held = Held(held_route(hold(header=BETA)), share=10_000 * (not forced), http_filters=(HttpFilter("buffer", Buffer(1000)),))
+    held.split.forced = forced
+    numbered(held, number_for(True, 10_000))
+    lines = (b"x-canary: yes",) if forced else ()
+    client = held.proxy.connect(get(b"/", *lines, b"content-length: 5", method=b"POST") + b"ab")
+    assert held.proxy.backends == []
+    held.split.share, held.split.forced = 0, False
+    client.say(b"cde")
+    assert held.asked == "one"
+    held.proxy.backend.say(EMPTY)
+    client = held.proxy.connect(get(b"/", *lines, b"content-length: 5", method=b"POST") + b"ab")
+    held.split.share, held.split.forced = MILLION, True
+    client.say(b"cde")
+    assert held.asked == "one", "nobody comes to the canary by that"
+
+
 @given(st.integers(0, 2**64 - 1), st.integers(0, MILLION), st.integers(0, MILLION))
 def test_users_only_come_while_the_share_grows_and_only_go_while_it_shrinks(user: int, one: int, other: int) -> None:
     split = ReleaseSplit("new")
@@ -80,11 +109,11 @@ def test_users_only_come_while_the_share_grows_and_only_go_while_it_shrinks(user
 
 def test_the_share_counts_and_not_the_weights_and_holds_from_the_next_request_on() -> None:
     held = Held(share=0)
-    numbered(held, 3 * MILLION + 49_999)
+    numbered(held, number_for(True, 50_000))
     assert ask(held)[0] == "one"
     held.split.share = 50_000
     assert ask(held)[0] == "two"
-    numbered(held, 50_000)
+    numbered(held, number_for(False, 50_000))
     assert ask(held)[0] == "one"
     assert held.watched.told == [(False, False, 200), (True, False, 200), (False, False, 200)]
     assert [trial.share for trial in held.watched.trials] == [0.0, 0.05, 0.05]
@@ -112,8 +141,8 @@ def test_nothing_is_counted_while_nobody_compares() -> None:
 @pytest.mark.parametrize("share", [MILLION, 0, 500_000])
 def test_the_other_version_serves_while_one_cannot(share: int) -> None:
     held = Held(share=share)
-    for number in (499_999, 500_000):
-        numbered(held, number)
+    for canary in (True, False):
+        numbered(held, number_for(canary))
         ailing(held, "two")
         assert ask(held)[0] == "one"
         ailing(held, "one")

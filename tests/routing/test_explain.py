@@ -212,8 +212,9 @@ def test_a_release_shares_out_the_route_that_it_holds() -> None:
     assert (told.ways[0].decided, shares(told)) == ("the release r, by chance", [("old", Fraction(19, 20)), ("new", Fraction(1, 20))])
     told = ask(chance, "GET http://h.test/", "x-canary: 1")
     assert (told.ways[0].decided, shares(told)) == ("the release r, by its header x-canary", [("old", Fraction(0)), ("new", Fraction(1))])
-    assert shares(ask(chance, random=1_049_999)) == [("old", Fraction(0)), ("new", Fraction(1))]
-    assert shares(ask(chance, random=1_050_000)) == [("old", Fraction(1)), ("new", Fraction(0))]
+    for number in range(40):
+        mine = ReleaseSplit("r", 50_000).draws_canary(number)
+        assert shares(ask(chance, random=number)) == [("old", Fraction(not mine)), ("new", Fraction(mine))]
     sticky = scene(to(*entries, hold=replace(hold, stick_to=HashPolicy(HashSource.COOKIE, b"seen", ttl=0.0))))
     assert ask(sticky).ways[0].decided == "the release r; a new cookie keeps the choice"
     split = ReleaseSplit("r", 50_000)

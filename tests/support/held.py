@@ -1,12 +1,14 @@
 """A proxy whose route a release holds, from cluster ``one`` to cluster ``two``, and what is told of its requests."""
 
 from collections import Counter
+from itertools import count
 from typing import Any
 
 from shifter.model.cluster import Cluster, LbEndpoint
 from shifter.model.release import MILLION, RouteHold, RouteReference
 from shifter.model.route import PathMatchKind, Route, RouteAction, RouteMatch, WeightedCluster
 from shifter.observe.comparison import Comparison, Trial
+from shifter.routing.release_split import ReleaseSplit
 from tests.support.proxies import CLUSTERS, ONE, TWO, Proxy
 
 CANARY = Cluster("two", endpoints=(LbEndpoint(TWO[0]),), connect_timeout=1.0, enable_trailers=True)
@@ -55,6 +57,12 @@ def hold(**more: Any) -> RouteHold:
 def held_route(held: RouteHold | None = None, entries: tuple[WeightedCluster, ...] = ENTRIES, **action: Any) -> Route:
     """The route, with further fields of its action."""
     return Route(RouteMatch(PathMatchKind.PREFIX, b"/"), RouteAction(entries, hold=held or hold(), **action), name="held")
+
+
+def number_for(canary: bool, share: int = 500_000, beyond: int = 0) -> int:
+    """Return the first random number behind *beyond* with which a request of the release is, or is not, the canary's under *share*."""
+    split = ReleaseSplit("new", share)
+    return next(number for number in count(beyond) if split.draws_canary(number) is canary)
 
 
 class Held:
