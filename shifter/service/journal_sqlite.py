@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from shifter.model.change import Actor, AuditEntry, ChangeKind, WeightOverride
 from shifter.service.holds import holds_from, plain_holds
 from shifter.service.journal import KEPT_STATES, FilesOverride, Former, Held, JournalError, Overrides, digest
-from shifter.service.release_store_sqlite import SCHEMA
+from shifter.service.release_store_sqlite import SCHEMA, USERS
 from shifter.service.state import Migration, StateDatabase
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -35,8 +35,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE TABLE states (number INTEGER PRIMARY KEY, overrides TEXT NOT NULL, texts TEXT NOT NULL, override_texts TEXT)",
     ),
     SCHEMA,
+    USERS,
 )
-"""Each is what one version of the schema adds to the one before."""
+"""Each is what one version of the schema adds to the one before. None is changed once it was used: who has it gets only those after it."""
 
 _COLUMNS = "number, at, kind, by, why, origin, target, changes, before, after, version, undoes"
 

@@ -68,7 +68,7 @@ class MemoryStore:
             self._events = [transition_from(one) for one in memo["events"]]
             self._number = memo["number"]
             self._delivered = dict(memo["delivered"])
-            for name, users in memo["users"].items():
+            for name, users in memo.get("users", {}).items():  # an older shifter tells nothing of them
                 self._count(name, users)
 
     def memo(self) -> Mapping[str, Any] | None:

@@ -37,13 +37,16 @@ SCHEMA: Migration = (
     """CREATE TRIGGER release_event_stays BEFORE DELETE ON release_event
         BEGIN SELECT RAISE(ABORT, 'the events of releases are append-only'); END""",
     "CREATE TABLE release_evidence (release TEXT PRIMARY KEY, judge TEXT, counts TEXT NOT NULL)",
-    """CREATE TABLE release_user (
+    "CREATE TABLE release_delivery (target TEXT PRIMARY KEY, number INTEGER NOT NULL)",
+)
+"""What it adds to the schema of the state directory. There are databases that have it: what is missed in it stands in `USERS`."""
+USERS: Migration = (
+    """CREATE TABLE IF NOT EXISTS release_user (
         release TEXT NOT NULL, what INTEGER NOT NULL, user INTEGER NOT NULL, low REAL NOT NULL, high REAL NOT NULL,
         PRIMARY KEY (release, what, user)
     ) WITHOUT ROWID""",
-    "CREATE TABLE release_delivery (target TEXT PRIMARY KEY, number INTEGER NOT NULL)",
 )
-"""What it adds to the schema of the state directory."""
+"""What it adds since it knows who was counted. For a while that was a part of `SCHEMA`: a database may have it already."""
 
 _RECORD = "r.name, r.route, r.baseline, r.canary, r.source, r.text, r.started, r.saved, r.progress, e.judge, e.counts"
 _RECORDS = f"SELECT {_RECORD} FROM release r LEFT JOIN release_evidence e ON e.release = r.name"

@@ -1,9 +1,11 @@
 """Where releases are written down: a transition whole or not at all, events that stay, and texts that cannot be read any more."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -216,6 +218,40 @@ def test_a_state_directory_from_before_releases_gets_what_they_need(lab: Lab) ->
     assert store.load() == [BEGUN]
     with sqlite3.connect(lab.directory / NAME) as raw:
         assert raw.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+
+
+def test_a_release_that_an_older_shifter_began_goes_on_with_its_users(lab: Lab) -> None:
+    old = StateDatabase(lab.reactor, str(lab.directory), MIGRATIONS[:2])
+    lab.wait(SqliteReleaseStore(old, read).begin(BEGUN))
+    progress = json.dumps(AT_ONE.to_dict())
+    lab.wait(old.run(lambda db: db.execute("UPDATE release SET version = 1, progress = ?", (progress,)).rowcount))
+    lab.wait(old.close())
+    store = lab.sqlite()
+    assert store.load() == [replace(BEGUN, progress=AT_ONE)]
+    lab.wait(store.keep("r-1", AT_ONE, JUDGE, {}, 1013.5, [(0, 7, 0.0, 0.5)]))
+    assert store.load()[0].users == ((0, 7, 0.0, 0.5),)
+
+
+def test_what_databases_have_already_is_never_changed() -> None:
+    """Whoever wants more adds a migration, and its sum here."""
+    assert [crc32("".join(statements).encode()) for statements in MIGRATIONS] == [1416058356, 1604342337, 2322843021]
+
+
+def test_a_database_that_has_its_users_already_keeps_them(lab: Lab) -> None:
+    early = (MIGRATIONS[0], (*MIGRATIONS[1], *MIGRATIONS[2]))  # for a while they came with the releases
+    old = StateDatabase(lab.reactor, str(lab.directory), early)
+    written = SqliteReleaseStore(old, read)
+    lab.wait(written.begin(BEGUN))
+    lab.wait(written.commit(STARTED, JUDGE, [(0, 7, 0.0, 0.5)]))
+    lab.wait(old.close())
+    assert lab.sqlite().load()[0].users == ((0, 7, 0.0, 0.5),)
+
+
+def test_what_an_older_process_hands_over_has_no_users() -> None:
+    before = MemoryStore(read)
+    before.begin(BEGUN)
+    memo = {name: value for name, value in (before.memo() or {}).items() if name != "users"}
+    assert MemoryStore(read, memo).load() == [BEGUN]
 
 
 shares = st.integers(0, 10_000).map(lambda one: one * 100)
