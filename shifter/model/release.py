@@ -282,7 +282,8 @@ class Progress:
     again afterwards, and has it, too. ``brakes`` is how often it was braked by what was seen, ``by_hand`` whether a person braked it.
     ``gate`` is what the answer to the current gate was (empty, ``approved``, ``rejected``), and ``question`` is a number that is
     another one each time that the release comes to a gate. ``version`` counts transitions, and ``attempt`` how often it was begun.
-    ``held`` is whether the release still holds its route: one that is over does, until it is finished.
+    ``held`` is whether the release still holds its route: one that is over does, until it is finished. ``undecided`` is whether it was
+    told that the step has no verdict after its ``max``.
     """
 
     state: State = State.PENDING
@@ -302,6 +303,7 @@ class Progress:
     by_hand: bool = False
     attempt: int = 1
     question: int = 0
+    undecided: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""

@@ -5,7 +5,9 @@ Rule 1. It is synchronous and pure: it writes nothing down, steers nothing, and 
 Rule 2. A transition holds in here from the moment it is returned. Who cannot write it down takes it back (`take_back`).
 Rule 3. What is no line of `states` cannot happen. What the table allows and good sense does not (no step lies before the first) is
         refused here, with a sentence; a verb that is refused changes nothing.
-Rule 4. `Progress.share` is only more than before where the step begins that says so, where a brake ends, or where it has succeeded.
+Rule 4. What follows when time is over follows in every second after that, too: who could not write it down then can do it later. What is
+        only told is told once (`Progress.undecided`).
+Rule 5. `Progress.share` is only more than before where the step begins that says so, where a brake ends, or where it has succeeded.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +44,7 @@ def tell_judge(judge: Judge, spec: ReleaseSpec, transition: Transition) -> None:
     before, after = transition.before, transition.after
     if after.state not in ACTIVE:
         return
-    if before.state is State.BRAKED and State.BRAKED not in (after.state, after.before_pause):
+    if State.BRAKED in (before.state, before.before_pause) and State.BRAKED not in (after.state, after.before_pause):
         judge.resume()  # even if a braked canary has no fewer requests: what it was braked for has been dealt with
     if after.state is State.BRAKED and before.state is not State.BRAKED:
         judge.brake(after.by_hand)
@@ -133,7 +135,7 @@ class ReleaseMachine:
             return self._warming(step, evidence)
         if state is State.PAUSED:
             return None
-        return self._observing(step, evidence, passed)
+        return self._observing(step, evidence)
 
     def _warming(self, step: Step, evidence: Evidence) -> Transition | None:
         if self.progress.in_step < step.warm_up:
@@ -141,22 +143,23 @@ class ReleaseMachine:
         move = self._moves.bake if self._bakes(step, self.progress.aim) else self._moves.observe
         return self._move(move, "warmed_up", f"the {rules.seconds(step.warm_up)} of its warm-up are over", SHIFTER, evidence)
 
-    def _observing(self, step: Step, evidence: Evidence, passed: float) -> Transition | None:
+    def _observing(self, step: Step, evidence: Evidence) -> Transition | None:
         progress = self.progress
         over = rules.over(step, progress, evidence)
         if over is not None:
             return self._end_step(step, over, evidence)
-        if step.length is not None or not progress.in_step - passed < step.max <= progress.in_step:
+        if step.length is not None or progress.in_step < step.max:
             return None
-        if not rules.proves(progress):
-            waits = f"{step.title} has nothing to prove, no length and no gate: it is over when somebody promotes it"
-            return self._move(self._moves.note, "undecided", waits, SHIFTER, evidence, in_state=progress.in_state)
         undecided = f"undecided after {rules.seconds(step.max)}: {evidence.sentence}"
-        if step.undecided is Undecided.ROLL_BACK:
+        if rules.proves(progress) and step.undecided is Undecided.ROLL_BACK:
             return self._roll_back(f"{undecided}; its policy is to roll back", evidence)
-        if step.undecided is Undecided.ADVANCE:
+        if rules.proves(progress) and step.undecided is Undecided.ADVANCE:
             return self._end_step(step, f"{undecided}; its policy is to go on", evidence)
-        return self._move(self._moves.note, "undecided", f"{undecided}; it waits", SHIFTER, evidence, in_state=progress.in_state)
+        if progress.undecided:
+            return None
+        waits = f"{step.title} has nothing to prove, no length and no gate: it is over when somebody promotes it"
+        told = f"{undecided}; it waits" if rules.proves(progress) else waits
+        return self._move(self._moves.note, "undecided", told, SHIFTER, evidence, in_state=progress.in_state, undecided=True)
 
     def _end_step(self, step: Step, why: str, evidence: Evidence) -> Transition:
         if step.gate is None:
@@ -291,7 +294,8 @@ class ReleaseMachine:
         return self._move(self._moves.abort, "aborted", _by("aborted", actor), actor, evidence, **_NO_TRAFFIC)
 
     def _retry(self, actor: Actor, evidence: Evidence, facts: Facts) -> Transition:
-        changes = {**_NO_TRAFFIC, "step": 0, "in_step": 0.0, "brakes": 0, "gate": "", "attempt": self.progress.attempt + 1}
+        anew = {"step": 0, "in_step": 0.0, "undecided": False, "brakes": 0, "gate": "", "attempt": self.progress.attempt + 1}
+        changes = {**_NO_TRAFFIC, **anew}
         return self._move(self._moves.check, "retried", _by("begun anew", actor), actor, evidence, **changes)
 
     def _undo(self, actor: Actor, evidence: Evidence, facts: Facts) -> Transition:
@@ -366,7 +370,7 @@ class ReleaseMachine:
         forced = any(one.header is not None for one in self.spec.steps[: step.number])
         copies = step.mirror.share if step.mirror is not None else 0
         given = {"step": step.number, "share": share, "aim": share, "forced": forced, "mirror": copies, "held": True}
-        return {**given, "in_step": 0.0, "gate": "", "before_pause": None, "by_hand": False}
+        return {**given, "in_step": 0.0, "undecided": False, "gate": "", "before_pause": None, "by_hand": False}
 
     def _state_in(self, step: Step, share: int | None = None) -> State:
         """Return the state that *step* begins with."""
@@ -406,7 +410,7 @@ class ReleaseMachine:
         progress, moves, step = self.progress, self._moves, self.step
         assert step is not None
         after = State.BAKING if self._bakes(step, progress.aim) else State.OBSERVING
-        changes = {"share": progress.aim, "by_hand": False, "in_step": 0.0}
+        changes = {"share": progress.aim, "by_hand": False, "in_step": 0.0, "undecided": False}
         reason = f"{why}; {percent(progress.share)} -> {percent(progress.aim)}"
         if progress.before_pause is not None and actor is SHIFTER:
             return self._move(moves.pause, "resumed", f"{reason}, paused as before", actor, evidence, **changes, before_pause=after)

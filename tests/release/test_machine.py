@@ -8,9 +8,10 @@ from shifter.model.release import MILLION, Floor, Gate, GateKind, MirrorStep, On
 from shifter.model.route import HeaderMatcher
 from shifter.release.errors import Refused
 from shifter.release.evidence import Evidence
-from shifter.release.machine import ReleaseMachine, Verb, raises
+from shifter.release.machine import ReleaseMachine, Verb, raises, tell_judge
 from shifter.release.rules import Facts
-from tests.support.releases import ANN, spec
+from shifter.service.release_store import progress_from
+from tests.support.releases import ANN, FakeJudge, spec
 
 PROVEN = Evidence(proven=True, requests=(9000, 812), sentence="no difference")
 OPEN = Evidence(needed=430, requests=(900, 81), sentence="no difference seen")
@@ -185,6 +186,51 @@ def test_a_release_that_holds_tells_it_once_and_goes_on_when_it_is_proven() -> N
     happens(machine, 600)
     assert wait(machine, 3600) is None
     assert happens(machine, 1, PROVEN).after.step == 2
+
+
+@pytest.mark.parametrize(("policy", "event"), [(Undecided.ADVANCE, "step"), (Undecided.ROLL_BACK, "rolling_back")])
+def test_what_follows_when_it_is_undecided_follows_later_if_it_could_not_be_written_down(policy: Undecided, event: str) -> None:
+    machine = begun(Step(1, 10_000, undecided=policy), Step(2, 50_000))
+    for _ in range(3):
+        happens(machine, 600)
+        machine.take_back()
+    machine.halt("disk full")
+    assert wait(machine, 60) is None
+    machine.verb(Verb.RESUME, ANN)
+    assert happens(machine, 1).event == event
+
+
+def test_that_it_waits_is_told_once_even_if_not_at_once() -> None:
+    machine = begun(Step(1, 10_000), Step(2, 50_000))
+    happens(machine, 600)
+    machine.take_back()
+    assert happens(machine, 1).event == "undecided"
+    machine.verb(Verb.PAUSE, ANN)
+    machine.verb(Verb.RESUME, ANN)
+    again = ReleaseMachine(machine.spec, progress_from(machine.progress.to_dict()))
+    assert wait(again, 3600) is None
+
+
+@pytest.mark.parametrize("anew", ["brake", "promote", "undo", "retry"])
+def test_where_a_step_begins_anew_it_is_told_anew(anew: str) -> None:
+    machine = begun(Step(1, 10_000), Step(2, 50_000))
+    happens(machine, 600)
+    if anew == "brake":
+        machine.verb(Verb.BRAKE, ANN)
+        machine.verb(Verb.RESUME, ANN)
+    elif anew == "promote":
+        machine.verb(Verb.PROMOTE, ANN, to=20_000)
+    elif anew == "undo":
+        machine.verb(Verb.PROMOTE, ANN)
+        happens(machine, 600)
+        machine.verb(Verb.UNDO, ANN)
+        machine.verb(Verb.RESUME, ANN)
+    else:
+        machine.verb(Verb.ABORT, ANN)
+        assert not machine.verb(Verb.RETRY, ANN).after.undecided
+        machine.preflighted()
+    assert wait(machine, 599) is None
+    assert happens(machine, 1).event == "undecided"
 
 
 # gates
@@ -373,6 +419,21 @@ def test_a_braked_release_that_is_paused_is_braked_again_afterwards() -> None:
         machine.verb(Verb.PROMOTE, ANN)
     resumed = machine.verb(Verb.RESUME, ANN)
     assert (resumed.after.state, resumed.after.share) == (State.BRAKED, 10_000)
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_the_judge_is_told_when_a_brake_is_over_also_behind_a_pause(pauses: bool) -> None:
+    machine, judge = begun(), FakeJudge(ALARM)
+    machine.verb(Verb.PROMOTE, ANN)
+    tell_judge(judge, machine.spec, happens(machine, 1, ALARM))
+    if pauses:
+        tell_judge(judge, machine.spec, machine.verb(Verb.PAUSE, ANN))
+        assert judge.told == ["brake"]
+        tell_judge(judge, machine.spec, machine.verb(Verb.UNDO, ANN))
+        assert judge.told == ["brake", "resume", "step 0"], "what it was braked for has been dealt with"
+    else:
+        tell_judge(judge, machine.spec, machine.verb(Verb.RESUME, ANN))
+        assert judge.told == ["brake", "resume"]
 
 
 # verbs

@@ -220,6 +220,9 @@ class Life(RuleBasedStateMachine):
         known = self.store.records["r1"].progress
         progress = self.runner.progress
         assert (known.state, known.version, shares(known)) == (progress.state, progress.version, shares(progress))
+        step = self.runner.machine.step
+        if progress.state is State.OBSERVING and step is not None and step.length is None and 0 < progress.aim < MILLION:
+            assert progress.in_step < step.max or step.undecided is Undecided.HOLD, "what was to follow then was forgotten"
         assert [one.number for one in self.world.outreach.events] == sorted(one.number for one in self.world.outreach.events)
 
 
