@@ -8,6 +8,7 @@ Rule 3. While a canary is warming up, failures are bet on with a stake of their 
 Rule 4. It knows no clock: a tick is a second. It is the same judge after `Verdict.to_state` and back.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from math import ceil, inf, isfinite, log
 from operator import add
@@ -41,6 +42,9 @@ _PROVE = 5
 _NONE = (0, 0)
 _TURNS = 1 + FIGURES
 """Seconds in which each figure is worked out once, and how many requests are needed."""
+_LAST = 10
+"""Seconds of which it is told how many requests were late."""
+_NOBODY = (0, 0, 0, 0)
 _STATE = 1
 
 
@@ -93,6 +97,7 @@ class Verdict:
         self._warm_left = 0.0
         self._braked = self._by_hand = False
         self._share = 0.0
+        self._late: deque[Sequence[int]] = deque(maxlen=_LAST)  # units, and those that took longest, of both versions; of the last seconds
         self._needed: int | None = None
         self._said = ""
         self._was_proven = self._was_sudden = False
@@ -173,6 +178,7 @@ class Verdict:
                 failed = sum(canary - baseline * share / (1.0 - share) for share, (baseline, canary) in second.failures.items())
             self._judged.add(requests, failed)
             self._recent.add(requests, failed)
+        self._late.append(_late_of(second))
         if self._braked:
             for share, (baseline, canary) in second.latencies.items():
                 self._slow_since_brake.add(sum(canary), canary[-1] - baseline[-1] * share / (1.0 - share))
@@ -321,6 +327,8 @@ class Verdict:
             sudden=sudden,
             threshold=self._threshold,
             by_latency=by_latency and self._warm_left <= 0.0,
+            late=self._were_late(),
+            bound=self.edges[1][-1] if self.edges[1] else 0.0,
             quantiles=tuple(quantiles),
             margins=(SLACK * settings.max_error_increase, SLOW_MARGINS[0] if settings.latency else 0.0),
             warming=self._warm_left,
@@ -332,6 +340,10 @@ class Verdict:
             shared=0.0 < self._share < 1.0,
         )
         return say(seen)
+
+    def _were_late(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        old, new, old_late, new_late = (sum(numbers) for numbers in zip(*self._late, strict=True)) if self._late else _NOBODY
+        return (old, new), (old_late, new_late)
 
     def _shown(self) -> tuple[tuple[int, int], tuple[int, int], str]:
         """Return what to tell of: the whole step, or the last minutes when they differ much more."""
@@ -368,6 +380,7 @@ class Verdict:
             "warm_left": self._warm_left,
             "braked": [self._braked, self._by_hand],
             "share": self._share,
+            "late": [list(numbers) for numbers in self._late],
             "needed": self._needed,
             "said": [self._said, self._was_proven, self._was_sudden],
         }
@@ -394,6 +407,7 @@ class Verdict:
         self._age, self._age_of_step = state["ages"]
         self._warm_left, self._share = state["warm_left"], state["share"]
         self._braked, self._by_hand = state["braked"]
+        self._late.extend(state.get("late", ()))
         self._needed = state["needed"]
         self._said, self._was_proven, self._was_sudden = state["said"]
         self._set_edges()
@@ -403,6 +417,15 @@ class Verdict:
 
     def _excesses(self) -> Sequence[Excess]:
         return self._total, self._judged, self._recent, self._warmed, self._since_brake, self._slow_since_brake
+
+
+def _late_of(second: Second) -> Sequence[int]:
+    found = [0, 0, 0, 0]
+    for pair in second.latencies.values():
+        for version in (0, 1):
+            found[version] += sum(pair[version])
+            found[version + 2] += pair[version][-1]
+    return found
 
 
 def _difference(units: tuple[int, int], failed: tuple[int, int]) -> float:

@@ -9,15 +9,20 @@ from shifter.release.evidence import Metric
 
 _MINUTE, _HOUR = 60.0, 3600.0
 _SUSPICIOUS = 5.0
+_SLOWER = 1.1
+"""How much larger a quantile has to be for people to see it."""
+_LATE = 0.05
+"""How many more of the canary's last requests have to be late for that to be told."""
 
 
 @dataclass(slots=True)
 class Seen:
     """What is to be said. Pairs are (baseline, canary) ``units`` (requests or users) and those that ``failed``, over ``period``;
-    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``sudden`` whether what came within seconds would
-    be enough for a roll-back, ``margins`` by how much more it
-    is proven not to fail, and not to be slow (0: nothing is said of that). ``shared`` is whether both versions are to get requests.
-    ``by_hand`` is whether a person braked it. ``warming`` is for how many seconds more. ``rate`` is the canary's requests a second."""
+    ``sent`` likewise over the step, in requests. ``chance`` is the e-value, ``sudden`` whether what came within seconds would be enough
+    for a roll-back, ``margins`` by how much more it is proven not to fail, and not to be slow (0: nothing is said of that). ``shared``
+    is whether both versions are to get requests. ``late`` is how many of the last seconds' ``units`` there were and took longer than
+    ``bound`` milliseconds, each as a pair. ``by_hand`` is whether a person braked it. ``warming`` is for how many seconds more.
+    ``rate`` is the canary's requests a second."""
 
     unit: str
     units: tuple[int, int]
@@ -28,6 +33,8 @@ class Seen:
     sudden: bool
     threshold: float
     by_latency: bool
+    late: tuple[tuple[int, int], tuple[int, int]]
+    bound: float
     quantiles: tuple[Metric, ...]
     margins: tuple[float, float]
     warming: float
@@ -57,7 +64,7 @@ def say(seen: Seen) -> str:
     if seen.warming > 0.0:
         return f"warming up for another {duration(seen.warming)}, only a catastrophe counts: {_fails(seen)}"
     if seen.proven:
-        return f"proven not worse: {_fails(seen)}; {_bounds(seen)}"
+        return f"proven not worse: {f'{_fails(seen)}; ' if all(seen.units) else ''}{_bounds(seen)}"
     if seen.chance >= _SUSPICIOUS:
         what = _slower(seen) if seen.by_latency else _fails(seen)
         return f"the canary may be worse: {what}; {_chance(seen.chance)}, {number(seen.threshold)} are needed{_more(seen, ' - ')}"
@@ -81,6 +88,11 @@ def _fails(seen: Seen) -> str:
 
 def _slower(seen: Seen) -> str:
     known = [metric for metric in seen.quantiles if metric.baseline is not None and metric.canary is not None]
+    shown = any(metric.canary > _SLOWER * metric.baseline for metric in known if metric.canary is not None and metric.baseline is not None)
+    if (seen.sudden or seen.braked or not shown) and _are_late(seen):
+        (old, new), (old_late, new_late) = seen.late
+        figures = f"{new_late:,} of its last {new:,} {seen.unit}s took longer than {milliseconds(seen.bound)}"
+        return f"canary is slower: {figures}, {old_late:,} of {old:,} of the baseline's"
     if not known:
         return "canary is slower"
     figures = ", ".join(
@@ -89,6 +101,12 @@ def _slower(seen: Seen) -> str:
         if metric.canary is not None and metric.baseline is not None
     )
     return f"canary is slower: {figures} over {seen.sent[1]:,} and {seen.sent[0]:,} requests"
+
+
+def _are_late(seen: Seen) -> bool:
+    """Whether what came last says more than the whole step: requests that are still under way are in no quantile."""
+    (old, new), (old_late, new_late) = seen.late
+    return bool(old and new) and new_late / new > old_late / old + _LATE
 
 
 def _bounds(seen: Seen) -> str:

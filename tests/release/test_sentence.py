@@ -18,6 +18,8 @@ SEEN = Seen(
     sudden=False,
     threshold=100.0,
     by_latency=False,
+    late=((360, 40), (2, 1)),
+    bound=451.2,
     quantiles=(P50, replace(P50, name="p99", baseline=None)),
     margins=(0.005, 0.03),
     warming=0.0,
@@ -61,6 +63,20 @@ FAILS = "canary fails 4.8 % of requests, baseline 1.0 %: 21 of 437 against 39 of
         (
             replace(SEEN, braked=True, by_latency=True),
             "braked: canary is slower: p50 104 ms against 80 ms over 437 and 3,930 requests; whether it goes on depends on what comes now",
+        ),
+        (
+            replace(SEEN, sudden=True, by_latency=True, late=((360, 40), (2, 37))),
+            "canary is slower: 37 of its last 40 requests took longer than 451 ms, 2 of 360 of the baseline's;"
+            " it would be enough for a roll-back, but came within seconds",
+        ),
+        (
+            replace(SEEN, chance=150.0, by_latency=True, late=((360, 40), (2, 37)), quantiles=(replace(P50, canary=81.0),)),
+            "canary is slower: 37 of its last 40 requests took longer than 451 ms, 2 of 360 of the baseline's;"
+            " a difference like this comes by chance less than once in 150 releases",
+        ),
+        (
+            replace(SEEN, proven=True, units=(1, 0), failed=(0, 0)),
+            "proven not worse: it does not fail 0.5 points more often, and less than 3 % more of its requests are slow",
         ),
         (replace(SEEN, sent=(100, 0), shared=False), "nothing to compare with: the canary gets no requests"),
         (replace(SEEN, sent=(0, 100), shared=False), "nothing to compare with: the baseline gets no requests"),
