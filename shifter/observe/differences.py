@@ -6,7 +6,8 @@ Rule 2. An answer that comes out otherwise now and then is as often the canary's
         baseline's first answer is the odd one out is taken from the times that the canary's is: what remains is a difference.
 Rule 3. Bodies that are JSON are compared value by value, and told by their paths without positions: ``$.items[].price``. Others are
         compared whole, by a hash and their length.
-Rule 4. All of it is bounded: paths, what is known of each, and how long the examples are. Comparing is work in steps.
+Rule 4. What somebody else's server says, names and values, is made printable where it is taken in.
+Rule 5. All of it is bounded: paths, what is known of each, and how long the examples are. Comparing is work in steps.
 """
 
 import json
@@ -198,7 +199,7 @@ def _in_lists(path: str, one: list[Any], other: list[Any], more: list[Any]) -> I
 def _below(path: str, name: str | None) -> str:
     if len(path) >= _LONGEST_PATH:
         return path
-    return path + "[]" if name is None else f"{path}.{name}"[:_LONGEST_PATH]
+    return path + "[]" if name is None else _clean(f"{path}.{name}"[:_LONGEST_PATH])
 
 
 def _same(one: object, other: object) -> bool:
@@ -212,8 +213,13 @@ def _shown(value: object) -> str:
     if isinstance(value, (dict, list)):
         return f"an object of {len(value)}" if isinstance(value, dict) else f"a list of {len(value)}"
     text = value if isinstance(value, str) else json.dumps(value)
-    clean = "".join(character if character.isprintable() else "?" for character in text[:_LONGEST_VALUE])
+    clean = _clean(text[:_LONGEST_VALUE])
     return clean + "…" if len(text) > _LONGEST_VALUE else clean
+
+
+def _clean(text: str) -> str:
+    """Return *text* as people can be shown it. JSON can also say what no encoding has, half a character: nobody could write it down."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
 
 
 class _Tally:

@@ -86,7 +86,8 @@ class SqliteReleaseStore:
             spec, progress = record.spec, record.progress
             if _version(db, spec.name) is not None:
                 raise there_is_one(spec.name)
-            row = (spec.name, _json(asdict(spec.route)), spec.baseline, spec.canary, spec.source, spec.text, record.started, record.saved)
+            words = *map(_text, (spec.baseline, spec.canary, spec.source, spec.text)), record.started, record.saved
+            row = (spec.name, _json(asdict(spec.route)), *words)
             db.execute(
                 "INSERT INTO release (name, route, baseline, canary, source, text, started, saved, version, ended, progress)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -219,7 +220,8 @@ def _record(row: tuple[Any, ...]) -> Record:
 def _event_row(one: Transition) -> tuple[object, ...]:
     who = one.actor
     states = _json(one.before.to_dict()), _json(one.after.to_dict())
-    return (one.number, one.at, one.release, one.event, *states, who.by, who.why, who.origin, one.reason, _json(one.evidence))
+    said = *map(_text, (who.by, who.why, who.origin, one.reason)), _json(one.evidence)
+    return (one.number, one.at, one.release, one.event, *states, *said)
 
 
 def _event(row: tuple[Any, ...]) -> Transition:
@@ -229,7 +231,12 @@ def _event(row: tuple[Any, ...]) -> Transition:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return _text(json.dumps(value, ensure_ascii=False))
+
+
+def _text(text: str) -> str:
+    """Return *text* as it can be written. Half a character, which JSON can say, cannot: it must not stop the rest from being written."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _done(_: object) -> None: ...

@@ -52,6 +52,17 @@ def test_values_of_any_form_can_be_compared(one: Any, other: Any, more: Any) -> 
     assert swapped == {finding.name for finding in findings}
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\nb", "\x1b[2J", "\udfff" * 200])
+def test_names_that_nobody_could_write_down_are_told_in_others(name: str) -> None:
+    differences = Differences()
+    body = json.dumps({"a": {name: 2, "é": 2}})
+    at_once(differences.judge("/x", answer(body='{"a": {}}'), answer(body=body), answer(body='{"a": {}}')))
+    told = json.dumps(differences.to_dict(), ensure_ascii=False)
+    assert told.isprintable() and told.encode()
+    assert "$.a.é: missing -> 2" in told
+    assert "?: missing -> 2" in told or "$.a.a?b" in told or "$.a.?[2J" in told
+
+
 def _numbers(value: Any) -> Any:
     """*value* as JSON means it: in no order of names, and with one kind of number, none of which is a boolean."""
     if isinstance(value, dict):

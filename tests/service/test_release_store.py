@@ -134,6 +134,20 @@ def test_events_are_numbered_and_read_in_order(lab: Lab, make: Make) -> None:
 
 
 @every
+def test_what_has_no_encoding_stops_nothing_from_being_written(lab: Lab, make: Make) -> None:
+    store, half = make(lab), "half a \ud800"
+    lab.wait(store.begin(replace(BEGUN, spec=replace(SPEC, text=half, source=half))))
+    told = replace(STARTED, actor=Actor(half, half, half), reason=half, evidence={half: half}, after=replace(AT_ONE, reason=half))
+    lab.wait(store.commit(told, {half: half}))
+    lab.wait(store.keep("r-1", replace(AT_ONE, reason=half, in_step=7.0), {half: half}, {"paths": [half]}, 1013.5))
+    (found,) = store.load()
+    assert found.progress.in_step == 7.0
+    if make is Lab.sqlite:
+        (event,) = lab.wait(store.events())
+        assert (event.reason, event.actor.why, found.counts) == ("half a ?", "half a ?", {"paths": ["half a ?"]})
+
+
+@every
 def test_a_name_is_used_once(lab: Lab, make: Make) -> None:
     store = make(lab)
     lab.wait(store.begin(BEGUN))
