@@ -1,16 +1,18 @@
 """HTTP to servers outside: what webhooks, notifications and Prometheus checks are sent with (`interfaces.Http`).
 
 Rule 1. It is for the control plane, and the data path does not notice it: names are looked up without threads, what a server sends beyond
-        `KEPT` is not read, and no more than `AT_ONCE` requests are under way.
-Rule 2. A request is made once. Nothing is repeated, no redirect is followed, no cookie kept, no proxy of the environment used; each
+        `KEPT` is not read, and no more than `AT_ONCE` requests to it are under way.
+Rule 2. A server that does not answer costs only itself: nobody waits who asks another one.
+Rule 3. A request is made once. Nothing is repeated, no redirect is followed, no cookie kept, no proxy of the environment used; each
         request has a connection of its own, which is gone when it is over. The certificates of https servers are verified.
-Rule 3. treq and what belongs to it take 0.1 s to be imported: that happens in a thread, when the first request is made.
+Rule 4. treq and what belongs to it take 0.1 s to be imported: that happens in a thread, when the first request is made.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.internet.threads import deferToThreadPool
@@ -21,7 +23,11 @@ from shifter.upstream.dns import Resolver
 KEPT = 65_536
 """Bytes of an answer's body that are kept."""
 AT_ONCE = 16
-"""Requests under way at a time; others wait for their turn."""
+"""Requests to one server that are under way at a time; others wait for their turn."""
+_PORTS = {"http": 80, "https": 443}
+
+_Server = tuple[str, str, int | None]
+"""Its scheme, its name and its port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class TreqHttp:
     def __init__(self, reactor: Any, resolver: Resolver | None = None) -> None:
         self._reactor = reactor
         self._resolver = resolver or Resolver(reactor)
-        self._turn = DeferredSemaphore(AT_ONCE)
+        self._turns: dict[_Server, DeferredSemaphore] = {}
         self._under_way: set[Deferred[Answer]] = set()
         self._loading = DeferredLock()
         self._exchange: Exchange | None = None
@@ -82,11 +88,15 @@ class TreqHttp:
 
     async def _request(self, method: str, url: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
         exchange = self._exchange or await self._load()
-        await self._turn.acquire()
+        server = _server(url)
+        turn = self._turns.setdefault(server, DeferredSemaphore(AT_ONCE))
+        await turn.acquire()
         try:
             return await exchange(self._reactor, self._resolver, Request(method, url, body, headers, timeout))
         finally:
-            self._turn.release()
+            turn.release()
+            if turn.tokens == turn.limit and self._turns.get(server) is turn:  # nobody asks it anything: it is forgotten
+                del self._turns[server]
 
     async def _load(self) -> "Exchange":
         await self._loading.acquire()
@@ -98,6 +108,15 @@ class TreqHttp:
             return self._exchange
         finally:
             self._loading.release()
+
+
+def _server(url: str) -> _Server:
+    """Return who is asked with *url*. All that are no URLs are one: they are refused at once."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", "", None
 
 
 def _proof(http: TreqHttp) -> Http:  # mypy proves that it is one

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -49,7 +50,13 @@ class Reactor(Clock):
         return None
 
 
-def test_it_is_imported_once_and_no_more_than_so_many_requests_are_under_way(library: Library) -> None:
+@pytest.fixture
+def client(library: Library) -> TreqHttp:
+    library.loading.callback(library)
+    return TreqHttp(Reactor(), Resolver(None, resolv_conf=None, hosts=None))
+
+
+def test_it_is_imported_once_and_no_more_than_so_many_requests_to_a_server_are_under_way(library: Library) -> None:
     client = TreqHttp(Reactor(), Resolver(None, resolv_conf=None, hosts=None))
     found: list[Any] = []
     for number in range(AT_ONCE + 2):
@@ -66,3 +73,29 @@ def test_it_is_imported_once_and_no_more_than_so_many_requests_are_under_way(lib
     client.close()
     assert len(found) == AT_ONCE + 2
     assert all(failure.check(CancelledError) for failure in found[2:])
+
+
+def test_servers_that_do_not_answer_hold_up_nobody_else(library: Library, client: TreqHttp) -> None:
+    for number in range(AT_ONCE + 2):
+        client.request("POST", f"http://u{number}:p@Dead:80/{number}").addErrback(lambda _: None)
+        client.request("POST", f"http://dead/{number}").addErrback(lambda _: None)
+    assert len(library.made) == AT_ONCE, "that is one server, however it is written"
+    others = ["http://dead:8080/", "https://dead/", "http://gate/", "http://[::1]:80/", "nothing", "http://dead:port/"]
+    for url in others:
+        client.request("POST", url).addErrback(lambda _: None)
+    assert [request.url for request, _ in library.made[AT_ONCE:]] == others
+    client.close()
+
+
+def test_a_server_that_nobody_asks_is_forgotten(library: Library, client: TreqHttp) -> None:
+    asked = [client.request("GET", "http://a/").addErrback(lambda _: None) for _ in range(AT_ONCE + 3)]
+    asked[-1].cancel()  # while it waits
+    asked[0].cancel()
+    for _, answer in islice(library.made, 1, None):  # more and more are made meanwhile
+        answer.callback(HttpAnswer(200))
+    assert len(library.made) == AT_ONCE + 2
+    assert not client._turns
+    client.request("GET", "http://a/").addErrback(lambda _: None)
+    assert len(client._turns) == 1
+    client.close()
+    assert not client._turns
