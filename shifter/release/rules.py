@@ -78,36 +78,46 @@ class Guard:
 
 
 class _FloorWatch:
-    """The canary's requests of the last seconds: of as many as the floor is about, and of more while they are few."""
+    """The canary's requests of the last seconds: of as many as the floor is about, and of more while they are few.
 
-    __slots__ = ("_floor", "_past", "_time")
+    It remembers how many there were by then: for each of the last seconds (``_late``), and before that each number of requests once, as
+    it was last (``_early``); so a canary without requests costs no memory, however long it has none."""
+
+    __slots__ = ("_early", "_floor", "_late", "_requests", "_time")
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
         self._time = 0.0
-        self._past: deque[tuple[float, int, int]] = deque()
+        self._requests = 0
+        self._early: deque[tuple[float, int, int]] = deque()
+        self._late: deque[tuple[float, int, int]] = deque()
 
     def below(self, evidence: Evidence, passed: float) -> str | None:
         requests, failed = evidence.requests[1], evidence.failed[1]
-        past = self._past
-        if past and requests < past[-1][1]:
-            past.clear()  # another judge counts from nothing
+        early, late = self._early, self._late
+        if requests < self._requests:  # another judge counts from nothing
+            early.clear()
+            late.clear()
+        self._requests = requests
         self._time += passed
-        past.append((self._time, requests, failed))
-        while len(past) > 1 and self._enough(past[1], requests):
-            past.popleft()
-        began = past[0]
-        if not self._enough(began, requests):
+        late.append((self._time, requests, failed))
+        while late and self._time - late[0][0] >= self._floor.seconds:
+            if early and early[-1][1] == late[0][1]:
+                early.pop()
+            early.append(late.popleft())
+        while len(early) > 1 and requests - early[1][1] >= FLOOR_REQUESTS:
+            early.popleft()
+        if not early:
             return None
+        began = early[0]
         tried, lost = requests - began[1], failed - began[2]
+        if tried < FLOOR_REQUESTS:
+            return None
         rate = 1.0 - lost / tried
         if rate >= self._floor.success_rate:
             return None
         said = f"of the canary's last {tried} requests, in {self._time - began[0]:.0f} s, {rate * 100:.1f} % succeeded"
         return f"{said}; {self._floor.success_rate * 100:g} % have to"
-
-    def _enough(self, since: tuple[float, int, int], requests: int) -> bool:
-        return self._time - since[0] >= self._floor.seconds and requests - since[1] >= FLOOR_REQUESTS
 
 
 def braked_share(share: int, rate: float | None) -> int:

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shifter.model.release import FINEST, MILLION, Progress, Step
+from shifter.model.release import FINEST, MILLION, Floor, Progress, Step, VerdictSettings
 from shifter.release import rules
 from shifter.release.evidence import Evidence
+from shifter.release.rules import Facts, Guard
 from tests.support.releases import spec
 
 
@@ -46,3 +47,38 @@ def test_something_is_proven_where_both_get_requests_by_chance(aim: int, proven:
 )
 def test_times_as_people_say_them(seconds: float, said: str) -> None:
     assert rules.seconds(seconds) == said
+
+
+def plain_floor(seconds: float, seen: list[tuple[float, int, int]]) -> str | None:
+    """Say the same as a `Guard` that remembers everything."""
+    now, requests, failed = seen[-1]
+    began = [one for one in seen if now - one[0] >= seconds and requests - one[1] >= rules.FLOOR_REQUESTS]
+    if not began:
+        return None
+    tried, lost = requests - began[-1][1], failed - began[-1][2]
+    if 1.0 - lost / tried >= 0.9:
+        return None
+    said = f"of the canary's last {tried} requests, in {now - began[-1][0]:.0f} s, {(1.0 - lost / tried) * 100:.1f} % succeeded"
+    return f"{said}; 90 % have to"
+
+
+few = st.tuples(st.sampled_from((0.0, 0.5, 1.0, 1.0, 2.0)), st.sampled_from((0, 0, 0, 1, 3, 12)), st.integers(0, 3))
+
+
+@given(st.sampled_from((0.0, 1.0, 5.0, 10.0)), st.lists(few, max_size=80))
+def test_the_floor_says_what_one_who_remembers_everything_would(seconds: float, turns: list[tuple[float, int, int]]) -> None:
+    guard = Guard(VerdictSettings(floor=Floor(0.9, seconds)))
+    seen: list[tuple[float, int, int]] = []
+    now, requests, failed = 0.0, 0, 0
+    for passed, more, lost in turns:
+        now, requests, failed = now + passed, requests + more, failed + min(lost, more)
+        seen.append((now, requests, failed))
+        evidence = Evidence(requests=(0, requests), failed=(0, failed))
+        assert guard.against(evidence, passed, Facts()) == plain_floor(seconds, seen)
+
+
+def test_a_floor_with_few_requests_remembers_few_seconds() -> None:
+    watch = rules._FloorWatch(Floor(0.9, 10.0))
+    for second in range(10_000):
+        watch.below(Evidence(requests=(0, second // 1000)), 1.0)
+    assert len(watch._early) + len(watch._late) <= 10 + rules.FLOOR_REQUESTS + 1
