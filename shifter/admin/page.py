@@ -125,6 +125,8 @@ class Stream:
 
 Answer = Page | Stream
 _NAMES = re.compile(r"\{(\w+)\}")
+_LONGEST_SHOWN = 40
+"""Characters of a word that are told back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +181,16 @@ def form(query: Query, path: str, known: Sequence[str]) -> str:
     return wanted
 
 
+_YES = ("", "1", "true", "yes", "on")
+_NO = ("0", "false", "no", "off")
+
+
 def is_on(query: Query, name: str) -> bool:
-    """Say whether *query* wants the parameter *name*: it is there, and does not say no."""
-    return query.get(name, "0").lower() not in ("0", "false", "no")
+    """Say whether *query* wants the parameter *name*: it is there, and does not say no. Raises `BadQuery` when it says neither."""
+    said = query.get(name, "0").strip().lower()
+    if said not in _YES and said not in _NO:
+        raise BadQuery(f"`{name}` is 1 or 0, and not `{one_line(said[:_LONGEST_SHOWN])}`\n")
+    return said in _YES
 
 
 def name_filter(query: Query) -> Callable[[str], bool] | None:

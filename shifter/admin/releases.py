@@ -11,13 +11,14 @@ Rule 3. ``events`` is a stream of two kinds of events: ``event``, with the numbe
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import isfinite
 from sys import float_info
 
 from twisted.internet.defer import Deferred, succeed
 
-from shifter.admin.page import BY, JSON, WHY, Command, Page, Query, Stream, is_on
+from shifter.admin.page import BY, JSON, WHY, BadQuery, Command, Page, Query, Stream, is_on
 from shifter.admin.release_view import VERBS, Json, Order, Refused
 from shifter.admin.view import AdminView
 from shifter.model.release import Transition
@@ -128,7 +129,7 @@ def history(view: AdminView, query: Query) -> Deferred[Page]:
     """``GET /v1/history``: ``{"events": [...]}``, the newest first."""
     count, before = _number(query, "count", COUNT), _number(query, "before", 0)
     if count is None or before is None:
-        return succeed(refused(Refused(400, "not understood", "`count` and `before` are numbers")))
+        return succeed(refused(_not_understood("`count` and `before` are numbers")))
 
     def made(found: Sequence[Transition]) -> Page:
         return told({"events": [one.to_dict() for one in found]})
@@ -152,19 +153,40 @@ def events(view: AdminView, query: Query) -> Deferred[Page | Stream]:
 
 def start(view: AdminView, query: Query) -> Deferred[Page]:
     """``POST /v1/releases``: the body is the release, or parameters say it in short."""
-    unknown = _unknown(query, _START)
+    unknown = _unknown(query, _START) or _not_said(query, "dry_run")
     if unknown is not None:
         return succeed(refused(unknown))
     try:
         text = query.body.decode()
     except UnicodeDecodeError:
-        return succeed(refused(Refused(400, "not understood", "the body is not UTF-8")))
+        return succeed(refused(_not_understood("the body is not UTF-8")))
+    twice = [f"`{name}`" for name in _SHORT if name in query]
+    if text.strip() and twice:
+        them = "it" if len(twice) == 1 else "them"
+        said = f"{', '.join(twice)} in the URL would be ignored: the body is the release, and says {them}"
+        return succeed(refused(_not_understood(said)))
+    source, told = query.get("source") or "the body", _answered
     if not text.strip():
         text = short_form(query)
+        source = query.get("source") or "the parameters"
+        told = partial(_answered_in_short, source, text)
     if not text:
         usage = "send the release as YAML or JSON, or ?baseline=CLUSTER&canary=CLUSTER[&steps=1,5,10,50,100][&name=NAME][&route=ROUTE]"
-        return succeed(refused(Refused(400, "not understood", usage)))
-    return view.releases().start(text, query.get("source") or query.origin, query.actor, is_on(query, "dry_run")).addCallback(_answered)
+        return succeed(refused(_not_understood(usage)))
+    return view.releases().start(text, source, query.actor, is_on(query, "dry_run")).addCallback(told)
+
+
+def _answered_in_short(source: str, text: str, answer: Json | Refused) -> Page:
+    """Return what is told of *text*, which was made of parameters: nobody can see its lines, so their names stand for those."""
+    from shifter.config.releases import placed_in_short
+
+    more: Json = answer.more if isinstance(answer, Refused) else answer
+    lists = {key: value for key in ("problems", "warnings") if isinstance(value := more.get(key), list | tuple)}
+    placed = {key: [placed_in_short(str(one), source, text) for one in lines] for key, lines in lists.items()}
+    if not isinstance(answer, Refused):
+        return told({**answer, **placed})
+    detail = "\n".join(placed["problems"]) if placed.get("problems") else answer.detail
+    return refused(replace(answer, detail=detail, more={**more, **placed}))
 
 
 def short_form(query: Query) -> str:
@@ -181,9 +203,11 @@ def short_form(query: Query) -> str:
 def order(verb: str, view: AdminView, query: Query) -> Deferred[Page]:
     """``POST /v1/releases/NAME/VERB``, ``POST /v1/releases/NAME/gates/GATE/VERB``."""
     if verb == "promote":  # who takes something back is not kept from it by a word too much
-        unknown = _unknown(query, _parameters(verb))
+        unknown = _unknown(query, _parameters(verb)) or _not_said(query, "full")
         if query.body.strip():
-            unknown = Refused(400, "not understood", "what is wanted stands in the URL (?to=50), and not in the body")
+            unknown = _not_understood("what is wanted stands in the URL (?to=50), and not in the body")
+        elif unknown is None and query.get("to") and is_on(query, "full"):
+            unknown = _not_understood("give `to` or `full`, not both: `full` is the last step")
         if unknown is not None:
             return succeed(refused(unknown))
     version = None
@@ -191,9 +215,27 @@ def order(verb: str, view: AdminView, query: Query) -> Deferred[Page]:
     if wanted not in ("", "*"):
         version = _digits(wanted)
         if version is None:
-            return succeed(refused(Refused(400, "not understood", "`if-match` is the version of the release, a number")))
-    wish = Order(verb, query.actor, query.path.get("gate", ""), query.get("to", ""), is_on(query, "full"), version)
+            return succeed(refused(_not_understood("`if-match` is the version of the release, a number")))
+    gate = query.path.get("gate", "")
+    none = _no_gate(view, query.path["name"], gate) if gate else None
+    if none is not None:
+        return succeed(refused(none))
+    full = verb == "promote" and is_on(query, "full")
+    wish = Order(verb, query.actor, gate, query.get("to", ""), full, version)
     return view.releases().order(query.path["name"], wish).addCallback(_answered)
+
+
+def _no_gate(view: AdminView, name: str, gate: str) -> Refused | None:
+    """Refuse a gate that the release *name* does not have at all: to wait for it would be to wait for ever."""
+    status = view.releases().status(name, 0) or {}
+    steps = status.get("steps")
+    if not isinstance(steps, list | tuple):
+        return None
+    gates = [str(step["gate"]["name"]) for step in steps if step.get("gate")]
+    if gate in gates:
+        return None
+    known = f"its gates: {', '.join(f'`{one}`' for one in gates)}" if gates else "it has none"
+    return Refused(404, "no such gate", f"`{name}` has no gate `{gate[:_LONGEST]}`; {known}", {"state": status.get("state")})
 
 
 def _unknown(query: Query, known: Sequence[tuple[str, str]]) -> Refused | None:
@@ -203,7 +245,20 @@ def _unknown(query: Query, known: Sequence[tuple[str, str]]) -> Refused | None:
     if not strange:
         return None
     there = f"there is no parameter {strange[0]}" if len(strange) == 1 else f"there are no parameters {', '.join(strange)}"
-    return Refused(400, "not understood", f"{there}; what there is: {', '.join(names)}")
+    return _not_understood(f"{there}; what there is: {', '.join(names)}")
+
+
+def _not_said(query: Query, name: str) -> Refused | None:
+    """Refuse what says neither yes nor no: a release that goes to its end for want of a word is no small thing, either."""
+    try:
+        is_on(query, name)
+    except BadQuery as error:
+        return _not_understood(str(error).strip())
+    return None
+
+
+def _not_understood(said: str) -> Refused:
+    return Refused(400, "not understood", said)
 
 
 def _parameters(verb: str) -> tuple[tuple[str, str], ...]:
@@ -240,6 +295,7 @@ _START = (
     BY,
     WHY,
 )
+_SHORT = ("baseline", "canary", "steps", "route", "name")
 _PROMOTE = (("to", "Per cent: the step with this weight"), ("full", "The last step at once"))
 _AFTER = ("after", "Number of the last event that was seen, where no last-event-id says so")
 _HISTORY = (

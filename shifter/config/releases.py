@@ -10,7 +10,8 @@ Rule 3. What stands for a secret (``$NAME``) is kept; `resolved` says what it me
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -27,6 +28,7 @@ MAX_BYTES = 256 << 10
 MAX_VALUES = 10_000
 STEPS = ("1", "5", "10", "50", "100")
 """The weights of a release that does not say any, in per cent."""
+_PLACED = re.compile(r"([0-9]{1,9}):([0-9]{1,9}): (.*)", re.DOTALL)
 
 
 class UnsetVariable(ShifterError):
@@ -127,8 +129,22 @@ def short_release(
     lines = [f"{key}: {_scalar(value)}\n" for key, value in said.items() if value is not None]
     lines.append(f"steps: [{', '.join(_scalar(one.strip()) for one in steps)}]\n")
     if pace:
-        lines.append("each_step: {" + ", ".join(f"{key}: {_scalar(value)}" for key, value in pace.items()) + "}\n")
+        lines.append("each_step:\n")
+        lines += [f"  {key}: {_scalar(value)}\n" for key, value in pace.items()]
     return "".join(lines)
+
+
+def placed_in_short(problem: str, source: str, text: str, called: Mapping[str, str] | None = None) -> str:
+    """Return *problem*, a line about a place in *text* (of `short_release`, which nobody sees), with what its author did write in the
+    place's stead: the key of that line, or what that is *called*. A problem of the whole text has no place then."""
+    found = _PLACED.fullmatch(problem.removeprefix(f"{source}:")) if problem.startswith(f"{source}:") else None
+    lines = text.splitlines()
+    if found is None or int(found[1]) > len(lines):
+        return problem
+    if (found[1], found[2]) == ("1", "1"):
+        return found[3]
+    key = lines[int(found[1]) - 1].partition(":")[0].strip()
+    return f"{(called or {}).get(key, key)}: {found[3]}"
 
 
 def _scalar(text: str) -> str:

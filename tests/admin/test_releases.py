@@ -90,7 +90,9 @@ def test_one_is_begun_from_a_body(lab: Lab) -> None:
     text = b"name: r-2 # \xc3\xa4\n"
     answer = lab.ask("/v1/releases?dry_run=1&by=ann&source=etc/release.yaml", "POST", [HOST, f"Content-Length: {len(text)}"], text)
     assert (answer.status, json.loads(answer.body)) == (200, {"name": "begun"})
-    ((what, said, source, actor, dry_run),) = lab.releases.done
+    lab.ask("/v1/releases", "POST", [HOST, f"Content-Length: {len(text)}"], text)
+    ((what, said, source, actor, dry_run), (_, _, without, *_)) = lab.releases.done
+    assert without == "the body"
     assert (what, said, source, dry_run) == ("start", text.decode(), "etc/release.yaml", True)
     assert actor == Actor("ann", "", "POST /v1/releases from 192.168.1.1:54321")
 
@@ -101,7 +103,7 @@ def test_one_is_begun_from_parameters(lab: Lab) -> None:
     ((_, said, source, _, dry_run), (_, default, *_)) = lab.releases.done
     assert said == short_release("a", "b", ["0.01", "50", "x"], "r-2", "all//")
     assert default == short_release("a", "b")
-    assert (source, dry_run) == ("POST /v1/releases from 192.168.1.1:54321", False)
+    assert (source, dry_run) == ("the parameters", False)
 
 
 @pytest.mark.parametrize("target, body", [("/v1/releases", b""), ("/v1/releases?canary=b", b" \n"), ("/v1/releases", b"\xff")])
@@ -143,6 +145,38 @@ def test_a_parameter_that_is_none_begins_and_promotes_nothing(lab: Lab, target: 
     assert lab.ask("/v1/releases/r-1/abort?wy=bad", "POST").status == 200
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("/v1/releases/r-1/promote?full=1&to=35", "give `to` or `full`, not both: `full` is the last step"),
+        ("/v1/releases/r-1/promote?full=maybe", "`full` is 1 or 0, and not `maybe`"),
+        ("/v1/releases?baseline=a&canary=b&dry_run=2", "`dry_run` is 1 or 0, and not `2`"),
+    ],
+)
+def test_who_says_two_things_or_none_gets_neither(lab: Lab, target: str, said: str) -> None:
+    answer = lab.ask(target, "POST")
+    assert (answer.status, answer.headers["content-type"], lab.releases.done) == (400, "application/problem+json", [])
+    assert json.loads(answer.body)["detail"] == said
+    assert lab.ask("/v1/releases/r-1/promote?full=no&to=35", "POST").status == 200
+    assert lab.ask("/v1/releases/r-1/abort?full=maybe", "POST").status == 200
+
+
+def test_a_body_and_parameters_are_two_releases(lab: Lab) -> None:
+    text = b"name: r-2\n"
+    answer = lab.ask("/v1/releases?name=r-3&steps=1,100", "POST", [HOST, f"Content-Length: {len(text)}"], text)
+    assert (answer.status, lab.releases.done) == (400, [])
+    said = "`steps`, `name` in the URL would be ignored: the body is the release, and says them"
+    assert json.loads(answer.body)["detail"] == said
+
+
+def test_mistakes_of_the_short_form_are_placed_by_parameters(lab: Lab) -> None:
+    problems = ["the parameters:3:9: error: one", "the parameters:1:1: error: two"]
+    lab.releases.refusal = Refused(400, "not a release", "\n".join(problems), {"problems": problems})
+    told = json.loads(lab.ask("/v1/releases?baseline=a&canary=b&steps=x", "POST").body)
+    assert told["problems"] == ["steps: error: one", "error: two"]
+    assert told["detail"] == "steps: error: one\nerror: two"
+
+
 def test_promotions_and_gates_say_more(lab: Lab) -> None:
     lab.ask("/v1/releases/r-1/promote?to=50", "POST")
     lab.ask("/v1/releases/r-1/promote?full", "POST")
@@ -156,6 +190,14 @@ def test_promotions_and_gates_say_more(lab: Lab) -> None:
         ("promote", "", False, "", ""),
         ("reject", "", False, "second look", "no"),
     ]
+
+
+def test_a_gate_that_is_not_there(lab: Lab) -> None:
+    lab.releases.told["r-1"]["steps"] = [{"gate": {"name": "qa"}}, {"gate": None}]  # type: ignore[index]
+    answer = lab.ask("/v1/releases/r-1/gates/nope/approve", "POST")
+    assert (answer.status, lab.releases.done) == (404, [])
+    assert json.loads(answer.body)["detail"] == "`r-1` has no gate `nope`; its gates: `qa`"
+    assert lab.ask("/v1/releases/r-1/gates/qa/approve", "POST").status == 200
 
 
 @pytest.mark.parametrize("field, version", [("7", 7), ('"7"', 7), ('W/"7"', 7), ("*", None)])

@@ -14,7 +14,7 @@ from shifter.config.build_release import free_name
 from shifter.config.document import parse, plain
 from shifter.config.explain import children_of
 from shifter.config.judge import Judge
-from shifter.config.releases import MAX_BYTES, STEPS, UnsetVariable, place_in, read_release, resolved, short_release
+from shifter.config.releases import MAX_BYTES, STEPS, UnsetVariable, place_in, placed_in_short, read_release, resolved, short_release
 from shifter.config.report import Report
 from shifter.config.schema.base import names_of
 from shifter.config.schema.release import Release
@@ -344,7 +344,8 @@ def test_the_short_form_is_a_text_like_any_other() -> None:
     assert [step.share for step in spec.steps] == [int(weight) * 10_000 for weight in STEPS]
     text = short_release("a: b", "c", ["1%", " 100 "], "mine", "all//x", {"min": "1s", "undecided": "roll_back"})
     assert text == (
-        'name: "mine"\nroute: "all//x"\nbaseline: "a: b"\ncanary: "c"\nsteps: ["1%", 100]\neach_step: {min: "1s", undecided: "roll_back"}\n'
+        'name: "mine"\nroute: "all//x"\nbaseline: "a: b"\ncanary: "c"\nsteps: ["1%", 100]\n'
+        'each_step:\n  min: "1s"\n  undecided: "roll_back"\n'
     )
     spec = good(text)
     assert (spec.name, spec.route.text, spec.baseline, spec.steps[0].undecided) == ("mine", "all//x", "a: b", Undecided.ROLL_BACK)
@@ -359,6 +360,22 @@ def test_whatever_is_said_in_short_gives_a_release_or_problems(
     if spec is not None:
         assert (spec.baseline, spec.canary) == (baseline, canary)
         assert spec == read(spec.text)[0]
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        ("short:3:7: error: no", "STEPS: error: no"),
+        ("short:5:3: warning: no", "min: warning: no"),
+        ("short:1:1: warning: no", "warning: no"),
+        ("it takes the place of x", "it takes the place of x"),
+        ("short:9:1: error: no", "short:9:1: error: no"),
+    ],
+)
+def test_nobody_sees_the_text_of_the_short_form(problem: str, said: str) -> None:
+    text = short_release("a", "b", ["x"], pace={"min": "1", "max": "2s"})
+    assert placed_in_short(problem, "short", text, {"steps": "STEPS"}) == said
+    assert placed_in_short(problem, "other", text) == problem
 
 
 # what is written of it
