@@ -149,7 +149,13 @@ def admin_options(command: _F) -> _F:
     """Give *command* the options that say which proxy is asked; it is called with ``client`` and ``as_json``."""
 
     def asking(admin: str | None, config: str | None, token_file: str | None, **parameters: Any) -> Any:
-        return command(client=Client(where(admin, config), token(token_file)), **parameters)
+        try:
+            return command(client=Client(where(admin, config), token(token_file)), **parameters)
+        except Failed as failure:
+            if not parameters["as_json"]:
+                raise
+            click.echo(failure.as_json.rstrip("\n"))  # a program reads that: a refusal is JSON, too
+            return click.get_current_context().exit(failure.exit_code)
 
     asking = update_wrapper(asking, command)
     for option in (

@@ -1,5 +1,6 @@
 """Exit codes of all commands, and failures that end one."""
 
+import json
 from typing import IO, Any
 
 import click
@@ -13,10 +14,12 @@ EXIT_UNREACHABLE = 3
 
 
 class Failed(click.ClickException):
-    """A command cannot go on; the text says why, and is all that is shown."""
+    """A command cannot go on; the text says why, and is all that is shown. Who asked for JSON is shown ``as_json``, which is the answer
+    that said so if there was one."""
 
-    def __init__(self, message: str, exit_code: int = EXIT_ERRORS) -> None:
+    def __init__(self, message: str, exit_code: int = EXIT_ERRORS, as_json: str = "") -> None:
         super().__init__(message)
+        self.as_json = as_json or json.dumps({"detail": message}, ensure_ascii=False)
         self.exit_code = exit_code  # type: ignore[misc]  # click asks the instance
 
     def show(self, file: IO[Any] | None = None) -> None:

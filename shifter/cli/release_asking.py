@@ -54,22 +54,24 @@ def told(answer: Answer) -> Json:
     """Return what an *answer* says in JSON. Raises `Failed` when it is a refusal."""
     found = answer.json()
     if answer.status >= 300:
-        raise Failed(refusal(found, answer), EXIT_ERRORS)
+        raise Failed(refusal(found, answer), EXIT_ERRORS, answer.text)
     if not isinstance(found, Mapping):
         raise Failed("what answers there is no proxy's admin listener", EXIT_UNREACHABLE)
     return found
 
 
-def refusal(found: object, answer: Answer) -> str:
-    """Return why something is not done, in lines (rule 2)."""
+def refusal(found: object, answer: Answer, placed: Callable[[object], str] = str) -> str:
+    """Return why something is not done, in lines (rule 2). *placed* says where a problem is."""
     if not isinstance(found, Mapping):
         return plain(answer.text.strip().partition("\n")[0] or f"answered {answer.status}")
     problems = found.get("problems")
-    lines = [plain(one) for one in problems] if isinstance(problems, list) else []
+    lines = [plain(placed(one)) for one in problems] if isinstance(problems, list) else []
     verbs = [plain(one) for one in found.get("verbs") or ()]
     fits = f"; what fits now: {', '.join(verbs)}" if verbs else ""
-    detail = plain(found.get("detail") or found.get("title") or f"answered {answer.status}")
-    return "\n".join([*lines, *([detail + fits] if detail not in lines else [])])
+    detail = str(found.get("detail") or found.get("title") or f"answered {answer.status}")
+    if lines and detail == "\n".join(map(str, problems or ())):
+        return "\n".join(lines)  # it says nothing that they do not
+    return "\n".join([*lines, plain(detail) + fits])
 
 
 def wanted(client: Client, path: str, pairs: Sequence[tuple[str, str]], version: int | None = None) -> Answer:
@@ -79,7 +81,7 @@ def wanted(client: Client, path: str, pairs: Sequence[tuple[str, str]], version:
 
 
 def tell(answer: Answer, as_json: bool) -> int:
-    """Print how a release stands after something was done to it; return the exit code."""
+    """Print how a release stands after something was done to it, and what that was; return the exit code."""
     found = answer.json()
     if as_json:
         click.echo(answer.text, nl=False)
@@ -89,7 +91,7 @@ def tell(answer: Answer, as_json: bool) -> int:
         return EXIT_ERRORS
     for warning in found.get("warnings") or ():
         click.echo(f"warning: {plain(warning)}", err=True)
-    click.echo(standing(found))
+    click.echo(standing(found, done=True))
     return 0
 
 

@@ -1,10 +1,12 @@
 """``shifter release finish``: let go of a route."""
 
+from collections.abc import Callable
+
 import click
 
 from shifter.cli.client import Client, admin_options, author_options
 from shifter.cli.exits import EXIT_ERRORS
-from shifter.cli.release_asking import meant, path, refusal, tell, told, version_option, wanted
+from shifter.cli.release_asking import echo_json, meant, path, refusal, releases, tell, told, version_option, wanted
 
 
 @click.command("finish")
@@ -40,8 +42,11 @@ def command(
     if patch or not force:
         answer = client.get(path(name, "patch"))
         if patch:
-            context.exit(_print(answer.text if answer.status < 300 else told(answer), as_json))
+            context.exit(_print(answer.text if answer.status < 300 else told(answer), as_json, lambda: _holds(client, name)))
         if answer.status < 300 and answer.text.strip():
+            if as_json:
+                echo_json({"detail": "the file says something else than what the release came to", "patch": answer.text})
+                context.exit(EXIT_ERRORS)
             click.echo("the file says something else than what the release came to; what to change in it:\n\n" + answer.text, err=True)
             click.echo("change it (shifter release finish --patch | patch FILE), or go back to what it says with --force", err=True)
             context.exit(EXIT_ERRORS)
@@ -50,13 +55,18 @@ def command(
     context.exit(tell(wanted(client, path(name, "finish"), [("by", by), ("why", why)], version), as_json))
 
 
-def _print(patch: object, as_json: bool) -> int:
-    if as_json:
-        from shifter.cli.release_asking import echo_json
+def _holds(client: Client, name: str) -> bool:
+    """Whether the release *name* still has its route."""
+    return any(one.get("name") == name and bool(one.get("held")) for one in releases(client))
 
+
+def _print(patch: object, as_json: bool, holds: Callable[[], bool]) -> int:
+    if as_json:
         echo_json({"patch": patch})
     elif patch:
         click.echo(patch, nl=False)
     else:
-        click.echo("the file says what the release came to already", err=True)
+        # it does nothing about a file that said so all the time
+        then = ": shifter release finish lets go of the route" if holds() else ""
+        click.echo(f"the file says what the release came to already{then}", err=True)
     return 0

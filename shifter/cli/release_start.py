@@ -8,10 +8,16 @@ from shifter.cli.exits import EXIT_ERRORS, EXIT_USAGE, Failed
 from shifter.cli.release_asking import refusal
 from shifter.cli.release_text import standing
 from shifter.cli.table import plain
-from shifter.config.releases import STEPS, short_release
+from shifter.config.releases import STEPS, placed_in_short, short_release
 from shifter.release.plan_text import plan_text
 
 _SHORT = "short form"
+_OPTIONS = {
+    "baseline": "BASELINE",
+    "canary": "CANARY",
+    **{name: f"--{name}" for name in ("steps", "route", "name", "min", "max", "undecided")},
+}
+"""Who says a release in short sees no text of it: what is wrong is placed by these."""
 
 
 @click.command("start")
@@ -74,10 +80,14 @@ def command(
         click.echo(answer.text, nl=False)
         context.exit(0 if answer.status < 300 else EXIT_ERRORS)
     told = answer.json()
+
+    def placed(line: object) -> str:
+        return placed_in_short(str(line), source, text.decode(), _OPTIONS) if canary is not None else str(line)
+
     if answer.status >= 300:
-        raise Failed(refusal(told, answer), EXIT_ERRORS)
+        raise Failed(refusal(told, answer, placed), EXIT_ERRORS, answer.text)
     for warning in told.get("warnings") or ():
-        click.echo(plain(warning), err=True)
+        click.echo(plain(placed(warning)), err=True)
     if dry_run:
         click.echo(plan_text(told), nl=False)
     else:

@@ -52,7 +52,7 @@ def command(context: click.Context, client: Client, as_json: bool, release: str 
         found = _wait(client, name, timeout)
     except Failed as failure:
         # 1 and 2 would say that the release was rolled back, or aborted
-        raise Failed(failure.message, EXIT_UNDECIDED) from None
+        raise Failed(failure.message, EXIT_UNDECIDED, failure.as_json) from None
     _tell(found, as_json)
     if not found.get("over"):
         click.echo(f"{name} is not over after {timeout:g} s", err=True)

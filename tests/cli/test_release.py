@@ -81,7 +81,7 @@ def test_commands_are_completed() -> None:
 def test_verbs(verb: str) -> None:
     result, admin = ask({f"/v1/releases/a%2Fb/{verb}": RUNS}, verb, "a/b", "--by", "ann", "--why", "so", "--if-version", "7")
     assert result.exit_code == 0, result.output
-    assert "one is observing" in result.stdout
+    assert result.stdout.endswith(f"one is observing, step 3 of 5, 10 %: {RUNS['reason']}\n")  # what was done, not the verdict before it
     (asked,) = admin.asked
     assert (asked.method, asked.parameters, asked.fields["if-match"]) == ("POST", {"by": "ann", "why": "so"}, '"7"')
     assert json.loads(ask({f"/v1/releases/one/{verb}": RUNS}, verb, "one", "--json")[0].stdout)["name"] == "one"
@@ -170,6 +170,17 @@ def test_a_release_with_mistakes_is_refused() -> None:
     told = {"title": "refused", "status": 400, "detail": "the release cannot begin", "problems": ["r.yaml:1:1: error: no"]}
     result, _ = ask({"/v1/releases": (400, json.dumps(told), PROBLEM)}, "start", "-", stdin=b"x")
     assert (result.exit_code, result.stderr) == (1, "r.yaml:1:1: error: no\nthe release cannot begin\n")
+    problems = ["r.yaml:1:1: error: no", "r.yaml:2:1: error: neither"]
+    told = {"title": "refused", "status": 400, "detail": "\n".join(problems), "problems": problems}
+    result, _ = ask({"/v1/releases": (400, json.dumps(told), PROBLEM)}, "start", "-", stdin=b"x")
+    assert result.stderr == "r.yaml:1:1: error: no\nr.yaml:2:1: error: neither\n"  # each once
+
+
+def test_mistakes_of_two_clusters_are_placed_by_options() -> None:
+    problems = ["short form:3:9: error: no weight", "short form:2:9: error: no cluster", "short form:5:8: error: no time"]
+    told = {"title": "refused", "status": 400, "detail": "\n".join(problems), "problems": problems}
+    result, _ = ask({"/v1/releases": (400, json.dumps(told), PROBLEM)}, "start", "a", "b", "--steps", "x", "--min", "1s", "--max", "2")
+    assert result.stderr == "--steps: error: no weight\nCANARY: error: no cluster\n--min: error: no time\n"
 
 
 # looking
@@ -293,9 +304,26 @@ def test_the_patch_is_only_printed() -> None:
     result, admin = ask(pages, "finish", "old", "--patch")
     assert (result.exit_code, result.stdout, [one.method for one in admin.asked]) == (0, PATCH, ["GET"])
     assert json.loads(ask(pages, "finish", "old", "--patch", "--json")[0].stdout) == {"patch": PATCH}
-    result, _ = ask({"/v1/releases/old/patch": (200, "")}, "finish", "old", "--patch")
+    said = {**listed({**OVER, "held": False}), "/v1/releases/old/patch": (200, "")}
+    result, _ = ask(said, "finish", "old", "--patch")
     assert (result.stdout, result.stderr) == ("", "the file says what the release came to already\n")
+    result, _ = ask({**said, **listed({**OVER, "held": True})}, "finish", "old", "--patch")
+    assert result.stderr == "the file says what the release came to already: shifter release finish lets go of the route\n"
     assert ask({"/v1/releases/old/patch": REFUSED}, "finish", "old", "--patch")[0].exit_code == 1
+
+
+def test_a_refusal_is_json_too() -> None:
+    missing = (404, json.dumps({"title": "no such release", "status": 404, "detail": "there is no release `nope`"}), PROBLEM)
+    result, _ = ask({"/v1/releases/nope": missing}, "get", "nope", "--json")
+    assert (result.exit_code, json.loads(result.stdout), result.stderr) == (1, json.loads(missing[1]), "")
+    result, _ = ask({"/v1/releases/old/patch": REFUSED}, "finish", "old", "--patch", "--json")
+    assert (result.exit_code, json.loads(result.stdout), result.stderr) == (1, GONE, "")
+    result, _ = ask(listed(RUNS, {**RUNS, "name": "two"}), "pause", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (1, {"detail": "several releases run; say which: one, two"})
+    result, _ = ask({**LET_GO, "/v1/releases/old/patch": (200, PATCH)}, "finish", "old", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["patch"], result.stderr) == (1, PATCH, "")
+    result, _ = ask({}, "get", "nope", "--json")
+    assert (result.exit_code, "as new as this command" in json.loads(result.stdout)["detail"]) == (3, True)
 
 
 # without a proxy
