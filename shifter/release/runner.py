@@ -102,6 +102,11 @@ class Runner:
         """How far the release is."""
         return self.machine.progress
 
+    @property
+    def alive(self) -> bool:
+        """Whether it is to be ticked: something may become of it yet, or something that has happened is not written down."""
+        return self.progress.held or not self.progress.state.over or bool(self._unwritten)
+
     # the beginning and the end
 
     def start(self, actor: Actor) -> Deferred[Progress]:

@@ -25,6 +25,10 @@ class Running(Protocol):
     @property
     def progress(self) -> Progress: ...
 
+    @property
+    def alive(self) -> bool:
+        """Whether it is to be ticked: something may become of it yet, or something is left to do."""
+
     def start(self, actor: Actor) -> Deferred[Any]:
         """Begin it."""
 

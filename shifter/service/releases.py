@@ -316,6 +316,8 @@ class Releases:
             return Refused(409, "it does not fit", error.sentence, {"state": error.state.value, "verbs": list(error.verbs)})
         except (ShifterError, errors.ShifterError) as error:
             return Refused(503, "it cannot be written down", str(error))
+        finally:
+            self._go_on()  # one that was over and had let go of its route may begin anew
         return self.status(name) or {}
 
     def _taken_by(self, running: Running) -> str | None:
@@ -343,7 +345,7 @@ class Releases:
             except Exception:  # the others go on
                 _log.failure("the release {name} could not be looked at", name=name)
         self._tell_shares()
-        if not any(is_alive(running.progress) for running in self._running.values()):
+        if not self._goes_on:
             self._rest()
 
     def _tell_shares(self) -> None:
@@ -370,8 +372,13 @@ class Releases:
             self._around.aside(read).addCallback(tell)
 
     def _go_on(self) -> None:
-        if not self._ticker.running and not self._why and any(is_alive(running.progress) for running in self._running.values()):
+        if not self._ticker.running and not self._why and self._goes_on:
             self._ticker.start(INTERVAL, now=False)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether there is something to look at."""
+        return any(running.alive for running in self._running.values())
 
     def _rest(self) -> None:
         if self._ticker.running:
@@ -416,7 +423,7 @@ class Releases:
 
     def _is_alive(self, name: str) -> bool:
         running = self._running.get(name)
-        return running is not None and is_alive(running.progress)
+        return running is not None and running.alive
 
     def _short(self, record: Record) -> Json:
         spec, running = record.spec, self._running.get(record.spec.name)

@@ -16,6 +16,7 @@ from shifter.admin.release_view import Json, Order, Refused
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import Actor
 from shifter.model.release import MILLION, Gate, GateKind, Progress, ReleaseSpec, RouteReference, State, Step
+from shifter.release.evidence import Evidence
 from shifter.release.interfaces import Record
 from shifter.release.runner import Around as RunnerAround
 from shifter.release.runner import Runner
@@ -395,6 +396,29 @@ def test_nothing_ticks_when_nothing_goes_on(lab: Lab) -> None:
     lab.order("finish")
     lab.pass_time(2)
     assert not lab.clock.getDelayedCalls()
+
+
+def test_one_that_begins_anew_after_all_was_over_is_judged(lab: Lab) -> None:
+    lab.begun()
+    lab.order("abort")
+    lab.order("finish")
+    lab.pass_time(2)
+    assert not lab.clock.getDelayedCalls()
+    lab.evidences.see(Evidence(value=131.0, sentence="31 of 81 failed"))
+    assert lab.order("retry")["state"] == "observing"
+    lab.pass_time(2)
+    assert (lab.state(), lab.path.shares) == ("rolled back", {"r1": 0})
+
+
+def test_what_could_not_be_written_down_is_when_all_is_over(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.path.healthy["old"] = (0, 2)
+    lab.begun()
+    monkeypatch.setattr(lab.store, "commit", lambda *_: maybeDeferred(_raise, StoreError("the disk is full")))
+    assert lab.order("abort")["held"] is False
+    lab.pass_time(5)
+    monkeypatch.undo()
+    lab.pass_time(2)
+    assert lab.events() == ["r1 started", "r1 aborted"] and not lab.clock.getDelayedCalls()
 
 
 def test_one_that_cannot_be_looked_at_keeps_no_other_from_it(lab: Lab, logged_failures: list[Failure]) -> None:
