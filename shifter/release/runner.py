@@ -243,13 +243,19 @@ class Runner:
 
     # what people want
 
-    def verb(self, verb: str, actor: Actor, to: int | None = None, full: bool = False) -> Deferred[Progress]:
+    def verb(
+        self, verb: str, actor: Actor, to: int | None = None, full: bool = False, unless: Callable[[], Exception | None] | None = None
+    ) -> Deferred[Progress]:
         """Do what *actor* wants (`states.Verb`). Fires when it is done; fails with `Refused` when it does not fit, and with whatever the
-        store says when it cannot be written down and therefore was not done."""
+        store says when it cannot be written down and therefore was not done. *unless* is asked when it is its turn, for by then the release
+        may be another than *actor* has seen: what it returns is what is against it."""
         wanted = Verb(verb)
-        if wanted in (Verb.ABORT, Verb.BRAKE, Verb.REJECT):
-            return self._do(wanted, actor, to, full)
-        return self._in_turn(lambda: self._do(wanted, actor, to, full))
+
+        def do() -> Deferred[Progress]:
+            against = unless() if unless is not None else None
+            return self._do(wanted, actor, to, full) if against is None else fail(against)
+
+        return do() if wanted in (Verb.ABORT, Verb.BRAKE, Verb.REJECT) else self._in_turn(do)
 
     def supersede(self, actor: Actor, by: str) -> Deferred[Progress]:
         """Leave the route to the release *by*: what becomes of it is that one's to say. Fires when it is written down."""

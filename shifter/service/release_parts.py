@@ -15,6 +15,9 @@ from shifter.service.release_journal import ReleaseJournal
 from shifter.service.release_reading import ReadRelease
 from shifter.service.release_store import Read
 
+Unless = Callable[[], Exception | None]
+"""Says what there is against something that somebody wants, at the moment at which it would be done."""
+
 
 class Running(Protocol):
     """What carries one release on (`release.runner.Runner`)."""
@@ -38,8 +41,8 @@ class Running(Protocol):
     def tick(self) -> None:
         """A second has passed."""
 
-    def verb(self, verb: str, actor: Actor, to: int | None = None, full: bool = False) -> Deferred[Any]:
-        """Do what somebody wants. Fails with `errors.Refused`."""
+    def verb(self, verb: str, actor: Actor, to: int | None = None, full: bool = False, unless: Unless | None = None) -> Deferred[Any]:
+        """Do what somebody wants, *unless* there is something against it when it is its turn. Fails with that, or `errors.Refused`."""
 
     def supersede(self, actor: Actor, by: str) -> Deferred[Any]:
         """Leave the route to the release *by*."""

@@ -10,6 +10,7 @@ Rule 4. While another process takes over, nothing happens and nothing is written
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -47,6 +48,14 @@ _PER_CENT = MILLION // 100
 _PAST = 16
 
 _log = Logger()
+
+
+class Unfit(ShifterError):
+    """An order is not for the release as it is by now."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.detail)
+        self.refused = refused
 
 
 class Releases:
@@ -297,21 +306,15 @@ class Releases:
         running = self._running.get(name)
         if running is None:
             return self._not_running(name, order)
-        progress = running.progress
-        if order.version is not None and order.version != progress.version:
-            said = f"`{name}` is at version {progress.version} by now, and not at {order.version}"
-            return Refused(412, "it has moved on", said, {"state": progress.state.value, "version": progress.version})
-        other = self._taken_by(running) if order.verb == "retry" else None
-        if other is not None:
-            said = f"`{other}` has its route by now: that one has to end and let go of it first"
-            return Refused(409, "it does not fit", said, {"state": progress.state.value, "verbs": ["finish"] if progress.held else []})
         to = _share(order.to) if order.to else None
-        if order.to and to is None:
-            return Refused(400, "not understood", f"`to` is a number of per cent above 0, up to 100, and not `{order.to}`")
-        if order.gate and order.gate != _gate(running):
-            return Refused(404, "no such gate", f"`{name}` does not wait before a gate `{order.gate}`", {"state": progress.state.value})
+        unfit = partial(self._unfit, running, order, to)
+        against = unfit()
+        if against is not None:
+            return against.refused
         try:
-            yield running.verb(order.verb, order.actor, to, order.full)
+            yield running.verb(order.verb, order.actor, to, order.full, unfit)  # what it waits for may be what makes it unfit
+        except Unfit as error:
+            return error.refused
         except errors.Refused as error:
             return Refused(409, "it does not fit", error.sentence, {"state": error.state.value, "verbs": list(error.verbs)})
         except (ShifterError, errors.ShifterError) as error:
@@ -319,6 +322,24 @@ class Releases:
         finally:
             self._go_on()  # one that was over and had let go of its route may begin anew
         return self.status(name) or {}
+
+    def _unfit(self, running: Running, order: Order, to: int | None) -> Unfit | None:
+        """Say why *order*, which asks for the share *to*, is not for *running* as it is now."""
+        name, progress = running.spec.name, running.progress
+        if order.version is not None and order.version != progress.version:
+            said = f"`{name}` is at version {progress.version} by now, and not at {order.version}"
+            return Unfit(Refused(412, "it has moved on", said, {"state": progress.state.value, "version": progress.version}))
+        other = self._taken_by(running) if order.verb == "retry" else None
+        if other is not None:
+            said = f"`{other}` has its route by now: that one has to end and let go of it first"
+            more = {"state": progress.state.value, "verbs": ["finish"] if progress.held else []}
+            return Unfit(Refused(409, "it does not fit", said, more))
+        if order.to and to is None:
+            return Unfit(Refused(400, "not understood", f"`to` is a number of per cent above 0, up to 100, and not `{order.to}`"))
+        if order.gate and order.gate != _gate(running):
+            said = f"`{name}` does not wait before a gate `{order.gate}`"
+            return Unfit(Refused(404, "no such gate", said, {"state": progress.state.value}))
+        return None
 
     def _taken_by(self, running: Running) -> str | None:
         """Return which other release the route of *running* belongs to."""

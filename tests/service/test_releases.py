@@ -341,6 +341,30 @@ def test_who_knows_an_older_version_is_refused(lab: Lab) -> None:
     assert isinstance(told, Refused) and told.status == 412
 
 
+@pytest.mark.parametrize(("more", "status"), [({"version": 2}, 412), ({"gate": "look"}, 404)])
+def test_who_knows_an_older_version_is_refused_when_it_is_their_turn(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], status: int
+) -> None:
+    """What was seen when it was asked for may be over when what is being written down is."""
+    writing: list[Deferred[Any]] = []
+    commit = lab.store.commit
+
+    def slow(*what: Any) -> Deferred[Any]:
+        writing.append(Deferred())
+        return writing[-1].addCallback(lambda _: commit(*what))
+
+    lab.specs["gated"] = spec(replace(GATED[0], share=10_000), replace(GATED[0], number=2, share=20_000, gate=None), name="gated")
+    assert lab.begun("gated")["version"] == 2
+    monkeypatch.setattr(lab.store, "commit", slow)
+    lab.releases.order("gated", Order("promote", ANN))
+    told: list[Any] = []
+    lab.releases.order("gated", Order("promote", ANN, **more)).addBoth(told.append)
+    assert told == []
+    writing.pop(0).callback(None)
+    assert [one.status for one in told] == [status]
+    assert lab.state("gated") == "observing" and not writing
+
+
 def test_gates_are_answered_by_name(lab: Lab) -> None:
     lab.begun("gated")
     lab.pass_time(3)
