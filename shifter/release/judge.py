@@ -315,6 +315,7 @@ class Verdict:
 
     def _sentence(self, value: float, sudden: bool, by_latency: bool, proven: bool, needed: int | None, rate: float) -> str:
         units, failed, period = self._shown()
+        units = max(units[0], failed[0]), max(units[1], failed[1])  # a user may fail before anybody knows of a latency
         settings = self._settings
         quantiles = [metric for name, _ in QUANTILES if (metric := self._tiles.metric(name)) is not None]
         seen = Seen(

@@ -125,7 +125,7 @@ class ReleaseMachine:
             return self._roll_back(against, evidence)
         braked = State.BRAKED in (state, progress.before_pause)
         if evidence.alarms and not braked and progress.share and self.spec.verdict.brake:
-            strong = f"strong evidence against the canary (e = {evidence.fast:.4g}): {evidence.sentence}"
+            strong = f"strong evidence against the canary (e = {rules.weight_of(evidence.fast)}): {evidence.sentence}"
             return self._brake(strong, SHIFTER, evidence, facts)
         if state is State.BRAKED:
             return self._braked(evidence, passed)
@@ -182,9 +182,11 @@ class ReleaseMachine:
             return None
         self._window += passed
         if self._window >= rules.BRAKE_WINDOW and evidence.recent_requests >= rules.BRAKE_REQUESTS:
+            seen = f"{evidence.recent_excess * 100:.1f} points of {evidence.recent_requests} canary requests failed in excess"
             if rules.calm(evidence) and progress.brakes <= rules.BRAKE_TIMES:
-                seen = f"{evidence.recent_excess * 100:.1f} points of {evidence.recent_requests} canary requests failed in excess"
                 return self._unbrake(f"{seen} in {self._window:.0f} s, less than {rules.BRAKE_EXCESS * 100:g}", SHIFTER, evidence)
+            if rules.confirms(evidence):
+                return self._roll_back(f"{seen} in {self._window:.0f} s after the brake, too: {evidence.sentence}", evidence)
             self.look_again = True
             self._window = 0.0
         if progress.in_state < rules.BRAKE_LONGEST:
@@ -306,7 +308,10 @@ class ReleaseMachine:
 
     def _finish(self, actor: Actor, evidence: Evidence, facts: Facts) -> Transition:
         reason = f"{_by('finished', actor)}: the route is what the configuration's file says"
-        return self._move(self._moves.note, "finished", reason, actor, evidence, held=False, in_state=self.progress.in_state)
+        before = self.progress
+        found = self._move(self._moves.note, "finished", reason, actor, evidence, held=False, in_state=before.in_state)
+        self._be(replace(self.progress, reason=before.reason))  # why it is over is still to be read
+        return replace(found, after=self.progress)
 
     def _answer(self, verdict: str, actor: Actor, evidence: Evidence) -> Transition:
         answered = self.gate_answered(verdict, actor.why, actor, evidence)
@@ -399,7 +404,7 @@ class ReleaseMachine:
         progress = self.progress
         share = rules.braked_share(progress.share, facts.rate)
         by_hand = actor is not SHIFTER
-        rate = f", about one request in {1e6 / share / facts.rate:.3g} s" if facts.rate else ""
+        rate = f", about one request in {1e6 / share / facts.rate:.2g} s" if facts.rate else ""
         reason = f"{why}; {percent(progress.share)} -> {percent(share)}{rate}"
         paused = progress.before_pause if progress.before_pause is not State.BRAKED else None
         self._window = 0.0

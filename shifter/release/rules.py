@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from shifter.model.release import FINEST, MILLION, Floor, Progress, ReleaseSpec, Step, VerdictSettings, percent
 from shifter.release.evidence import Evidence
+from shifter.release.sentence import number
 
 BRAKED_RATE = 1.0
 """Requests a second that a braked canary gets, about."""
@@ -20,12 +21,16 @@ BRAKE_REQUESTS = 15
 """... if the canary had so many requests by then; otherwise as soon as it had, ..."""
 BRAKE_EXCESS = 0.05
 """... and this share of them, or more, must not have failed in excess of the baseline's."""
+BRAKE_CONFIRMS = 0.25
+"""Of users who stay, few come new to a braked canary, and those who were counted are not counted again: when so many more of its requests
+fail than of the baseline's, after strong evidence, it is rolled back for that."""
 BRAKE_TIMES = 5
 """A release that was braked more often than that goes on no more."""
 BRAKE_LONGEST = 300.0
 """Seconds after which a release that is still braked is rolled back."""
 BRAKE_UNKNOWN = 10_000
 """The share of a braked canary while nobody knows how many requests there are."""
+_MANY = 10_000.0
 NO_ENDPOINT_GRACE = 3.0
 """Seconds for which the canary may be without a healthy endpoint."""
 FLOOR_REQUESTS = 10
@@ -63,7 +68,7 @@ class Guard:
         floor = self._floor.below(evidence, passed) if self._floor is not None else None
         settings = self._settings
         if evidence.condemns:
-            return f"e = {evidence.value:.4g} ({evidence.threshold:.4g} is enough): {evidence.sentence}"
+            return f"e = {weight_of(evidence.value)} ({evidence.threshold:.4g} is enough): {evidence.sentence}"
         budget = settings.exposure_budget
         if budget is not None and evidence.excess_failed >= max(1, budget):
             lost = f"{evidence.excess_failed:.0f} requests failed that the baseline would not have failed"
@@ -128,6 +133,16 @@ def braked_share(share: int, rate: float | None) -> int:
     if rate * share <= BRAKED_RATE * MILLION:
         return share
     return min(share, max(1, round(BRAKED_RATE / rate * MILLION / FINEST)) * FINEST)
+
+
+def confirms(evidence: Evidence) -> bool:
+    """Say whether what came since the brake, too, speaks against a canary whose users stay."""
+    return evidence.unit == "user" and evidence.alarms and evidence.recent_excess >= BRAKE_CONFIRMS
+
+
+def weight_of(value: float) -> str:
+    """Return evidence as people read it."""
+    return f"{value:.4g}" if value < _MANY else number(value)
 
 
 def calm(evidence: Evidence) -> bool:

@@ -279,6 +279,16 @@ def test_users_count_once_and_are_what_is_told_of() -> None:
     assert verdict.tick(Second(), 1.0).requests == (8100, 900)
 
 
+def test_no_more_users_fail_than_there_are() -> None:
+    """Before anybody knows of what a latency is to be compared with, only those who fail are counted."""
+    verdict = Verdict(replace(USUAL, latency=False), "user")
+    verdict.begin_step(0.0)
+    evidence = users(verdict, (1, 52), (0, 0))
+    for _ in range(3):
+        evidence = users(verdict, (1, 44), (90, 9))
+    assert "canary fails for 100 % of users" in evidence.sentence
+
+
 # words
 
 

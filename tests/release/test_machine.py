@@ -1,5 +1,6 @@
 """A release moved on by evidence and by people, second by second."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -365,6 +366,22 @@ def test_few_requests_say_nothing_for_longer() -> None:
     assert happens(machine, 1, Evidence(recent_requests=15)).event == "resumed"
 
 
+@pytest.mark.parametrize(
+    ("unit", "excess", "fast", "over"),
+    [("user", 0.9, 110.0, True), ("user", 0.2, 110.0, False), ("user", 0.9, 9.0, False), ("request", 0.9, 110.0, False)],
+)
+def test_a_canary_whose_users_stay_is_rolled_back_when_what_comes_after_the_brake_confirms_it(
+    unit: str, excess: float, fast: float, over: bool
+) -> None:
+    machine = braked()
+    assert wait(machine, 19, ALARM) is None
+    found = machine.tick(replace(ALARM, unit=unit, recent_requests=20, recent_excess=excess, fast=fast), 1.0, AT_100)
+    assert (found is not None) is over
+    if found is not None:
+        assert found.after.share == 0
+        assert found.reason == "rolling back: 90.0 points of 20 canary requests failed in excess in 20 s after the brake, too: errors grew"
+
+
 def test_braked_for_too_long_it_is_rolled_back() -> None:
     machine = braked()
     assert wait(machine, 299, ALARM) is None
@@ -499,7 +516,9 @@ def test_success_can_be_undone_while_the_route_is_held() -> None:
     assert (machine.verb(Verb.UNDO, ANN).after.step, machine.progress.share) == (4, 500_000)
     machine.verb(Verb.PROMOTE, ANN, full=True)
     machine.verb(Verb.PROMOTE, ANN)
-    machine.verb(Verb.FINISH, ANN)
+    reason = machine.progress.reason
+    assert machine.verb(Verb.FINISH, ANN).reason.startswith("finished by ann")
+    assert machine.progress.reason == reason, "why it is over stays to be read"
     assert machine.fitting() == ()
     with pytest.raises(Refused, match="has let go of its route"):
         machine.verb(Verb.ABORT, ANN)
