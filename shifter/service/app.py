@@ -103,7 +103,7 @@ class ShifterService(MultiService):
         self._releases.load()
         self._begin = self._controller.lay_out(first)
         clusters = first.bootstrap.clusters if first.bootstrap is not None else ()
-        succession.check(lambda: [*self._plane.lacking_secrets(), *broken_assignments(clusters)])
+        succession.check(lambda: [*self._plane.lacking_secrets(), *broken_assignments(clusters), *self._controller.lost_holds])
         self.started: Deferred[None] = Deferred()
         """Fires when the first configuration is being served."""
 

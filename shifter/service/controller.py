@@ -116,6 +116,8 @@ class Controller:
         self.problems: tuple[str, ...] = ()
         self.served: list[Callable[[Inputs], object]] = []
         """Each is called with what that follows from which is served from then on."""
+        self.lost_holds: list[str] = []
+        """Why releases cannot hold their routes any more, as of the start."""
         self._plane = plane
         self._journal = journal
         self._stats = stats
@@ -168,12 +170,12 @@ class Controller:
     def _first_draft(self, inputs: Inputs) -> _Draft:
         """Return what is to be served at the start: without runtime values, weights and holds that do not go with the files any more."""
         try:
-            composed = _composed_without(inputs)
+            composed = _composed_without(inputs, self.lost_holds)
         except CompositionError as error:
             if not inputs.overrides.runtime:
                 raise
             _log.error("{problem}; the runtime values that were set hold no longer", problem=str(error))
-            composed = _composed_without(replace(inputs, overrides=replace(inputs.overrides, runtime={})))
+            composed = _composed_without(replace(inputs, overrides=replace(inputs.overrides, runtime={})), self.lost_holds)
         draft = self._draft(composed)
         for warning in (*draft.composed.warnings, notice(draft.composed.inputs.overrides)):
             if warning:
@@ -413,13 +415,14 @@ def _some(lines: Sequence[str], most: int) -> Sequence[str]:
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
-def _composed_without(inputs: Inputs) -> Composed:
-    """`compose` without those holds for which there is no place."""
+def _composed_without(inputs: Inputs, lost: list[str]) -> Composed:
+    """`compose` without those holds for which there is no place: why there is none is added to *lost*."""
     while True:
         try:
             return compose(inputs)
         except HoldError as error:
             _log.error("{problem}. As there is nothing else to serve, the route is served as the file says", problem=str(error))
+            lost.append(str(error))
             holds = {name: hold for name, hold in inputs.overrides.holds.items() if name != error.release}
             inputs = replace(inputs, overrides=replace(inputs.overrides, holds=holds))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.backend import Backend
 from tests.support.programs import PATIENCE
-from tests.support.proxy import Proxy, cluster, route
+from tests.support.proxy import Proxy, bootstrap, cluster, listener, route
 from tests.support.wireclient import ask
 
 HEADER = {"header": {"name": "x-canary", "exact_match": "yes"}, "gate": "manual"}
@@ -34,6 +34,13 @@ def test_it_goes_on_in_the_process_that_takes_over(proxy: Proxy, backends: list[
     while json.loads(proxy.page("/v1/releases/r"))["state"] != "observing":
         pass  # its route is being held
     assert post(proxy, "/r/promote?by=ann")["weight"] == 100.0
+    good = proxy.path.read_text()
+    problem = "\n".join(proxy.refuse(bootstrap(proxy.admin, [listener(proxy.port, [route("/", "one")])], [cluster("one", one.port)])))
+    assert "the release `r` holds a route, and there is no cluster `two` in the configuration" in problem
+    refused = proxy.act("/restart")
+    assert not refused["taken"] and "there is no cluster `two`" in str(refused), "no restart lets go of what a reload does not"
+    assert json.loads(proxy.page("/v1/releases/r"))["state"] == "observing"
+    proxy.write(good)
     with proxy.connect() as client:
         assert json.loads(client.ask("GET", "/").body)["backend"] == "two"
         assert proxy.act("/restart")["taken"]
