@@ -5,7 +5,7 @@ Rule 2. Weights rise, and the last step is ``weight: 100``: nobody need guess wh
         (``header``, ``mirror``) comes before the first weight, and says itself when it is over, for nothing can be proven by it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -42,6 +42,7 @@ _MATCHES = {
 }
 _OF_WEBHOOKS = ("secret", "timeout", "retries", "every")
 _PACE = ("min", "max", "undecided", "warm_up")
+_STEPS = ("weight", "header", "mirror")
 _ALL = Decimal(100)
 _MOST_FALSE = 50
 
@@ -85,7 +86,9 @@ class _Builder:
         weight, before = Decimal(0), ""
         kinds: dict[str, Spot] = {}
         for number, (one, at) in enumerate(zip(config.steps, _items(node, "steps"), strict=True), 1):
-            kind = "weight" if one.weight is not None else "header" if one.header is not None else "mirror"
+            kind = next((name for name in _STEPS if getattr(one, name) is not None), None)
+            if kind is None:
+                continue  # that was said, and nothing else can be said of it
             if kind != "weight" and kind in kinds:
                 hint = self.report.first_at(kinds[kind], _at(at, kind))
                 self.report.error(_at(at, kind), f"a release has one `{kind}` step", hint)
@@ -98,7 +101,7 @@ class _Builder:
                 self._check_hold_back(one, at, weight)
                 weight, before = one.weight, f"{one.weight:f}%"
             steps.append(self._step(number, one, each, at, pace_at))
-        if weight != _ALL:
+        if weight != _ALL and len(steps) == len(config.steps):
             last = node["steps"]
             spot = last[-1] if isinstance(last, ListNode) and last else last
             said = f"the last weight is {weight:f} %" if weight else "no step has a weight"
@@ -147,7 +150,7 @@ class _Builder:
             number,
             share=_millionths(one.weight),
             header=self._header(one.header, at) if one.header is not None else None,
-            mirror=_mirror(one.mirror) if one.mirror is not None else None,
+            mirror=self._mirror(one.mirror, at) if one.mirror is not None else None,
             hold_back=_millionths(one.hold_back),
             length=length,
             gate=self._gate(one.gate, at, number) if one.gate is not None else None,
@@ -171,6 +174,15 @@ class _Builder:
             self.report.error(where(blamed), f"`min` ({least:g} s) is more than `max` ({most:g} s)")
         if warm_up >= most:
             self.report.error(where("warm_up"), f"`warm_up` ({warm_up:g} s) is all of `max` ({most:g} s): nothing would count")
+
+    def _mirror(self, config: schema.ReleaseMirror, at: Node) -> MirrorStep:
+        for name, spot in zip(config.methods or (), _items(_map(at, "mirror"), "methods"), strict=False):
+            meant = name.upper()
+            if name != meant and meant in schema.METHODS:
+                said = f"`{name}` is not the method `{meant}`, and hardly in any request: methods are in capitals"
+                self.report.warn(spot, said, f"write {meant}")
+        methods = tuple(name.encode() for name in config.methods) if config.methods is not None else None
+        return MirrorStep(_millionths(config.percent), config.diff, **given(methods=methods, max_body=config.max_body))
 
     def _header(self, config: schema.ReleaseHeader, at: Node) -> HeaderMatcher:
         name = config.name.lower().encode()
@@ -200,7 +212,10 @@ class _Builder:
             for field_name in _OF_WEBHOOKS:
                 if field_name in config.model_fields_set:
                     self.report.error(_at(spot, field_name), f"`{field_name}` is of gates with a `webhook`; this one waits for a person")
-        if config.on_timeout is not None and not config.deadline:
+        if config.on_timeout is not None and config.deadline is not None and not config.deadline:
+            hint = "say until when: deadline: 3600s"
+            self.report.error(_at(spot, "deadline"), "a `deadline` of 0s is none, so that `on_timeout` never comes", hint)
+        elif config.on_timeout is not None and config.deadline is None:
             self.report.error(_at(spot, "on_timeout"), "`on_timeout` never comes without a `deadline`", "say until when: deadline: 3600s")
         self._text(config.webhook, spot, "webhook")
         self._secret(config.secret, spot)
@@ -242,15 +257,16 @@ class _Builder:
         errors, latency, floor = config.errors or schema.JudgedErrors(), config.latency or schema.JudgedLatency(), config.floor
         if config.false_roll_back is not None and config.false_roll_back > _MOST_FALSE:
             self.report.error(_at(node, "false_roll_back"), f"`false_roll_back` is at most {_MOST_FALSE} %", "1% is the default")
+        if floor is not None and floor.success_rate < 1:
+            said = f"the floor is {floor.success_rate:f} %: a canary nearly all of whose requests fail is above it"
+            self.report.warn(_at(_map(node, "floor"), "success_rate"), said, f"is {float(floor.success_rate * 100):g}% meant?")
         if floor is not None and floor.success_rate == _ALL:
             self.report.error(_at(_map(node, "floor"), "success_rate"), "with 100 % one failed request ends the release", "99.9% is less")
         return VerdictSettings(
             latency=latency.enabled,
             exposure_budget=config.exposure_budget.failed_requests if config.exposure_budget is not None else None,
             floor=Floor(_fraction(floor.success_rate), **given(seconds=floor.length)) if floor is not None else None,
-            also=tuple(
-                self._also(one, at, number) for number, (one, at) in enumerate(zip(config.also, _items(node, "also"), strict=True), 1)
-            ),
+            also=tuple(self._checks(config.also, _items(node, "also"))),
             **given(
                 false_roll_back=_some_fraction(config.false_roll_back),
                 errors=frozenset(errors.count) if errors.count is not None else None,
@@ -262,8 +278,15 @@ class _Builder:
             ),
         )
 
-    def _checks(self, written: Sequence[schema.Also], nodes: Iterable[Node]) -> tuple[PrometheusCheck, ...]:
-        return tuple(self._also(one, at, number) for number, (one, at) in enumerate(zip(written, nodes, strict=True), 1))
+    def _checks(self, written: Sequence[schema.Also], nodes: Iterable[Node]) -> Iterator[PrometheusCheck]:
+        named: dict[str, Spot] = {}
+        for number, (one, at) in enumerate(zip(written, nodes, strict=True), 1):
+            check = self._also(one, at, number)
+            if check.name in named:
+                hint = self.report.first_at(named[check.name], _at(at, "name"))
+                self.report.warn(_at(at, "name"), f"two checks are called `{check.name}`: nobody can tell which one rolled back", hint)
+            named.setdefault(check.name, _at(at, "name"))
+            yield check
 
     def _also(self, one: schema.Also, at: Node, number: int) -> PrometheusCheck:
         if one.max is None and one.min is None:
@@ -305,11 +328,6 @@ def _route(config: schema.ReleaseRoute | None) -> RouteReference:
     kind = next((name for name in _KINDS if getattr(config, name) is not None), None)
     text = getattr(config, kind) if kind is not None else config.called or ""
     return RouteReference(config.virtual_host or "", config.name or "", kind, text, config.listener or "")
-
-
-def _mirror(config: schema.ReleaseMirror) -> MirrorStep:
-    methods = tuple(name.encode() for name in config.methods) if config.methods is not None else None
-    return MirrorStep(_millionths(config.percent), config.diff, **given(methods=methods, max_body=config.max_body))
 
 
 def _millionths(percent: Decimal | None) -> int:

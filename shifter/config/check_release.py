@@ -31,9 +31,10 @@ def check_release(spec: ReleaseSpec, bootstrap: Bootstrap) -> CheckedRelease:
     """Check *spec* against *bootstrap*, which is what files say, with the places in the text of *spec*."""
     report = Report(spec.source)
     clusters = [cluster.name for cluster in bootstrap.clusters]
-    for key, name in (("baseline", spec.baseline), ("canary", spec.canary)):
+    for key, name, other in (("baseline", spec.baseline, spec.canary), ("canary", spec.canary, spec.baseline)):
         if name not in clusters:
-            report.error(place_in(spec, key), f"no cluster is called `{shown(name)}`", report.did_you_mean(name, clusters))
+            near = report.did_you_mean(name, [one for one in clusters if one != other])  # it cannot be both
+            report.error(place_in(spec, key), f"no cluster is called `{shown(name)}`", near)
     if report.failed:
         return CheckedRelease(None, report.problems())
     try:

@@ -29,6 +29,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_EMPTY = "write {} for an empty mapping, [] for an empty list, quotes for a text"
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
@@ -228,6 +229,12 @@ def is_true(node: MapNode, key: str) -> bool:
     return text is not None and text.lower() in ("true", "yes", "on", "y")
 
 
+class OwnReport(Report):
+    """The report of a text that no other proxy reads: what Envoy makes of it is not said."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class _Frame:
     """A container that is still open. ``size`` counts nodes, ``height`` levels, aliases expanded."""
@@ -277,6 +284,7 @@ class _Builder:
 
     def __init__(self, report: Report, merged: Merged | None) -> None:
         self.report = report
+        self._own = isinstance(report, OwnReport)
         self._merged = merged
         self._first = report.base + 1
         self.root: Node | None = None
@@ -397,14 +405,14 @@ class _Builder:
         elif key in owner or (frame.keys is not None and key in frame.keys):
             if frame.keys is None:
                 frame.keys = {name: name for name in owner if isinstance(name, TextNode)}
-            first = frame.keys[key]
+            first = f"first given at {self.report.line(frame.keys[key], key)}"
             self.report.error(
-                key, f"`{shown(key)}` is given twice", f"first given at {self.report.line(first, key)}; Envoy would take the last, silently"
+                key, f"`{shown(key)}` is given twice", first if self._own else f"{first}; Envoy would take the last, silently"
             )
         elif is_null(node):
             frame.keys = {name: name for name in owner if isinstance(name, TextNode)} if frame.keys is None else frame.keys
             frame.keys[key] = key
-            self.report.warn(key, f"`{shown(key)}` has no value, so it is not set", "write {} for an empty mapping, quotes for a text")
+            self.report.warn(key, f"`{shown(key)}` has no value, so it is not set", _EMPTY)
         else:
             owner[key] = node
             if frame.keys is not None:
@@ -412,7 +420,8 @@ class _Builder:
 
     def _merge(self, owner: MapNode, key: TextNode, node: Node, end: int) -> None:
         """Expand a merge key: what is given explicitly wins, then the earlier of several sources."""
-        self.report.alias(key, "the merge key `<<` is expanded here, but Envoy refuses it", "write the fields themselves")
+        if not self._own:
+            self.report.alias(key, "the merge key `<<` is expanded here, but Envoy refuses it", "write the fields themselves")
         sources = [source for source in (node if isinstance(node, ListNode) else [node]) if isinstance(source, MapNode)]
         if len(sources) < (len(node) if isinstance(node, ListNode) else 1):
             self.report.error(key, "a merge key takes a mapping or a list of mappings")

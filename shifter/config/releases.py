@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 
 from shifter.config.build_release import build_release, free_name
-from shifter.config.document import ListNode, MapNode, Node
+from shifter.config.document import ListNode, MapNode, Node, OwnReport
 from shifter.config.explain import validate
 from shifter.config.judge import Judge
 from shifter.config.report import Place, Problem, Report, ShifterError
@@ -45,7 +45,7 @@ def read_release(
     :param judge: who is asked about regular expressions and about the environment; nobody is, when there is none
     :param taken: names that a release must not have which says none; it is called after its canary then
     """
-    report = Report(name)
+    report = OwnReport(name)
     root = _root(data, report)
     spec = _read(root, report, Judge() if judge is None else judge, partial(free_name, taken=taken)) if root is not None else None
     if spec is None or report.failed:

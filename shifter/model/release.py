@@ -345,8 +345,9 @@ def percent(share: int) -> str:
 
 def header_text(header: HeaderMatcher) -> str:
     """Return what *header* asks for, in one line."""
-    name = header.name.decode("utf-8", "replace")
     said = header.string
+    unwanted = header.invert if said is not None or header.present is not False else not header.invert
+    name = f"{'not ' if unwanted else ''}{header.name.decode('utf-8', 'replace')}"
     if said is None:
         return name
     text = said.text.decode("utf-8", "replace")

@@ -62,13 +62,18 @@ def test_runtime_has_no_say() -> None:
 BAD = [
     (
         SINGLE,
+        ("canary: service1a", "canary: service1x"),
+        "r.yaml:3:11: error: no cluster is called `service1x` (did you mean `service1a`?)",
+    ),
+    (
+        SINGLE,
         ("canary: service1a", "canary: service1b"),
-        "r.yaml:3:11: error: no cluster is called `service1b` (did you mean `service1",
+        "r.yaml:3:11: error: no cluster is called `service1b` (did you mean `service1a`?)",
     ),
     (
         SINGLE,
         ("baseline: service1", "baseline: old"),
-        "r.yaml:2:13: error: no cluster is called `old` (known: service1, service1a, s",
+        "r.yaml:2:13: error: no cluster is called `old` (known: service1, service2)",
     ),
     (SINGLE, ("virtual_host: all", "virtual_host: al"), "r.yaml:4:25: error: no virtual host is called `al` (did you mean `all`?)"),
     (

@@ -222,7 +222,9 @@ MISTAKES = [
     ("- weight: 50%", "- weight: 101%", "16:13: error: `101%` is more than 100 %"),
     ("- weight: 50%", "- weight: half", "16:13: error: a share in per cent is wanted here, not `half` (write 5%, or 5)"),
     ("  - 5\n", "  - -5\n", "15:5: error: `-5` is less than 0 %"),
-    ("min: 90s", "min: 90", "14:10: error: the duration `90` has no unit (write 90s for seconds, as Envoy wants it)"),
+    ("min: 90s", "min: 90", "14:10: error: the duration `90` has no unit (write 90s for seconds, 90m for minutes)"),
+    ("min: 90s", "min: 1m30s", "14:10: error: a duration is wanted here, not `1m30s` (write one number with its unit: 90s, 30m, 2h)"),
+    ("min: 90s", "min: [1]", "14:5: error: a duration is wanted here, not a list (write one number with its unit: 90s, 30m, 2h)"),
     ("for: 300s", "for: 0s", "11:10: error: this duration must be longer than 0s"),
     ("undecided: advance", "undecided: advnce", "`advnce` is none of the values of `undecided` (did you mean `advance`?)"),
     ("count: [5xx", "count: [500", "none of the values of `count`"),
@@ -253,6 +255,7 @@ MISTAKES = [
     ("warm_up: 60s", "warm_up: 300s", "13:14: error: `warm_up` (300 s) is all of `max` (300 s): nothing would count"),
     ("{name: qa,", "{name: step-5,", "two gates are called `step-5` (the first stands at line 9)"),
     ("{name: qa,", "{name: qa, every: 1s,", "9:29: error: `every` is of gates with a `webhook`; this one waits for a person"),
+    ("deadline: 3600s, ", "deadline: 0s, ", "9:32: error: a `deadline` of 0s is none, so that `on_timeout` never comes"),
     ("deadline: 3600s, ", "", "`on_timeout` never comes without a `deadline`"),
     ("{name: qa,", "{manual: false,", "a gate that is not manual has a `webhook`"),
     (
@@ -266,7 +269,7 @@ MISTAKES = [
     ("query: up, ", "", "`query` is missing"),
     ("success_rate: 90%", "success_rate: 100%", "with 100 % one failed request ends the release"),
     ("false_roll_back: 0.1%", "false_roll_back: 51%", "`false_roll_back` is at most 50 %"),
-    ("false_roll_back: 0.1%", "false_roll_back: 0", "`false_roll_back` is more than 0 %"),
+    ("false_roll_back: 0.1%", "false_roll_back: 0", "`false_roll_back` must be more than 0 %"),
     ("{cookie: {name: version, ttl: 86400s}}", "{connection_properties: {}}", "this does not say what users stay by"),
     ("{cookie: {name: version, ttl: 86400s}}", "{}", "this does not say what users stay by"),
     ("{slack: $SLACK, ", "{", "this does not say who is told"),
@@ -308,6 +311,43 @@ def test_mistakes_are_found_where_they_are(old: str, new: str, said: str | None)
 def test_mistakes_are_told_all_at_once() -> None:
     _, problems = read(WHOLE.replace("0.01", "0.001").replace("undecided: advance", "undecided: x").replace("50%", "1x"))
     assert len([problem for problem in problems if "error" in problem]) == 3
+
+
+def test_one_mistake_is_one_message() -> None:
+    missing = "r.yaml:1:35: error: this step does not say what it does (give one of `weight`, `header`, `mirror`)"
+    assert read("{baseline: a, canary: b, steps: [1, {min: 60s}]}")[1] == [missing.replace("35", "37")]
+    assert read("{baseline: a, canary: b, steps: [{min: 60s}, 100]}")[1] == [missing.replace("35", "34")]
+
+
+def test_nothing_is_said_of_envoy() -> None:
+    twice = f"{SHORT}canary: x\nresume_within: 90sec\nsteps:\n"
+    _, problems = read(twice)
+    assert problems == [
+        "r.yaml:4:1: error: `canary` is given twice (first given at line 2)",
+        "r.yaml:6:1: error: `steps` is given twice (first given at line 3)",
+    ]
+    assert read(SHORT + "each_step:\n")[1] == [
+        "r.yaml:4:1: warning: `each_step` has no value, so it is not set "
+        "(write {} for an empty mapping, [] for an empty list, quotes for a text)"
+    ]
+    spec, problems = read("baseline: a\ncanary: b\nsteps: [{&a <<: {min: 70s}, weight: 5}, 100]\n".replace("&a ", ""))
+    assert (spec is not None and spec.steps[0].min, problems) == (70.0, [])
+
+
+def test_a_floor_in_the_wrong_unit_is_told() -> None:
+    spec, problems = read(f"{SHORT}verdict: {{floor: {{success_rate: 0.9}}}}\n")
+    assert spec is not None
+    assert problems == ["r.yaml:4:33: warning: the floor is 0.9 %: a canary nearly all of whose requests fail is above it (is 90% meant?)"]
+
+
+def test_traps_are_told() -> None:
+    spec, problems = read(WHOLE.replace("methods: [GET]", "methods: [get, Own]"))
+    said = "r.yaml:10:49: warning: `get` is not the method `GET`, and hardly in any request: methods are in capitals (write GET)"
+    assert spec is not None and problems[0] == said
+    one = "{prometheus: 'http://a', query: a, max: 1, name: check-2}"
+    spec, problems = read(WHOLE.replace("    - {prometheus: ", f"    - {one}\n    - {{prometheus: "))
+    said = "r.yaml:32:7: warning: two checks are called `check-2`: nobody can tell which one rolled back (the first stands at line 31)"
+    assert spec is not None and problems[0] == said
 
 
 def test_a_release_is_no_configuration() -> None:

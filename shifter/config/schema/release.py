@@ -42,11 +42,15 @@ from shifter.model.release import ERROR_KINDS, EVENTS, OnTimeout, Undecided
 VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 MAX_STEPS = 100
 _MAX_LISTED = 50
-_OTHER_UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|m|min|h|d)")
-_UNITS = {"ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_OTHER_UNIT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|sec|seconds?|m|min|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_IN_SECONDS = re.compile(r"-?[0-9]+(?:\.[0-9]{1,9})?s")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _PERCENT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*%?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
+_TIMES = "write one number with its unit: 90s, 30m, 2h"
 _LONGEST_URL = 2048
 
 
@@ -77,7 +81,7 @@ def _some_share(value: Decimal) -> Decimal:
 
 def _more_than_nothing(value: Decimal, info: ValidationInfo) -> Decimal:
     if not value:
-        raise wrong(f"`{info.field_name}` is more than 0 %")
+        raise wrong(f"`{info.field_name}` must be more than 0 %")
     return value
 
 
@@ -144,9 +148,17 @@ def _variable(value: str, info: ValidationInfo) -> str:
 
 def in_seconds(value: object) -> object:
     """Take ``30m`` for ``1800s``: people write files of releases by hand, and no other proxy reads them."""
-    found = _OTHER_UNIT.fullmatch(value) if isinstance(value, TextNode) else None
-    if found is None or not isinstance(value, TextNode):
+    if isinstance(value, MapNode):
         return value
+    if not isinstance(value, TextNode):
+        raise wrong(f"a duration is wanted here, not {kind(value)}", _TIMES)
+    found = _OTHER_UNIT.fullmatch(value)
+    if _IN_SECONDS.fullmatch(value):
+        return value
+    if found is None and _NUMBER.fullmatch(value):
+        raise wrong(f"the duration {kind(value)} has no unit", f"write {shown(value)}s for seconds, {shown(value)}m for minutes")
+    if found is None:
+        raise wrong(f"a duration is wanted here, not {kind(value)}", _TIMES)
     return TextNode(duration(round(float(found[1]) * _UNITS[found[2]], 9)), value.line, value.column, value.width, value.plain)
 
 
