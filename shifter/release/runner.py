@@ -43,7 +43,10 @@ UNSEEN_LONGEST = 10.0
 """Seconds after which a release is paused that does not hold its route, whoever has taken it."""
 NEEDS_EVERY = 60.0
 """Seconds for which what steps need is not found out again: that takes some milliseconds."""
+LET_GO_EVERY = 10.0
+"""Seconds after which a route that could not be let go of is let go of again: to try it is a change of the whole configuration."""
 _RATE_OVER = 10
+_STUCK = "the route cannot be let go of: "
 _FIRST_WRITTEN = frozenset(("started", "retried", "finished", "superseded"))
 """These change no share, and are made only when they are written down all the same: somebody relies on them."""
 _URGENT = frozenset((State.BRAKED, State.ROLLING_BACK, State.ROLLED_BACK, State.ABORTED))
@@ -88,6 +91,8 @@ class Runner:
         self._queue: deque[Callable[[], object]] = deque()
         self._holding = False
         self._has_route = record.progress.held
+        self._letting_go = False
+        self._let_go_again: float | None = None  # when, because it was refused
         self._asker = Asker(around, self._kept, self._answered)
         self._stopped = False
         self._failing = False
@@ -104,8 +109,9 @@ class Runner:
 
     @property
     def alive(self) -> bool:
-        """Whether it is to be ticked: something may become of it yet, or something that has happened is not written down."""
-        return self.progress.held or not self.progress.state.over or bool(self._unwritten)
+        """Whether it is to be ticked: something may become of it yet, or something that has happened is not written down or not done."""
+        left = bool(self._unwritten) or self._letting_go or self._let_go_again is not None
+        return left or self.progress.held or not self.progress.state.over
 
     # the beginning and the end
 
@@ -153,6 +159,10 @@ class Runner:
         elif state is State.PREFLIGHT:
             self.machine.tick(_NOTHING, passed)
             self._preflight()
+        if self._let_go_again is not None and now >= self._let_go_again:
+            self._let_go_again = None
+            if not self.progress.held and self.progress.state.over:  # and it has not begun anew
+                self._let_go()
         self._write()
         self._asker.ask(now, self.machine, self.evidence)
         if now - self._last_kept >= KEEP_EVERY:
@@ -216,7 +226,7 @@ class Runner:
 
     def _held(self, problems: Any) -> None:
         self._holding = False
-        self._has_route = not problems
+        self._has_route = self._has_route or not problems  # it was not let go of, it may turn out
         if self.progress.state is State.PREFLIGHT:
             if problems:
                 self._take(self.machine.preflighted(problems))
@@ -233,11 +243,16 @@ class Runner:
     def _let_go(self) -> None:
         if not self._has_route:
             return
-        self._has_route = False
+        self._has_route, self._letting_go, self._let_go_again = False, True, None
 
         def told(problems: Any) -> None:
+            self._letting_go = False
             if problems:
-                self._say(f"the route cannot be let go of: {'; '.join(problems)}")
+                self._has_route = True
+                self._let_go_again = self._around.monotonic() + LET_GO_EVERY
+                self._say(f"{_STUCK}{'; '.join(problems)}")
+            elif self.problem.startswith(_STUCK):
+                self.problem = ""
 
         self._around.datapath.let_go(self.spec.name).addCallbacks(told, lambda reason: told([reason.getErrorMessage()]))
 
@@ -369,7 +384,7 @@ class Runner:
         if progress.version < self._steered:
             return
         self._steered = progress.version
-        if progress.held and progress.state is not State.SUPERSEDED:
+        if (progress.held or self._has_route) and progress.state is not State.SUPERSEDED:
             self._around.datapath.steer(self.spec.name, progress)
 
     def _hold_true(self, transition: Transition) -> None:

@@ -11,6 +11,7 @@ Rule 4. While another process takes over, nothing happens and nothing is written
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
@@ -39,6 +40,8 @@ INTERVAL = 1.0
 """Seconds between two looks at a release."""
 STILL_TELLING = 86_400.0
 """Seconds after its end for which what a release has to tell is told by the next process, too."""
+LET_GO_EVERY = 10.0
+"""Seconds after which a route that could not be let go of is let go of again, as in `release.runner`."""
 STARTING = "the proxy is starting"
 SHIFTER = Actor("shifter")
 FORGOTTEN = "there is no state directory (--state-dir): the release is forgotten when the proxy ends, and its weight with it"
@@ -70,6 +73,7 @@ class Releases:
         self._starting: dict[str, RouteReference] = {}
         self._past: dict[str, Running] = {}  # those that ended before this process and were asked for, as their texts say
         self._excess: dict[str, int] = {}  # by release, as statistics tell it
+        self._astray: dict[str, float] = {}  # holds that outlived their releases, and when they are let go of again
         self._why = STARTING
         self._said: Bootstrap | None = None
         self._told: Mapping[str, object] = {}
@@ -174,7 +178,7 @@ class Releases:
         alive = {name: one for name, one in self._running.items() if is_alive(one.progress)}
         for name in holds:
             if name not in alive and name not in self._store.unreadable:
-                self._around.datapath.let_go(name).addErrback(_untold, name)
+                self._let_go(name)
         for name, running in alive.items():
             if running.progress.held and name not in holds:
                 new = next((one for one in holds if one in alive and alive[one].spec.route == running.spec.route), None)
@@ -182,6 +186,22 @@ class Releases:
                     running.supersede(SHIFTER, new).addErrback(_untold, name)
                 else:
                     self._give_up(running)
+
+    def _let_go(self, name: str, again: bool = False) -> None:
+        """Nothing is left of the release *name* but its hold."""
+        self._astray.pop(name, None)
+        if name in self._running:
+            return  # it is another's by now, of the same name
+        self._astray[name] = inf
+
+        def told(problems: Sequence[str]) -> None:
+            del self._astray[name]
+            if problems:
+                self._astray[name] = self._around.clock.seconds() + LET_GO_EVERY
+                if not again:
+                    _log.error("release {name}: its route cannot be let go of: {why}", name=name, why="; ".join(problems))
+
+        self._around.datapath.let_go(name).addErrback(lambda reason: [reason.getErrorMessage()]).addCallback(told)
 
     def _give_up(self, running: Running) -> None:
         """There is no route any more that *running* could hold."""
@@ -365,6 +385,8 @@ class Releases:
                 running.tick()
             except Exception:  # the others go on
                 _log.failure("the release {name} could not be looked at", name=name)
+        for name in [name for name, due in self._astray.items() if self._around.clock.seconds() >= due]:
+            self._let_go(name, again=True)
         self._tell_shares()
         if not self._goes_on:
             self._rest()
@@ -399,7 +421,7 @@ class Releases:
     @property
     def _goes_on(self) -> bool:
         """Whether there is something to look at."""
-        return any(running.alive for running in self._running.values())
+        return bool(self._astray) or any(running.alive for running in self._running.values())
 
     def _rest(self) -> None:
         if self._ticker.running:

@@ -223,6 +223,48 @@ def test_finish_is_written_before_the_route_is_let_go_of(world: World) -> None:
     assert (world.path.held, world.store.records["r1"].progress.held) == (set(), False)
 
 
+def test_a_route_that_is_not_let_go_of_is_let_go_of_later(world: World, logged: list[str]) -> None:
+    runner = world.begun()
+    runner.verb("abort", ANN)
+    world.path.keeps = ["disk full"]
+    runner.verb("finish", ANN)
+    world.pass_time(runner, 60)
+    assert runner.alive and runner.status()["problem"] == "the route cannot be let go of: disk full"
+    assert (world.path.asked_to_let_go, logged.count("release r1: the route cannot be let go of: disk full")) == (7, 1)
+    world.path.keeps = []
+    world.pass_time(runner, 10)
+    assert (runner.alive, world.path.held, runner.status()["problem"]) == (False, set(), "")
+
+
+def test_a_route_that_was_not_let_go_of_is_there_for_another_attempt(world: World) -> None:
+    runner = world.begun()
+    runner.verb("abort", ANN)
+    world.path.keeps = ["disk full"]
+    runner.verb("finish", ANN)
+    steered = len(world.path.steered)
+    runner.verb("retry", ANN)
+    assert [one.state for one in world.path.steered[steered:]] == [State.PREFLIGHT, State.OBSERVING]
+    world.path.keeps = []
+    world.pass_time(runner, 20)
+    assert (runner.progress.state, world.path.held) == (State.OBSERVING, {"r1"})
+
+
+def test_one_that_cannot_begin_anew_lets_go_of_what_it_still_has(world: World) -> None:
+    runner = world.begun()
+    runner.verb("abort", ANN)
+    letting: Deferred = Deferred()
+    let_go, world.path.let_go = world.path.let_go, lambda _: letting
+    runner.verb("finish", ANN)
+    world.path.refuses = ["handing over"]
+    holding: Deferred = Deferred()
+    world.path.hold = lambda _: holding
+    runner.verb("retry", ANN)
+    letting.callback(["handing over"])
+    world.path.let_go = let_go
+    holding.callback(["handing over"])
+    assert (runner.progress.state, world.path.held, runner.alive) == (State.ABORTED, set(), False)
+
+
 def test_what_is_taken_back_is_written_before_it_is_steered(world: World) -> None:
     runner = world.begun()
     world.store.slow = True

@@ -579,6 +579,40 @@ def test_a_hold_that_outlived_its_release_is_let_go_of(lab: Lab) -> None:
     assert lab.path.held == set()
 
 
+def test_a_hold_that_outlived_its_release_is_let_go_of_as_soon_as_that_can_be(lab: Lab, logged: list[str]) -> None:
+    lab.path.held = {"r1"}
+    lab.path.keeps = ["disk full"]
+    lab.start_process()
+    lab.pass_time(60)
+    assert logged.count("release r1: its route cannot be let go of: disk full") == 1
+    assert (lab.path.held, lab.path.asked_to_let_go) == ({"r1"}, 7)
+    lab.path.keeps = []
+    lab.pass_time(11)
+    assert lab.path.held == set() and not lab.clock.getDelayedCalls()
+
+
+def test_a_hold_that_outlived_its_release_is_anothers_of_the_same_name(lab: Lab) -> None:
+    lab.path.held = {"r1"}
+    lab.path.keeps = ["disk full"]
+    lab.start_process()
+    lab.begun()
+    lab.path.keeps = []
+    lab.pass_time(20)
+    assert (lab.state(), lab.path.held) == ("observing", {"r1"})
+
+
+def test_one_whose_route_is_not_let_go_of_is_looked_at_until_it_is(lab: Lab) -> None:
+    lab.begun()
+    lab.order("abort")
+    lab.path.keeps = ["the proxy is handing over to a new process"]
+    lab.order("finish")
+    lab.get(lab.releases.hold())
+    lab.path.keeps = []
+    lab.releases.release()
+    lab.pass_time(12)
+    assert lab.path.held == set() and not lab.clock.getDelayedCalls()
+
+
 def test_a_release_without_its_hold_is_given_up(lab: Lab) -> None:
     lab.begun()
     lab.path.held = set()

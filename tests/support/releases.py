@@ -163,13 +163,16 @@ class FakeOutreach:
 
 
 class FakeDataPath:
-    """A route that can be held: ``now`` is how it is shared out, ``steered`` every way in which it was. It has seen ``second``."""
+    """A route that can be held: ``now`` is how it is shared out, ``steered`` every way in which it was. It has seen ``second``. ``refuses``
+    says why it cannot be held, and ``keeps`` why it cannot be let go of."""
 
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.now = Progress()
         self.steered: list[Progress] = []
         self.refuses: list[str] = []
+        self.keeps: list[str] = []
+        self.asked_to_let_go = 0
         self.healthy: dict[str, tuple[int, int]] = {"old": (4, 4), "new": (2, 2)}
         self.edges: object = None
         self.second: Second | None = None
@@ -183,6 +186,9 @@ class FakeDataPath:
         return succeed(list(self.refuses))
 
     def let_go(self, release: str) -> Deferred[Sequence[str]]:
+        self.asked_to_let_go += 1
+        if self.keeps:
+            return succeed(list(self.keeps))
         self.held.discard(release)
         self.now = Progress()
         return succeed([])
