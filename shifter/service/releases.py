@@ -107,6 +107,7 @@ class Releases:
         self._put_right()
         self._go_on()
         self._tell_the_rest()
+        self._end_what_is_said()
 
     def hold(self) -> Deferred[None]:
         """Do nothing more for now; fires when nothing is being written."""
@@ -123,11 +124,14 @@ class Releases:
             return
         self._store.open()
         self._why = ""
-        for running in self._running.values():
-            if not running.progress.state.over:
+        for name, running in self._running.items():
+            if is_alive(running.progress):
                 self._around.world.watch(self._store, running.spec)
+                if running.progress.state.over:
+                    self._around.world.leave(name)  # but what it has still to tell is told
         self._go_on()
         self._tell_the_rest()
+        self._end_what_is_said()
 
     def stop(self) -> None:
         """The process ends, or has nothing more to do with releases."""
@@ -161,16 +165,20 @@ class Releases:
     def served(self, inputs: Inputs) -> None:
         """*inputs* are served from now on: a release that is over lets go of its route when new files say what became of it."""
         before, self._said = self._said, inputs.candidate.bootstrap
-        if before is None or self._said is None or before is self._said:
-            return
-        for running in self._running.values():
+        if before is not self._said:
+            self._end_what_is_said()
+
+    def _end_what_is_said(self) -> None:
+        """Let go of the routes of which files say what became of them: those that are new, those that were there when the process
+        began, and those that came while nothing could be written."""
+        for running in self._running.values() if self._said is not None else ():
             if running.progress.state.over and running.progress.held:
                 self._around.aside(self._around.says, self._said, running.spec, running.progress).addCallback(self._finish, running)
 
     def _finish(self, it_does: bool, running: Running) -> None:
         if it_does and not self._why and running.progress.state.over and running.progress.held:
             by_file = Actor("shifter", "the configuration's file says the same", "file")
-            running.verb("finish", by_file).addErrback(_untold, running.spec.name)
+            running.verb("finish", by_file).addErrback(_not_needed).addErrback(_untold, running.spec.name)
 
     def _put_right(self) -> None:
         """A process can end between any two things that it does: what it has left behind is made to fit."""
@@ -503,6 +511,11 @@ def _whole(spec: ReleaseSpec, read: Read) -> ReleaseSpec | None:
 def _untold(failure: Failure, name: str) -> None:
     """Nobody waits to hear of it."""
     _log.error("release {name}: {why}", name=name, why=failure.getErrorMessage())
+
+
+def _not_needed(failure: Failure) -> None:
+    """It does not fit any more: somebody else was before."""
+    failure.trap(errors.Refused)
 
 
 def _none(name: str) -> Refused:

@@ -66,13 +66,18 @@ class World:
 
     def __init__(self, outreach: Outside) -> None:
         self.outreach = outreach
-        self.left: list[str] = []
+        self.log: list[str] = []
+
+    @property
+    def left(self) -> list[str]:
+        return [said.removeprefix("leave ") for said in self.log if said.startswith("leave ")]
 
     def watch(self, store: ReleaseJournal, spec: ReleaseSpec) -> None:
+        self.log.append(f"watch {spec.name}")
         self.outreach.watch(spec)
 
     def leave(self, release: str) -> None:
-        self.left.append(release)
+        self.log.append(f"leave {release}")
         self.outreach.leave(release)
 
     def close(self) -> None:
@@ -512,6 +517,16 @@ def test_when_nobody_took_over_it_goes_on(lab: Lab) -> None:
     assert lab.releases._running["r1"].progress.in_step == pytest.approx(1.0)
 
 
+def test_when_nobody_took_over_what_is_over_goes_on_telling(lab: Lab) -> None:
+    lab.begun()
+    lab.order("abort")
+    lab.get(lab.releases.hold())
+    lab.world.log.clear()
+    lab.wall += STILL_TELLING + 1.0
+    lab.releases.release()
+    assert lab.world.log == ["watch r1", "leave r1"]
+
+
 def test_requests_that_are_left_in_the_old_process_are_shared_out_by_the_new_one(lab: Lab) -> None:
     lab.begun()
     old = lab.releases
@@ -642,6 +657,53 @@ def test_new_files_that_say_what_became_of_it_end_its_hold(lab: Lab, says: bool)
     if says:
         last = lab.get(lab.releases.history(1))[0]
         assert (last.event, last.actor) == ("finished", Actor("shifter", "the configuration's file says the same", "file"))
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_files_that_came_to_say_it_while_there_was_no_process_end_its_hold(lab: Lab, says: bool) -> None:
+    lab.releases.served(Inputs(Candidate("front.yaml", CONFIG)))
+    lab.begun()
+    lab.order("abort")
+    lab.said = says
+    lab.start_process(begin=False)
+    lab.releases.served(Inputs(Candidate("front.yaml", Bootstrap(node_id="2"))))
+    lab.releases.begin()
+    assert lab.path.held == (set() if says else {"r1"})
+    assert lab.events()[-1] == ("r1 finished" if says else "r1 aborted")
+
+
+def test_files_that_came_to_say_it_when_nobody_took_over_end_its_hold(lab: Lab) -> None:
+    lab.releases.served(Inputs(Candidate("front.yaml", CONFIG)))
+    lab.begun()
+    lab.order("abort")
+    lab.get(lab.releases.hold())
+    lab.said = True
+    lab.releases.served(Inputs(Candidate("front.yaml", Bootstrap(node_id="2"))))
+    assert lab.path.held == {"r1"}
+    lab.releases.release()
+    assert lab.path.held == set()
+
+
+def test_files_say_nothing_new_of_one_that_lost_its_route(lab: Lab, logged: list[str]) -> None:
+    lab.begun()
+    lab.order("abort")
+    lab.said = True
+    lab.path.held = set()
+    lab.start_process(begin=False)
+    lab.releases.served(Inputs(Candidate("front.yaml", CONFIG)))
+    writing: list[Deferred[Any]] = []
+    commit = lab.store.commit
+
+    def slow(*what: Any) -> Deferred[Any]:
+        writing.append(Deferred())
+        return writing[-1].addCallback(lambda _: commit(*what))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab.store, "commit", slow)
+        lab.releases.begin()
+        writing[0].callback(None)
+    assert lab.events()[-2:] == ["r1 aborted", "r1 finished"] and len(writing) == 1
+    assert not any("has let go of its route already" in said for said in logged)
 
 
 def test_files_say_nothing_of_one_that_goes_on(lab: Lab) -> None:
