@@ -3,7 +3,7 @@
 Rule 1. Shares are assigned to the release's split, which holds from the next request on, also before any configuration is served: who
         starts steers first.
 Rule 2. Requests are compared from the moment at which the canary may have some until the release is over. What was counted by then goes on
-        to be told.
+        to be told, until another attempt begins: that one has nothing of the one before, also of requests that end in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from shifter.model.change import Actor, ChangeResult
 from shifter.model.release import Progress, ReleaseSpec, State
 from shifter.observe.comparison import Comparison, Counted, Second
 from shifter.release.interfaces import DataPath
-from shifter.routing.release_split import Splits
+from shifter.routing.release_split import ReleaseSplit, Splits
 from shifter.service.controller import Controller
 from shifter.service.holding import Hold, LetGo
 from shifter.service.holds import hold_of
@@ -44,6 +44,8 @@ class ReleasePath:
     def hold(self, spec: ReleaseSpec) -> Deferred[Sequence[str]]:
         """See `DataPath`."""
         self._splits.of(spec.name)
+        if spec.name in self._comparisons and self._comparisons[spec.name][0] < 0:
+            del self._comparisons[spec.name]  # it let go, and begins anew
         wish = Hold(hold_of(spec), self._controller.meanwhile)
 
         def done(result: ChangeResult) -> Sequence[str]:
@@ -68,6 +70,10 @@ class ReleasePath:
     def steer(self, release: str, progress: Progress) -> None:
         """See `DataPath`."""
         split = self._splits.of(release)
+        if abs(self._comparisons.get(release, (progress.attempt,))[0]) != progress.attempt:
+            del self._comparisons[release]
+            split.comparison = None
+            _count_anew(split)
         split.share = progress.share
         split.forced = progress.forced
         split.mirror = progress.mirror
@@ -75,13 +81,14 @@ class ReleasePath:
             split.comparison = None
         elif split.comparison is None and self._controller.inputs is not None:  # before that nobody knows whether users stay
             attempt, comparison = self._comparisons.get(release, (0, None))
-            if comparison is None or attempt != progress.attempt:
+            if comparison is None or attempt < 0:
                 comparison = Comparison(split.sticky)
                 comparison.edges = self._edges.get(release, comparison.edges)
                 in_attempt, users = self._users.pop(release, (0, ()))
                 if in_attempt == progress.attempt:
                     comparison.know(users)
                 self._comparisons[release] = progress.attempt, comparison
+                _count_anew(split)  # a request of the attempt before may have been copied since that ended
             split.comparison = comparison  # an attempt has one: who was counted in it is not counted again
 
     def take(self, release: str) -> Second | None:
@@ -152,6 +159,10 @@ class ReleasePath:
     def _holds(self, release: str) -> bool:
         inputs = self._controller.inputs
         return inputs is not None and release in inputs.overrides.holds
+
+
+def _count_anew(split: ReleaseSplit) -> None:
+    split.by_header, split.mirrored, split.given_away, split.differences = 0, 0, [0, 0], None
 
 
 def _actor(release: str) -> Actor:

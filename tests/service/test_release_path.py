@@ -8,6 +8,7 @@ import pytest
 
 from shifter.model.release import MILLION, Progress, ReleaseSpec, RouteReference, State, Step
 from shifter.observe.comparison import Comparison
+from shifter.observe.differences import Differences
 from shifter.routing.release_split import Splits
 from shifter.service.release_path import ReleasePath
 from tests.support.steering import Steered, config, listener, weighted
@@ -109,6 +110,45 @@ def test_what_latencies_are_measured_by_outlives_a_comparison() -> None:
     path.path.steer("new", Progress(State.OBSERVING, 1, 10_000, held=True, attempt=2))
     again = path.splits.of("new").comparison
     assert again is not None and again is not first and again.edges == first.edges
+
+
+def test_another_attempt_has_nothing_of_the_one_before() -> None:
+    path = Path()
+    path.hold()
+    split = path.splits.of("new")
+    split.sticky = True
+    path.path.steer("new", OBSERVING)
+    old = split.comparison
+    assert old is not None
+    old.ended(old.sent(False, 10_000, 1.0, 6), 1.1, True, 503)
+    trial = old.sent(True, 10_000, 1.0, 7)
+    split.by_header, split.mirrored, split.given_away, split.differences = 3, 4, [1, 2], Differences()
+    path.path.steer("new", Progress(State.ABORTED, 1, 0, held=True))
+    assert path.path.observed("new")["mirrored"] == 4
+    path.path.steer("new", Progress(State.PREFLIGHT, held=True, attempt=2))
+    shown = path.path.observed("new")
+    assert (shown["mirrored"], shown["given_away"], shown["differences"]) == (0, [0, 0], None)
+    old.ended(trial, 1.5, True, 500)  # it was in flight
+    split.mirrored, split.differences = 1, Differences()  # so was its copy
+    assert list(path.path.counted("new")) == []
+    path.path.steer("new", replace(OBSERVING, attempt=2))
+    told = path.path.observed("new")
+    assert (told["statuses"], told["differences"], told["given_away"]) == ([], None, [0, 0])
+    assert (told["forced_requests"], told["mirrored"]) == (0, 0)
+    assert split.comparison is not old and list(path.path.counted("new")) == []
+
+
+def test_one_that_has_let_go_and_begins_anew_shows_nothing_of_the_attempt_before() -> None:
+    path = Path()
+    path.hold()
+    path.path.steer("new", OBSERVING)
+    old = path.splits.of("new").comparison
+    assert old is not None
+    old.ended(old.sent(True, 10_000, 1.0), 1.1, True, 503)
+    path.lab.wait(path.path.let_go("new"))
+    assert path.path.observed("new")["statuses"] == [{"status": 503, "baseline": 0, "canary": 1}]
+    path.hold()
+    assert path.path.observed("new")["statuses"] == []
 
 
 def test_one_that_goes_back_from_its_end_counts_nobody_twice() -> None:
