@@ -29,7 +29,7 @@ def command(context: click.Context, file: str, rate: float | None, errors: float
     if spec is None:
         tell(problems, text, err=True)
         context.exit(EXIT_ERRORS)
-    found = plan(spec, rate, errors / 100 if errors is not None else None).to_dict()
+    found = plan(spec, rate, errors / 100 if errors is not None else None, whole=False).to_dict()
     if as_json:
         echo_json(found)
     else:

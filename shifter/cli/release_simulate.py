@@ -200,10 +200,10 @@ def _as_text(found: Sequence[Found]) -> str:
     for one in found:
         outcome, count = one.outcome()
         typical = one.typical()
-        cells: list[object] = [one.fault.name, outcome, f"{count} of {len(one.runs)}", _clock(one.middle(lambda run: run.seconds))]
-        cells += [typical.step, _about(one.middle(lambda run: run.requests)), _about(one.middle(lambda run: run.failed))]
-        cells += [_about(one.middle(lambda run: run.caused)), _clock(one.middle(lambda run: run.braked))]
-        rows.append([*cells, _clock(one.middle(lambda run: run.full))])
+        # all of one run: what is in the middle of several need not go together, nor be in order
+        cells: list[object] = [one.fault.name, outcome, f"{count} of {len(one.runs)}", _clock(typical.seconds), typical.step]
+        cells += [f"{number:,}" for number in (typical.requests, typical.failed, typical.caused)]
+        rows.append([*cells, _clock(typical.braked), _clock(typical.full)])
     reasons = "".join(f"\n{plain(one.fault.name)}: {plain(_why(one))}\n" for one in found)
     return table(_HEAD, rows, _RIGHT) + reasons
 
@@ -211,10 +211,6 @@ def _as_text(found: Sequence[Found]) -> str:
 def _why(found: Found) -> str:
     typical = found.typical()
     return f"no more requests in step {typical.step}" if typical.outcome == OUT_OF_REQUESTS else typical.reason
-
-
-def _about(number: float | None) -> str:
-    return "-" if number is None else f"{number:,.0f}"
 
 
 def _clock(seconds: float | None) -> str:

@@ -9,7 +9,7 @@ Rule 3. Each step is taken by itself: what an earlier one has seen makes it fast
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
 
 from shifter.model.release import MILLION, GateKind, ReleaseSpec, Step, Undecided, VerdictSettings
@@ -85,17 +85,20 @@ class Plan:
     healthy: float | None
     latest: float | None
     advice: tuple[str, ...]
+    whole: bool = False
+    """Whether the rate is that of both clusters, from whatever route, and not that of the release's own."""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain JSON-able values."""
         return asdict(self)
 
 
-def plan(spec: ReleaseSpec, rate: float | None = None, error_rate: float | None = None) -> Plan:
+def plan(spec: ReleaseSpec, rate: float | None = None, error_rate: float | None = None, *, whole: bool = True) -> Plan:
     """Return what *spec* will take.
 
-    :param rate: requests of the route a second; ``None``: nobody knows
+    :param rate: requests a second; ``None``: nobody knows
     :param error_rate: which share of them fails today (0 to 1)
+    :param whole: whether they are all that both clusters get, which is what a proxy knows before a release
     """
     rate = rate if rate is not None and 0.0 < rate < inf else None
     errors = USUAL_ERRORS if error_rate is None else min(max(error_rate, 0.0), 1.0)
@@ -122,6 +125,7 @@ def plan(spec: ReleaseSpec, rate: float | None = None, error_rate: float | None 
         sum(one for one in healthy if one is not None) if None not in healthy else None,
         sum(one for one in most if one is not None) if None not in most else None,
         tuple(dict.fromkeys(advice)),
+        whole and rate is not None,
     )
 
 
@@ -136,7 +140,7 @@ def _step(spec: ReleaseSpec, step: Step, rate: float | None, errors: float, prov
     kind = "header" if step.header is not None else "mirror" if step.mirror is not None else "weight"
     canary = rate * share if rate is not None else None
     judged = 0.0 < share < 1.0
-    limit = step.length if step.length is not None else step.max
+    limit = _limit(step)
     differences = tuple(_difference(spec.verdict, step, one, canary, limit) for one in kinds(spec.verdict, errors)) if judged else ()
     proof = requests_to_prove(spec.verdict, share, errors) if judged else inf
     least = step.length if step.length is not None else max(step.min, step.warm_up) if step.served else 0.0
@@ -214,17 +218,30 @@ def _advice(settings: VerdictSettings, step: Step, made: PlannedStep, rate: floa
     told = [one for one in made.differences if one.requests is not None]
     if rate is None or made.rate is None or not told:
         return []
-    limit = step.length if step.length is not None else step.max
+    limit = _limit(step)
     wanted = [one for one in told if one.name in {name for name, _ in kinds(settings, made.errors)[2:]}]
     if all(one.seen for one in wanted):
         return []
     seen = [one.name for one in told if one.seen]
     what = f"nothing but {listed(seen)}" if seen else "nothing, not even that it is broken"
     needed = max(one.requests or 0 for one in wanted)
-    enough = [weight for weight in _ROUND if weight / 100 * rate * limit >= needed and weight / 100 > made.share]
+    enough = [weight for weight in _ROUND if weight / 100 > made.share and _is_enough(settings, step, made.errors, rate, weight / 100)]
     longer = time(ceil((step.warm_up + max(needed / made.rate, least_seconds(settings))) / 60) * 60)
     better = f"begin with {enough[0]} %, or give it {longer}" if enough else f"give it {longer}"
     return [f"at {number(rate)} requests a second {made.title} sees {what} in {time(limit)}: {better}"]
+
+
+def _is_enough(settings: VerdictSettings, step: Step, errors: float, rate: float, share: float) -> bool:
+    """Say whether *step* would see what it should with this *share*: with a larger one it takes more requests, too."""
+    seen = [
+        _difference(settings, replace(step, share=round(share * MILLION)), what, share * rate, _limit(step))
+        for what in kinds(settings, errors)[2:]
+    ]
+    return all(one.seen for one in seen if one.requests is not None)
+
+
+def _limit(step: Step) -> float:
+    return step.length if step.length is not None else step.max
 
 
 def _unproven(steps: Sequence[tuple[Step, PlannedStep]]) -> list[str]:

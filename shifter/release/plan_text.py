@@ -17,6 +17,7 @@ def plan_text(plan: Mapping[str, object]) -> str:
     rows = [_row(step, names) for step in steps]
     rate, unit = plan.get("rate"), plan.get("unit", "request")
     said = f"{number(_float(rate))} {unit}s a second" if isinstance(rate, int | float) else "a rate that is not known"
+    said += f" to {plan.get('baseline')} and {plan.get('canary')}, from all routes" if plan.get("whole") else ""
     assumed = " (nobody knows; this is usual)" if plan.get("assumed") else ""
     failing = f"of which {rate_of(_float(plan.get('error_rate')))} fail{assumed}"
     lines = [f"{plan.get('name')}: {plan.get('baseline')} -> {plan.get('canary')} at {said}, {failing}"]

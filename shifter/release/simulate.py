@@ -7,10 +7,9 @@ Rule 3. It ends when the release is over, when a person would have to decide, or
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import exp, log
-from statistics import median
 from typing import NamedTuple
 
 from shifter.model.release import MILLION, ReleaseSpec, State, Undecided
@@ -84,12 +83,6 @@ class Found:
         name, _ = self.outcome()
         runs = sorted((run for run in self.runs if run.outcome == name), key=lambda run: run.seconds)
         return runs[len(runs) // 2]
-
-    def middle(self, of: Callable[[Run], float | None]) -> float | None:
-        """Return the median of what *of* says of the runs that ended as most did; ``None`` if it says nothing of any."""
-        name, _ = self.outcome()
-        values = [value for run in self.runs if run.outcome == name and (value := of(run)) is not None]
-        return median(values) if values else None
 
 
 def made_up(rate: float, errors: float, median_ms: float, seed: int = 0) -> Iterator[Request]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from shifter.cli.release_simulate import command
+from shifter.cli.release_simulate import _as_text, command
+from shifter.release.simulate import FAULTS, ROLLED_BACK, Found, Run
 
 RELEASE = """
 name: next
@@ -24,6 +25,14 @@ def release(tmp_path: Path) -> Path:
     path = tmp_path / "release.yaml"
     path.write_text(RELEASE)
     return path
+
+
+def test_a_row_is_of_one_run() -> None:
+    """What is in the middle of several runs is not of one: some would be braked after they are over."""
+    ends = ((240, None), (120, None), (600, 300))
+    runs = tuple(Run(ROLLED_BACK, seconds, "1 %", seconds, 3, 3, "why", braked, None, ()) for seconds, braked in ends)
+    row = _as_text([Found(FAULTS[1], runs)]).splitlines()[1]
+    assert row.split() == ["broken", "rolled", "back", "3", "of", "3", "4", "min", "1", "%", "240", "3", "3", "-", "-"]
 
 
 def call(*words: object, stdin: str | None = None) -> Result:

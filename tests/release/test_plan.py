@@ -68,13 +68,31 @@ def test_what_a_step_cannot_see_is_said_with_what_would_help() -> None:
     made = plan(spec("steps: [1, 10, 100]"), rate=2.0, error_rate=0.01)
     assert seen(made.steps[0])["errors 1 % -> 5 %"][1] is False
     assert any(
-        one.startswith("at 2 requests a second 1 % sees nothing but `broken` in 10 min: begin with 25 %, or give it") for one in made.advice
+        one.startswith("at 2 requests a second 1 % sees nothing but `broken` in 10 min: begin with 50 %, or give it") for one in made.advice
     )
     assert any("a canary without fault is not proven to be one before `max` at 1 %" in one for one in made.advice)
     nothing = plan(spec("steps: [0.1, 100]\neach_step: {max: 60s, undecided: roll_back}"), rate=2.0)
     assert any("sees nothing, not even that it is broken in 60 s" in one for one in nothing.advice)
     assert any("not proven to be one before `max` at 0.1 %: the release is rolled back" in one for one in nothing.advice)
     assert nothing.healthy is None
+
+
+def test_what_would_help_does_help() -> None:
+    """More requests are needed where the canary has a larger share: a weight is suggested only if it sees what it should."""
+    for rate in (1.0, 1.6, 2.0, 10.0, 50.0):
+        for one in plan(spec("steps: [1, 5, 25, 100]"), rate=rate, error_rate=0.01).advice:
+            if "begin with" in one:
+                better = one.partition("begin with ")[2].partition(" %")[0]
+                helped = plan(spec(f"steps: [{better}, 100]"), rate=rate, error_rate=0.01)
+                assert not any("sees nothing" in said for said in helped.advice), (rate, one)
+    assert not any("begin with" in one for one in plan(spec("steps: [1, 5, 25, 100]"), rate=1.0, error_rate=0.01).advice)
+
+
+def test_whose_requests_they_are() -> None:
+    measured, said = plan(STEPS, 100.0), plan(STEPS, 100.0, whole=False)
+    assert " at 100 requests a second to service1 and service1a, from all routes, of which " in plan_text(measured.to_dict())
+    assert " at 100 requests a second, of which " in plan_text(said.to_dict())
+    assert "from all routes" not in plan_text(plan(STEPS).to_dict())
 
 
 def test_nothing_is_said_against_a_release_that_has_what_it_takes() -> None:
