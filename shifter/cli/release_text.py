@@ -27,6 +27,9 @@ _INTERVAL = 25
 _GAUGE = 20
 _FARTHEST = 40.0
 _BAR = 12
+_SCREEN = 200
+"""No terminal has more lines: what is longer is read on paper, or elsewhere."""
+_FEW_PATHS, _ALL_PATHS, _ALL_PLACES = 3, 20, 5
 
 
 def screen(told: Json, events: Sequence[Json], width: int, height: int, *, lost: str = "", colour: bool = True) -> list[str]:
@@ -38,7 +41,8 @@ def screen(told: Json, events: Sequence[Json], width: int, height: int, *, lost:
     lines += ["", *_sentence(told, width, paint), *_problem(told, width, paint)]
     if "evidence" in told:  # of one that has let go of its route long ago only the story is kept
         lines += ["", *_steps(told, width, paint), "", *_metrics(told, width, paint)]
-        lines += ["", *_evidence(told, width, paint), *_exposure(told, width, paint), *_failures(told, width, paint)]
+        lines += ["", *_evidence(told, width, paint), *_exposure(told, width, paint)]
+        lines += [*_failures(told, width, paint), *_differences(told, width, height), *_others(told, width, paint)]
     lines += ["", *(_cut(happened(one), width) for one in reversed(events))]
     verbs = [printable(verb) for verb in told.get("verbs", ()) if verb not in _ANSWERS]
     if verbs:
@@ -262,13 +266,32 @@ def _failures(told: Json, width: int, paint: _Paint) -> Iterator[str]:
     paths = [f"{one['path']} {one['canary']}" for one in told.get("paths", ()) if one["canary"]]
     if paths:
         yield _cut(printable(f"failed    {', '.join(paths[:5])}"), width)
+
+
+def _differences(told: Json, width: int, height: int) -> Iterator[str]:
+    """What copies of requests showed: where answers differ, on a screen only the most of it."""
     found = told.get("differences")
-    if found:
-        share = percent(found["different"] / found["compared"] if found["compared"] else None)
-        yield _cut(f"copies    {found['compared']:,} compared, {found['different']:,} differ ({share}), noise {found['noise']:,}", width)
+    if not found:
+        return
+    share = percent(found["different"] / found["compared"] if found["compared"] else None)
+    yield _cut(f"copies    {found['compared']:,} compared, {found['different']:,} differ ({share}), noise {found['noise']:,}", width)
+    kinds = ("status", "headers", "body")
+    differing = [one for one in found.get("paths", ()) if any(one[kind] for kind in kinds)]
+    differing.sort(key=lambda one: -max(one[kind] for kind in kinds))
+    paths, places = (_ALL_PATHS, _ALL_PLACES) if height > _SCREEN else (_FEW_PATHS, 1)
+    for one in differing[:paths]:
+        counts = ", ".join(f"{one[kind]:,} in {kind}" for kind in kinds if one[kind])
+        yield _cut(printable(f"          {one['path']}: {counts}, of {one['compared']:,}"), width)
+        for example in one.get("examples", ())[:places]:
+            yield _cut(printable(f"            {example}"), width)
+
+
+def _others(told: Json, width: int, paint: _Paint) -> Iterator[str]:
+    """Who is told, and who is asked."""
     for one in told.get("notifications", ()):
-        if one["problem"]:
-            yield paint(YELLOW, _cut(printable(f"not told  {one['target']}: {one['problem']}, {one['waiting']} on the way"), width))
+        counts = ", ".join(f"{one.get(name) or 0:,} {name}" for name in ("delivered", "waiting", "refused"))
+        label, said = ("not told", f"; {one['problem']}") if one["problem"] else ("told", "")
+        yield paint(YELLOW if said else "", _cut(printable(f"{label:10}{one['target']}: {counts}{said}"), width))
     for check in told.get("checks", ()):
         if check["bad"] or check["problem"]:
             said = check["problem"] or f"is {check['value']:g}, bad {check['bad']} of {check['failures']} times"

@@ -6,7 +6,7 @@ Rule 1. A notification tells of one transition that was written down, with the r
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from shifter.model.release import Notification, Transition
+from shifter.model.release import Notification, Progress, Transition
 from shifter.release.webhook import Message, body_of
 
 Page = Callable[[str], str]
@@ -84,13 +84,22 @@ def slack_text(transition: Transition, page: Page) -> Mapping[str, object]:
     link = page(transition.release)
     shown = f"<{link}|{name}>" if link else name
     weight = f"{transition.after.share / 1e4:g} %"
-    text = f"Release {shown} {_SAID.get(event, event.replace('_', ' '))}{f' {weight}' if event in _WITH_WEIGHT else ''}"
+    text = f"Release {shown} {_SAID.get(event, event.replace('_', ' '))}{f' {_target(transition.after)}' if event in _WITH_WEIGHT else ''}"
     color = next((color for events, color in _COLORS if event in events), "#808080")
     who = f"{actor.by}: {actor.why}" if actor.why else actor.by
     fields = [("State", transition.after.state.value), ("Weight", weight), ("By", who)]
     shown_fields = [{"title": title, "value": _escaped(value), "short": True} for title, value in fields if value]
     reason = _escaped(transition.reason)
     return {"text": text, "attachments": [{"color": color, "fallback": reason, "text": reason, "fields": shown_fields}]}
+
+
+def _target(after: Progress) -> str:
+    """Return what the canary gets of the requests; what has no weight yet has copies, or those with the header."""
+    if not after.share and after.mirror:
+        return f"copies of {after.mirror / 1e4:g} % of the requests"
+    if not after.share and after.forced:
+        return "requests with the header"
+    return f"{after.share / 1e4:g} %"
 
 
 def _escaped(text: str) -> str:

@@ -51,7 +51,8 @@ def test_a_whole_screen() -> None:
         "exposure  4,806 requests, 31 failed (0.65%), 0.4 in excess, 500 may be",
         "healthy   service1 4 of 4, service1a 2 of 2",
         "failed    /service/1/pay 33, /service/1/cart 4",
-        "not told  webhook ci.example: no answer in 10 s, 2 on the way",
+        "told      slack hooks.slack.com: 6 delivered, 0 waiting, 0 refused",
+        "not told  webhook ci.example: 4 delivered, 2 waiting, 0 refused; no answer in 10 s",
         "check     queue length: is 212.5, bad 1 of 3 times",
         "",
         "02:19:20  gate waiting   5 % -> 10 %  10 % is over: proven not worse after 4,806 canary requests; the gate se…",
@@ -90,7 +91,16 @@ def test_harmful_names_reach_no_terminal() -> None:
 
 
 def test_what_copies_showed() -> None:
-    assert "copies    511 compared, 52 differ (10.2%), noise 7" in screen(differing(SCENES["observing"]), [], 100, 60, colour=False)
+    lines = screen(differing(SCENES["observing"]), [], 100, 10_000, colour=False)
+    at = lines.index("copies    511 compared, 52 differ (10.2%), noise 7")
+    assert lines[at + 1 : at + 4] == [
+        "          /service/1/cart: 3 in status, 1 in headers, 48 in body, of 412",
+        "            $.total: 12.5 -> 12.50 (31 times)",
+        "            $.items[].sku: missing (17 times)",
+    ]
+    assert not any("/service/1/pay:" in line for line in lines)  # where nothing differs
+    shorter = screen(differing(SCENES["observing"]), [], 100, 60, colour=False)
+    assert [line in shorter for line in lines[at + 1 : at + 4]] == [True, True, False]
 
 
 def test_a_long_row_of_steps_is_cut_around_the_current_one() -> None:

@@ -1,6 +1,10 @@
 """What receivers are told."""
 
 import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from shifter.model.change import Actor
 from shifter.model.release import EVENTS, Notification, State
@@ -49,6 +53,20 @@ def test_slack_gets_a_line_and_some_fields() -> None:
         ("Weight", "5 %"),
         ("By", "ann: why not"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"mirror": 50_000, "forced": True}, "copies of 5 % of the requests"),
+        ({"forced": True}, "requests with the header"),
+        ({"share": 10_000, "forced": True}, "1 %"),
+    ],
+)
+def test_slack_is_told_of_steps_without_a_weight(more: dict[str, Any], said: str) -> None:
+    transition = happened("step")
+    transition = replace(transition, after=replace(transition.after, **{"share": 0, **more}))
+    assert json.loads(message_of(SLACK, transition, lambda release: "").body)["text"] == f"Release r-1 goes to {said}"
 
 
 def test_slack_has_words_for_every_event_and_no_link_where_there_is_no_page() -> None:
