@@ -92,7 +92,7 @@ class Runner:
         self._holding = False
         self._has_route = record.progress.held
         self._letting_go = False
-        self._let_go_again: float | None = None  # when, because it was refused
+        self._let_go_again: float | None = None  # when, because it was refused: whether it has the route is not certain then
         self._asker = Asker(around, self._kept, self._answered)
         self._stopped = False
         self._failing = False
@@ -110,7 +110,7 @@ class Runner:
     @property
     def alive(self) -> bool:
         """Whether it is to be ticked: something may become of it yet, or something that has happened is not written down or not done."""
-        left = bool(self._unwritten) or self._letting_go or self._let_go_again is not None
+        left = bool(self._unwritten) or self._holding or self._letting_go or self._let_go_again is not None
         return left or self.progress.held or not self.progress.state.over
 
     # the beginning and the end
@@ -159,10 +159,8 @@ class Runner:
         elif state is State.PREFLIGHT:
             self.machine.tick(_NOTHING, passed)
             self._preflight()
-        if self._let_go_again is not None and now >= self._let_go_again:
-            self._let_go_again = None
-            if not self.progress.held and self.progress.state.over:  # and it has not begun anew
-                self._let_go()
+        elif self._let_go_again is not None and now >= self._let_go_again and not self.progress.held:
+            self._let_go()
         self._write()
         self._asker.ask(now, self.machine, self.evidence)
         if now - self._last_kept >= KEEP_EVERY:
@@ -218,7 +216,7 @@ class Runner:
         if sick:
             if self.progress.in_state >= PREFLIGHT_LONGEST:
                 self._take(self.machine.preflighted(sick))
-        elif self._has_route:
+        elif self._has_route and self._let_go_again is None:  # otherwise another release may have taken it meanwhile
             self._take(self.machine.preflighted())
         else:
             self._holding = True
@@ -226,7 +224,8 @@ class Runner:
 
     def _held(self, problems: Any) -> None:
         self._holding = False
-        self._has_route = self._has_route or not problems  # it was not let go of, it may turn out
+        if not problems:
+            self._has_route, self._let_go_again = True, None
         if self.progress.state is State.PREFLIGHT:
             if problems:
                 self._take(self.machine.preflighted(problems))

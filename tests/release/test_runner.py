@@ -249,6 +249,31 @@ def test_a_route_that_was_not_let_go_of_is_there_for_another_attempt(world: Worl
     assert (runner.progress.state, world.path.held) == (State.OBSERVING, {"r1"})
 
 
+def test_a_route_that_was_not_let_go_of_may_have_been_taken_by_the_next_attempt(world: World) -> None:
+    runner = world.begun()
+    runner.verb("abort", ANN)
+    world.path.keeps = ["disk full"]
+    runner.verb("finish", ANN)
+    world.path.held.clear()
+    runner.verb("retry", ANN)
+    assert (runner.progress.state, world.path.held) == (State.OBSERVING, {"r1"})
+
+
+def test_a_route_that_is_held_too_late_is_let_go_of_later_too(world: World) -> None:
+    runner = world.run(spec())
+    holding: Deferred = Deferred()
+    world.path.hold = lambda _: holding
+    runner.start(ANN)
+    runner.verb("abort", ANN)
+    assert runner.alive
+    world.path.held, world.path.keeps = {"r1"}, ["disk full"]
+    holding.callback([])
+    assert (runner.progress.held, runner.alive) == (False, True)
+    world.path.keeps = []
+    world.pass_time(runner, 11)
+    assert (world.path.held, runner.alive) == (set(), False)
+
+
 def test_one_that_cannot_begin_anew_lets_go_of_what_it_still_has(world: World) -> None:
     runner = world.begun()
     runner.verb("abort", ANN)
