@@ -80,8 +80,9 @@ def wanted(client: Client, path: str, pairs: Sequence[tuple[str, str]], version:
     return client.post(path, [(key, value) for key, value in pairs if value], more_fields=fields)
 
 
-def tell(answer: Answer, as_json: bool) -> int:
-    """Print how a release stands after something was done to it, and what that was; return the exit code."""
+def tell(answer: Answer, as_json: bool, done: str = "") -> int:
+    """Print how a release stands after something was done to it, and what that was, if not *done* the reason of its state; return the
+    exit code."""
     found = answer.json()
     if as_json:
         click.echo(answer.text, nl=False)
@@ -91,7 +92,7 @@ def tell(answer: Answer, as_json: bool) -> int:
         return EXIT_ERRORS
     for warning in found.get("warnings") or ():
         click.echo(f"warning: {plain(warning)}", err=True)
-    click.echo(standing(found, done=True))
+    click.echo(standing(found, done or found["reason"]))
     return 0
 
 

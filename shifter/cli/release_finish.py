@@ -8,6 +8,9 @@ from shifter.cli.client import Client, admin_options, author_options
 from shifter.cli.exits import EXIT_ERRORS
 from shifter.cli.release_asking import echo_json, meant, path, refusal, releases, tell, told, version_option, wanted
 
+_DONE = "finished: the route is what the configuration's file says"
+"""Its own reason stays that of its end."""
+
 
 @click.command("finish")
 @click.argument("release", metavar="[NAME]", required=False)
@@ -52,7 +55,7 @@ def command(
             context.exit(EXIT_ERRORS)
         if answer.status >= 300 and answer.status != 404:
             click.echo(f"warning: {refusal(answer.json(), answer)}", err=True)
-    context.exit(tell(wanted(client, path(name, "finish"), [("by", by), ("why", why)], version), as_json))
+    context.exit(tell(wanted(client, path(name, "finish"), [("by", by), ("why", why)], version), as_json, _DONE))
 
 
 def _holds(client: Client, name: str) -> bool:

@@ -59,10 +59,10 @@ def happened(event: Json) -> str:
     return printable(f"{clock(event['at'])}  {event['event'].replace('_', ' '):<13}{moved}  {event['reason']}{who}")
 
 
-def standing(told: Json, *, done: bool = False) -> str:
+def standing(told: Json, done: str = "") -> str:
     """Return one line about how a release stands. What is known of the canary says that, but for what was just *done*: the verdict is
     that of the last second, before it."""
-    sentence = told["reason"] if done or told["state"] in _REASONS else told.get("verdict", told["reason"])
+    sentence = done or (told["reason"] if told["state"] in _REASONS else told.get("verdict", told["reason"]))
     where = f"{_step(told)}, {weight(told['weight'])}"
     when = f"{clock(told['now'])}  " if "now" in told else ""
     return printable(f"{when}{told['name']} is {told['state']}, {where}: {sentence}")

@@ -293,6 +293,7 @@ def test_finish_wants_the_file_to_say_it_first() -> None:
     assert (result.exit_code, PATCH in result.stderr, [one.method for one in admin.asked]) == (1, True, ["GET"])
     result, admin = ask(pages, "finish", "old", "--force")
     assert (result.exit_code, [one.method for one in admin.asked]) == (0, ["POST"])
+    assert result.stdout.endswith("old is succeeded, step 5 of 5, 100 %: finished: the route is what the configuration's file says\n")
     result, admin = ask({**pages, "/v1/releases/old/patch": (200, "")}, "finish", "old")
     assert (result.exit_code, [one.method for one in admin.asked]) == (0, ["GET", "POST"])
     result, admin = ask({**pages, "/v1/releases/old/patch": REFUSED}, "finish", "old")
