@@ -62,10 +62,14 @@ class Store(Protocol):
         """Write down a new release. Fails when there is one of that name."""
 
     def commit(
-        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+        self,
+        transition: Transition,
+        judge: Mapping[str, object] | None = None,
+        users: Sequence[Counted] = (),
+        counts: Mapping[str, object] | None = None,
     ) -> Deferred[Transition]:
-        """Write down *transition*, with the progress that it leads to, what the *judge* knows, and *users* who were counted since what
-        was written down last; fires with it numbered. When a release begins anew, all of that is forgotten in its stead."""
+        """Write down *transition*, with the progress that it leads to, what the *judge* knows, *users* who were counted since what was
+        written down last, and `Record.counts`; fires with it numbered. When a release begins anew, all of that is forgotten."""
 
     def keep(
         self,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -24,7 +24,7 @@ from shifter.observe.comparison import Counted, Second
 from shifter.release import rules
 from shifter.release.around import Around
 from shifter.release.asking import Asker
-from shifter.release.errors import Refused, ShifterError
+from shifter.release.errors import Closed, Refused, ShifterError
 from shifter.release.evidence import Evidence
 from shifter.release.interfaces import GateAnswer, Judge, Record
 from shifter.release.machine import SHIFTER, ReleaseMachine, raises, tell_judge
@@ -83,6 +83,7 @@ class Runner:
         self._seconds: deque[tuple[float, int, int]] = deque(maxlen=_RATE_OVER)
         self._unwritten: deque[_Unwritten] = deque()
         self._uncounted: list[Counted] = []  # users who were counted, which could not be written down
+        self._settling: list[Deferred[str]] = []
         self._unsteered = False  # what is in force is not what the last of them says
         self._steered = 0  # the version that is in force
         self._unseen = 0.0  # seconds for which there was nothing to look at
@@ -273,7 +274,31 @@ class Runner:
 
     def supersede(self, actor: Actor, by: str) -> Deferred[Progress]:
         """Leave the route to the release *by*: what becomes of it is that one's to say. Fires when it is written down."""
-        return self._in_turn(lambda: self._make(self.machine.supersede(actor, by)))
+
+        def do() -> Deferred[Progress]:
+            progress = self.progress  # it may have ended by itself when it is its turn
+            return self._make(self.machine.supersede(actor, by)) if progress.held or not progress.state.over else succeed(progress)
+
+        return self._in_turn(do)
+
+    def settled(self) -> Deferred[str]:
+        """Have everything that was made be written down; fires when that is so, or cannot be: then with why."""
+        done: Deferred[str] = Deferred()
+        self._settling.append(done)
+        self._write()
+        self._settle()
+        return done
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether something that holds here already is not written down."""
+        return bool(self._unwritten)
+
+    def _settle(self) -> None:
+        if not self._writing and self._pending is None and (not self._unwritten or self._failing or self._stopped):
+            settling, self._settling = self._settling, []
+            for one in settling:
+                one.callback(self.problem if self._unwritten else "")
 
     def _in_turn(self, what: Callable[[], Deferred[Progress]]) -> Deferred[Progress]:
         if self._failing and not self._writing and self._pending is None:
@@ -322,7 +347,7 @@ class Runner:
 
     def _not_made(self, reason: Failure, transition: Transition) -> None:
         """Stay there, because *transition* could not be written down: that is written down in its stead, whatever the store has by now."""
-        if self._stopped:
+        if self._stopped or reason.check(Closed):
             return
         what = percent(transition.after.share) if raises(transition) else f"`{transition.event}`"
         self._take(self.machine.halt(f"{what} could not be written down ({reason.getErrorMessage()})", self.evidence))
@@ -368,6 +393,7 @@ class Runner:
         def settled(result: Any) -> Any:
             self._write()
             self._next()
+            self._settle()
             return result
 
         return self._commit(transition).addCallbacks(written, failed).addBoth(settled)
@@ -393,6 +419,10 @@ class Runner:
             self._judge, self.evidence = self._around.judge(spec, None), _NOTHING
             self._kept, self._uncounted = Kept({}), []
             self._asker = Asker(self._around, self._kept, self._answered)
+        if event == "gate_approved" and (gate := spec.steps[after.step - 1].gate) is not None:
+            self._kept.opened(gate.name)
+        if after.state.over != transition.before.state.over:
+            self._kept.ended = transition.at if after.state.over else None
         if after.state in ACTIVE:
             tell_judge(self._judges(), spec, transition)
         if event in ("retried", "undone") and transition.before.state.over:
@@ -446,16 +476,23 @@ class Runner:
                 if waiting is not None:
                     waiting.callback(self.progress)
 
-        self._commit(first.transition).addCallbacks(written, failed).addBoth(lambda _done: self._next())
+        self._commit(first.transition).addCallbacks(written, failed).addBoth(self._go_on)
+
+    def _go_on(self, _: object) -> None:
+        self._next()
+        self._settle()
 
     def _commit(self, transition: Transition) -> Deferred[Transition]:
         judge = self._judge.to_state() if self._judge is not None else None
         users = self._counted()
         try:
-            written = self._around.store.commit(transition, judge, users)
+            written = self._around.store.commit(transition, judge, users, self._counts())
         except Exception:
             written = fail(Failure())
         return written.addErrback(self._not_counted, users)
+
+    def _counts(self) -> Mapping[str, object]:
+        return self._kept.to_dict(self._around.datapath.observed(self.spec.name))
 
     def _counted(self) -> Sequence[Counted]:
         """Return the users who were counted and are to be written down."""
@@ -476,8 +513,8 @@ class Runner:
         progress = self.progress
         if progress.state.over or self._judge is None or self._busy or self._unwritten:
             return
-        name, counts, users = self.spec.name, self._kept.to_dict(self._around.datapath.observed(self.spec.name)), self._counted()
-        kept = self._around.store.keep(name, progress, self._judge.to_state(), counts, self._around.wall(), users)
+        users = self._counted()
+        kept = self._around.store.keep(self.spec.name, progress, self._judge.to_state(), self._counts(), self._around.wall(), users)
         kept.addErrback(self._not_counted, users)
         kept.addErrback(lambda reason: self._say(f"the evidence cannot be written down: {reason.getErrorMessage()}"))
 

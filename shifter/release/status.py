@@ -30,13 +30,14 @@ _UNSEEN: Sequence[float | None] = (None,) * 8
 
 
 class Kept:
-    """What is written down for people beside the evidence, and found again: seconds spent in each step, what gates were asked, and what
-    the processes before this one have seen of the requests."""
+    """What is written down for people beside the evidence, and found again: seconds spent in each step, what gates were asked and answered,
+    and what the processes before this one have seen of the requests. ``ended`` is when the release was over, by the wall clock."""
 
     def __init__(self, counts: Mapping[str, Any]) -> None:
         self._before: Mapping[str, Any] = counts.get("observed", {})
         self._spent: dict[int, float] = {int(number): float(spent) for number, spent in counts.get("spent", {}).items()}
         self._gates: dict[str, dict[str, Any]] = {name: dict(said) for name, said in counts.get("gates", {}).items()}
+        self.ended: float | None = counts.get("ended")
 
     def spend(self, step: int, seconds: float) -> None:
         """So many *seconds* of *step* have gone by."""
@@ -54,6 +55,14 @@ class Kept:
         """The webhook of *gate* has answered, in these words."""
         self._gates.setdefault(gate, {"asked": None})["answer"] = answer
 
+    def opened(self, gate: str) -> None:
+        """*gate* was approved, by whoever that was."""
+        self._gates.setdefault(gate, {"asked": None, "answer": ""})["opened"] = True
+
+    def is_open(self, gate: str) -> bool:
+        """Say whether *gate* was approved. Steps can also be passed over, with their gates."""
+        return bool(self._gates.get(gate, {}).get("opened"))
+
     def gate(self, gate: str) -> tuple[float | None, str]:
         """Return when *gate* was asked last, and what it answered."""
         said = self._gates.get(gate, {})
@@ -67,7 +76,8 @@ class Kept:
         """Return it as JSON has it, with what this process has seen by *now*."""
         seen = self.observed(now)
         observed = {name: seen[name] for name in KEPT if name in seen}
-        return {"spent": {str(step): spent for step, spent in self._spent.items()}, "gates": self._gates, "observed": observed}
+        spent = {str(step): spent for step, spent in self._spent.items()}
+        return {"spent": spent, "gates": self._gates, "observed": observed, "ended": self.ended}
 
 
 class Noticed:
@@ -141,7 +151,9 @@ class Look:
         header = spec.header
         shares: dict[str, object] = {"weight": progress.share / _PER_CENT, "forced": progress.forced, "mirror": progress.mirror / _PER_CENT}
         shares["header"] = header_text(header) if header is not None else None
-        counts = {"in_step": progress.in_step, "in_state": progress.in_state, "attempt": progress.attempt}
+        ended = self.kept.ended if progress.state.over else None
+        in_state = progress.in_state if ended is None else max(0.0, self.now - ended)
+        counts = {"in_step": progress.in_step, "in_state": in_state, "attempt": progress.attempt}
         seen = {"evidence": dict(evidence.to_dict()), "budget": spec.verdict.exposure_budget, "exposure": self._exposure()}
         found = {name: observed.get(name, []) for name in ("statuses", "paths", "failing")}
         found["differences"] = observed.get("differences")
@@ -183,7 +195,7 @@ class Look:
         if gate is None:
             return None
         here = step.number == progress.step
-        approved = over or (here and progress.gate == "approved")
+        approved = self.kept.is_open(gate.name) if over else here and progress.gate == "approved"
         rejected = here and progress.gate == "rejected"
         waiting = here and not approved and not rejected and State.GATED in (progress.state, progress.before_pause)
         state = "approved" if approved else "rejected" if rejected else "waiting" if waiting else ""

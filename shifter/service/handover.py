@@ -140,12 +140,13 @@ def _say(sock: socket.socket, words: Mapping[str, object]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """What a process that hands over has others do: ``hold`` changes, which fires when none is under way, ``release`` them again, ``leave``
+    """What a process that hands over has others do: ``hold`` changes, which fires when none is under way with why nothing can
+    be handed over (empty: it can), ``release`` them again, ``leave``
     once *pid* serves, count the ``connections`` that are left, say which ``overrides`` are in force, and what the new process has to know
     of ``releases`` that is written down nowhere (``None``: nothing); and share out the requests that are here as a release says by then
     (``steer``)."""
 
-    hold: Callable[[], Deferred[None]]
+    hold: Callable[[], Deferred[str]]
     release: Callable[[], None]
     leave: Callable[[int], None]
     connections: Callable[[], int]
@@ -229,9 +230,9 @@ class Handover:
 
     # inside
 
-    def _begin(self, _: object) -> None:
-        if self._ending:
-            self._failed(ENDING)
+    def _begin(self, why: str) -> None:
+        if why or self._ending:
+            self._failed(why or ENDING)
             return
         try:
             ours = self._start_it()

@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from shifter.model.release import Progress, Transition
 from shifter.observe.comparison import Counted
+from shifter.release.errors import Closed
 from shifter.release.interfaces import Record
-from shifter.service.release_store import ReleaseStore, StoreError
+from shifter.service.release_store import ReleaseStore
 
 T = TypeVar("T")
 
@@ -62,7 +63,11 @@ class ReleaseJournal:
         return self._written(lambda: self._store.begin(record))
 
     def commit(
-        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+        self,
+        transition: Transition,
+        judge: Mapping[str, object] | None = None,
+        users: Sequence[Counted] = (),
+        counts: Mapping[str, object] | None = None,
     ) -> Deferred[Transition]:
         """See `Store`."""
 
@@ -70,7 +75,7 @@ class ReleaseJournal:
             self._happened(written)
             return written
 
-        return self._written(lambda: self._store.commit(transition, judge, users)).addCallback(told)
+        return self._written(lambda: self._store.commit(transition, judge, users, counts)).addCallback(told)
 
     def keep(
         self,
@@ -108,7 +113,7 @@ class ReleaseJournal:
 
     def _written(self, write: Callable[[], Deferred[T]]) -> Deferred[T]:
         if self._why:
-            return fail(StoreError(self._why))
+            return fail(Closed(self._why))
         self._writing += 1
 
         def done(result: Any) -> Any:

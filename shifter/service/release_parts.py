@@ -50,6 +50,13 @@ class Running(Protocol):
     def status(self, points: int | None = None) -> Json:
         """Return all that people may see."""
 
+    def settled(self) -> Deferred[str]:
+        """Fire when all that has happened to it is written down, or cannot be: then with why."""
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether something that holds here already is not written down."""
+
     def keep(self) -> None:
         """Write down what is known by now."""
 

@@ -100,7 +100,11 @@ class MemoryStore:
         return succeed(None)
 
     def commit(
-        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+        self,
+        transition: Transition,
+        judge: Mapping[str, object] | None = None,
+        users: Sequence[Counted] = (),
+        counts: Mapping[str, object] | None = None,
     ) -> Deferred[Transition]:
         """See `Store`."""
         record = self._records.get(transition.release)
@@ -119,7 +123,8 @@ class MemoryStore:
         if transition.event == ANEW:
             record = replace(record, judge=None, counts={})
         else:
-            record = replace(record, judge=judge if judge is not None else record.judge)
+            known = judge if judge is not None else record.judge
+            record = replace(record, judge=known, counts=counts if counts is not None else record.counts)
         self._records[name] = replace(record, progress=transition.after, saved=transition.at)
         return succeed(written)
 

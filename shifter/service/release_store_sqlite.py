@@ -98,7 +98,11 @@ class SqliteReleaseStore:
         return self._database.run(write)
 
     def commit(
-        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+        self,
+        transition: Transition,
+        judge: Mapping[str, object] | None = None,
+        users: Sequence[Counted] = (),
+        counts: Mapping[str, object] | None = None,
     ) -> Deferred[Transition]:
         """See `Store`."""
 
@@ -118,8 +122,9 @@ class SqliteReleaseStore:
                 if judge is not None:
                     db.execute("UPDATE release_evidence SET judge = ? WHERE release = ?", (_json(judge), name))
                 _count(db, name, users)
-            if transition.event == ANEW:
-                db.execute("UPDATE release_evidence SET counts = '{}' WHERE release = ?", (name,))
+            told = {} if transition.event == ANEW else counts
+            if told is not None:
+                db.execute("UPDATE release_evidence SET counts = ? WHERE release = ?", (_json(told), name))
             return written
 
         return self._database.run(write)

@@ -14,7 +14,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,7 +24,7 @@ from shifter.admin.release_feed import ReleaseFeed
 from shifter.admin.release_view import Json, Order, Refused, ReleasesView
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import Actor
-from shifter.model.release import MILLION, Progress, ReleaseSpec, RouteReference, Transition
+from shifter.model.release import MILLION, Progress, ReleaseSpec, RouteReference, State, Transition
 from shifter.model.report import ReleaseReport
 from shifter.release import errors
 from shifter.release.interfaces import Record
@@ -100,23 +100,35 @@ class Releases:
         if self._why != STARTING:
             return
         self._why = ""
-        for name, record in self._records.items():
-            if is_alive(record.progress) and name not in self._store.unreadable:
-                running = self._running[name] = self._around.run(record, self._store)
+        alive = {name: record for name, record in self._records.items() if is_alive(record.progress) and name not in self._store.unreadable}
+        holds = self._around.holds()
+        for name, record in alive.items():
+            running = self._running[name] = self._around.run(record, self._store)
+            route = record.spec.route
+            owner = next((one for one in self._running if one != name and alive[one].spec.route == route), None)
+            if record.progress.state is State.PENDING and owner is not None and name not in holds:
+                self._around.world.watch(self._store, record.spec)
+                self._forsake(running, f"the process ended before it could take its route from {owner}")
+            else:
                 running.resume()
         self._put_right()
         self._go_on()
         self._tell_the_rest()
         self._end_what_is_said()
 
-    def hold(self) -> Deferred[None]:
-        """Do nothing more for now; fires when nothing is being written."""
+    @inlineCallbacks
+    def hold(self) -> Any:
+        """Do nothing more for now; fires when nothing is being written, with why another process cannot go on from what is written down
+        (empty: it can)."""
         self._why = TAKEN_OVER
         self._rest()
         self._around.world.close()
-        for running in self._running.values():
-            running.keep()
-        return self._store.close(TAKEN_OVER)
+        running = list(self._running.values())
+        yield gatherResults([one.settled() for one in running])
+        for one in running:
+            one.keep()
+        yield self._store.close(TAKEN_OVER)
+        return "; ".join(f"the release {one.spec.name} has changed, and that is not written down yet" for one in running if one.unwritten)
 
     def release(self) -> None:
         """Go on: nobody took over."""
@@ -291,6 +303,7 @@ class Releases:
                 return plan
             return {"name": spec.name, "dry_run": True, "route": spec.route.text, "warnings": warnings, **plan}
         self._starting[spec.name] = spec.route
+        running: Running | None = None
         try:
             yield self._store.begin(record := self._new(spec))
             running = self._running[spec.name] = self._around.run(record, self._store)
@@ -299,20 +312,36 @@ class Releases:
             # its route goes from hand to hand, and is never nobody's; if it cannot be had, the release is aborted when it begins
             if others and not (yield self._around.datapath.hold(spec)):
                 for other in others:
-                    yield other.supersede(actor, spec.name)
+                    if is_alive(other.progress):
+                        yield other.supersede(actor, spec.name)
             self._go_on()
             yield running.start(actor)
         except (ShifterError, errors.ShifterError) as error:
+            if running is not None:
+                self._forsake(running, "it could not begin")
+                self._give_back(spec.name, others)
             return Refused(503, "it cannot be written down", str(error))
         finally:
             del self._starting[spec.name]
         return {**(self.status(spec.name) or {}), "warnings": warnings}
 
+    def _forsake(self, running: Running, why: str) -> None:
+        """Nothing becomes of *running*, which was about to begin."""
+        running.verb("abort", Actor("shifter", why)).addErrback(_untold, running.spec.name)
+
+    def _give_back(self, name: str, others: Sequence[Running]) -> None:
+        """The release *name* does not begin: what it has of its route is that of the others again."""
+        last = next((one for one in reversed(others) if one.progress.held), None)
+        if last is not None:
+            self._around.datapath.hold(last.spec).addErrback(_untold, last.spec.name)
+        elif name in self._around.holds():
+            self._let_go(name)
+
     def _cannot_begin(self, spec: ReleaseSpec) -> Refused | None:
         """Say why *spec*, which is good, cannot begin now."""
         if spec.name in self._records or spec.name in self._starting:
             return Refused(409, "the name is taken", f"there is a release `{spec.name}` already, or was one: give this one another name")
-        first = next((name for name, route in self._starting.items() if route == spec.route and name not in self._running), None)
+        first = next((name for name, route in self._starting.items() if route == spec.route), None)
         if first is not None:
             return Refused(409, "the route is taken", f"`{first}` of the same route is beginning at this moment")
         healthy, every = self._around.datapath.healthy_endpoints(spec.canary)

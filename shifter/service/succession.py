@@ -85,7 +85,7 @@ class Succession:
             left()
             ending.leave()
 
-        def hold() -> Deferred[None]:
+        def hold() -> Deferred[str]:
             """Releases come last: what is being changed may be what one of them waits for."""
             return controller.hold(TAKEN_OVER).addCallback(lambda _: releases.hold())
 

@@ -51,6 +51,33 @@ def test_steps_say_what_they_are_and_how_far() -> None:
     assert (last["weight"], last["hold_back"]) == (100.0, 1.0)
 
 
+def test_a_gate_that_was_passed_over_was_not_approved() -> None:
+    world = World()
+    runner = world.begun(spec(*STEPS))
+    world.pass_time(runner)
+    assert shown(runner)["steps"][0]["gate"]["waiting"]
+    runner.verb("promote", ANN)
+    assert shown(runner)["step"] == 2
+    gate = shown(runner)["steps"][0]["gate"]
+    assert (gate["state"], gate["approved"], gate["waiting"]) == ("", False, False)
+
+
+def test_for_how_long_one_has_been_over_is_known_to_the_next_process() -> None:
+    world = World()
+    runner = world.begun(spec(*STEPS))
+    world.pass_time(runner, 7)
+    runner.verb("abort", ANN)
+    world.wall += 100.0
+    assert shown(runner)["in_state"] == 100.0
+    again = world.restart(runner, 50.0)
+    assert shown(again)["in_state"] == 150.0
+    again.verb("finish", ANN)
+    world.wall += 1.0
+    assert shown(again)["in_state"] == 151.0
+    again.verb("retry", ANN)
+    assert shown(again)["in_state"] == 0.0
+
+
 def test_a_gate_waits_through_a_pause() -> None:
     world = World()
     runner = world.begun(spec(*STEPS))

@@ -76,7 +76,7 @@ class Old:
         self.connections = 7
         self.started: list[Started] = []
         self.error: OSError | None = None
-        self.resting: Deferred[None] = succeed(None)
+        self.resting: Deferred[str] = succeed("")
         self.steered: list[Mapping[str, object]] = []
         leaving = Leaving(
             *(self.hold, lambda: self.held.append("released"), self.left.append, lambda: self.connections, lambda: OVERRIDES),
@@ -94,7 +94,7 @@ class Old:
         self.handover = Handover(self.reactor, self.sockets, leaving, environment, epoch=2, since=1000.5, start=self.start)
         self.came: list[str] = []
 
-    def hold(self) -> Deferred[None]:
+    def hold(self) -> Deferred[str]:
         self.held.append("held")
         return self.resting
 
@@ -270,8 +270,14 @@ def test_a_change_under_way_is_waited_for(old: Old) -> None:
     assert old.started == []
     old.begin()
     assert old.came == ["a new process has already been started"]
-    old.resting.callback(None)
+    old.resting.callback("")
     assert len(old.started) == 1
+
+
+def test_nothing_is_handed_over_that_another_process_would_not_know(old: Old) -> None:
+    old.resting = succeed("it is not written down yet")
+    old.begin()
+    assert (old.came, old.started, old.held) == (["it is not written down yet"], [], ["held", "released"])
 
 
 def test_who_is_to_end_hands_nothing_over(old: Old) -> None:

@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from shifter.admin.release_view import Json, Order, Refused
 from shifter.model.bootstrap import Bootstrap
 from shifter.model.change import Actor
-from shifter.model.release import MILLION, Gate, GateKind, Progress, ReleaseSpec, RouteReference, State, Step
+from shifter.model.release import MILLION, Gate, GateKind, Progress, ReleaseSpec, RouteReference, State, Step, Transition
+from shifter.release.errors import Closed
 from shifter.release.evidence import Evidence
 from shifter.release.interfaces import Record
 from shifter.release.runner import Around as RunnerAround
@@ -269,6 +270,45 @@ def test_two_that_begin_at_once_do_not_both_have_the_route(lab: Lab, monkeypatch
     assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("observing", None, {"r1"})
 
 
+def test_two_that_begin_at_once_do_not_both_have_the_route_of_a_third(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.begun()
+    lab.specs["name: r3"] = spec(name="r3")
+    holding: Deferred[None] = Deferred()
+    monkeypatch.setattr(lab.path, "hold", lambda one: holding.addCallback(lambda _: Path.hold(lab.path, one)))
+    lab.releases.start("name: r2", "x", ANN)
+    told = lab.get(lab.releases.start("name: r3", "x", ANN))
+    assert isinstance(told, Refused) and (told.status, told.title) == (409, "the route is taken")
+    holding.callback(None)
+    assert [lab.state(name) for name in ("r1", "r2", "r3")] == ["superseded", "observing", None]
+    lab.begun("name: r3")
+    assert (lab.state("r2"), lab.state("r3"), lab.path.held) == ("superseded", "observing", {"r3"})
+
+
+def test_one_that_cannot_take_the_place_of_another_leaves_it_its_route(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.begun()
+
+    def commit(transition: Transition, *more: Any) -> Deferred[Transition]:
+        if transition.event == "superseded":
+            return maybeDeferred(_raise, StoreError("the disk is full"))
+        return MemoryStore.commit(lab.store, transition, *more)
+
+    monkeypatch.setattr(lab.store, "commit", commit)
+    told = lab.get(lab.releases.start("name: r2", "x", ANN))
+    assert isinstance(told, Refused) and told.status == 503
+    assert lab.state("r2") == "aborted"
+    assert "r1" in lab.path.held
+    assert lab.releases._running["r1"].progress.held
+
+
+def test_one_whose_process_ended_before_it_had_its_route_leaves_it_to_whose_it_is(lab: Lab) -> None:
+    lab.begun()
+    lab.get(lab.store.begin(Record(replace(spec(name="r2"), text="name: r2"), Progress(), lab.wall, lab.wall)))
+    lab.start_process()
+    lab.pass_time(12)
+    assert (lab.state("r1"), lab.state("r2"), lab.path.held) == ("observing", "aborted", {"r1"})
+    assert "before it could take its route from r1" in lab.get(lab.releases.history(1, None, "r2"))[0].reason
+
+
 def test_one_goes_on_whose_client_does_not_wait_for_the_answer(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     writing: Deferred[None] = Deferred()
     monkeypatch.setattr(lab.store, "begin", lambda record: writing.addCallback(lambda _: MemoryStore.begin(lab.store, record)))
@@ -492,7 +532,7 @@ def test_who_takes_over_goes_on_and_nobody_else_does(lab: Lab) -> None:
     lab.begun()
     lab.pass_time(3)
     old = lab.releases
-    assert lab.get(old.hold()) is None
+    assert lab.get(old.hold()) == ""
     kept = lab.store.load()[0]
     assert kept.progress.in_step == pytest.approx(3.0) and kept.judge == {"ticks": 3}
     assert lab.outreach.closed == 1 and not lab.clock.getDelayedCalls()
@@ -515,6 +555,48 @@ def test_when_nobody_took_over_it_goes_on(lab: Lab) -> None:
     assert lab.order("promote")["weight"] == 5.0
     lab.pass_time(1)
     assert lab.releases._running["r1"].progress.in_step == pytest.approx(1.0)
+
+
+def test_what_is_not_written_down_is_not_handed_over(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.begun()
+    monkeypatch.setattr(lab.store, "commit", lambda *_: maybeDeferred(_raise, StoreError("the disk is full")))
+    assert lab.order("abort")["weight"] == 0.0
+    assert lab.get(lab.releases.hold()) == "the release r1 has changed, and that is not written down yet"
+    lab.releases.release()
+    monkeypatch.undo()
+    assert lab.get(lab.releases.hold()) == "", "what could not be written down before is tried again"
+    lab.start_process()
+    assert lab.state() == "aborted"
+
+
+def test_a_handover_waits_for_what_is_being_written_down(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.begun()
+    writing: list[Deferred[None]] = []
+
+    def commit(*what: Any) -> Deferred[Transition]:
+        writing.append(Deferred())
+        return writing[-1].addCallback(lambda _: MemoryStore.commit(lab.store, *what))
+
+    monkeypatch.setattr(lab.store, "commit", commit)
+    for verb in ("brake", "abort"):
+        lab.releases.order("r1", Order(verb, ANN))
+    held: list[str] = []
+    lab.releases.hold().addCallback(held.append)
+    for one in range(2):
+        assert not held
+        writing[one].callback(None)
+    assert held == [""]
+    assert lab.store.load()[0].progress.state is State.ABORTED
+
+
+def test_a_handover_that_comes_to_nothing_pauses_nothing(lab: Lab) -> None:
+    lab.begun()
+    running = lab.releases._running["r1"]
+    lab.get(lab.releases.hold())
+    assert lab.get(running.verb("promote", ANN)).check(Closed)
+    lab.releases.release()
+    assert lab.state() == "observing"
+    assert lab.order("promote")["weight"] == 5.0
 
 
 def test_when_nobody_took_over_what_is_over_goes_on_telling(lab: Lab) -> None:

@@ -33,6 +33,7 @@ class FakeStore:
         self.written: list[Transition] = []
         self.broken = ""
         self.slow = False
+        self.counts: Mapping[str, object] | None = None
         self._waiting: list[tuple[Transition, Mapping[str, object] | None, Sequence[Counted], Deferred[Transition]]] = []
 
     @property
@@ -58,14 +59,20 @@ class FakeStore:
         return succeed(None)
 
     def commit(
-        self, transition: Transition, judge: Mapping[str, object] | None = None, users: Sequence[Counted] = ()
+        self,
+        transition: Transition,
+        judge: Mapping[str, object] | None = None,
+        users: Sequence[Counted] = (),
+        counts: Mapping[str, object] | None = None,
     ) -> Deferred[Transition]:
         if self.slow:
             done: Deferred[Transition] = Deferred()
             self._waiting.append((transition, judge, users, done))
+            self.counts = counts
             return done
         if self.broken:
             return fail(OSError(self.broken))
+        self.counts = counts
         try:
             return succeed(self._put(transition, judge, users))
         except OSError as error:
@@ -77,8 +84,11 @@ class FakeStore:
             raise OSError(f"version {record.progress.version} is written down, and not {transition.before.version}")
         known = json.loads(json.dumps(judge)) if judge is not None else record.judge
         anew = transition.event == "retried"
-        learned = {"judge": None, "users": ()} if anew else {"judge": known, "users": (*record.users, *users)}
-        self.records[transition.release] = replace(record, progress=transition.after, saved=transition.at, **learned)
+        counts = json.loads(json.dumps(self.counts or record.counts))
+        record = replace(record, judge=known, users=(*record.users, *users), counts=counts)
+        if anew:
+            record = replace(record, judge=None, users=(), counts={})
+        self.records[transition.release] = replace(record, progress=transition.after, saved=transition.at)
         self.written.append(replace(transition, number=len(self.written) + 1))
         return self.written[-1]
 
