@@ -118,8 +118,9 @@ def _head(told: Json, width: int, paint: _Paint) -> Iterator[str]:
 
 
 def _step(told: Json) -> str:
-    steps = told["steps"]
-    return f"step {told['step']} of {steps if isinstance(steps, int) else len(steps)}"
+    steps = told["steps"]  # of one that ended in another process nobody knows how many there are
+    of = "" if steps is None else f" of {steps if isinstance(steps, int) else len(steps)}"
+    return f"step {told['step']}{of}"
 
 
 def _sentence(told: Json, width: int, paint: _Paint) -> Iterator[str]:

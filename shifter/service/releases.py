@@ -510,7 +510,7 @@ class Releases:
         progress = running.progress if running is not None else record.progress
         told = {"name": spec.name, "source": spec.source, "route": spec.route.text, "baseline": spec.baseline, "canary": spec.canary}
         state = {"state": progress.state.value, "over": progress.state.over, "held": progress.held, "version": progress.version}
-        steps = len(running.spec.steps if running is not None else spec.steps)
+        steps = len(running.spec.steps if running is not None else spec.steps) or None  # the texts of those that ended are not read
         return {**told, "started": record.started, **state, "step": progress.step, "steps": steps, **_shown(progress)}
 
 

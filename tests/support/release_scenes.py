@@ -146,7 +146,7 @@ def differing(told: Json) -> Json:
 def forgotten(told: Json) -> Json:
     """Return what is told of the release when it has let go of its route long ago."""
     kept = ("name", "source", "route", "baseline", "canary", "started", "state", "over", "held", "version", "step", "weight", "reason")
-    return {**{name: told[name] for name in kept}, "held": False, "steps": len(told["steps"])}
+    return {**{name: told[name] for name in kept}, "held": False, "steps": None}
 
 
 def hostile(told: Json) -> Json:
