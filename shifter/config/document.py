@@ -29,6 +29,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+_NO_VALUE = "give it a value, or take it out"
 _EMPTY = "write {} for an empty mapping, [] for an empty list, quotes for a text"
 _TRUE = frozenset(("true", "True", "TRUE"))
 _FALSE = frozenset(("false", "False", "FALSE"))
@@ -412,7 +413,7 @@ class _Builder:
         elif is_null(node):
             frame.keys = {name: name for name in owner if isinstance(name, TextNode)} if frame.keys is None else frame.keys
             frame.keys[key] = key
-            self.report.warn(key, f"`{shown(key)}` has no value, so it is not set", _EMPTY)
+            self.report.warn(key, f"`{shown(key)}` has no value, so it is not set", _NO_VALUE if self._own else _EMPTY)
         else:
             owner[key] = node
             if frame.keys is not None:

@@ -327,8 +327,7 @@ def test_nothing_is_said_of_envoy() -> None:
         "r.yaml:6:1: error: `steps` is given twice (first given at line 3)",
     ]
     assert read(SHORT + "each_step:\n")[1] == [
-        "r.yaml:4:1: warning: `each_step` has no value, so it is not set "
-        "(write {} for an empty mapping, [] for an empty list, quotes for a text)"
+        "r.yaml:4:1: warning: `each_step` has no value, so it is not set (give it a value, or take it out)"
     ]
     spec, problems = read("baseline: a\ncanary: b\nsteps: [{&a <<: {min: 70s}, weight: 5}, 100]\n".replace("&a ", ""))
     assert (spec is not None and spec.steps[0].min, problems) == (70.0, [])
