@@ -139,7 +139,7 @@ def read_leaf(content: bytes) -> Leaf | str:
     """Return the first of the certificates in *content*, PEM, all of which can be read; or why not."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.x509 import DuplicateExtension, InvalidVersion, UnsupportedGeneralNameType, load_pem_x509_certificates
 
     if not content.strip():
         return "it is empty"
@@ -147,7 +147,7 @@ def read_leaf(content: bytes) -> Leaf | str:
         first = load_pem_x509_certificates(content)[0]
         key = first.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return Leaf(_names_of(first), key, first.subject.rfc4514_string(), first.not_valid_before_utc, first.not_valid_after_utc)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InvalidVersion, DuplicateExtension, UnsupportedGeneralNameType) as error:
         return str(error).split("\n", 1)[0].split(". See ", 1)[0]
 
 

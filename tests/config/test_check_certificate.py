@@ -33,6 +33,11 @@ def test_damage(changes: list[tuple[int, int]]) -> None:
     assert isinstance(found, Leaf) or found
 
 
+def test_a_version_that_there_is_not() -> None:
+    at = DER.index(b"\xa0\x03\x02\x01\x02") + 4
+    assert read_leaf(pem(DER[:at] + b"S" + DER[at + 1 :])) == "83 is not a valid X509 version"
+
+
 @given(st.binary(max_size=200))
 def test_what_is_no_certificate(content: bytes) -> None:
     assert isinstance(read_leaf(content), str)
