@@ -50,9 +50,10 @@ while True:
             break
         os.write(told, b"%d" % child)
         os._exit(0)
+    os.close(told)  # nobody waits for a word from a process that could not be made
     os.waitpid(between, 0)  # from here on the child is the one's who asked
-    asked.send(os.read(telling, 20))
-    for fd in (*fds, telling, told):
+    asked.send(os.read(telling, 20) or b"0")
+    for fd in (*fds, telling):
         os.close(fd)
 for fd in (telling, told):
     os.close(fd)
@@ -135,6 +136,7 @@ class Nursery:
             os.close(writing)
         answer = self._socket.recv(_LONGEST)
         assert answer, "the nursery has ended"
+        assert answer != b"0", "no process can be made"
         return Child(int(answer), os.fdopen(reading))
 
     def _close(self) -> None:
