@@ -60,6 +60,12 @@ class Served:
         self.backend = backend
         self.good = Good(shifter.port)
 
+    def settle(self) -> None:
+        """Wait until the backend has seen everything that was sent to it: what is given up may still be on its way there."""
+        stats = self.shifter.at_rest()
+        opened, there = stats["cluster.b.upstream_cx_total"], stats["cluster.b.upstream_cx_active"]
+        self.backend.wait(lambda backend: (backend.opened, backend.open) == (opened, there))
+
 
 @pytest.fixture(scope="module", params=["ngh2", "h2"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -77,6 +83,8 @@ def test_hostile(served: Served, case: dict[str, Any]) -> None:
     assert served.good.is_served()
     if not outcome.startswith("status 2") and not case.get("partly"):
         assert len(served.backend.requests) == before + 1, "something reached the backend"
+    else:
+        served.settle()
 
 
 COUNTED = {
@@ -103,6 +111,7 @@ def test_what_is_stopped_is_counted(served: Served, name: str) -> None:
     before = served.shifter.stats()[COUNTED[name]]
     play(served.shifter.port, case)
     assert served.shifter.stats()[COUNTED[name]] > before
+    served.settle()
 
 
 @pytest.fixture(scope="module")
